@@ -1,0 +1,185 @@
+"""The values that policy works on: party, finding, what a mail asks, decision, plan, outcome."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from mailseal.mail.address import Address
+from mailseal.mail.reply import Reply
+from mailseal.policy.reason import Reason
+from mailseal.policy.settings import OnFailure, Settings
+
+
+class MethodName(StrEnum):
+    """The encryption methods, in the order in which they are tried."""
+
+    SMIME = "smime"
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """A sender or recipient as the store knows it. `address` is None for the null sender."""
+
+    address: Address | None
+    internal: bool
+    settings: Settings
+
+
+class Action(StrEnum):
+    """What a finding demands, weakest first."""
+
+    WARN = "warn"
+    MUST_ENCRYPT = "must-encrypt"
+    BLOCK = "block"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something found in the content that restricts how the mail may leave."""
+
+    name: str
+    action: Action
+
+
+class Already(StrEnum):
+    """The protection a mail brings along, judged by structure."""
+
+    NOTHING = "nothing"
+    SIGNED = "signed"
+    ENCRYPTED = "encrypted"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the mail itself says: triggers (only ever true for an internal, authorised sender) and its form."""
+
+    encrypt: Reason | None = None
+    sign: Reason | None = None
+    calendar: bool = False
+    already: Already = Already.NOTHING
+    size_bytes: int = 0
+
+
+class SignWish(StrEnum):
+    """Whether to sign a copy when a key is there."""
+
+    NO = "no"
+    WHEN_ENCRYPTING = "when-encrypting"
+    YES = "yes"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What shall happen to one recipient's copy, before keys are known.
+
+    `refuse` set: nothing else counts. `must_encrypt` implies `try_encrypt`. `sign_reason` says why not, or who asked.
+    """
+
+    try_encrypt: bool
+    must_encrypt: bool
+    sign: SignWish
+    on_failure: OnFailure
+    refuse: Reason | None = None
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Able:
+    """What the keys allow: per method the recipient's usable keys, or why there are none; and who can sign.
+
+    `keys` and `signers` hold key fingerprints. A method is in exactly one of `keys` and `unable`.
+    """
+
+    keys: Mapping[MethodName, tuple[str, ...]]
+    unable: Mapping[MethodName, Reason]
+    signers: Mapping[MethodName, str]
+    no_signer: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """The key that signs a copy."""
+
+    method: MethodName
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """Send without encryption, signed if `signer` is set."""
+
+    signer: Signer | None = None
+    reasons: tuple[Reason, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Protect:
+    """Encrypt by `method` to `keys` (fingerprints), signed first if `signer` is set."""
+
+    method: MethodName
+    keys: tuple[str, ...]
+    signer: Signer | None = None
+    reasons: tuple[Reason, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Do not send; the sender gets a report. Never for a null sender."""
+
+    reason: Reason
+    reasons: tuple[Reason, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Defer:
+    """Answer 4xx; the client keeps the mail."""
+
+    reason: Reason
+    reasons: tuple[Reason, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Answer 5xx."""
+
+    reason: Reason
+    reasons: tuple[Reason, ...] = field(default=(), compare=False)
+
+
+Plan = Clear | Protect | Notify | Defer | Refuse
+
+
+class Treatment(StrEnum):
+    """What was done to the copy that left."""
+
+    NONE = "none"
+    PASSED = "passed"
+    SIGNED = "signed"
+    ENCRYPTED = "encrypted"
+    SIGNED_ENCRYPTED = "signed+encrypted"
+    OPENED = "opened"
+
+
+class Fate(StrEnum):
+    """What became of one recipient's copy."""
+
+    RELAYED = "relayed"
+    NOTIFIED = "notified"
+    DEFERRED = "deferred"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The result for one RCPT: the reply it gets, and everything the log says about it.
+
+    `details` are (name, value) pairs: algorithm, keys, signer, layers; safe to log.
+    """
+
+    recipient: Address
+    fate: Fate
+    reply: Reply
+    treatment: Treatment = Treatment.NONE
+    method: MethodName | None = None
+    reasons: tuple[Reason, ...] = ()
+    details: tuple[tuple[str, str], ...] = ()

@@ -1,0 +1,92 @@
+"""Why: the closed list of reasons for everything decided, each a code with parameters, rendered for people.
+
+A reason is logged per recipient, shown by `explain` and in the console: the same value everywhere.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ReasonCode(StrEnum):
+    """The closed list. Each code has one row in `TEXTS`."""
+
+    # protect path: what is wanted
+    MODE_NEVER = "mode-never"
+    MODE_ALLOW = "mode-allow"
+    MODE_FORCE = "mode-force"
+    MODE_MANDATORY = "mode-mandatory"
+    TRIGGER_ENCRYPT_SUBJECT = "trigger-encrypt-subject"
+    TRIGGER_ENCRYPT_HEADER = "trigger-encrypt-header"
+    TRIGGER_SIGN_SUBJECT = "trigger-sign-subject"
+    TRIGGER_SIGN_HEADER = "trigger-sign-header"
+    FINDING = "finding"
+    CALENDAR_SKIPPED = "calendar-skipped"
+    ALREADY_ENCRYPTED = "already-encrypted"
+    ALREADY_SIGNED = "already-signed"
+    # protect path: what is possible
+    METHOD_OFF = "method-off"
+    METHOD_TOO_LARGE = "method-too-large"
+    METHOD_FAILED = "method-failed"
+    NO_CERTIFICATE = "no-certificate"
+    CERTIFICATE_UNUSABLE = "certificate-unusable"
+    NO_USABLE_METHOD = "no-usable-method"
+    MUST_ENCRYPT_FAILED = "must-encrypt-failed"
+    PROTECTED_BY = "protected-by"
+    SENT_CLEAR = "sent-clear"
+    # protect path: signing
+    SIGNED_BY = "signed-by"
+    SIGNING_OFF = "signing-off"
+    SIGN_ONLY_WHEN_ENCRYPTING = "sign-only-when-encrypting"
+    NO_SIGNING_KEY = "no-signing-key"
+    NO_SIGNING_IDENTITY = "no-signing-identity"
+    ORIGIN_OUTSIDE = "origin-outside"
+    # a certificate, and why it may not be used
+    CERTIFICATE_EXPIRED = "certificate-expired"
+    CERTIFICATE_NOT_YET_VALID = "certificate-not-yet-valid"
+    CERTIFICATE_REVOKED = "certificate-revoked"
+    CERTIFICATE_REVOCATION_UNKNOWN = "certificate-revocation-unknown"
+    CERTIFICATE_UNTRUSTED = "certificate-untrusted"
+    CERTIFICATE_DENIED = "certificate-denied"
+    CERTIFICATE_WRONG_USAGE = "certificate-wrong-usage"
+    CERTIFICATE_WRONG_ADDRESS = "certificate-wrong-address"
+    CERTIFICATE_UNSUPPORTED_KEY = "certificate-unsupported-key"
+    # open path
+    NOTHING_TO_OPEN = "nothing-to-open"
+    OPENED = "opened"
+    KEY_NOT_FOUND = "key-not-found"
+    DECRYPTION_FAILED = "decryption-failed"
+    DECRYPTION_OFF = "decryption-off"
+    SIGNATURE_INVALID = "signature-invalid"
+    SIGNATURE_WEAK = "signature-weak"
+    SIGNER_CERTIFICATE_MISSING = "signer-certificate-missing"
+    SIGNER_NOT_FROM = "signer-not-from"
+    MANY_FROM = "many-from"
+    NOT_WHOLE_MESSAGE = "not-whole-message"
+    NO_SIGNERS = "no-signers"
+    UNSUPPORTED_ALGORITHM = "unsupported-algorithm"
+    MALFORMED = "malformed"
+    TOO_DEEP = "too-deep"
+    TOO_LARGE = "too-large"
+    # either path
+    MESSAGE_UNREADABLE = "message-unreadable"
+    TOO_MANY_HOPS = "too-many-hops"
+    NEXT_HOP_REPLIED = "next-hop-replied"
+    NEXT_HOP_UNAVAILABLE = "next-hop-unavailable"
+    SETTLED_BEFORE = "settled-before"
+    OUT_OF_TIME = "out-of-time"
+    TRANSIENT_FAILURE = "transient-failure"
+    UNEXPECTED_FAILURE = "unexpected-failure"
+    REPORT_CUT = "report-cut"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One reason. `parameters` are (name, value) pairs of text that is safe to log."""
+
+    code: ReasonCode
+    parameters: tuple[tuple[str, str], ...] = ()
+
+
+def because(code: ReasonCode, **parameters: object) -> Reason:
+    """Shorthand: `because(ReasonCode.METHOD_TOO_LARGE, method="smime", limit_bytes=52428800)`."""
+    return Reason(code, tuple((name, str(value)) for name, value in parameters.items()))

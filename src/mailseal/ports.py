@@ -1,0 +1,118 @@
+"""The few interfaces that the core needs from the outside, and the bundle of them that `process` gets.
+
+Each may raise TransientError (the mail is deferred). Anything else that a port raises defers too.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from mailseal.keys import PrivateKey
+from mailseal.mail.address import Address
+from mailseal.mail.envelope import Recipient
+from mailseal.mail.message import Octets
+from mailseal.mail.reply import Reply
+from mailseal.policy.model import Outcome, Party
+from mailseal.smime.certificate import Certificate, StoredCertificate, Verdict
+
+
+class Directory(Protocol):
+    """Who is internal, and what is set for whom."""
+
+    def party(self, address: Address | None) -> Party:
+        """The party of an address; of None (the null sender) the global settings, not internal."""
+
+
+class Certificates(Protocol):
+    """S/MIME certificates and the private keys behind them. Sequences are bounded and in order of preference."""
+
+    def of_recipient(self, address: Address) -> Sequence[StoredCertificate]:
+        """Certificates to encrypt to: of the address, and those selected by hand for it or its domain."""
+
+    def with_key_of(self, address: Address) -> Sequence[StoredCertificate]:
+        """Certificates with a private key that may be used for the address: its own, its domain's, those shared with it."""
+
+    def by_fingerprint(self, fingerprint: str) -> StoredCertificate | None:
+        """One stored certificate by SHA-256 (hex) of its DER."""
+
+    def chain(self, certificate: Certificate) -> Sequence[bytes]:
+        """DER of the CA certificates to send along with a signature, issuer first, without the root."""
+
+    def private_key(self, spki_sha256: str) -> PrivateKey:
+        """The opened key; raises TransientError if it is not at hand now."""
+
+    def judge(self, certificate: Certificate, others: Sequence[Certificate], at: datetime) -> StoredCertificate:
+        """A certificate that came with a mail, judged now without network; `others` came along with it."""
+
+
+class Hop(StrEnum):
+    """The two next hops."""
+
+    INSIDE = "inside"
+    OUTSIDE = "outside"
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One mail transaction to a next hop. `chunks` are sent in order as they are;."""
+
+    hop: Hop
+    sender: Address | None
+    recipients: tuple[Recipient, ...]
+    chunks: tuple[Octets, ...]
+    eight_bit: bool = False
+    smtputf8: bool = False
+    ret: str | None = None
+    envid: str | None = None
+    deadline: float | None = None
+
+
+class Relay(Protocol):
+    """The client side of SMTP."""
+
+    def send(self, transfer: Transfer) -> Sequence[Reply]:
+        """Send; one reply per recipient in order. A broken connection is a 4xx reply, not an exception."""
+
+
+class Ledger(Protocol):
+    """What is already settled of a mail that comes again."""
+
+    def settled(self, attempt: bytes) -> Mapping[str, Outcome]:
+        """Outcome by `Address.key`."""
+
+    def settle(self, attempt: bytes, outcomes: Sequence[Outcome]) -> None:
+        """Commit outcomes of an effect while further effects are to come."""
+
+
+class Reports(Protocol):
+    """Reports to the sender that the worker sends later."""
+
+    def failure(self, attempt: bytes, recipient: Address, sender: Address, report: bytes) -> None:
+        """Commit a delivery status notification (RFC 3464), once per (attempt, recipient)."""
+
+
+class Clock(Protocol):
+    """Time, so that tests can hold it still."""
+
+    def now(self) -> datetime:
+        """Aware UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds, for deadlines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Everything `process` may touch."""
+
+    hostname: str
+    directory: Directory
+    certificates: Certificates
+    relay: Relay
+    ledger: Ledger
+    reports: Reports
+    clock: Clock
+    deadline_seconds: float = 240.0
+    max_hops: int = 50
