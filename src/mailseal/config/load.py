@@ -1,0 +1,222 @@
+"""Reads mailseal.toml and the environment into a Config; every problem is reported, all at once.
+
+A key may be set by the environment variable MAILSEAL_<KEY>, or MAILSEAL_<SECTION>_<KEY> for a key of a section, which
+wins over the file. A secret may be set by `<key>_file` (MAILSEAL_<SECTION>_<KEY>_FILE) instead: a file that holds it.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mailseal.config.model import DEFAULT_DATA_DIR, SECTIONS, Config, Key, default_of, keys_of
+from mailseal.config.values import BadValueError
+from mailseal.errors import PermanentError
+
+PREFIX = "MAILSEAL_"
+DEFAULT_PATHS = (Path("mailseal.toml"), Path("/etc/mailseal/mailseal.toml"))
+MAX_FILE_BYTES = 1 << 20
+
+_RESERVED = ("CONFIG", "SOCKETS", "SUPERVISOR", "STATUS", "EXAMPLES", "TEST", "BENCH", "DEMO", "COMPLETE")
+"""Variables with these beginnings are not keys: the file's path, what the supervisor tells its children, tools."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: where, what, and how it is written right."""
+
+    key: str
+    what: str
+    example: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.what}" + (f"; for example: {self.example}" if self.example else "")
+
+
+class ConfigError(PermanentError):
+    """The configuration is not usable. `problems` holds everything that is wrong with it."""
+
+    def __init__(self, source: str, problems: tuple[Problem, ...]) -> None:
+        self.source = source
+        self.problems = problems
+        lines = "\n".join(f"  {problem}" for problem in problems)
+        super().__init__(f"the configuration ({source}) is not usable:\n{lines}")
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """The configuration from a file and the environment; raises ConfigError.
+
+    Without `path` it is MAILSEAL_CONFIG, else ./mailseal.toml, else /etc/mailseal/mailseal.toml, else no file at all.
+    """
+    found = find(path, environ)
+    if found is None:
+        return from_values({}, environ, source="the environment; there is no mailseal.toml")
+    return from_values(_read(found), environ, source=str(found))
+
+
+def find(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """The file that `load` would read; one that was named is returned even if it does not exist."""
+    if path is not None:
+        return path
+    if named := environ.get(f"{PREFIX}CONFIG"):
+        return Path(named)
+    return next((candidate for candidate in DEFAULT_PATHS if candidate.is_file()), None)
+
+
+def from_values(
+    document: Mapping[str, object], environ: Mapping[str, str] | None = None, *, source: str = "values"
+) -> Config:
+    """The configuration from a document as TOML gives it; raises ConfigError."""
+    reading = _Reading(dict(document), dict(environ or {}))
+    top = reading.section("", Config, reading.document)
+    data_dir = top.get("data_dir", DEFAULT_DATA_DIR)
+    sections = {name: reading.table(name, kind) for name, kind in SECTIONS.items()}
+    reading.unknown_variables()
+    if reading.problems:
+        raise ConfigError(source, tuple(reading.problems))
+    made = {name: _make(kind, sections[name], data_dir) for name, kind in SECTIONS.items()}
+    config: Config = _make(Config, top | made, data_dir)
+    if problems := _contradictions(config):
+        raise ConfigError(source, problems)
+    return config
+
+
+def variable(section: str, name: str) -> str:
+    """The environment variable of a key."""
+    return f"{PREFIX}{section}_{name}".upper() if section else f"{PREFIX}{name}".upper()
+
+
+def _make(kind: type[Any], given: Mapping[str, object], data_dir: Path) -> Any:
+    absent = {name: default_of(kind, name, data_dir) for name in keys_of(kind) if name not in given}
+    return kind(**absent, **given)
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        with path.open("rb") as file:
+            octets = file.read(MAX_FILE_BYTES + 1)
+        if len(octets) > MAX_FILE_BYTES:
+            raise ConfigError(str(path), (Problem("file", "is larger than 1 MiB"),))
+        return tomllib.loads(octets.decode())
+    except OSError as error:
+        raise ConfigError(str(path), (Problem("file", f"cannot be read ({error.strerror})"),)) from None
+    except UnicodeDecodeError:
+        raise ConfigError(str(path), (Problem("file", "is not UTF-8"),)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(
+            str(path), (Problem("file", f"is not TOML ({error})", 'hostname = "mx1.example.com"'),)
+        ) from None
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One document and environment being read; gathers the problems."""
+
+    document: dict[str, object]
+    environ: dict[str, str]
+    problems: list[Problem] = field(default_factory=list)
+    known_variables: set[str] = field(default_factory=set)
+
+    def table(self, name: str, kind: type[Any]) -> dict[str, Any]:
+        given = self.document.get(name, {})
+        if not isinstance(given, dict):
+            first = next(iter(keys_of(kind).items()))
+            self.problems.append(
+                Problem(name, "is a table, not a value", f"[{name}] with {first[0]} = {first[1].example}")
+            )
+            given = {}
+        return self.section(name, kind, given)
+
+    def section(self, section: str, kind: type[Any], given: Mapping[str, object]) -> dict[str, Any]:
+        declared = keys_of(kind)
+        files = {f"{name}_file" for name, key in declared.items() if key.secret}
+        allowed = declared.keys() | files | (SECTIONS.keys() if not section else set())
+        for name in given:
+            if name not in allowed:
+                self.problems.append(Problem(_dotted(section, name), _unknown(name, sorted(allowed))))
+        result: dict[str, Any] = {}
+        for name, key in declared.items():
+            self._one(section, name, key, given, result)
+        return result
+
+    def unknown_variables(self) -> None:
+        for name in self.environ:
+            reserved = not name.startswith(PREFIX) or name.removeprefix(PREFIX).startswith(_RESERVED)
+            if not reserved and name not in self.known_variables:
+                self.problems.append(Problem(name, _unknown(name, sorted(self.known_variables))))
+
+    def _one(self, section: str, name: str, key: Key, given: Mapping[str, object], result: dict[str, Any]) -> None:
+        label, raw = self._given(section, name, given)
+        if key.secret:
+            label, raw = self._secret(section, name, given, label, raw)
+        if raw is None:
+            return
+        try:
+            result[name] = key.read(raw)
+        except BadValueError as error:
+            self.problems.append(Problem(label, str(error), f"{name} = {key.example}"))
+
+    def _given(self, section: str, name: str, given: Mapping[str, object]) -> tuple[str, object | None]:
+        """Where the value stands and what it is; the environment wins."""
+        env = variable(section, name)
+        self.known_variables.add(env)
+        if env in self.environ:
+            return env, self.environ[env]
+        return _dotted(section, name), given.get(name)
+
+    def _secret(
+        self, section: str, name: str, given: Mapping[str, object], label: str, raw: object | None
+    ) -> tuple[str, object | None]:
+        file_label, file = self._given(section, f"{name}_file", given)
+        if file is None:
+            return label, raw
+        if raw is not None:
+            self.problems.append(Problem(file_label, f"stands beside {label}; set only one of them"))
+            return label, None
+        example = f'{name}_file = "/etc/mailseal/{name}"'
+        if not isinstance(file, str) or not file:
+            self.problems.append(Problem(file_label, "must be the path of a file", example))
+            return file_label, None
+        try:
+            return file_label, Path(file).read_text(encoding="utf-8").strip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+            self.problems.append(Problem(file_label, f"{file} cannot be read ({why})", example))
+            return file_label, None
+
+
+def _dotted(section: str, name: str) -> str:
+    return f"{section}.{name}" if section else name
+
+
+def _unknown(name: str, allowed: list[str]) -> str:
+    close = difflib.get_close_matches(name, allowed, n=1)
+    return "is not a known key" + (f"; did you mean {close[0]}?" if close else f"; known are {', '.join(allowed)}")
+
+
+def _contradictions(config: Config) -> tuple[Problem, ...]:
+    """What each key alone cannot show."""
+    problems: list[Problem] = []
+    listen, limits = config.listen, config.limits
+    for name in ("lmtp_authorised", "lmtp_outside"):
+        at = getattr(listen, name).path
+        if at is not None and len(str(at).encode()) > 107:
+            problems.append(
+                Problem(
+                    f"listen.{name}", f"the path of a UNIX socket is limited to 107 bytes: {at}", '"/run/mailseal/lmtp"'
+                )
+            )
+    places = [str(place) for place in (listen.lmtp_authorised, listen.lmtp_outside, listen.smtp) if place]
+    if len(set(places)) < len(places):
+        problems.append(Problem("listen", "two listeners have the same place; each needs its own"))
+    if limits.max_bytes_in_flight < limits.max_message_bytes:
+        problems.append(
+            Problem(
+                "limits.max_bytes_in_flight",
+                "is smaller than limits.max_message_bytes",
+                'max_bytes_in_flight = "512 MiB"',
+            )
+        )
+    return tuple(problems)

@@ -1,0 +1,56 @@
+"""The one table of sockets and ports. `mailseal check` shows it; nothing listens that is not in it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mailseal.config.model import Config
+from mailseal.config.values import Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class SocketInfo:
+    """A listener: its name (also among the descriptors that a worker is given), protocol, origin class, place."""
+
+    name: str
+    protocol: str
+    origin: str
+    key: str
+    purpose: str
+    place: Callable[[Config], Endpoint | None]
+
+
+LMTP_AUTHORISED = "lmtp-authorised"
+LMTP_OUTSIDE = "lmtp-outside"
+SMTP = "smtp"
+
+SOCKETS: tuple[SocketInfo, ...] = (
+    SocketInfo(
+        LMTP_AUTHORISED,
+        "lmtp",
+        "authorised",
+        "listen.lmtp_authorised",
+        "mail of submission and own networks, from Postfix",
+        lambda config: config.listen.lmtp_authorised,
+    ),
+    SocketInfo(
+        LMTP_OUTSIDE,
+        "lmtp",
+        "outside",
+        "listen.lmtp_outside",
+        "all other mail, from Postfix",
+        lambda config: config.listen.lmtp_outside,
+    ),
+    SocketInfo(
+        SMTP,
+        "smtp",
+        "by client network",
+        "listen.smtp",
+        "mail without Postfix",
+        lambda config: config.listen.smtp,
+    ),
+)
+
+
+def listeners(config: Config) -> dict[str, Endpoint]:
+    """The listeners that are on, by name."""
+    return {info.name: place for info in SOCKETS if (place := info.place(config)) is not None}
