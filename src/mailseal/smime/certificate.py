@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 
@@ -17,12 +17,10 @@ from mailseal.smime.name import read_name
 from mailseal.smime.strict import (
     BIT_STRING,
     BOOLEAN,
-    GENERALIZED_TIME,
     INTEGER,
     OCTET_STRING,
     OID,
     SEQUENCE,
-    UTC_TIME,
     UTF8_STRING,
     DerError,
     Element,
@@ -30,6 +28,7 @@ from mailseal.smime.strict import (
     dotted,
     elements,
     integer,
+    moment,
     only,
 )
 
@@ -176,7 +175,7 @@ def _parse(der: bytes) -> Certificate:
     extensions = _Extensions()
     if len(tbs) > 6 and tbs[-1][0] == 0xA3:
         extensions.read(der, tbs[-1])
-    not_before, not_after = (_time(der, one) for one in _pair(children(der, validity)))
+    not_before, not_after = (moment(der, one) for one in _pair(children(der, validity)))
     return Certificate(
         der=der,
         fingerprint=hashlib.sha256(der).hexdigest(),
@@ -204,27 +203,6 @@ def _pair(found: list[Element]) -> list[Element]:
     if len(found) != 2:
         raise DerError("a pair has not two parts")
     return found
-
-
-def _time(der: bytes, element: Element) -> datetime:
-    """UTCTime or GeneralizedTime in the one form RFC 5280 §4.1.2.5 allows."""
-    tag, _, start, end = element
-    return _read_time(tag, der[start:end])
-
-
-@lru_cache(maxsize=4096)
-def _read_time(tag: int, content: bytes) -> datetime:
-    if tag == UTC_TIME and len(content) == 13:
-        content = (b"19" if content >= b"50" else b"20") + content
-    elif tag != GENERALIZED_TIME or len(content) != 15:
-        raise DerError("a time is not in the form that RFC 5280 allows")
-    digits = content[:14]
-    if content[14:] != b"Z" or not digits.isdigit():
-        raise DerError("a time is not in the form that RFC 5280 allows")
-    try:
-        return datetime(int(digits[:4]), *(int(digits[at : at + 2]) for at in range(4, 14, 2)), tzinfo=UTC)
-    except ValueError:
-        raise DerError("a time is not a time") from None
 
 
 _RSA = {"1.2.840.113549.1.1.1": "rsa", "1.2.840.113549.1.1.10": "rsa-pss"}
@@ -367,7 +345,9 @@ def _smtp_utf8_mailbox(der: bytes, start: int, end: int) -> str:
     if len(parts) != 2 or dotted(der[parts[0][2] : parts[0][3]]) != "1.3.6.1.5.5.7.8.9" or parts[1][0] != 0xA0:
         return ""
     content, stop = only(der, parts[1][2], parts[1][3], UTF8_STRING)
-    return der[content:stop].decode("utf-8", "replace")
+    text = der[content:stop].decode("utf-8", "replace")
+    # An ASCII address here would get round the rfc822Name constraints of the authorities (RFC 9598 §3).
+    return "" if text.rpartition("@")[0].isascii() else text
 
 
 def _is_email(text: str) -> bool:

@@ -3,6 +3,7 @@
 CMS from the wire has its own reader that takes BER; what is signed as DER is read as DER.
 """
 
+from datetime import UTC, datetime
 from functools import lru_cache
 
 from mailseal.errors import PermanentError
@@ -20,29 +21,34 @@ class DerError(PermanentError):
     """The octets are not DER, or not of the expected type."""
 
 
+def element(data: bytes, start: int, end: int) -> Element:
+    """The element that begins at `start` and ends at or before `end`; raises DerError."""
+    content = start + 2
+    if content > end:
+        raise DerError("an element is cut off")
+    tag, length = data[start], data[start + 1]
+    if tag & 0x1F == 0x1F:
+        raise DerError("an element has a tag of several octets")
+    if length >= 0x80:
+        count = length & 0x7F
+        if not 1 <= count <= 4 or content + count > end or data[content] == 0:
+            raise DerError("an element has a length that DER does not allow")
+        length = int.from_bytes(data[content : content + count], "big")
+        if length < 0x80:
+            raise DerError("an element has a length that DER does not allow")
+        content += count
+    if content + length > end:
+        raise DerError("an element is longer than what holds it")
+    return tag, start, content, content + length
+
+
 def elements(data: bytes, start: int, end: int) -> list[Element]:
     """The elements that fill `data[start:end]` exactly; raises DerError."""
     found: list[Element] = []
     while start < end:
-        content = start + 2
-        if content > end:
-            raise DerError("an element is cut off")
-        tag, length = data[start], data[start + 1]
-        if tag & 0x1F == 0x1F:
-            raise DerError("an element has a tag of several octets")
-        if length >= 0x80:
-            count = length & 0x7F
-            if not 1 <= count <= 4 or content + count > end or data[content] == 0:
-                raise DerError("an element has a length that DER does not allow")
-            length = int.from_bytes(data[content : content + count], "big")
-            if length < 0x80:
-                raise DerError("an element has a length that DER does not allow")
-            content += count
-        stop = content + length
-        if stop > end:
-            raise DerError("an element is longer than what holds it")
-        found.append((tag, start, content, stop))
-        start = stop
+        one = element(data, start, end)
+        found.append(one)
+        start = one[3]
     return found
 
 
@@ -54,16 +60,16 @@ def only(data: bytes, start: int, end: int, tag: int) -> tuple[int, int]:
     return found[0][2], found[0][3]
 
 
-def children(data: bytes, element: Element, tag: int = SEQUENCE) -> list[Element]:
+def children(data: bytes, parent: Element, tag: int = SEQUENCE) -> list[Element]:
     """The elements inside a constructed element of type `tag`; raises DerError."""
-    if element[0] != tag:
+    if parent[0] != tag:
         raise DerError("an element is not of the type that stands here")
-    return elements(data, element[2], element[3])
+    return elements(data, parent[2], parent[3])
 
 
-def integer(data: bytes, element: Element, max_octets: int = 64) -> int:
+def integer(data: bytes, one: Element, max_octets: int = 64) -> int:
     """A signed INTEGER or ENUMERATED in its shortest form; raises DerError."""
-    tag, _, content, end = element
+    tag, _, content, end = one
     if tag not in {INTEGER, ENUMERATED} or not 1 <= end - content <= max_octets:
         raise DerError("an INTEGER is missing or too long")
     if end - content > 1 and (data[content] == 0 and data[content + 1] < 0x80):
@@ -87,3 +93,23 @@ def dotted(content: bytes) -> str:
             arc = 0
     first = min(arcs[0] // 40, 2)
     return ".".join(map(str, (first, arcs[0] - 40 * first, *arcs[1:])))
+
+
+def moment(data: bytes, one: Element) -> datetime:
+    """UTCTime or GeneralizedTime in the one form that RFC 5280 §4.1.2.5 allows; raises DerError."""
+    tag, _, start, end = one
+    return _read_time(tag, data[start:end])
+
+
+@lru_cache(maxsize=4096)
+def _read_time(tag: int, content: bytes) -> datetime:
+    if tag == UTC_TIME and len(content) == 13:
+        content = (b"19" if content >= b"50" else b"20") + content
+    elif tag != GENERALIZED_TIME or len(content) != 15:
+        raise DerError("a time is not in the form that RFC 5280 allows")
+    if content[14:] != b"Z" or not content[:14].isdigit():
+        raise DerError("a time is not in the form that RFC 5280 allows")
+    try:
+        return datetime.strptime(content.decode(), "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        raise DerError("a time is not a time") from None
