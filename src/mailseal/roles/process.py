@@ -1,0 +1,109 @@
+"""One supervised process: started by exec, its readiness, its back-off; standard library only."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mailseal.roles.child import READY
+
+FIRST_PAUSE_SECONDS = 0.25
+LONGEST_PAUSE_SECONDS = 30.0
+STEADY_SECONDS = 60.0
+"""A process that lived this long starts again at once, and its back-off begins anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The user that a process runs as."""
+
+    uid: int
+    gid: int
+    groups: Sequence[int]
+
+
+@dataclass(slots=True, eq=False)
+class Process:
+    """A role that shall run, or that shall end (`kill_at` set) by that time."""
+
+    name: str
+    command: Sequence[str]
+    listens: bool
+    running: subprocess.Popen[bytes] | None = None
+    status_fd: int | None = None
+    is_ready: bool = False
+    failures: int = 0
+    start_at: float = 0.0
+    started_at: float = 0.0
+    kill_at: float | None = None
+    said: bytearray = field(default_factory=bytearray)
+
+    def start(
+        self, descriptors: Sequence[int], environ: Mapping[str, str], status_write_fd: int, user: Credentials | None
+    ) -> None:
+        """Exec the command with these descriptors. Its own group keeps the terminal's Ctrl-C for the supervisor."""
+        self.started_at = time.monotonic()
+        self.is_ready = False
+        self.said.clear()
+        self.running = subprocess.Popen(  # noqa: S603 - our own command line, no shell
+            list(self.command),
+            pass_fds=(*descriptors, status_write_fd),
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            process_group=0,
+            user=user.uid if user else None,
+            group=user.gid if user else None,
+            extra_groups=user.groups if user else None,
+        )
+
+    def read_status(self) -> bool:
+        """Take in what stands on the status pipe; False at its end."""
+        if self.status_fd is None:
+            return False
+        got = os.read(self.status_fd, 256)
+        self.said += got[: 256 - len(self.said)]
+        self.is_ready = self.is_ready or READY in self.said
+        return bool(got)
+
+    def ended(self) -> int | None:
+        """The return code if the process has ended since the last call; when it may start again is then set."""
+        code = self.running.poll() if self.running else None
+        if code is None:
+            return None
+        self.running = None
+        self.is_ready = False
+        now = time.monotonic()
+        self.failures = 0 if now - self.started_at >= STEADY_SECONDS else self.failures + 1
+        self.start_at = now + pause_seconds(self.failures)
+        return code
+
+    def drain(self, kill_at: float) -> None:
+        """Ask it to end; who has not by `kill_at` is killed."""
+        self.kill_at = kill_at
+        if self.running is not None:
+            self.running.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it now."""
+        self.kill_at = None
+        if self.running is not None:
+            self.running.kill()
+
+
+def pause_seconds(failures: int) -> float:
+    """How long to wait before the next start: 0, then doubling from a quarter of a second to half a minute."""
+    if failures == 0:
+        return 0.0
+    return float(min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 16)))
+
+
+def describe(code: int) -> str:
+    """A return code in words."""
+    if code >= 0:
+        return f"ended with status {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"

@@ -1,0 +1,310 @@
+"""The supervisor with real processes: a small stand-in for the roles says what it got and what happened to it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+SRC = Path(__file__).resolve().parents[2] / "src"
+
+CHILD = """
+import os, select, signal, sys, time
+from mailseal.roles.child import inherit
+name, folder, mode = sys.argv[1], sys.argv[2], open(sys.argv[3]).read().strip()
+def log(what):
+    with open(folder + "/log", "a") as out:
+        out.write(f"{name} {os.getpid()} {what}\\n")
+held = inherit()
+log("started " + mode + " " + ",".join(sorted(held.sockets)))
+if mode == "fails":
+    sys.exit(7)
+stop = []
+signal.signal(signal.SIGTERM, lambda *_: stop.append(1) if mode != "stubborn" else None)
+if mode != "silent":
+    held.ready()
+while not stop:
+    if select.select([held.supervisor_fd], [], [], 0.05)[0]:
+        log("orphaned")
+        break
+else:
+    log("drained")
+time.sleep(0.2)
+"""
+
+PARENT = """
+import os, sys
+from pathlib import Path
+from mailseal.config import load
+from mailseal.errors import MailsealError
+from mailseal.roles import process, supervisor
+from mailseal.roles.generation import Role
+folder = sys.argv[1]
+process.STEADY_SECONDS = 1.5
+process.FIRST_PAUSE_SECONDS = 0.1
+supervisor.READY_SECONDS = 2.0
+def roles(config):
+    command = [sys.executable, folder + "/child.py"]
+    mail = [Role(f"mail-{n}", [*command, f"mail-{n}", folder, folder + "/mode"], True) for n in range(config.workers)]
+    return [*mail, Role("worker", [*command, "worker", folder, folder + "/mode"], False)]
+try:
+    supervisor.Supervisor(lambda: load(Path(folder + "/mailseal.toml"), {}), roles).run()
+except MailsealError as error:
+    sys.exit(f"error: {error}")
+"""
+
+
+class House:
+    """A data folder, a supervisor's command line, and what the stand-ins wrote."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.data.mkdir(mode=0o700)
+        self.running: list[subprocess.Popen] = []
+        (folder / "child.py").write_text(CHILD)
+        (folder / "parent.py").write_text(PARENT)
+        self.mode("works")
+        self.config()
+
+    def config(self, workers: int = 2, extra: str = "") -> None:
+        (self.folder / "mailseal.toml").write_text(
+            f'hostname = "mx.test"\ndata_dir = "{self.data}"\nworkers = {workers}\n'
+            f"[limits]\ndrain_seconds = 2\n[listen]\n{extra}\n"
+        )
+
+    def mode(self, mode: str) -> None:
+        (self.folder / "mode").write_text(mode)
+
+    def start(self, **environ: str) -> subprocess.Popen:
+        process = subprocess.Popen(
+            [sys.executable, str(self.folder / "parent.py"), str(self.folder)],
+            env={"PYTHONPATH": str(SRC), "PATH": os.environ["PATH"], **environ},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.running.append(process)
+        return process
+
+    def log(self, what: str) -> list[str]:
+        file = self.folder / "log"
+        return [line for line in file.read_text().splitlines() if what in line] if file.exists() else []
+
+    def pids(self, what: str) -> list[int]:
+        return [int(line.split()[1]) for line in self.log(what)]
+
+    def ready(self) -> bool:
+        return (self.data / "run" / "ready").exists()
+
+
+def wait(condition, seconds: float = 15.0) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture
+def house(tmp_path_factory):
+    made = House(tmp_path_factory.mktemp("h"))
+    yield made
+    for process in made.running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=10)
+    wait(lambda: not any(alive(pid) for pid in made.pids("started")))
+
+
+def test_all_start_with_their_sockets_and_sigterm_drains(house):
+    process = house.start()
+    wait(house.ready)
+    assert len(house.log("started works lmtp-authorised,lmtp-outside")) == 2
+    assert house.log("worker ")[0].endswith("started works ")
+    mode = (house.data / "run" / "lmtp-outside").stat().st_mode
+    assert mode & 0o777 == 0o660
+    process.terminate()
+    assert process.wait(10) == 0
+    assert len(house.log("drained")) == 3
+    assert not house.ready()
+    assert not (house.data / "run" / "lmtp-outside").exists()
+    assert "ready (mail-0, mail-1, worker)" in process.communicate()[1]
+
+
+def test_who_ends_is_started_again_with_growing_pauses(house):
+    house.config(workers=1)
+    process = house.start()
+    wait(house.ready)
+    os.kill(house.pids("mail-0")[0], signal.SIGKILL)
+    wait(lambda: len(house.log("mail-0")) == 2)
+    house.mode("fails")
+    os.kill(house.pids("mail-0")[1], signal.SIGKILL)
+    wait(lambda: len(house.log("mail-0")) >= 5)
+    process.terminate()
+    text = process.communicate(timeout=10)[1]
+    pauses = [float(line.split()[-2]) for line in text.splitlines() if "mail-0" in line and "starts again" in line]
+    assert "was killed by SIGKILL" in text
+    assert "ended with status 7" in text
+    assert pauses[0] == pytest.approx(0.1, abs=0.02)
+    assert pauses[3] >= 2 * pauses[1]
+
+
+def test_the_back_off_begins_anew_after_a_steady_time(house):
+    house.config(workers=1)
+    process = house.start()
+    wait(house.ready)
+    time.sleep(1.6)
+    os.kill(house.pids("mail-0")[0], signal.SIGKILL)
+    wait(lambda: len(house.log("mail-0")) == 2)
+    process.terminate()
+    assert "it starts again in 0.00 s" in process.communicate(timeout=10)[1]
+
+
+def test_who_does_not_drain_is_killed(house):
+    house.mode("stubborn")
+    process = house.start()
+    wait(house.ready)
+    process.terminate()
+    text = process.communicate(timeout=10)[1]
+    assert "did not drain in time; it is killed" in text
+    assert process.returncode == 0
+
+
+def test_a_second_signal_kills_at_once(house):
+    house.mode("stubborn")
+    process = house.start()
+    wait(house.ready)
+    process.terminate()
+    time.sleep(0.2)
+    begun = time.monotonic()
+    process.terminate()
+    process.communicate(timeout=10)
+    assert time.monotonic() - begun < 1.5
+
+
+def test_reload_starts_the_new_before_it_drains_the_old(house):
+    process = house.start()
+    wait(house.ready)
+    old = house.pids("started")
+    house.config(workers=1, extra=f'smtp = "127.0.0.1:{_free_port()}"')
+    process.send_signal(signal.SIGHUP)
+    wait(lambda: len(house.log("drained")) == 3)
+    new = [pid for pid in house.pids("started") if pid not in old]
+    assert len(new) == 2
+    assert house.log("started works lmtp-authorised,lmtp-outside,smtp")
+    lines = (house.folder / "log").read_text().splitlines()
+    last_new = max(index for index, line in enumerate(lines) if "started" in line)
+    first_drained = min(index for index, line in enumerate(lines) if "drained" in line)
+    assert last_new < first_drained
+    assert all(alive(pid) for pid in new)
+    process.terminate()
+    process.communicate(timeout=10)
+
+
+@pytest.mark.parametrize("how", ["file", "fails", "silent", "taken"])
+def test_a_reload_that_cannot_be_leaves_all_as_it_was(house, how):
+    process = house.start()
+    wait(house.ready)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        if how == "file":
+            (house.folder / "mailseal.toml").write_text("workers = 0\n")
+        elif how == "taken":
+            house.config(extra=f'smtp = "127.0.0.1:{taken.getsockname()[1]}"')
+        else:
+            house.mode(how)
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.5 if how != "silent" else 2.5)
+    old = house.pids("started works")
+    assert len(old) == 3
+    assert all(alive(pid) for pid in old)
+    assert (house.data / "run" / "lmtp-outside").exists()
+    process.terminate()
+    text = process.communicate(timeout=10)[1]
+    expected = {"file": "workers: must be between 1 and 256", "taken": "another program listens there"}
+    assert expected.get(how, "the reload is given up") in text
+
+
+def test_workers_leave_when_the_supervisor_is_killed_and_a_new_one_takes_over(house):
+    first = house.start()
+    wait(house.ready)
+    first.kill()
+    first.wait()
+    second = house.start()
+    wait(lambda: len(house.log("orphaned")) == 3)
+    wait(lambda: len(house.log("started")) == 6)
+    wait(house.ready)
+    second.terminate()
+    assert second.wait(10) == 0
+
+
+def test_two_supervisors_on_one_data_folder_refuse(house):
+    first = house.start()
+    wait(house.ready)
+    second = house.start()
+    text = second.communicate(timeout=10)[1]
+    assert second.returncode == 1
+    assert f"error: another `mailseal serve` (process {first.pid}) works on {house.data}" in text
+    assert house.ready()
+
+
+def test_a_file_in_the_place_of_a_socket_is_left_alone(house):
+    run = house.data / "run"
+    run.mkdir()
+    (run / "lmtp-outside").write_text("mine")
+    process = house.start()
+    text = process.communicate(timeout=10)[1]
+    assert process.returncode == 1
+    assert "there is something else than a socket" in text
+    assert (run / "lmtp-outside").read_text() == "mine"
+
+
+def test_a_dead_socket_is_replaced(house):
+    run = house.data / "run"
+    run.mkdir()
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(run / "lmtp-outside"))
+    process = house.start()
+    wait(house.ready)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(run / "lmtp-outside"))
+    process.terminate()
+    assert process.wait(10) == 0
+
+
+def test_systemd_is_told(house):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+        told.bind(str(house.folder / "notify"))
+        told.settimeout(10)
+        process = house.start(NOTIFY_SOCKET=str(house.folder / "notify"))
+        assert told.recv(100) == b"READY=1"
+        process.terminate()
+        assert told.recv(100) == b"STOPPING=1"
+
+
+def test_the_supervisor_loads_nothing_but_the_standard_library(house):
+    code = (
+        "import sys, mailseal.roles.supervisor\n"
+        "print([n for n in sys.modules if n.partition('.')[0] not in sys.stdlib_module_names and not n.startswith"
+        "(('mailseal.config','mailseal.roles','mailseal.errors')) and n not in ('mailseal', '__main__')])"
+    )
+    run = subprocess.run(
+        [sys.executable, "-S", "-c", code], env={"PYTHONPATH": str(SRC)}, check=True, capture_output=True, text=True
+    )
+    assert run.stdout.strip() == "[]", run.stderr
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
