@@ -1,0 +1,184 @@
+"""The algorithms of S/MIME (RFC 8551 §2), one table per job: object identifiers, parameters, what is weak.
+
+Keys of the tables are object identifiers as DER, so that a look-up needs no decoding.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from cryptography.hazmat.primitives import hashes
+
+from mailseal.policy.settings import Cipher, Digest
+from mailseal.smime.der import NULL, oid, sequence
+
+# Content types: RFC 5652 §4, 5, 6; RFC 5083 §2; RFC 3274 §1.1
+DATA = oid("1.2.840.113549.1.7.1")
+SIGNED_DATA = oid("1.2.840.113549.1.7.2")
+ENVELOPED_DATA = oid("1.2.840.113549.1.7.3")
+COMPRESSED_DATA = oid("1.2.840.113549.1.9.16.1.9")
+AUTH_ENVELOPED_DATA = oid("1.2.840.113549.1.9.16.1.23")
+
+# Attributes: RFC 5652 §11, RFC 8551 §2.5, RFC 5035 §3, RFC 2634 §5.4
+CONTENT_TYPE = oid("1.2.840.113549.1.9.3")
+MESSAGE_DIGEST = oid("1.2.840.113549.1.9.4")
+SIGNING_TIME = oid("1.2.840.113549.1.9.5")
+SMIME_CAPABILITIES = oid("1.2.840.113549.1.9.15")
+SIGNING_CERTIFICATE = oid("1.2.840.113549.1.9.16.2.12")
+SIGNING_CERTIFICATE_V2 = oid("1.2.840.113549.1.9.16.2.47")
+
+# Keys and signatures: RFC 8017 appendix C, RFC 5758, RFC 8419
+RSA_ENCRYPTION = oid("1.2.840.113549.1.1.1")
+RSAES_OAEP = oid("1.2.840.113549.1.1.7")
+MGF1 = oid("1.2.840.113549.1.1.8")
+P_SPECIFIED = oid("1.2.840.113549.1.1.9")
+RSASSA_PSS = oid("1.2.840.113549.1.1.10")
+EC_PUBLIC_KEY = oid("1.2.840.10045.2.1")
+ED25519 = oid("1.3.101.112")
+
+ZLIB = oid("1.2.840.113549.1.9.16.3.8")
+
+
+@dataclass(frozen=True, slots=True)
+class DigestRow:
+    """A message digest: as an algorithm of `cryptography`, as a hashlib constructor, as DER; `micalg` of RFC 8551."""
+
+    name: str
+    algorithm: hashes.HashAlgorithm
+    make: Callable[..., Any]
+    oid: bytes
+    micalg: str
+    weak: bool = False
+
+    @property
+    def identifier(self) -> bytes:
+        """AlgorithmIdentifier without parameters (RFC 5754 §2)."""
+        return sequence(self.oid)
+
+
+_DIGEST_ROWS = (
+    DigestRow("sha256", hashes.SHA256(), hashlib.sha256, oid("2.16.840.1.101.3.4.2.1"), "sha-256"),
+    DigestRow("sha384", hashes.SHA384(), hashlib.sha384, oid("2.16.840.1.101.3.4.2.2"), "sha-384"),
+    DigestRow("sha512", hashes.SHA512(), hashlib.sha512, oid("2.16.840.1.101.3.4.2.3"), "sha-512"),
+    DigestRow("sha224", hashes.SHA224(), hashlib.sha224, oid("2.16.840.1.101.3.4.2.4"), "sha-224"),
+    DigestRow("sha1", hashes.SHA1(), hashlib.sha1, oid("1.3.14.3.2.26"), "sha-1", weak=True),  # noqa: S303 - old mail
+)
+DIGESTS = {row.oid: row for row in _DIGEST_ROWS}
+DIGESTS_BY_NAME = {row.name: row for row in _DIGEST_ROWS}
+SHA1 = DIGESTS_BY_NAME["sha1"]
+SHA256 = DIGESTS_BY_NAME["sha256"]
+
+
+class Scheme(Enum):
+    """The kinds of signature."""
+
+    RSA_PKCS1V15 = auto()
+    RSA_PSS = auto()
+    ECDSA = auto()
+    ED25519 = auto()
+
+
+SCHEME_NAMES = {
+    Scheme.RSA_PKCS1V15: "rsa-pkcs1v15",
+    Scheme.RSA_PSS: "rsa-pss",
+    Scheme.ECDSA: "ecdsa",
+    Scheme.ED25519: "ed25519",
+}
+
+# The scheme and the digest; None: the digest of the signer info (or of the parameters) counts.
+SIGNATURES: dict[bytes, tuple[Scheme, str | None]] = {
+    RSA_ENCRYPTION: (Scheme.RSA_PKCS1V15, None),
+    oid("1.2.840.113549.1.1.5"): (Scheme.RSA_PKCS1V15, "sha1"),
+    oid("1.3.14.3.2.29"): (Scheme.RSA_PKCS1V15, "sha1"),
+    oid("1.2.840.113549.1.1.14"): (Scheme.RSA_PKCS1V15, "sha224"),
+    oid("1.2.840.113549.1.1.11"): (Scheme.RSA_PKCS1V15, "sha256"),
+    oid("1.2.840.113549.1.1.12"): (Scheme.RSA_PKCS1V15, "sha384"),
+    oid("1.2.840.113549.1.1.13"): (Scheme.RSA_PKCS1V15, "sha512"),
+    RSASSA_PSS: (Scheme.RSA_PSS, None),
+    EC_PUBLIC_KEY: (Scheme.ECDSA, None),
+    oid("1.2.840.10045.4.1"): (Scheme.ECDSA, "sha1"),
+    oid("1.2.840.10045.4.3.1"): (Scheme.ECDSA, "sha224"),
+    oid("1.2.840.10045.4.3.2"): (Scheme.ECDSA, "sha256"),
+    oid("1.2.840.10045.4.3.3"): (Scheme.ECDSA, "sha384"),
+    oid("1.2.840.10045.4.3.4"): (Scheme.ECDSA, "sha512"),
+    ED25519: (Scheme.ED25519, "sha512"),
+}
+
+# What we write: the digest and the AlgorithmIdentifier of the signature for an RSA and for an EC key.
+WRITTEN_DIGESTS: dict[Digest, tuple[DigestRow, bytes, bytes]] = {
+    Digest.SHA256: (
+        DIGESTS_BY_NAME["sha256"],
+        sequence(oid("1.2.840.113549.1.1.11"), NULL),
+        sequence(oid("1.2.840.10045.4.3.2")),
+    ),
+    Digest.SHA384: (
+        DIGESTS_BY_NAME["sha384"],
+        sequence(oid("1.2.840.113549.1.1.12"), NULL),
+        sequence(oid("1.2.840.10045.4.3.3")),
+    ),
+    Digest.SHA512: (
+        DIGESTS_BY_NAME["sha512"],
+        sequence(oid("1.2.840.113549.1.1.13"), NULL),
+        sequence(oid("1.2.840.10045.4.3.4")),
+    ),
+}
+
+
+class Mode(Enum):
+    """How a content cipher is used."""
+
+    CBC = auto()
+    GCM = auto()
+    TRIPLE_DES_CBC = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class CipherRow:
+    """A content-encryption algorithm (RFC 3565, RFC 5084, RFC 3370 §5.1)."""
+
+    name: str
+    key_octets: int
+    mode: Mode
+    oid: bytes
+
+
+_CIPHER_ROWS = (
+    CipherRow("aes256-gcm", 32, Mode.GCM, oid("2.16.840.1.101.3.4.1.46")),
+    CipherRow("aes192-gcm", 24, Mode.GCM, oid("2.16.840.1.101.3.4.1.26")),
+    CipherRow("aes128-gcm", 16, Mode.GCM, oid("2.16.840.1.101.3.4.1.6")),
+    CipherRow("aes256-cbc", 32, Mode.CBC, oid("2.16.840.1.101.3.4.1.42")),
+    CipherRow("aes192-cbc", 24, Mode.CBC, oid("2.16.840.1.101.3.4.1.22")),
+    CipherRow("aes128-cbc", 16, Mode.CBC, oid("2.16.840.1.101.3.4.1.2")),
+    CipherRow("3des-cbc", 24, Mode.TRIPLE_DES_CBC, oid("1.2.840.113549.3.7")),  # old mail: read, never written
+)
+CIPHERS = {row.oid: row for row in _CIPHER_ROWS}
+CIPHERS_BY_NAME = {row.name: row for row in _CIPHER_ROWS}
+WRITTEN_CIPHERS = {cipher: CIPHERS_BY_NAME[cipher.value] for cipher in Cipher}
+
+AES128_WRAP = oid("2.16.840.1.101.3.4.1.5")
+AES192_WRAP = oid("2.16.840.1.101.3.4.1.25")
+AES256_WRAP = oid("2.16.840.1.101.3.4.1.45")
+
+# Octets of the key-encryption key (RFC 3394, RFC 3565 §2.3.2)
+KEY_WRAPS = {AES128_WRAP: 16, AES192_WRAP: 24, AES256_WRAP: 32}
+
+STD_DH_SHA256_KDF = oid("1.3.132.1.11.1")
+STD_DH_SHA384_KDF = oid("1.3.132.1.11.2")
+STD_DH_SHA512_KDF = oid("1.3.132.1.11.3")
+
+# The digest of the X9.63 key derivation (RFC 5753 §7.1.4). The cofactor of the curves we load is 1, so that
+# cofactor Diffie-Hellman yields the same as the standard one.
+KEY_AGREEMENTS: dict[bytes, hashes.HashAlgorithm] = {
+    oid("1.3.133.16.840.63.0.2"): hashes.SHA1(),  # noqa: S303 - only as a key derivation, where SHA-1 holds
+    oid("1.3.132.1.11.0"): hashes.SHA224(),
+    STD_DH_SHA256_KDF: hashes.SHA256(),
+    STD_DH_SHA384_KDF: hashes.SHA384(),
+    STD_DH_SHA512_KDF: hashes.SHA512(),
+    oid("1.3.133.16.840.63.0.3"): hashes.SHA1(),  # noqa: S303 - same
+    oid("1.3.132.1.14.0"): hashes.SHA224(),
+    oid("1.3.132.1.14.1"): hashes.SHA256(),
+    oid("1.3.132.1.14.2"): hashes.SHA384(),
+    oid("1.3.132.1.14.3"): hashes.SHA512(),
+}

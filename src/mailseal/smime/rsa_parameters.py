@@ -1,0 +1,86 @@
+"""Parameters of RSASSA-PSS and RSAES-OAEP (RFC 8017 A.2.3, A.2.1; RFC 4055): absent ones mean SHA-1 and salt 20."""
+
+from cryptography.hazmat.primitives.asymmetric import padding
+
+from mailseal.policy.reason import ReasonCode
+from mailseal.smime import algorithms, ber
+from mailseal.smime.algorithms import DigestRow
+from mailseal.smime.ber import Element, Fields
+from mailseal.smime.errors import CmsError, malformed
+
+MAX_SALT_OCTETS = 512
+
+
+def algorithm_identifier(element: Element) -> tuple[bytes, Element | None]:
+    """Object identifier and parameters (RFC 5280 §4.1.1.2); parameters of NULL are the same as absent ones."""
+    fields = Fields(element)
+    kind = ber.oid(fields.take())
+    parameters = fields.rest()
+    if len(parameters) > 1:
+        raise malformed("an algorithm identifier has too many fields")
+    if not parameters or parameters[0].tag == ber.NULL:
+        return kind, None
+    return kind, parameters[0]
+
+
+def digest_row(element: Element) -> DigestRow:
+    """The digest of an AlgorithmIdentifier."""
+    row = algorithms.DIGESTS.get(algorithm_identifier(element)[0])
+    if row is None:
+        raise CmsError(ReasonCode.UNSUPPORTED_ALGORITHM, "the digest is not supported")
+    return row
+
+
+def pss(parameters: Element | None) -> tuple[padding.PSS, DigestRow]:
+    """Padding and digest."""
+    digest = mask = algorithms.SHA1
+    salt_octets = 20
+    for tag, element in _explicit(parameters):
+        if tag == 0xA0:
+            digest = digest_row(element)
+        elif tag == 0xA1:
+            mask = _mask_digest(element)
+        elif tag == 0xA2:
+            salt_octets = ber.integer(element)
+        elif tag != 0xA3 or ber.integer(element) != 1:
+            raise malformed("unknown PSS parameter")
+    if not 0 <= salt_octets <= MAX_SALT_OCTETS:
+        raise malformed("the PSS salt is too long")
+    return padding.PSS(padding.MGF1(mask.algorithm), salt_octets), digest
+
+
+def oaep(parameters: Element | None) -> padding.OAEP:
+    """The padding."""
+    digest = mask = algorithms.SHA1
+    label: bytes | None = None
+    for tag, element in _explicit(parameters):
+        if tag == 0xA0:
+            digest = digest_row(element)
+        elif tag == 0xA1:
+            mask = _mask_digest(element)
+        elif tag == 0xA2:
+            kind, value = algorithm_identifier(element)
+            if kind != algorithms.P_SPECIFIED or value is None:
+                raise malformed("unknown OAEP label")
+            label = ber.octets(value) or None
+        else:
+            raise malformed("unknown OAEP parameter")
+    return padding.OAEP(padding.MGF1(mask.algorithm), digest.algorithm, label)
+
+
+def _explicit(parameters: Element | None) -> list[tuple[int, Element]]:
+    if parameters is None:
+        return []
+    if parameters.tag != ber.SEQUENCE:
+        raise malformed("RSA parameters are expected to be a sequence")
+    found = [(element.tag, ber.only_child(element)) for element in parameters.children]
+    if len({tag for tag, _ in found}) != len(found):
+        raise malformed("an RSA parameter occurs twice")
+    return found
+
+
+def _mask_digest(element: Element) -> DigestRow:
+    kind, inner = algorithm_identifier(element)
+    if kind != algorithms.MGF1 or inner is None:
+        raise CmsError(ReasonCode.UNSUPPORTED_ALGORITHM, "the mask generation function is not supported")
+    return digest_row(inner)

@@ -1,0 +1,224 @@
+"""Verify the signatures of SignedData (RFC 5652 §5.4 to §5.6) over the content that is shown.
+
+Only the signature is judged here: whether its certificate is trusted, and whose it is, is judged elsewhere.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+
+from mailseal.mail.message import Octets
+from mailseal.policy.reason import ReasonCode
+from mailseal.smime import algorithms, ber
+from mailseal.smime.algorithms import DigestRow, Scheme
+from mailseal.smime.ber import Fields
+from mailseal.smime.certificate import Certificate, CertificateError, public_key
+from mailseal.smime.errors import CmsError, malformed, only_cms_errors
+from mailseal.smime.rsa_parameters import digest_row, pss
+from mailseal.smime.signed import SignedData, SignerInfo, read_signed
+
+__all__ = ["SignedData", "SignerCheck", "SignerInfo", "read_signed", "verify"]
+
+MAX_CANDIDATES = 4
+"""Certificates tried for one signature: several may have the same name, only one made it."""
+
+_Key = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
+_PKCS1V15 = padding.PKCS1v15()
+
+
+@dataclass(frozen=True, slots=True)
+class SignerCheck:
+    """What is true of one signature. A weak one may be `verified`, and is not good all the same.
+
+    `certificate` is the one that verified it, or else the one it names. `reason` is None for a good one.
+    """
+
+    certificate: Certificate | None
+    digest: str
+    algorithm: str
+    verified: bool
+    weak: bool
+    signing_time: datetime | None
+    reason: ReasonCode | None
+
+
+def verify(
+    signed: SignedData, content: Octets | None, extra_certificates: Sequence[Certificate] = ()
+) -> tuple[SignerCheck, ...]:
+    """Check every signer over `content`, the octets shown; None: over the content inside.
+
+    Content given and content inside that differ make every signature invalid. Bare LF counts as CRLF where the
+    signature does not hold otherwise. Raises CmsError when there is no content at all.
+    """
+    if content is None and signed.econtent is None:
+        raise malformed("the signed content is missing")
+    inside = signed.econtent
+    same = content is None or inside is None or inside == bytes(content)
+    shown = _Shown(content if content is not None else inside or b"")
+    known = tuple(dict.fromkeys((*signed.certificates, *extra_certificates)))
+    return tuple(_check(signer, signed, shown, known, same=same) for signer in signed.signers)
+
+
+class _Shown:
+    """The content, and its digests made once: as it is, and with CRLF for bare LF where that differs."""
+
+    def __init__(self, octets: Octets) -> None:
+        self._octets = octets
+        self._canonical: bytes | None = None
+        self._digests: dict[tuple[str, bool], bytes] = {}
+
+    def octets(self, *, canonical: bool) -> Octets:
+        if not canonical:
+            return self._octets
+        if self._canonical is None:
+            octets = bytes(self._octets)
+            self._canonical = octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+        return self._canonical
+
+    def looks_like_attributes(self) -> bool:
+        """Whether it may be read as the signed attributes of another signature (draft-ietf-lamps-cms-euf-cma)."""
+        if bytes(self._octets[:1]) != b"\x31":
+            return False
+        try:
+            return ber.read(bytes(self._octets)).end == len(self._octets)
+        except CmsError:
+            return False
+
+    def digest(self, row: DigestRow, *, canonical: bool) -> bytes:
+        key = row.name, canonical
+        if key not in self._digests:
+            self._digests[key] = row.make(self.octets(canonical=canonical)).digest()
+        return self._digests[key]
+
+
+@dataclass(frozen=True, slots=True)
+class _Method:
+    """How one signature is made: digest of the content, digest under the signature, padding for RSA."""
+
+    content: DigestRow
+    scheme: Scheme
+    signing: DigestRow
+    padding: padding.PSS | padding.PKCS1v15
+    weak: bool
+
+
+def _check(
+    signer: SignerInfo, signed: SignedData, shown: _Shown, known: tuple[Certificate, ...], *, same: bool
+) -> SignerCheck:
+    named = [one for one in known if signer.names(one)]
+    certificate = named[0] if named else None
+    reason: ReasonCode | None = ReasonCode.SIGNER_CERTIFICATE_MISSING
+    weak = False
+    try:
+        method = _method(signer)
+        weak = method.weak
+        if certificate is not None and not same:
+            reason = ReasonCode.SIGNATURE_INVALID
+        elif certificate is not None:
+            candidates = _bound(signer, named)
+            _check_attributes(signer, signed, shown, method)
+            certificate = _verifying(signer, shown, method, candidates)
+            reason = None
+    except CmsError as error:
+        reason = _reason(error)
+    verified = reason is None
+    if verified and weak:
+        reason = ReasonCode.SIGNATURE_WEAK
+    return SignerCheck(certificate, *_names(signer), verified, weak, signer.signing_time, reason)
+
+
+def _reason(error: CmsError) -> ReasonCode:
+    return ReasonCode.SIGNATURE_INVALID if error.reason is ReasonCode.MALFORMED else error.reason
+
+
+def _names(signer: SignerInfo) -> tuple[str, str]:
+    row = algorithms.DIGESTS.get(signer.digest)
+    scheme, _ = algorithms.SIGNATURES.get(signer.algorithm, (None, None))
+    return row.name if row else "unknown", algorithms.SCHEME_NAMES[scheme] if scheme else "unknown"
+
+
+@only_cms_errors
+def _method(signer: SignerInfo) -> _Method:
+    content = algorithms.DIGESTS.get(signer.digest)
+    scheme, name = algorithms.SIGNATURES.get(signer.algorithm, (None, None))
+    if content is None or scheme is None:
+        raise CmsError(ReasonCode.UNSUPPORTED_ALGORITHM, "the signature algorithm is not supported")
+    signing = algorithms.DIGESTS_BY_NAME[name] if name else content
+    scheme_padding: padding.PSS | padding.PKCS1v15 = _PKCS1V15
+    if scheme is Scheme.RSA_PSS:
+        scheme_padding, signing = pss(signer.parameters)
+    return _Method(content, scheme, signing, scheme_padding, weak=content.weak or signing.weak)
+
+
+@only_cms_errors
+def _bound(signer: SignerInfo, named: list[Certificate]) -> list[Certificate]:
+    """Those of the named certificates that the signature itself says to be made with (RFC 5035 §5)."""
+    value, default = signer.attribute(algorithms.SIGNING_CERTIFICATE_V2), algorithms.SHA256
+    if value is None:
+        value, default = signer.attribute(algorithms.SIGNING_CERTIFICATE), algorithms.SHA1
+    if value is None:
+        return named
+    first = Fields(Fields(Fields(value).take(ber.SEQUENCE)).take(ber.SEQUENCE))
+    algorithm = first.optional(ber.SEQUENCE)
+    row = digest_row(algorithm) if algorithm is not None else default
+    expected = ber.octets(first.take())
+    return [one for one in named if row.make(one.der).digest() == expected]
+
+
+@only_cms_errors
+def _check_attributes(signer: SignerInfo, signed: SignedData, shown: _Shown, method: _Method) -> None:
+    """The rules on contentType and messageDigest (RFC 5652 §5.3, §11.1, §11.2)."""
+    if signer.attributes is None:
+        if signed.content_type != algorithms.DATA or shown.looks_like_attributes():
+            raise malformed("this content may only be signed by way of signed attributes")
+        return
+    content_type = signer.attribute(algorithms.CONTENT_TYPE)
+    message_digest = signer.attribute(algorithms.MESSAGE_DIGEST)
+    if content_type is None or message_digest is None:
+        raise malformed("a signed attribute is missing")
+    if ber.oid(content_type) != signed.content_type:
+        raise malformed("the content is not of the signed type")
+    digest = ber.octets(message_digest)
+    if all(digest != shown.digest(method.content, canonical=canonical) for canonical in (False, True)):
+        raise CmsError(ReasonCode.SIGNATURE_INVALID, "the content is not the signed one")
+
+
+@only_cms_errors
+def _verifying(signer: SignerInfo, shown: _Shown, method: _Method, candidates: list[Certificate]) -> Certificate:
+    """The certificate whose key made the signature."""
+    for certificate in candidates[:MAX_CANDIDATES]:
+        key = _key(certificate)
+        if signer.attributes is not None:
+            if any(_holds(key, signer.signature, octets, method) for octets in signer.signed_octets()):
+                return certificate
+        elif any(_holds(key, signer.signature, bytes(shown.octets(canonical=one)), method) for one in (False, True)):
+            return certificate
+    raise CmsError(ReasonCode.SIGNATURE_INVALID, "the signature does not hold")
+
+
+def _key(certificate: Certificate) -> _Key:
+    if certificate.key_algorithm == "ed25519":
+        return ed25519.Ed25519PublicKey.from_public_bytes(certificate.spki_der[-32:])
+    try:
+        return public_key(certificate)
+    except CertificateError as error:
+        raise CmsError(ReasonCode.UNSUPPORTED_ALGORITHM, str(error)) from error
+
+
+def _holds(key: _Key, signature: bytes, octets: bytes, method: _Method) -> bool:
+    algorithm = method.signing.algorithm
+    try:
+        if method.scheme is Scheme.ECDSA and isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(signature, octets, ec.ECDSA(algorithm))
+        elif method.scheme is Scheme.ED25519 and isinstance(key, ed25519.Ed25519PublicKey):
+            key.verify(signature, octets)
+        elif method.scheme in (Scheme.RSA_PKCS1V15, Scheme.RSA_PSS) and isinstance(key, rsa.RSAPublicKey):
+            key.verify(signature, octets, method.padding, algorithm)
+        else:
+            return False
+    except (InvalidSignature, ValueError):
+        return False
+    return True
