@@ -2,6 +2,7 @@
 
 from mailseal.config.load import ConfigError, Problem, find, from_values, load
 from mailseal.config.model import Config, Database, Keys, Ledger, Limits, Listen, Log, Relay
+from mailseal.config.reference import commented_file, page
 from mailseal.config.sockets import LMTP_AUTHORISED, LMTP_OUTSIDE, SMTP, SOCKETS, SocketInfo, listeners
 from mailseal.config.values import BareLf, Endpoint, LogFormat, LogLevel, Network, NextHop, Protocol
 
@@ -28,8 +29,10 @@ __all__ = [
     "Protocol",
     "Relay",
     "SocketInfo",
+    "commented_file",
     "find",
     "from_values",
     "listeners",
     "load",
+    "page",
 ]

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from mailseal.config import values
 from mailseal.config.values import BareLf, Endpoint, LogFormat, LogLevel, Network, NextHop
@@ -21,7 +22,7 @@ _DAY_SECONDS = 86_400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """How one key is written. `example` and `default_text` are TOML values; `below_data_dir` gives the default."""
+    """How one key is written. `example` is a TOML value. `default_text` stands for a default that is worked out."""
 
     read: Callable[[object], object]
     help: str
@@ -47,7 +48,7 @@ def _key(
         read=read,
         help=help_text,
         example=example,
-        default_text=default_text or example,
+        default_text=default_text,
         secret=secret,
         below_data_dir=below,
         computed=computed,
@@ -79,7 +80,7 @@ class Database:
         "For a local socket add ?unix_socket=/path.",
         example='"mysql://mailseal@127.0.0.1:3306/mailseal"',
         default_text='"sqlite:///<data_dir>/mailseal.db"',
-        below=lambda data: f"sqlite://{data}/mailseal.db",
+        below=lambda data: f"sqlite://{quote(str(data))}/mailseal.db",
     )
     password: str | None = _key(
         values.secret,

@@ -239,7 +239,7 @@ def database_url(raw: object) -> str:
         raise BadValueError("must not hold the password; set database.password_file")
     if parts.scheme == "sqlite" and not parts.netloc and parts.path.startswith("/"):
         return value
-    if parts.scheme == "mysql" and parts.username and parts.path.strip("/"):
+    if parts.scheme in ("mysql", "mariadb") and parts.username and parts.path.strip("/"):
         return value
     raise BadValueError("must be sqlite:///absolute/path or mysql://user@host:port/name")
 
