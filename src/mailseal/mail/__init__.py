@@ -1,1 +1,1 @@
-"""What a mail is: address, envelope, message, byte-exact MIME, header edits, replies, reports (RFC 5321, 5322, 2045)."""
+"""What a mail is: address, envelope, message, byte-exact MIME, edits, replies, reports (RFC 5321, 5322, 2045)."""

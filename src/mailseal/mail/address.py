@@ -46,7 +46,10 @@ def _parse(text: str) -> Address:
     local, at, domain = text.rpartition("@")
     if not at or not local or not domain:
         raise AddressError("an address is written local-part@domain")
-    if len(text.encode(errors="replace")) > MAX_ADDRESS_OCTETS or len(local.encode(errors="replace")) > MAX_LOCAL_OCTETS:
+    if (
+        len(text.encode(errors="replace")) > MAX_ADDRESS_OCTETS
+        or len(local.encode(errors="replace")) > MAX_LOCAL_OCTETS
+    ):
         raise AddressError("the address is longer than RFC 5321 allows")
     if not (_DOT_STRING.fullmatch(local) or _QUOTED_STRING.fullmatch(local)):
         raise AddressError("the local part has characters that an address cannot have")

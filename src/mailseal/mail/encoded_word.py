@@ -1,0 +1,155 @@
+"""Encoded words in header values: read and written (RFC 2047); charsets by an allow-list.
+
+Reading never raises: what cannot be decoded stays as it stands. Some of Python's codecs are slow or no charsets at
+all (punycode, unicode_escape), so only charsets that mail uses are looked up.
+"""
+
+import binascii
+import re
+from base64 import b64encode
+
+_CHARSETS = frozenset(
+    [
+        "us-ascii",
+        "ascii",
+        "utf-8",
+        "utf8",
+        "utf-7",
+        "utf-16",
+        "utf-16le",
+        "utf-16be",
+        "latin1",
+        "latin-1",
+        "koi8-r",
+        "koi8-u",
+        "macintosh",
+        "gb2312",
+        "gbk",
+        "gb18030",
+        "hz-gb-2312",
+        "big5",
+        "big5-hkscs",
+        "euc-jp",
+        "euc-kr",
+        "shift_jis",
+        "shift-jis",
+        "sjis",
+        "cp932",
+        "cp949",
+        "ks_c_5601-1987",
+        "iso-2022-jp",
+        "iso-2022-jp-1",
+        "iso-2022-jp-2",
+        "iso-2022-jp-2004",
+        "iso-2022-kr",
+        "tis-620",
+        "windows-874",
+        "cp874",
+        "cp850",
+        "cp437",
+        "cp866",
+        "ibm850",
+        "ibm437",
+    ]
+) | frozenset(f"{family}{number}" for family in ("windows-125", "cp125") for number in range(9))
+_ISO_8859 = re.compile(r"iso[-_]8859[-_]\d{1,2}(?:-[ei])?")
+_WORD = re.compile(r"=\?([!-)+->@-~]{1,60})(?:\*[!->@-~]{0,40})?\?([bBqQ])\?([ !->@-~]*)\?=")
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_Q_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
+_MAX_WORD = 75
+_FRAME = len("=?utf-8?q??=")
+
+
+def decode_text(octets: bytes, charset: str) -> str | None:
+    """Octets of a named charset as text, U+FFFD for what does not fit; None for a charset that mail does not use."""
+    name = charset.lower()
+    if name not in _CHARSETS and not _ISO_8859.fullmatch(name):
+        return None
+    if name.startswith("iso-8859") and name[-2:] in {"-e", "-i"}:
+        name = name[:-2]
+    try:
+        return octets.decode(name, "replace")
+    except (LookupError, UnicodeError):
+        return None
+
+
+def one_line(text: str) -> str:
+    """The text without line ends, other controls and lone surrogates: each run of them becomes one space."""
+    return _CONTROLS.sub(" ", text)
+
+
+def decode_words(text: str) -> str:
+    """Unstructured text with its encoded words decoded (RFC 2047 §6); one line, whatever they encode."""
+    if "=?" not in text:
+        return one_line(text)
+    pieces: list[str] = []
+    pending = b""  # octets of adjacent words of one charset: some senders split a character between words
+    charset = ""
+    position = 0
+    for word in _WORD.finditer(text):
+        octets = _word_octets(word[2], word[3])
+        if octets is None or decode_text(b"", word[1]) is None:
+            continue
+        between = text[position : word.start()]
+        adjacent = bool(charset) and not between.strip(" \t")
+        if not (adjacent and word[1].lower() == charset):
+            pieces.append(_decoded(pending, charset))
+            pending, charset = b"", word[1].lower()
+        if not adjacent:
+            pieces.append(between)
+        pending += octets
+        position = word.end()
+    pieces.extend((_decoded(pending, charset), text[position:]))
+    return one_line("".join(pieces))
+
+
+def _decoded(octets: bytes, charset: str) -> str:
+    return (decode_text(octets, charset) or "") if octets else ""
+
+
+def _word_octets(encoding: str, payload: str) -> bytes | None:
+    raw = payload.encode("ascii")
+    if encoding in "qQ":
+        return binascii.a2b_qp(raw, header=True)
+    try:
+        return binascii.a2b_base64(raw + b"=" * (-len(raw) % 4))
+    except binascii.Error:
+        return None
+
+
+def encode_words(text: str, first_room: int) -> list[bytes]:
+    """The text as UTF-8 encoded words of at most 75 octets, the first at most `first_room` if that leaves room.
+
+    Words are split between characters (RFC 2047 §5). Joined by folding white space they decode to the text.
+    """
+    quoted = sum(byte not in _Q_SAFE and byte != 0x20 for byte in text.encode(errors="replace")) * 3 <= len(text)
+    cost = _q_cost if quoted else _b_cost
+    words: list[bytes] = []
+    run: list[bytes] = []
+    used = 0
+    room = (first_room if first_room >= _FRAME + 12 else _MAX_WORD) - _FRAME
+    for character in text:
+        octets = character.encode(errors="replace")
+        needed = cost(octets)
+        if run and used + needed > (room if quoted else room // 4 * 3):
+            words.append(_word(b"".join(run), quoted=quoted))
+            run, used, room = [], 0, _MAX_WORD - _FRAME
+        run.append(octets)
+        used += needed
+    words.append(_word(b"".join(run), quoted=quoted))
+    return words
+
+
+def _q_cost(octets: bytes) -> int:
+    return sum(1 if byte in _Q_SAFE or byte == 0x20 else 3 for byte in octets)
+
+
+def _b_cost(octets: bytes) -> int:
+    return len(octets)
+
+
+def _word(octets: bytes, *, quoted: bool) -> bytes:
+    if not quoted:
+        return b"=?utf-8?b?%s?=" % b64encode(octets)
+    body = b"".join(b"_" if byte == 0x20 else bytes((byte,)) if byte in _Q_SAFE else b"=%02X" % byte for byte in octets)
+    return b"=?utf-8?q?%s?=" % body

@@ -1,0 +1,138 @@
+"""Header values and edits that keep every other octet (RFC 5322 §2.2, §3.4, RFC 2047)."""
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from mailseal.errors import PermanentError
+from mailseal.mail.address import Address
+from mailseal.mail.address_list import read_addresses
+from mailseal.mail.encoded_word import decode_words, encode_words
+from mailseal.mail.message import Octets
+from mailseal.mail.mime import Entity, HeaderField
+
+MAX_LINE = 998
+_FOLD_AT = 78
+
+_NAME = re.compile(r"[!-9;-~]{1,76}")
+_SEGMENT = re.compile(r"[ \t]*[^ \t]+")
+_NOT_PLAIN = re.compile(r"[^\t -~]|=\?")
+_FIELD = re.compile(rb"[!-9;-~]+:[^\r\n\0]*+(?:\r\n[ \t][^\r\n\0]*+)*+\r\n")
+
+
+class HeaderError(PermanentError):
+    """A name or value that a header field cannot have."""
+
+
+def addresses(entity: Entity, field: str) -> tuple[Address, ...]:
+    """The addresses of all fields of that name (lower case), in order; what cannot be read is left out.
+
+    Never an address that stands in a display name, comment or group name. At most 1000 per field.
+    """
+    values = entity.headers(field)
+    if len(values) == 1:
+        return read_addresses(values[0])
+    return tuple(address for value in values for address in read_addresses(value))
+
+
+def from_addresses(entity: Entity) -> tuple[Address, ...]:
+    """The addresses of all From fields. A mail has one author only if this has exactly one element."""
+    return addresses(entity, "from")
+
+
+def decoded_subject(entity: Entity) -> str:
+    """The Subject with its encoded words decoded: one line always. Several Subject fields are joined by a space."""
+    values = entity.headers("subject")
+    return decode_words(values[0]) if len(values) == 1 else " ".join(decode_words(value) for value in values)
+
+
+def encode_value(name: str, value: str) -> bytes:
+    """The field line(s) of an unstructured value, CRLF at the end; raises HeaderError for CR, LF or NUL.
+
+    Folded at white space to 78 octets where possible; what is not printable ASCII becomes RFC 2047 words.
+    """
+    if not _NAME.fullmatch(name):
+        raise HeaderError("a header field name is made of printable ASCII without a colon")
+    if "\r" in value or "\n" in value or "\0" in value:
+        raise HeaderError(f"the value of the header field {name} has a line end or NUL")
+    value = value.strip(" \t")
+    if not _NOT_PLAIN.search(value):
+        line = f"{name}: {value}\r\n"
+        if len(line) <= _FOLD_AT + 2:
+            return line.encode("ascii")
+        segments = _SEGMENT.findall(value)
+        if max(map(len, segments)) < MAX_LINE - len(name) - 2:
+            return _folded(name, segments)
+    words = encode_words(value, _FOLD_AT - len(name) - 2)
+    return b"%s: %s\r\n" % (name.encode("ascii"), b"\r\n ".join(words))
+
+
+def _folded(name: str, segments: list[str]) -> bytes:
+    """Fold before the white space of a segment: unfolding gives the value back, and no line is blank."""
+    lines: list[str] = []
+    line = f"{name}: "
+    fresh = True
+    for segment in segments:
+        if not fresh and len(line) + len(segment) > _FOLD_AT:
+            lines.append(line)
+            line = segment
+        else:
+            line += segment
+        fresh = False
+    lines.append(line)
+    return "\r\n".join(lines).encode("ascii") + b"\r\n"
+
+
+def edit(
+    message_raw: Octets,
+    root: Entity,
+    *,
+    remove: Iterable[str | HeaderField] = (),
+    replace: Mapping[HeaderField, bytes] | None = None,
+    prepend: Sequence[tuple[str, str] | bytes] = (),
+) -> list[Octets]:
+    """The message with fields removed, replaced and prepended; every other octet is kept, the body is not copied.
+
+    `remove` has names (all fields of that name) or single fields; `replace` maps a field to its new raw field;
+    `prepend` has (name, value) pairs for `encode_value`, or raw fields. Raises HeaderError for a bad raw field.
+    """
+    top = b"".join(_checked(item) if isinstance(item, bytes) else encode_value(*item) for item in prepend)
+    replace = replace or {}
+    names: set[str] = set()
+    single: set[HeaderField] = set()
+    for item in remove:
+        if isinstance(item, str):
+            names.add(item.lower())
+        else:
+            single.add(item)
+    if not (names or single or replace):
+        return [top, message_raw] if top else [message_raw]
+    head = _edited(root, names, single, replace)
+    return [top + head, memoryview(message_raw)[_header_end(root) :]]
+
+
+def _edited(
+    root: Entity, names: Collection[str], single: Collection[HeaderField], replace: Mapping[HeaderField, bytes]
+) -> bytes:
+    pieces: list[bytes] = []
+    kept_from = root.start
+    for field in root.fields:
+        new = replace.get(field)
+        if new is None and field not in single and field.name not in names:
+            continue
+        pieces.append(root.buffer[kept_from : field.start])
+        if new is not None:
+            pieces.append(_checked(new))
+        kept_from = field.end
+    pieces.append(root.buffer[kept_from : _header_end(root)])
+    return b"".join(pieces)
+
+
+def _header_end(root: Entity) -> int:
+    return root.fields[-1].end if root.fields else root.start
+
+
+def _checked(raw: bytes) -> bytes:
+    """A raw field that comes out of our own hands: exactly one, whole, folded properly."""
+    if not _FIELD.fullmatch(raw):
+        raise HeaderError("a raw header field is one name, a colon, a value and CRLF, folded before white space")
+    return raw
