@@ -33,6 +33,7 @@ from pyhanko_certvalidator.validate import async_validate_path
 from mailseal.policy.reason import ReasonCode
 from mailseal.smime.certificate import Certificate, Revocation, Verdict
 from mailseal.smime.revocation import Revocations
+from mailseal.smime.select import fits_email
 
 MAX_ISSUERS = 10
 """Candidates looked at for one certificate's issuer."""
@@ -43,9 +44,6 @@ MAX_STEPS = 200
 MAX_NAME_COMPARISONS = 20_000
 MAX_OCTETS = 65_536
 """Of one certificate on a path."""
-
-EMAIL_USAGES = frozenset({"1.3.6.1.5.5.7.3.4", "2.5.29.37.0"})
-"""emailProtection and anyExtendedKeyUsage."""
 
 
 _log = logging.getLogger(__name__)
@@ -176,7 +174,7 @@ def _valid_paths(
     leaf = _node(certificate)
     if leaf is None:
         return
-    if not _for_email(certificate):
+    if not fits_email(certificate):
         refused.reason = ReasonCode.CERTIFICATE_WRONG_USAGE
         return
     moment = min(max(at, certificate.not_before), certificate.not_after)
@@ -211,11 +209,6 @@ def _by_name(certificates: Iterable[Certificate]) -> _Candidates:
 @lru_cache(maxsize=4096)
 def _rough(name: str) -> str:
     return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", name).casefold()))
-
-
-def _for_email(certificate: Certificate) -> bool:
-    """The extended key usage, if there is one, allows e-mail (RFC 8550 §4.4.4); it also binds what a CA issues."""
-    return certificate.extended_usage is None or not EMAIL_USAGES.isdisjoint(certificate.extended_usage)
 
 
 class _Search:
@@ -289,7 +282,7 @@ def _refuse(path: Sequence[_Node], moment: datetime, signatures: _CountedSignatu
     """Why the path is not valid, or None (RFC 5280 §6.1)."""
     if len(path) == 1:
         return None
-    if not all(_for_email(node.certificate) for node in path[1:-1]):
+    if not all(fits_email(node.certificate) for node in path[1:-1]):
         return ReasonCode.CERTIFICATE_WRONG_USAGE
     try:
         _check_names(path)
