@@ -51,13 +51,17 @@ class Already(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the mail itself says: triggers (only ever true for an internal, authorised sender) and its form."""
+    """What the mail itself says: triggers (believed of an internal, authorised sender only) and its form.
+
+    `subject` is the subject without the triggers, if it is to be changed.
+    """
 
     encrypt: Reason | None = None
     sign: Reason | None = None
     calendar: bool = False
     already: Already = Already.NOTHING
     size_bytes: int = 0
+    subject: str | None = None
 
 
 class SignWish(StrEnum):
@@ -72,7 +76,7 @@ class SignWish(StrEnum):
 class Decision:
     """What shall happen to one recipient's copy, before keys are known.
 
-    `refuse` set: nothing else counts. `must_encrypt` implies `try_encrypt`. `sign_reason` says why not, or who asked.
+    `refuse` set: nothing else counts. `must_encrypt` implies `try_encrypt`. `already` and `size_bytes` are the mail's.
     """
 
     try_encrypt: bool
@@ -81,13 +85,15 @@ class Decision:
     on_failure: OnFailure
     refuse: Reason | None = None
     reasons: tuple[Reason, ...] = ()
+    already: Already = Already.NOTHING
+    size_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Able:
     """What the keys allow: per method the recipient's usable keys, or why there are none; and who can sign.
 
-    `keys` and `signers` hold key fingerprints. A method is in exactly one of `keys` and `unable`.
+    `keys` and `signers` hold key fingerprints. A method without keys is in `unable`.
     """
 
     keys: Mapping[MethodName, tuple[str, ...]]
@@ -173,7 +179,8 @@ class Fate(StrEnum):
 class Outcome:
     """The result for one RCPT: the reply it gets, and everything the log says about it.
 
-    `details` are (name, value) pairs: algorithm, keys, signer, layers; safe to log.
+    `details` are (name, value) pairs: algorithm, keys, signer, layers; safe to log. `harvested` is the DER of
+    certificates seen in good signatures, for the worker to keep as candidates.
     """
 
     recipient: Address
@@ -183,3 +190,4 @@ class Outcome:
     method: MethodName | None = None
     reasons: tuple[Reason, ...] = ()
     details: tuple[tuple[str, str], ...] = ()
+    harvested: tuple[bytes, ...] = field(default=(), compare=False)

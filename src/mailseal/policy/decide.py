@@ -1,0 +1,95 @@
+"""decide: what shall happen to one recipient's copy, from settings, findings and what the mail asks. Knows no keys.
+
+The order is that of the protect path in docs/policy.md. One more finding or a stricter setting never weakens.
+"""
+
+from collections.abc import Sequence
+
+from mailseal.policy.model import Action, Already, Asked, Decision, Finding, SignWish
+from mailseal.policy.reason import Reason, ReasonCode, because
+from mailseal.policy.settings import Mode, OnFailure, Settings
+
+_MODE_REASONS = {
+    Mode.NEVER: because(ReasonCode.MODE_NEVER),
+    Mode.ALLOW: because(ReasonCode.MODE_ALLOW),
+    Mode.FORCE: because(ReasonCode.MODE_FORCE),
+    Mode.MANDATORY: because(ReasonCode.MODE_MANDATORY),
+}
+
+
+def decide(
+    policy: Settings,
+    findings: Sequence[Finding],
+    asked: Asked,
+    *,
+    authorised: bool,
+    internal_sender: bool,
+) -> Decision:
+    """The decision under a combined policy. Only an authorised, internal sender signs, triggers and is notified."""
+    ours = authorised and internal_sender
+    must = _demands(policy, findings, asked, ours=ours)
+    skipped = asked.calendar and policy.skip_calendar and not must
+    encrypt, encrypt_reasons = _encryption(policy, asked, must, skipped=skipped)
+    sign, sign_reason = _signature(policy, asked, ours=ours, skipped=skipped)
+    return Decision(
+        try_encrypt=encrypt,
+        must_encrypt=encrypt and bool(must),
+        sign=sign,
+        on_failure=policy.on_failure if ours else OnFailure.REFUSE,
+        refuse=blocking(findings),
+        reasons=(*(finding_reason(one) for one in findings), *encrypt_reasons, *sign_reason),
+        already=asked.already,
+        size_bytes=asked.size_bytes,
+    )
+
+
+def blocking(findings: Sequence[Finding]) -> Reason | None:
+    """The finding that forbids the mail to leave at all."""
+    return next((finding_reason(one) for one in findings if one.action is Action.BLOCK), None)
+
+
+def finding_reason(finding: Finding) -> Reason:
+    """A finding as a reason."""
+    return because(ReasonCode.FINDING, name=finding.name, action=finding.action)
+
+
+def _demands(policy: Settings, findings: Sequence[Finding], asked: Asked, *, ours: bool) -> tuple[Reason, ...]:
+    """Everything that demands encryption."""
+    demands = [finding_reason(one) for one in findings if one.action is Action.MUST_ENCRYPT]
+    if policy.mode is Mode.MANDATORY:
+        demands.append(_MODE_REASONS[Mode.MANDATORY])
+    if ours and asked.encrypt is not None:
+        demands.append(asked.encrypt)
+    return tuple(demands)
+
+
+def _encryption(
+    policy: Settings, asked: Asked, must: Sequence[Reason], *, skipped: bool
+) -> tuple[bool, tuple[Reason, ...]]:
+    """Whether to try, and why (findings are reasons of their own)."""
+    if asked.already is Already.ENCRYPTED:
+        return False, (because(ReasonCode.ALREADY_ENCRYPTED),)
+    if must:
+        return True, tuple(one for one in must if one.code is not ReasonCode.FINDING)
+    if skipped:
+        return False, (because(ReasonCode.CALENDAR_SKIPPED),)
+    return policy.mode is not Mode.NEVER, (_MODE_REASONS[policy.mode],)
+
+
+def _signature(policy: Settings, asked: Asked, *, ours: bool, skipped: bool) -> tuple[SignWish, tuple[Reason, ...]]:
+    """Whether to sign when there is a key, and why not or who asked."""
+    if not ours:
+        return SignWish.NO, (because(ReasonCode.ORIGIN_OUTSIDE),)
+    if asked.already is Already.ENCRYPTED:
+        return SignWish.NO, ()  # said already
+    if asked.already is Already.SIGNED:
+        return SignWish.NO, (because(ReasonCode.ALREADY_SIGNED),)
+    if asked.sign is not None:
+        return SignWish.YES, (asked.sign,)
+    if skipped:
+        return SignWish.NO, ()
+    if not policy.sign:
+        return SignWish.NO, (because(ReasonCode.SIGNING_OFF),)
+    if policy.sign_only_when_encrypting:
+        return SignWish.WHEN_ENCRYPTING, ()
+    return SignWish.YES, ()

@@ -1,0 +1,171 @@
+"""A setting's value from and to text, checked; errors say what is wrong and show a valid example."""
+
+import difflib
+import re
+from collections.abc import Callable
+from enum import StrEnum
+from functools import lru_cache
+
+from mailseal.errors import PermanentError
+from mailseal.policy.pattern import MAX_PATTERN_LENGTH, PatternError, compile_pattern
+from mailseal.policy.table import SETTINGS, SettingInfo, Settings
+
+SUBJECT_TRIGGERS = ("encrypt_subject_trigger", "sign_subject_trigger")
+AS_PATTERN = "subject_trigger_is_pattern"
+MAX_TEXT_LENGTH = MAX_PATTERN_LENGTH
+MAX_FINGERPRINTS = 100
+
+_YES = frozenset({"yes", "true", "on", "1"})
+_NO = frozenset({"no", "false", "off", "0"})
+_SIZE = re.compile(r"([0-9]{1,18})\s*(?:([kmg])(?:i?b)?)?", re.IGNORECASE)
+_SIZE_FACTOR = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+_FIELD_NAME = re.compile(r"[!-9;-~]{1,76}")
+
+_BY_NAME = {info.name: info for info in SETTINGS}
+
+
+class SettingError(PermanentError):
+    """No such setting, or a value that it cannot have. The text is written for the person who set it."""
+
+
+def setting(name: str) -> SettingInfo:
+    """The row of a setting; raises SettingError with the name that was probably meant."""
+    info = _BY_NAME.get(name)
+    if info is None:
+        near = difflib.get_close_matches(name, _BY_NAME, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise SettingError(f"there is no setting {name!r}{hint}")
+    return info
+
+
+def parse_value(name: str, text: str, *, is_pattern: bool = False) -> object:
+    """The typed value of a setting; raises SettingError.
+
+    Whether a subject trigger is a pattern is another setting: give it as `is_pattern`, or `check` the whole.
+    """
+    info = setting(name)
+    stripped = text.strip()
+    if issubclass(info.type, StrEnum):
+        return _choice(info, stripped)
+    if info.type is str and name in SUBJECT_TRIGGERS and is_pattern:
+        return _pattern(info, _plain(info, stripped))
+    return _READERS[info.type](info, stripped)
+
+
+def show_value(name: str, value: object) -> str:
+    """The text that `parse_value` reads back as the same value."""
+    setting(name)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return str(value)
+
+
+def check(settings: Settings) -> None:
+    """Raise SettingError where values contradict each other: a subject trigger that is to be a pattern and is none."""
+    if settings.subject_trigger_is_pattern:
+        for name in SUBJECT_TRIGGERS:
+            _pattern(setting(name), getattr(settings, name))
+
+
+@lru_cache(maxsize=256)
+def split_header_trigger(text: str) -> tuple[str, str]:
+    """(field name, pattern or "") of a header trigger."""
+    name, _, pattern = text.partition(":")
+    return name.strip(), pattern.strip()
+
+
+_HEADER_TRIGGERS = ("encrypt_header_trigger", "sign_header_trigger")
+_TAGS_WITH_SIGNER = ("tag_signed_by", "tag_signed_mismatch")
+_TAGS = (*_TAGS_WITH_SIGNER, "tag_decrypted", "tag_invalid")
+
+
+def _bad(info: SettingInfo, problem: str, example: object = None) -> SettingError:
+    shown = show_value(info.name, info.default if example is None else example)
+    return SettingError(f"{info.name}: {problem}; for example: {shown}")
+
+
+def _choice(info: SettingInfo, text: str) -> StrEnum:
+    choices: list[StrEnum] = list(type(info.default))
+    try:
+        return next(one for one in choices if one == text.lower())
+    except StopIteration:
+        names = ", ".join(choices)
+        raise _bad(info, f"{text[:80]!r} is none of {names}") from None
+
+
+def _flag(info: SettingInfo, text: str) -> bool:
+    word = text.lower()
+    if word in _YES:
+        return True
+    if word in _NO:
+        return False
+    raise _bad(info, f"{text[:80]!r} is neither yes nor no")
+
+
+def _number(info: SettingInfo, text: str) -> int:
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise _bad(info, f"{text[:80]!r} is not a number, with K, M or G behind it if you like")
+    number = int(match[1]) * _SIZE_FACTOR[(match[2] or "").lower()]
+    if not info.lowest <= number <= info.highest:
+        raise _bad(info, f"{number} is not between {info.lowest} and {info.highest}")
+    return number
+
+
+def _fingerprints(info: SettingInfo, text: str) -> tuple[str, ...]:
+    found = dict.fromkeys(one.replace(":", "").lower() for one in re.split(r"[\s,]+", text) if one)
+    if len(found) > MAX_FINGERPRINTS:
+        raise _bad(info, f"more than {MAX_FINGERPRINTS} certificates", ("0" * 64,))
+    for one in found:
+        if not _FINGERPRINT.fullmatch(one):
+            raise _bad(info, f"{one[:80]!r} is not a SHA-256 fingerprint (64 hexadecimal digits)", ("0" * 64,))
+    return tuple(found)
+
+
+def _text(info: SettingInfo, text: str) -> str:
+    _plain(info, text)
+    if info.name in _HEADER_TRIGGERS:
+        return _header_trigger(info, text)
+    if info.name in _TAGS:
+        rest = text.replace("{signer}", "") if info.name in _TAGS_WITH_SIGNER else text
+        if "{" in rest or "}" in rest:
+            raise _bad(info, "a tag has braces only in {signer}, where a signer is known")
+    return text
+
+
+def _plain(info: SettingInfo, text: str) -> str:
+    if len(text) > MAX_TEXT_LENGTH:
+        raise _bad(info, f"the text is longer than {MAX_TEXT_LENGTH} characters")
+    if not text.isprintable():
+        raise _bad(info, "the text has a character that cannot be printed, such as a line end")
+    return text
+
+
+def _pattern(info: SettingInfo, text: str) -> str:
+    if text:
+        try:
+            compile_pattern(text)
+        except PatternError as error:
+            raise _bad(info, str(error), r"(?i)\bsecure\b") from None
+    return text
+
+
+def _header_trigger(info: SettingInfo, text: str) -> str:
+    if not text:
+        return text
+    name, pattern = split_header_trigger(text)
+    if not _FIELD_NAME.fullmatch(name):
+        raise _bad(info, f"{name[:80]!r} is not the name of a header field", "X-Secure: (?i)^yes$")
+    _pattern(info, pattern)
+    return f"{name}: {pattern}" if pattern else name
+
+
+_READERS: dict[type, Callable[[SettingInfo, str], object]] = {
+    bool: _flag,
+    int: _number,
+    tuple: _fingerprints,
+    str: _text,
+}
