@@ -1,0 +1,65 @@
+# make install   .venv with everything for development        make check    style, types, layers, limits, documents
+# make run       a gateway on loopback, its data in var/      make test     all of check, then every test
+# make demo      two companies, two gateways, mails to watch  make docs     the generated pages
+# make bench | soak | fuzz | mutate                           make lock     the lock files anew
+
+SHELL := /bin/bash
+BIN := .venv/bin
+PACKAGES := postfix mariadb-server openssl swaks
+MUTATE ?=
+FUZZ_SECONDS ?= 600
+
+.PHONY: install run demo test check bench soak fuzz mutate docs lock debian
+.DELETE_ON_ERROR:
+
+install: .venv/installed-dev
+
+.venv/installed-dev: requirements-dev.lock tools/install.sh
+	@tools/install.sh requirements-dev.lock
+	@touch .venv/installed-run $@
+
+.venv/installed-run: requirements.lock tools/install.sh
+	@tools/install.sh requirements.lock
+	@touch $@
+
+debian:
+	@tools/debian.sh $(PACKAGES)
+
+run: .venv/installed-run
+	@$(BIN)/mailseal --config var/mailseal.toml init --data var --hostname localhost --smtp 127.0.0.1:10025
+	@exec $(BIN)/mailseal --config var/mailseal.toml serve
+
+demo: .venv/installed-run
+	@tools/debian.sh openssl swaks
+	@exec $(BIN)/python -m demo
+
+check: install
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tools/limits.py
+	$(BIN)/python tools/config_docs.py --check
+	$(BIN)/python tools/policy_docs.py --check
+
+test: install debian check
+	@$(BIN)/pytest -q
+
+docs: install
+	$(BIN)/python tools/config_docs.py
+	$(BIN)/python tools/policy_docs.py
+
+bench: install
+	@exec $(BIN)/python -m bench
+
+soak: install
+	@exec $(BIN)/python -m bench.soak
+
+fuzz: install
+	@exec $(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS)
+
+mutate: install
+	@exec $(BIN)/python tools/mutate.py $(MUTATE)
+
+lock:
+	@tools/lock.sh
