@@ -15,7 +15,7 @@ from mailseal.mail.envelope import Recipient
 from mailseal.mail.message import Octets
 from mailseal.mail.reply import Reply
 from mailseal.policy.model import Outcome, Party
-from mailseal.smime.certificate import Certificate, StoredCertificate, Verdict
+from mailseal.smime.certificate import Certificate, StoredCertificate
 
 
 class Directory(Protocol):
@@ -32,7 +32,7 @@ class Certificates(Protocol):
         """Certificates to encrypt to: of the address, and those selected by hand for it or its domain."""
 
     def with_key_of(self, address: Address) -> Sequence[StoredCertificate]:
-        """Certificates with a private key that may be used for the address: its own, its domain's, those shared with it."""
+        """Certificates with a private key that the address may use: its own, its domain's, those shared with it."""
 
     def by_fingerprint(self, fingerprint: str) -> StoredCertificate | None:
         """One stored certificate by SHA-256 (hex) of its DER."""

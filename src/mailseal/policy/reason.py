@@ -87,6 +87,6 @@ class Reason:
     parameters: tuple[tuple[str, str], ...] = ()
 
 
-def because(code: ReasonCode, **parameters: object) -> Reason:
+def because(code: ReasonCode, /, **parameters: object) -> Reason:
     """Shorthand: `because(ReasonCode.METHOD_TOO_LARGE, method="smime", limit_bytes=52428800)`."""
     return Reason(code, tuple((name, str(value)) for name, value in parameters.items()))

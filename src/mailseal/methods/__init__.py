@@ -1,0 +1,47 @@
+"""The encryption methods: one file and one row in METHODS each; the contract suite runs over the table."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from mailseal.mail.address import Address
+from mailseal.mail.message import Octets
+from mailseal.mail.mime import Entity
+from mailseal.methods.layer import Opening, Peeled
+from mailseal.methods.smime import Smime
+from mailseal.policy.model import Already, MethodName
+from mailseal.policy.reason import Reason
+from mailseal.policy.settings import Settings
+from mailseal.ports import Gateway
+
+
+class Method(Protocol):
+    """A way to protect a mail and to open one."""
+
+    def usable_keys(
+        self, gateway: Gateway, recipient: Address, policy: Settings, at: datetime
+    ) -> tuple[str, ...] | Reason:
+        """Fingerprints to encrypt to for one recipient, additional keys included; or why there is none."""
+
+    def signer(self, gateway: Gateway, identity: Address, policy: Settings, at: datetime) -> str | Reason:
+        """Fingerprint of the key that signs for an address; or why there is none."""
+
+    def sign(self, gateway: Gateway, entity: bytes, fingerprint: str, policy: Settings, at: datetime) -> bytes:
+        """A signed entity (Content-* fields and body). PermanentError: this method cannot; TransientError: later."""
+
+    def encrypt(self, gateway: Gateway, entity: Sequence[Octets], keys: Sequence[str], policy: Settings) -> bytes:
+        """An encrypted entity; errors as for `sign`."""
+
+    def already(self, root: Entity) -> Already:
+        """The protection of this kind that the whole mail already has."""
+
+    def recognise(self, entity: Entity) -> str | None:
+        """The kind of layer that starts at this entity, if it is one of this method's."""
+
+    def peel(self, entity: Entity, kind: str, opening: Opening, depth: int) -> Peeled:
+        """Take one layer off. Never raises for bad content: that is a layer which is not ok, with its reason."""
+
+
+METHODS: Mapping[MethodName, Method] = {
+    MethodName.SMIME: Smime(),
+}

@@ -1,0 +1,77 @@
+"""What one layer of protection in a received mail turned out to be."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from mailseal.mail.address import Address
+from mailseal.mail.mime import Entity
+from mailseal.policy.model import Party
+from mailseal.policy.reason import Reason
+from mailseal.ports import Certificates
+from mailseal.smime.certificate import StoredCertificate
+
+
+@dataclass(frozen=True, slots=True)
+class SignerReport:
+    """One signature. `verified`: the mathematics; `trusted`: the certificate; `matches_from`: the person."""
+
+    addresses: tuple[str, ...]
+    subject: str
+    fingerprint: str
+    verified: bool
+    trusted: bool
+    matches_from: bool
+    signing_time: datetime | None = None
+    reason: Reason | None = None
+
+    @property
+    def good(self) -> bool:
+        """Verified, trusted and by the address in From."""
+        return self.verified and self.trusted and self.matches_from
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer. `kind` like "smime-encrypted"; `part` is the MIME path where it starts ("" for the whole).
+
+    `integrity` is "authenticated" or "none" for an encrypted layer, else None. `covers` says whether the layer is
+    wrapped round everything a reader sees.
+    """
+
+    kind: str
+    depth: int
+    part: str
+    ok: bool
+    reason: Reason | None = None
+    algorithm: str = ""
+    integrity: str | None = None
+    recipients: tuple[str, ...] = ()
+    key: str | None = None
+    signers: tuple[SignerReport, ...] = ()
+    covers: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Peeled:
+    """A layer and what was under it. `inner` is None when the layer stays shut.
+
+    `replaces` is True when the inner entity can only be read by taking the layer off (decrypted, decompressed, opaque).
+    """
+
+    layer: Layer
+    inner: Entity | None = None
+    decrypted: bool = False
+    harvested: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """For whom and with what a mail is opened."""
+
+    party: Party
+    keys: Sequence[StoredCertificate]
+    certificates: Certificates
+    at: datetime
+    senders: tuple[Address, ...] = field(default=())
+    max_bytes: int = 200 * 1024 * 1024

@@ -1,0 +1,138 @@
+"""The marks that the gateway puts on opened mail, and their removal from mail that brings forged ones.
+
+Result headers start with `X-Mailseal-`; subject tags are settings. Both say something only because every mark that
+comes from outside is taken off first.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from mailseal.mail.mime import Entity, HeaderField
+from mailseal.methods.layer import Layer, SignerReport
+from mailseal.policy.settings import Settings
+
+PREFIX = "x-mailseal-"
+MAX_VALUE_CHARACTERS = 500
+
+
+def forged_fields(root: Entity) -> list[HeaderField]:
+    """Fields of the top header that only this gateway may write."""
+    return [field for field in root.fields if field.name.startswith(PREFIX)]
+
+
+def without_tags(subject: str, settings: Settings) -> str:
+    """The subject without anything that reads like one of our tags, however often and however spaced."""
+    if "[" not in subject and not _has_plain_tag(settings):
+        return subject
+    pattern = _tags_pattern(_tags(settings))
+    if pattern is None:
+        return subject
+    cleaned = subject
+    while True:  # taking one tag out may join the halves of another
+        shorter = pattern.sub("", cleaned)
+        if shorter == cleaned:
+            break
+        cleaned = shorter
+    return subject if cleaned == subject else " ".join(cleaned.split())
+
+
+def _tags(settings: Settings) -> tuple[str, ...]:
+    return (settings.tag_decrypted, settings.tag_signed_by, settings.tag_signed_mismatch, settings.tag_invalid)
+
+
+def _has_plain_tag(settings: Settings) -> bool:
+    return any(tag and "[" not in tag for tag in _tags(settings))
+
+
+@lru_cache(maxsize=256)
+def _tags_pattern(tags: tuple[str, ...]) -> re.Pattern[str] | None:
+    # Built from settings, but only of escaped literals and one bounded class, so it runs in linear time.
+    alternatives = []
+    for tag in tags:
+        words = [re.escape(word).replace(r"\{signer\}", r"[^\[\]]{0,320}") for word in tag.split()]
+        if words:
+            alternatives.append(r"\s{0,8}".join(words))
+    return re.compile("|".join(alternatives), re.IGNORECASE) if alternatives else None
+
+
+def tags_for(layers: Sequence[Layer], settings: Settings) -> list[str]:
+    """The subject tags that the layers of an opened mail have earned."""
+    if not settings.subject_tags:
+        return []
+    tags = []
+    if any(layer.ok and layer.key is not None for layer in layers):
+        tags.append(settings.tag_decrypted)
+    signed = [layer for layer in layers if layer.signers]
+    if signed:
+        tags.append(_signature_tag(signed, settings))
+    return [tag for tag in tags if tag]
+
+
+def _signature_tag(signed: Sequence[Layer], settings: Settings) -> str:
+    best = next((layer for layer in signed if sender_signed(layer)), None)
+    if best is not None:
+        return settings.tag_signed_by.replace("{signer}", _name(best.signers[0]))
+    layer = signed[0]
+    if layer.covers and all(one.verified and one.trusted for one in layer.signers):
+        return settings.tag_signed_mismatch.replace("{signer}", _name(layer.signers[0]))
+    return settings.tag_invalid
+
+
+def _name(signer: SignerReport) -> str:
+    # A certificate's text is data: no brackets that could look like another tag, no line ends.
+    text = signer.addresses[0] if signer.addresses else signer.subject
+    return re.sub(r"[\[\]\x00-\x1f\x7f]", "", text)[:120]
+
+
+def sender_signed(layer: Layer) -> bool:
+    """Signed by the sender: the layer covers all that is shown and every signature on it is good."""
+    return layer.ok and layer.covers and bool(layer.signers) and all(one.good for one in layer.signers)
+
+
+def result_headers(layers: Sequence[Layer]) -> list[tuple[str, str]]:
+    """The result headers of an opened mail, a set per layer, in order."""
+    if not layers:
+        return []
+    headers = [
+        ("X-Mailseal-Decrypted", _yes(any(layer.ok and layer.key is not None for layer in layers))),
+        ("X-Mailseal-Signed-By-Sender", _yes(any(sender_signed(layer) for layer in layers))),
+    ]
+    for number, layer in enumerate(layers, 1):
+        headers.append((f"X-Mailseal-Layer-{number}", _value(_layer_parts(layer))))
+        for order, signer in enumerate(layer.signers, 1):
+            headers.append((f"X-Mailseal-Layer-{number}-Signer-{order}", _value(_signer_parts(signer))))
+    return headers
+
+
+def _layer_parts(layer: Layer) -> Iterable[tuple[str, str]]:
+    yield "kind", layer.kind
+    yield "ok", _yes(layer.ok)
+    yield "part", layer.part
+    yield "algorithm", layer.algorithm
+    yield "integrity", layer.integrity or ""
+    yield "key", (layer.key or "")[:40]
+    yield "whole-message", _yes(layer.covers)
+    yield "reason", layer.reason.code if layer.reason else ""
+
+
+def _signer_parts(signer: SignerReport) -> Iterable[tuple[str, str]]:
+    yield "address", ",".join(signer.addresses[:5])
+    yield "verified", _yes(signer.verified)
+    yield "trusted", _yes(signer.trusted)
+    yield "matches-from", _yes(signer.matches_from)
+    yield "fingerprint", signer.fingerprint
+    yield "reason", signer.reason.code if signer.reason else ""
+
+
+def _value(parts: Iterable[tuple[str, str]]) -> str:
+    # Parts are joined by "; ": a value that came from outside must not be able to write a part of its own.
+    return "; ".join(f"{name}={_plain(value)}" for name, value in parts if value)[:MAX_VALUE_CHARACTERS]
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^\x21-\x3a\x3c-\x7e]", "?", text)
+
+
+def _yes(value: bool) -> str:  # noqa: FBT001 -- a formatter of truth values
+    return "yes" if value else "no"

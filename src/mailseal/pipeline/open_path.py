@@ -1,0 +1,200 @@
+"""The open path: for internal recipients decrypt, verify, mark, and pass on (RFC 8551; attacks.md on EFAIL).
+
+A recipient's copy is opened only with keys that are that recipient's. A layer is taken off only where it is wrapped
+round the whole mail, or round the whole of what a signature covers; anything deeper is reported, never decrypted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from mailseal.mail.envelope import Origin
+from mailseal.mail.header import decoded_subject, from_addresses
+from mailseal.mail.message import Octets
+from mailseal.mail.mime import Entity
+from mailseal.methods import METHODS, Method
+from mailseal.methods.layer import Layer, Opening
+from mailseal.pipeline.assemble import assemble, entity_chunks
+from mailseal.pipeline.copy import Copy, Task
+from mailseal.pipeline.marks import forged_fields, result_headers, sender_signed, tags_for, without_tags
+from mailseal.pipeline.run import Run
+from mailseal.policy.model import Party, Treatment
+from mailseal.policy.reason import Reason, ReasonCode, because
+from mailseal.policy.settings import Settings
+from mailseal.policy.trigger import strip_triggers
+from mailseal.ports import Hop
+from mailseal.smime.certificate import StoredCertificate
+
+MAX_LAYERS = 10
+MAX_NESTED_REPORTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A mail with its layers taken off. `content` is the entity to deliver; None: leave the mail as it is."""
+
+    layers: tuple[Layer, ...]
+    content: Entity | None
+    harvested: tuple[bytes, ...]
+
+    @property
+    def decrypted(self) -> bool:
+        """At least one encrypted layer was opened."""
+        return any(layer.ok and layer.key is not None for layer in self.layers)
+
+    @property
+    def signed_by_sender(self) -> bool:
+        """A good signature by the one From address covers all that is shown."""
+        return any(sender_signed(layer) for layer in self.layers)
+
+    @property
+    def covers_whole_message(self) -> bool:
+        """Some signature covers all that is shown."""
+        return any(layer.covers and layer.signers for layer in self.layers)
+
+    @property
+    def details(self) -> tuple[tuple[str, str], ...]:
+        """Layers and signers as the log shows them."""
+        rows = []
+        for number, layer in enumerate(self.layers, 1):
+            words = (layer.kind, layer.algorithm, "" if layer.ok else "not ok")
+            rows.append((f"layer-{number}", " ".join(word for word in words if word)))
+            rows += [
+                ("signer", f"{','.join(one.addresses)} {'good' if one.good else 'not good'}") for one in layer.signers
+            ]
+        return tuple(rows)
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """What the log says: that it was opened, or why not."""
+        if not self.layers:
+            return (because(ReasonCode.NOTHING_TO_OPEN),)
+        opened = [because(ReasonCode.OPENED, kind=layer.kind) for layer in self.layers if layer.ok]
+        return (*opened, *(layer.reason for layer in self.layers if layer.reason is not None))
+
+
+NOTHING_OPENED = Opened((), None, ())
+
+
+def open_mail(root: Entity, opening: Opening) -> Opened:
+    """Walk the layers from the outside in."""
+    layers: list[Layer] = []
+    harvested: list[bytes] = []
+    entity, content = root, None
+    while (found := _recognise(entity)) is not None:
+        method, kind = found
+        if len(layers) >= MAX_LAYERS:
+            layers.append(Layer(kind, len(layers), entity.path, ok=False, reason=because(ReasonCode.TOO_DEEP)))
+            break
+        peeled = method.peel(entity, kind, opening, len(layers))
+        layers.append(peeled.layer)
+        harvested += peeled.harvested
+        if peeled.inner is None:
+            break
+        entity = peeled.inner
+        if peeled.decrypted or opening.party.settings.remove_signature:
+            content = entity
+    layers += _nested(entity, opening, len(layers))
+    return Opened(tuple(layers), content, tuple(dict.fromkeys(harvested)))
+
+
+def _recognise(entity: Entity) -> tuple[Method, str] | None:
+    for method in METHODS.values():
+        kind = method.recognise(entity)
+        if kind is not None:
+            return method, kind
+    return None
+
+
+def _nested(entity: Entity, opening: Opening, depth: int) -> list[Layer]:
+    """Protected parts beside other parts: signatures are checked and reported, nothing is decrypted in place."""
+    reports: list[Layer] = []
+    waiting = list(entity.children)
+    while waiting and len(reports) < MAX_NESTED_REPORTS:
+        part = waiting.pop(0)
+        found = _recognise(part)
+        if found is None:
+            waiting += part.children
+            continue
+        method, kind = found
+        whole = because(ReasonCode.NOT_WHOLE_MESSAGE)
+        if kind.endswith("-signed"):
+            layer = method.peel(part, kind, opening, depth).layer
+            reports.append(replace(layer, covers=False, reason=layer.reason or whole))
+        else:
+            reports.append(Layer(kind, depth, part.path, ok=False, reason=whole, covers=False))
+    return reports
+
+
+def open_tasks(run: Run, recipients: Sequence[tuple[int, Party]]) -> list[Task]:
+    """One task per set of recipients whose copy is opened with the same keys and marked the same way."""
+    protected = run.fault is None and _has_protection(run.root)
+    groups: dict[object, list[tuple[int, Party]]] = {}
+    keys_of: dict[object, Sequence[StoredCertificate]] = {}
+    for index, party in recipients:
+        if party.settings.log_subject and run.gateway.directory.party(run.envelope.sender).settings.log_subject:
+            run.subject_for.add(run.address(index).key)
+        keys: Sequence[StoredCertificate] = ()
+        if protected:
+            keys = run.gateway.certificates.with_key_of(run.address(index))
+        group = (tuple(one.certificate.fingerprint for one in keys), party.settings)
+        groups.setdefault(group, []).append((index, party))
+        keys_of[group] = keys
+    return [_task(run, members, keys_of[group], protected=protected) for group, members in groups.items()]
+
+
+def _has_protection(root: Entity) -> bool:
+    return _recognise(root) is not None or any(_has_protection(child) for child in root.children)
+
+
+def _task(
+    run: Run, members: Sequence[tuple[int, Party]], keys: Sequence[StoredCertificate], *, protected: bool
+) -> Task:
+    party = members[0][1]
+    indices = tuple(index for index, _ in members)
+
+    def build() -> Copy:
+        return open_copy(run, party, keys, protected=protected)
+
+    def fall_back(reason: Reason) -> list[Task]:
+        for index in indices:
+            run.defer(index, reason)
+        return []
+
+    return Task(indices, Hop.INSIDE, build, fall_back, lambda _: ())
+
+
+def open_copy(run: Run, party: Party, keys: Sequence[StoredCertificate], *, protected: bool) -> Copy:
+    """The copy for internal recipients: forged marks off, layers off, our marks on; untouched if there is neither."""
+    opened = NOTHING_OPENED
+    if protected:
+        opened = open_mail(run.root, Opening(party, keys, run.gateway.certificates, run.at, from_addresses(run.root)))
+    fault = () if run.fault is None else (because(ReasonCode.MESSAGE_UNREADABLE, detail=run.fault),)
+    return Copy(
+        delivered(run.root, opened, party.settings, from_outside=run.envelope.origin is Origin.OUTSIDE),
+        Treatment.OPENED if any(layer.ok for layer in opened.layers) else Treatment.PASSED,
+        headers_only=opened.content is not None,
+        eight_bit=opened.content is not None,
+        reasons=fault or opened.reasons,
+        details=opened.details,
+        harvested=opened.harvested,
+    )
+
+
+def delivered(root: Entity, opened: Opened, settings: Settings, *, from_outside: bool) -> tuple[Octets, ...]:
+    """The mail as it is delivered; the received octets when nothing needs a change."""
+    subject = decoded_subject(root)
+    cleaned = without_tags(subject, settings)
+    if from_outside:
+        cleaned = strip_triggers(cleaned, settings)
+    tagged = " ".join([cleaned, *tags_for(opened.layers, settings)]).strip()
+    headers = result_headers(opened.layers)
+    forged = forged_fields(root)
+    if tagged == subject and not headers and not forged and opened.content is None:
+        return (root.buffer,)
+    return assemble(
+        root,
+        remove=forged,
+        subject=None if tagged == subject else tagged,
+        prepend=headers,
+        entity=None if opened.content is None else entity_chunks(opened.content),
+    )

@@ -1,0 +1,194 @@
+"""What happens to a mail: plan per recipient, group equal plans, carry each out once, one outcome per RCPT.
+
+Fail closed: an exception defers; nothing that must be encrypted leaves in clear. See docs/flow.md.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mailseal.errors import PermanentError, TransientError
+from mailseal.mail import reply
+from mailseal.mail.envelope import Envelope, Protocol, attempt_id
+from mailseal.mail.header import decoded_subject
+from mailseal.mail.message import Message
+from mailseal.mail.mime import MimeError, parse
+from mailseal.mail.trace import hop_count, received_field
+from mailseal.pipeline.copy import Copy, Task
+from mailseal.pipeline.open_path import open_tasks
+from mailseal.pipeline.protect_path import protect_tasks
+from mailseal.pipeline.run import Run, failure_reason, in_order
+from mailseal.policy.model import Fate, Outcome, Party
+from mailseal.policy.reason import Reason, ReasonCode, because
+from mailseal.ports import Gateway, Transfer
+
+
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """One Outcome per RCPT in order, duplicates included; and what the log may say of the mail itself.
+
+    `subject_for` are the recipients (`Address.key`) for whom the subject may be logged.
+    """
+
+    outcomes: list[Outcome]
+    message_id: str = ""
+    subject: str = ""
+    subject_for: frozenset[str] = frozenset()
+
+
+def process(envelope: Envelope, message: Message, gateway: Gateway) -> list[Outcome]:
+    """Send every recipient's copy on its way. Never raises; one Outcome per RCPT in order, duplicates included."""
+    return process_mail(envelope, message, gateway, attempt_id(envelope, message)).outcomes
+
+
+def process_mail(envelope: Envelope, message: Message, gateway: Gateway, attempt: bytes) -> Processed:
+    """As `process`, for a caller that has the `attempt_id` and keeps a log. Never raises."""
+    run: Run | None = None
+    outcomes: dict[str, Outcome] = {}
+    try:
+        run = begin(envelope, message, gateway, attempt)
+        outcomes = run.outcomes
+        _carry_out(run)
+        _remember_for_smtp(run)
+    except MimeError:
+        _fill(envelope, outcomes, Fate.REFUSED, reply.BAD_MESSAGE, because(ReasonCode.MESSAGE_UNREADABLE))
+    except Exception as error:  # noqa: BLE001 -- rule 2: an unknown exception defers, whatever it is
+        _fill(envelope, outcomes, Fate.DEFERRED, reply.DEFERRED, failure_reason(error))
+    in_turn = in_order(envelope, outcomes)
+    if run is None:
+        return Processed(in_turn)
+    subject = decoded_subject(run.root) if run.subject_for else ""
+    return Processed(in_turn, run.root.header("message-id") or "", subject, frozenset(run.subject_for))
+
+
+def begin(envelope: Envelope, message: Message, gateway: Gateway, attempt: bytes) -> Run:
+    """Parse the mail and take over what the ledger has settled; raises MimeError if not even the header is readable."""
+    parsed = parse(message.raw)
+    clock = gateway.clock
+    deadline = clock.monotonic() + gateway.deadline_seconds
+    run = Run(envelope, message, gateway, attempt, clock.now(), deadline, parsed.root, parsed.fault)
+    before = because(ReasonCode.SETTLED_BEFORE)
+    for key, outcome in gateway.ledger.settled(attempt).items():
+        run.outcomes[key] = Outcome(
+            outcome.recipient, outcome.fate, outcome.reply, outcome.treatment, outcome.method,
+            (*outcome.reasons, before), outcome.details,
+        )  # fmt: skip
+    return run
+
+
+def _carry_out(run: Run) -> None:
+    if hop_count(run.root) > run.gateway.max_hops:
+        for index in run.pending():
+            run.settle(index, Fate.REFUSED, reply.TOO_MANY_HOPS, [because(ReasonCode.TOO_MANY_HOPS)])
+        return
+    tasks = deque(plan_tasks(run))
+    while tasks:
+        task = tasks.popleft()
+        try:
+            _do(run, task, tasks)
+        except Exception as error:  # noqa: BLE001 -- one copy's failure must not touch the other recipients
+            for index in task.indices:
+                run.defer(index, failure_reason(error), before=task.reasons(index))
+
+
+def plan_tasks(run: Run) -> list[Task]:
+    """The tasks for all recipients that have no outcome yet; those that need no task get their outcome here."""
+    inside: list[tuple[int, Party]] = []
+    outside: list[tuple[int, Party]] = []
+    for index in run.pending():
+        try:
+            party = run.gateway.directory.party(run.address(index))
+        except TransientError as error:
+            run.defer(index, failure_reason(error), reply.STORE_UNAVAILABLE)
+            continue
+        (inside if party.internal else outside).append((index, party))
+    return open_tasks(run, inside) + protect_tasks(run, outside)
+
+
+def _do(run: Run, task: Task, tasks: deque[Task]) -> None:
+    if run.out_of_time():
+        for index in task.indices:
+            run.defer(index, because(ReasonCode.OUT_OF_TIME), reply.OUT_OF_TIME, task.reasons(index))
+        return
+    try:
+        copy = task.build()
+    except PermanentError as error:
+        tasks.extendleft(reversed(task.fall_back(because(ReasonCode.METHOD_FAILED, detail=error))))
+        return
+    if run.out_of_time():
+        for index in task.indices:
+            run.defer(index, because(ReasonCode.OUT_OF_TIME), reply.OUT_OF_TIME, task.reasons(index))
+        return
+    replies = run.gateway.relay.send(_transfer(run, task, copy))
+    outcomes = _outcomes(run, task, copy, replies)
+    for outcome in outcomes:
+        run.outcomes[outcome.recipient.key] = outcome
+    if tasks:
+        _remember_or_stop(run, outcomes, tasks)
+
+
+def _transfer(run: Run, task: Task, copy: Copy) -> Transfer:
+    envelope = run.envelope
+    trace = received_field(envelope, run.gateway.hostname, mail_id(run.attempt), run.at)
+    return Transfer(
+        task.hop,
+        envelope.sender,
+        tuple(envelope.recipients[index] for index in task.indices),
+        (trace, *copy.chunks),
+        eight_bit=envelope.eight_bit or copy.eight_bit,
+        smtputf8=envelope.smtputf8,
+        ret="HDRS" if copy.headers_only else envelope.ret,
+        envid=envelope.envid,
+        deadline=run.deadline,
+    )
+
+
+def _outcomes(run: Run, task: Task, copy: Copy, replies: Sequence[reply.Reply]) -> list[Outcome]:
+    if len(replies) != len(task.indices):
+        raise TransientError("the relay did not answer once for each recipient")
+    outcomes = []
+    for index, answer in zip(task.indices, replies, strict=True):
+        fate = Fate.RELAYED if answer.accepted else Fate.REFUSED if answer.refused else Fate.DEFERRED
+        reasons = (*task.reasons(index), *copy.reasons)
+        if fate is not Fate.RELAYED:
+            reasons = (*reasons, because(ReasonCode.NEXT_HOP_REPLIED, hop=task.hop, code=answer.code))
+        outcomes.append(
+            Outcome(
+                run.address(index), fate, answer, copy.treatment, copy.method, reasons, copy.details, copy.harvested
+            )
+        )
+    return outcomes
+
+
+def _remember_or_stop(run: Run, outcomes: Sequence[Outcome], tasks: deque[Task]) -> None:
+    """Without the ledger a crash in the next effect would repeat this one, so then no further effect starts."""
+    try:
+        _remember(run, outcomes)
+    except Exception as error:  # noqa: BLE001 -- this copy has left: its own outcome must stand whatever happened
+        for task in tasks:
+            for index in task.indices:
+                run.defer(index, failure_reason(error), reply.STORE_UNAVAILABLE, task.reasons(index))
+        tasks.clear()
+
+
+def _remember(run: Run, outcomes: Sequence[Outcome]) -> None:
+    done = [one for one in outcomes if one.fate is not Fate.DEFERRED]
+    if done:
+        run.gateway.ledger.settle(run.attempt, done)
+
+
+def _remember_for_smtp(run: Run) -> None:
+    """SMTP has one reply for all: after a 451 the client repeats every recipient, so keep who is settled."""
+    outcomes = run.results()
+    if run.envelope.protocol is Protocol.ESMTP and any(one.fate is Fate.DEFERRED for one in outcomes):
+        _remember(run, outcomes)
+
+
+def _fill(envelope: Envelope, outcomes: dict[str, Outcome], fate: Fate, answer: reply.Reply, reason: Reason) -> None:
+    for recipient in envelope.recipients:
+        outcomes.setdefault(recipient.address.key, Outcome(recipient.address, fate, answer, reasons=(reason,)))
+
+
+def mail_id(attempt: bytes) -> str:
+    """The ID under which the log and the Received field know a mail; the same when the mail is tried again."""
+    return attempt[:8].hex()

@@ -1,0 +1,248 @@
+"""The protect path: for external recipients decide, see which keys are there, plan, and build the copies.
+
+Recipients with equal plans share one copy; a recipient whom To and Cc do not show gets a ciphertext of its own.
+A method that fails for good is crossed out and the plan is made again; the plan, not this module, knows what must
+never leave in clear.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from mailseal.errors import TransientError
+from mailseal.mail import reply
+from mailseal.mail.dsn import cut_to_headers, failure_report
+from mailseal.mail.header import addresses, decoded_subject
+from mailseal.mail.mime import Entity
+from mailseal.methods import METHODS
+from mailseal.pipeline.copy import Copy, Task
+from mailseal.pipeline.outgoing import Outgoing
+from mailseal.pipeline.run import Run, failure_reason
+from mailseal.pipeline.sender import Sender, sender_of
+from mailseal.policy.combine import combine
+from mailseal.policy.decide import decide
+from mailseal.policy.model import (
+    Able,
+    Already,
+    Asked,
+    Clear,
+    Decision,
+    Defer,
+    Fate,
+    MethodName,
+    Notify,
+    Party,
+    Plan,
+    Protect,
+    Refuse,
+    Signer,
+    SignWish,
+    Treatment,
+)
+from mailseal.policy.plan import plan
+from mailseal.policy.reason import Reason, ReasonCode, because
+from mailseal.policy.settings import Settings
+from mailseal.policy.text import render
+from mailseal.policy.trigger import asked_by_triggers
+from mailseal.ports import Hop
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """One recipient between decision and plan."""
+
+    index: int
+    policy: Settings
+    decision: Decision
+    able: Able
+    plan: Plan
+
+
+def protect_tasks(run: Run, recipients: Sequence[tuple[int, Party]]) -> list[Task]:
+    """The tasks for external recipients; refusals, deferrals and notices are settled here."""
+    if not recipients:
+        return []
+    path = ProtectPath(run)
+    considered = []
+    for index, party in recipients:
+        try:
+            considered.append(path.consider(index, party))
+        except TransientError as error:
+            run.defer(index, failure_reason(error))
+    return path.tasks(considered)
+
+
+class ProtectPath:
+    """The protect path of one mail: what is the same for all its recipients is found out once."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.sender: Sender = sender_of(run.envelope, run.root, run.gateway.directory)
+        self.outgoing = Outgoing(run.root)
+        self._asked = self._what_is_asked()
+        self._visible = {one.key for name in ("to", "cc") for one in addresses(run.root, name)}
+
+    def consider(self, index: int, party: Party) -> Considered:
+        """Decide and plan for one recipient."""
+        policy = combine(self.sender.settings, party.settings)
+        if policy.log_subject:
+            self.run.subject_for.add(self.run.address(index).key)
+        decision = decide(
+            policy,
+            (),
+            self._asked,
+            authorised=self.sender.authorised,
+            internal_sender=self.sender.internal,
+        )
+        able = self._able(index, policy, decision)
+        return Considered(index, policy, decision, able, self._plan(decision, policy, able))
+
+    def _plan(self, decision: Decision, policy: Settings, able: Able) -> Plan:
+        # Only an internal, authorised sender is told by a report of ours.
+        mute = self.run.envelope.sender is None or not self.sender.ours
+        return plan(decision, policy, able, null_sender=mute)
+
+    def _what_is_asked(self) -> Asked:
+        root = self.run.root
+        asked = asked_by_triggers(decoded_subject(root), root.headers, *self.sender.each)
+        return replace(
+            asked,
+            calendar=_is_invitation(root),
+            already=self._already(),
+            size_bytes=len(self.run.message),
+            subject=asked.subject if self.sender.ours else None,
+        )
+
+    def _already(self) -> Already:
+        if self.run.fault is not None:
+            return Already.NOTHING
+        return max((method.already(self.run.root) for method in METHODS.values()), key=list(Already).index)
+
+    def _able(self, index: int, policy: Settings, decision: Decision) -> Able:
+        keys: dict[MethodName, tuple[str, ...]] = {}
+        unable: dict[MethodName, Reason] = {}
+        signers: dict[MethodName, str] = {}
+        no_signer: Reason | None = self.sender.no_identity
+        gateway, at = self.run.gateway, self.run.at
+        fault = self.run.fault
+        for name, method in METHODS.items():
+            if fault is not None:
+                unable[name] = no_signer = because(ReasonCode.MESSAGE_UNREADABLE, detail=fault)
+                continue
+            if decision.try_encrypt:
+                usable = method.usable_keys(gateway, self.run.address(index), policy, at)
+                if isinstance(usable, Reason):
+                    unable[name] = usable
+                else:
+                    keys[name] = usable
+            if decision.sign is not SignWish.NO and self.sender.identity is not None:
+                found = method.signer(gateway, self.sender.identity, policy, at)
+                if isinstance(found, Reason):
+                    no_signer = no_signer or found
+                else:
+                    signers[name] = found
+        return Able(keys, unable, signers, None if signers else no_signer)
+
+    def tasks(self, considered: Sequence[Considered]) -> list[Task]:
+        """Group equal plans into tasks; settle what needs none."""
+        groups: dict[object, list[Considered]] = {}
+        for one in considered:
+            match one.plan:
+                case Refuse(reason, reasons):
+                    answer = reply.NOT_PROTECTED
+                    self.run.settle(one.index, Fate.REFUSED, answer, (*reasons, reason))
+                case Defer(reason, reasons):
+                    self.run.defer(one.index, reason, before=reasons)
+                case Notify():
+                    self._notify(one, one.plan)
+                case Clear() | Protect():
+                    groups.setdefault(self._group(one), []).append(one)
+        return [self._task(members) for members in groups.values()]
+
+    def _group(self, one: Considered) -> object:
+        hidden = isinstance(one.plan, Protect) and self.run.address(one.index).key not in self._visible
+        return (one.plan, one.policy, one.index if hidden else None)
+
+    def _notify(self, one: Considered, wish: Notify) -> None:
+        run = self.run
+        recipient = run.envelope.recipients[one.index]
+        sender = run.envelope.sender
+        reasons = (*wish.reasons, wish.reason)
+        if sender is None:  # plan() never notifies a null sender; nobody could be told, so refuse
+            run.settle(one.index, Fate.REFUSED, reply.NOT_PROTECTED, reasons)
+            return
+        report = failure_report(
+            envelope=run.envelope,
+            root=run.root,
+            recipients=[(recipient, reply.NOT_PROTECTED, render(wish.reason))],
+            hostname=run.gateway.hostname,
+            at=run.at,
+        )
+        try:
+            run.gateway.reports.failure(run.attempt, recipient.address, sender, report)
+        except TransientError as error:
+            run.defer(one.index, failure_reason(error), reply.STORE_UNAVAILABLE, reasons)
+            return
+        run.settle(one.index, Fate.NOTIFIED, reply.NOTIFIED, reasons)
+
+    def _task(self, members: Sequence[Considered]) -> Task:
+        first = members[0]
+        indices = tuple(one.index for one in members)
+        plans = {one.index: one.plan for one in members}
+
+        def fall_back(reason: Reason) -> list[Task]:
+            return self.tasks([self._without(one, reason) for one in members])
+
+        return Task(
+            indices,
+            Hop.OUTSIDE,
+            lambda: self._build(first.plan, first.policy),
+            fall_back,
+            lambda index: plans[index].reasons,
+        )
+
+    def _without(self, one: Considered, reason: Reason) -> Considered:
+        """Cross out what failed: the method that was to encrypt, else the signature."""
+        able = one.able
+        if isinstance(one.plan, Protect):
+            keys = dict(able.keys)
+            keys.pop(one.plan.method, None)
+            able = replace(able, keys=keys, unable={**able.unable, one.plan.method: reason})
+        else:
+            able = replace(able, signers={}, no_signer=reason)
+        return replace(one, able=able, plan=self._plan(one.decision, one.policy, able))
+
+    def _build(self, wish: Plan, policy: Settings) -> Copy:
+        subject = self._asked.subject
+        if isinstance(wish, Protect):
+            return self._protected(wish, policy, subject)
+        if isinstance(wish, Clear) and wish.signer is not None:
+            chunks = self.outgoing.signed(self.run, wish.signer, policy, subject)
+            return Copy(chunks, Treatment.SIGNED, wish.signer.method, details=_signer_details(wish.signer, policy))
+        if self.run.envelope.sender is None and (cut := cut_to_headers(self.run.root)) is not None:
+            return Copy(tuple(cut), Treatment.PASSED, headers_only=True, reasons=(because(ReasonCode.REPORT_CUT),))
+        return Copy(self.outgoing.clear(subject), Treatment.PASSED)
+
+    def _protected(self, wish: Protect, policy: Settings, subject: str | None) -> Copy:
+        chunks = self.outgoing.protected(self.run, wish, policy, subject)
+        details: tuple[tuple[str, str], ...] = (
+            ("algorithm", policy.smime_cipher.value),
+            ("keys", " ".join(key[:16] for key in wish.keys)),
+        )
+        if wish.signer is None:
+            return Copy(chunks, Treatment.ENCRYPTED, wish.method, headers_only=True, details=details)
+        details += _signer_details(wish.signer, policy)
+        return Copy(chunks, Treatment.SIGNED_ENCRYPTED, wish.method, headers_only=True, details=details)
+
+
+def _signer_details(signer: Signer, policy: Settings) -> tuple[tuple[str, str], ...]:
+    return (("signer", signer.fingerprint[:16]), ("digest", policy.smime_digest.value))
+
+
+def _is_invitation(root: Entity) -> bool:
+    """text/calendar as the whole mail or as one of its alternatives (RFC 6047 §2.4)."""
+    kind = root.content_type.type
+    if kind == "text/calendar":
+        return True
+    if kind not in ("multipart/alternative", "multipart/mixed"):
+        return False
+    return any(_is_invitation(child) for child in root.children)

@@ -1,0 +1,50 @@
+"""One reply for all recipients, as plain SMTP has it (RFC 5321 §4.5.3.1.8, §6.1; RFC 3464 for the report)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from mailseal.mail import reply
+from mailseal.mail.dsn import failure_report
+from mailseal.mail.envelope import Envelope
+from mailseal.mail.message import Message
+from mailseal.mail.mime import parse
+from mailseal.mail.reply import Reply
+from mailseal.policy.model import Fate, Outcome
+from mailseal.policy.text import render
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """The reply to DATA; `report` must be committed before the reply is given, if there is one."""
+
+    reply: Reply
+    report: bytes | None = None
+
+
+def conclude(
+    envelope: Envelope, message: Message, outcomes: Sequence[Outcome], hostname: str, at: datetime
+) -> Conclusion:
+    """Any deferred: that 4xx. All refused: the first 5xx. Some refused: 250 and one report, never for a null sender."""
+    deferred = [one for one in outcomes if one.fate is Fate.DEFERRED]
+    if deferred:
+        return Conclusion(deferred[0].reply)
+    refused = [one for one in outcomes if one.fate is Fate.REFUSED]
+    if len(refused) == len(outcomes):
+        return Conclusion(refused[0].reply if refused else reply.DEFERRED)
+    accepted = next(one.reply for one in outcomes if one.fate is not Fate.REFUSED)
+    if not refused or envelope.sender is None:
+        return Conclusion(accepted)
+    by_key = {one.address.key: one for one in envelope.recipients}
+    report = failure_report(
+        envelope=envelope,
+        root=parse(message.raw).root,
+        recipients=[(by_key[one.recipient.key], one.reply, _why(one)) for one in refused],
+        hostname=hostname,
+        at=at,
+    )
+    return Conclusion(accepted, report)
+
+
+def _why(outcome: Outcome) -> str:
+    return render(outcome.reasons[-1]) if outcome.reasons else ""

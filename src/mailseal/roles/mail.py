@@ -1,0 +1,201 @@
+"""The mail role: receives mail on the inherited sockets and runs the pipeline for each in a bounded pool of threads.
+
+The event loop only reads and writes sockets; everything that may block or compute happens in a thread.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from mailseal.config import LMTP_AUTHORISED, LMTP_OUTSIDE, SMTP, BareLf, Config
+from mailseal.mail import reply
+from mailseal.mail.envelope import Envelope, Origin, Protocol, attempt_id
+from mailseal.mail.message import Message
+from mailseal.mail.reply import Reply
+from mailseal.pipeline import Processed, process_mail
+from mailseal.pipeline.smtp_reply import conclude
+from mailseal.ports import Hop
+from mailseal.roles.child import Inheritance, inherit
+from mailseal.roles.lifetime import Lifetime
+from mailseal.roles.records import records_of
+from mailseal.store.journal import JournalWriter
+from mailseal.store.stamps import POLL_SECONDS
+from mailseal.store.transaction import StoreUnavailable, unit_of_work
+from mailseal.transport.caps import Caps, Load
+from mailseal.transport.receiver import OriginOf, Receiver, origin_by_network
+from mailseal.transport.transaction import House
+from mailseal.wiring.gateway import Node, open_node
+from mailseal.wiring.ledger import LedgerOfOneMail
+
+STUCK_SECONDS = 30.0
+"""How long past its deadline a thread may be before the worker gives itself up (a native call that never returns)."""
+
+logger = logging.getLogger(__name__)
+
+
+def run(config: Config, worker: int) -> None:
+    """Serve until told to end; raises MailsealError when the role cannot start."""
+    node = open_node(config)
+    with unit_of_work():
+        node.stamps.poll(time.monotonic())
+    asyncio.run(MailRole(node, worker).serve(inherit()))
+
+
+class MailRole:
+    """One mail worker."""
+
+    def __init__(self, node: Node, worker: int) -> None:
+        config = node.config
+        self._node = node
+        self._config = config
+        self._journal = JournalWriter(config.journal_dir, f"{config.node}-{worker}")
+        self._pool = ThreadPoolExecutor(config.threads, thread_name_prefix="mail")
+        self._started: dict[int, float] = {}
+        self._count = 0
+
+    async def serve(self, inheritance: Inheritance) -> None:
+        """Listen, say so, and drain at the end."""
+        lifetime = Lifetime(inheritance)
+        receivers = self._receivers(inheritance)
+        watching = asyncio.create_task(self._watch(lifetime))
+        asking = asyncio.create_task(self._ask_next_hops())
+        inheritance.ready()
+        await lifetime.wait()
+        watching.cancel()
+        asking.cancel()
+        cut = await asyncio.gather(*(one.drain(self._config.limits.drain_seconds) for one in receivers))
+        if sum(cut):
+            logger.warning("%d connections were cut at the end of the drain time", sum(cut))
+        self._pool.shutdown(wait=not self._is_stuck(), cancel_futures=True)
+        self._journal.close()
+
+    def _receivers(self, inheritance: Inheritance) -> list[Receiver]:
+        config = self._config
+        load = Load()
+        by_network = origin_by_network(config.listen.smtp_authorised_networks)
+        kinds: dict[str, tuple[Protocol, Hop | None, Origin | OriginOf]] = {
+            LMTP_AUTHORISED: (Protocol.LMTP, None, Origin.AUTHORISED),
+            LMTP_OUTSIDE: (Protocol.LMTP, None, Origin.OUTSIDE),
+            SMTP: (Protocol.ESMTP, None, by_network),
+        }
+        receivers = []
+        for name, listening in inheritance.sockets.items():
+            protocol, _, origin = kinds[name]
+            house = House(
+                hostname=config.hostname,
+                protocol=protocol,
+                caps=self._caps(),
+                load=load,
+                features=self._features,
+                normalise_bare_lf=config.listen.bare_lf is BareLf.NORMALISE,
+                spool_directory=config.spool_dir,
+            )
+            receiver = Receiver(
+                self._handle,
+                house,
+                origin,
+                xforward_peers=config.listen.xforward_peers,
+                xforward_unix=config.listen.xforward_unix,
+            )
+            receiver.listen(listening)
+            receivers.append(receiver)
+        return receivers
+
+    def _caps(self) -> Caps:
+        limits = self._config.limits
+        return Caps(
+            max_connections=limits.max_connections,
+            max_recipients=limits.max_recipients,
+            max_message_bytes=limits.max_message_bytes,
+            max_bytes_in_flight=limits.max_bytes_in_flight,
+            spool_threshold_bytes=limits.spool_threshold_bytes,
+            idle_seconds=limits.idle_seconds,
+            total_seconds=limits.total_seconds,
+        )
+
+    def _features(self) -> frozenset[str]:
+        """What both next hops can do: a mail may go to either."""
+        known = [self._node.relay.known_capabilities(hop) for hop in Hop]
+        return frozenset.intersection(*known)
+
+    async def _ask_next_hops(self) -> None:
+        """Learn what the next hops offer, so that DSN is announced only where it can be carried on."""
+        loop = asyncio.get_running_loop()
+        while True:
+            for hop in Hop:
+                try:
+                    await loop.run_in_executor(self._pool, self._node.relay.capabilities, hop)
+                except Exception as error:  # noqa: BLE001 -- whatever a next hop does, the question is asked again
+                    logger.warning("the next hop %s did not say what it offers: %s", hop, error)
+            await asyncio.sleep(60)
+
+    # ---- one mail
+
+    async def _handle(self, envelope: Envelope, message: Message) -> Sequence[Reply]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, self.work, envelope, message)
+
+    def work(self, envelope: Envelope, message: Message) -> list[Reply]:
+        """Process one mail in a thread: effects first, then the journal, then the replies."""
+        answers = len(envelope.recipients) if envelope.protocol is Protocol.LMTP else 1
+        if not self._node.stamps.fresh(time.monotonic()):
+            return [reply.STORE_UNAVAILABLE] * answers
+        self._count += 1
+        number = self._count
+        self._started[number] = time.monotonic()
+        try:
+            with unit_of_work():
+                return self._work(envelope, message)
+        finally:
+            del self._started[number]
+
+    def _work(self, envelope: Envelope, message: Message) -> list[Reply]:
+        attempt = attempt_id(envelope, message)
+        ledger = LedgerOfOneMail(self._node.gateway.ledger)
+        done = process_mail(envelope, message, replace(self._node.gateway, ledger=ledger), attempt)
+        replies = [one.reply for one in done.outcomes]
+        if envelope.protocol is Protocol.ESMTP:
+            replies = [self._conclude_smtp(envelope, message, attempt, done, ledger)]
+        self._journal.append(records_of(envelope, done, attempt, datetime.now(UTC)))
+        return replies
+
+    def _conclude_smtp(
+        self, envelope: Envelope, message: Message, attempt: bytes, done: Processed, ledger: LedgerOfOneMail
+    ) -> Reply:
+        end = conclude(envelope, message, done.outcomes, self._config.hostname, datetime.now(UTC))
+        if end.reply.deferred or not (ledger.used or end.report):
+            return end.reply
+        try:
+            self._node.reports.conclude_smtp(attempt, envelope.sender, end.report)
+        except StoreUnavailable:
+            return reply.STORE_UNAVAILABLE
+        return end.reply
+
+    # ---- watching over itself
+
+    async def _watch(self, lifetime: Lifetime) -> None:
+        """Poll the stamps; give up when a thread is stuck, so that the supervisor starts a fresh worker."""
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1, thread_name_prefix="stamps") as pool:
+            while not lifetime.over:
+                try:
+                    await loop.run_in_executor(pool, self._poll)
+                except StoreUnavailable as error:
+                    logger.warning("cannot look for changes in the database: %s", error)
+                if self._is_stuck():
+                    logger.error("a mail has been in work far beyond its deadline; this worker ends")
+                    lifetime.end()
+                await asyncio.sleep(POLL_SECONDS)
+
+    def _poll(self) -> None:
+        with unit_of_work():
+            self._node.stamps.poll(time.monotonic())
+
+    def _is_stuck(self) -> bool:
+        limit = self._config.limits.deadline_seconds + STUCK_SECONDS
+        now = time.monotonic()
+        return any(now - began > limit for began in list(self._started.values()))

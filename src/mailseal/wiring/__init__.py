@@ -1,0 +1,1 @@
+"""The only composition of the parts: which port is served by what."""

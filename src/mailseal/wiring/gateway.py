@@ -1,0 +1,67 @@
+"""The gateway of a running node: every port served by the store, the relay and the system's clock."""
+
+from dataclasses import dataclass
+
+from mailseal.config import Config
+from mailseal.keys.sealing import Kek
+from mailseal.ports import Gateway, Hop, Relay
+from mailseal.store.certificates import StoreCertificates
+from mailseal.store.configure import setup
+from mailseal.store.directory import StoreDirectory
+from mailseal.store.ledger import StoreLedger
+from mailseal.store.reports import StoreReports
+from mailseal.store.stamps import Scope, StampWatch
+from mailseal.transport.relay import SmtpRelay
+from mailseal.wiring.clock import SystemClock
+from mailseal.wiring.memory import NoEffect
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What the roles of one node share."""
+
+    config: Config
+    gateway: Gateway
+    relay: SmtpRelay
+    reports: StoreReports
+    stamps: StampWatch
+    kek: Kek
+
+
+def open_node(config: Config) -> Node:
+    """Open database, KEK and relay; raises MailsealError. Nothing is sent or asked yet."""
+    setup(config)
+    kek = Kek.load(config.keys.kek[0])
+    directory = StoreDirectory()
+    certificates = StoreCertificates(kek)
+    relay = SmtpRelay({Hop.INSIDE: config.relay.inside, Hop.OUTSIDE: config.relay.outside}, config.hostname)
+    reports = StoreReports(kek)
+    gateway = Gateway(
+        hostname=config.hostname,
+        directory=directory,
+        certificates=certificates,
+        relay=relay,
+        ledger=StoreLedger(),
+        reports=reports,
+        clock=SystemClock(),
+        deadline_seconds=config.limits.deadline_seconds,
+    )
+    stamps = StampWatch({Scope.SETTINGS: [directory.clear], Scope.KEYS: [certificates.clear]})
+    return Node(config, gateway, relay, reports, stamps, kek)
+
+
+def without_effects(gateway: Gateway) -> Gateway:
+    """The same knowledge, but nothing is sent, settled or reported: for explaining."""
+    nothing = NoEffect()
+    relay: Relay = nothing
+    return Gateway(
+        hostname=gateway.hostname,
+        directory=gateway.directory,
+        certificates=gateway.certificates,
+        relay=relay,
+        ledger=nothing,
+        reports=nothing,
+        clock=gateway.clock,
+        deadline_seconds=gateway.deadline_seconds,
+        max_hops=gateway.max_hops,
+    )

@@ -1,0 +1,106 @@
+"""Ports that are served from memory: for looking at one stored mail without a database."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from mailseal.errors import TransientError
+from mailseal.keys import PrivateKey
+from mailseal.mail.address import Address
+from mailseal.mail.reply import ACCEPTED, Reply
+from mailseal.policy.model import Outcome, Party
+from mailseal.policy.settings import Settings
+from mailseal.ports import Transfer
+from mailseal.smime.certificate import Certificate, CtlEntry, StoredCertificate
+from mailseal.smime.path import validate
+from mailseal.smime.revocation import Revocations
+
+CRL_GRACE = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryCertificates:
+    """Implements `ports.Certificates` over given certificates and keys."""
+
+    roots: Sequence[Certificate]
+    revocations: Revocations
+    certificates: Mapping[str, StoredCertificate] = field(default_factory=dict)
+    keys: Mapping[str, PrivateKey] = field(default_factory=dict)
+    intermediates: Sequence[Certificate] = ()
+    ctl: Mapping[str, CtlEntry] = field(default_factory=dict)
+
+    def of_recipient(self, address: Address) -> Sequence[StoredCertificate]:
+        """The certificates that name the address or were chosen by hand."""
+        return [one for one in self.certificates.values() if one.selected or _names(one.certificate, address)]
+
+    def with_key_of(self, address: Address) -> Sequence[StoredCertificate]:
+        """The certificates that name the address and whose key was given."""
+        return [one for one in self.with_key() if _names(one.certificate, address)]
+
+    def with_key(self) -> Sequence[StoredCertificate]:
+        """All certificates whose key was given."""
+        return [one for one in self.certificates.values() if one.has_key]
+
+    def by_fingerprint(self, fingerprint: str) -> StoredCertificate | None:
+        """One of the given certificates."""
+        return self.certificates.get(fingerprint)
+
+    def chain(self, certificate: Certificate) -> Sequence[bytes]:
+        """The given CA certificates above it, without the root."""
+        found: list[bytes] = []
+        current = certificate
+        while len(found) < len(self.intermediates):
+            issuer = next((one for one in self.intermediates if one.subject_der == current.issuer_der), None)
+            if issuer is None or issuer.subject_der == issuer.issuer_der or issuer.der in found:
+                break
+            found.append(issuer.der)
+            current = issuer
+        return found
+
+    def private_key(self, spki_sha256: str) -> PrivateKey:
+        """A given key."""
+        key = self.keys.get(spki_sha256)
+        if key is None:
+            raise TransientError("the private key was not given")
+        return key
+
+    def judge(self, certificate: Certificate, others: Sequence[Certificate], at: datetime) -> StoredCertificate:
+        """Validate against the given roots and CRLs, now."""
+        pool = (*others, *self.intermediates)
+        verdict = validate(certificate, pool, self.roots, self.revocations, at, crl_grace=CRL_GRACE)
+        return StoredCertificate(
+            certificate, verdict, self.ctl.get(certificate.fingerprint), selected=False, has_key=False
+        )
+
+
+def _names(certificate: Certificate, address: Address) -> bool:
+    return address.key in {text.casefold() for text in (*certificate.san_emails, *certificate.subject_emails)}
+
+
+@dataclass(frozen=True, slots=True)
+class OneParty:
+    """Implements `ports.Directory`: everybody is internal and has the same settings."""
+
+    settings: Settings = field(default_factory=Settings)
+
+    def party(self, address: Address | None) -> Party:
+        """An internal party."""
+        return Party(address, internal=address is not None, settings=self.settings)
+
+
+class NoEffect:
+    """Implements `ports.Relay`, `ports.Ledger` and `ports.Reports` without any effect, for explaining."""
+
+    def send(self, transfer: Transfer) -> Sequence[Reply]:
+        """Accepts and does nothing."""
+        return [ACCEPTED] * len(transfer.recipients)
+
+    def settled(self, attempt: bytes) -> Mapping[str, Outcome]:  # noqa: ARG002 -- the port's signature
+        """Nothing is settled."""
+        return {}
+
+    def settle(self, attempt: bytes, outcomes: Sequence[Outcome]) -> None:
+        """Keeps nothing."""
+
+    def failure(self, attempt: bytes, recipient: Address, sender: Address, report: bytes) -> None:
+        """Tells nobody."""

@@ -1,0 +1,83 @@
+"""Look at one mail with given keys and certificates: what `mailseal message open` and `protect` are made of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from mailseal.mail.header import from_addresses
+from mailseal.mail.message import Octets
+from mailseal.mail.mime import Entity
+from mailseal.mail.outgoing import signable
+from mailseal.methods.layer import Opening
+from mailseal.pipeline.assemble import assemble, entity_chunks
+from mailseal.pipeline.open_path import Opened, open_mail
+from mailseal.pipeline.outgoing import BLIND_FIELDS
+from mailseal.policy.model import Party
+from mailseal.policy.settings import Cipher, Digest, Settings
+from mailseal.ports import Certificates
+from mailseal.smime.certificate import Certificate, StoredCertificate
+from mailseal.smime.importing import ImportedKeys
+from mailseal.smime.message import encrypted_entity, signed_entity
+from mailseal.smime.path import validate
+from mailseal.smime.revocation import Crl, CrlSet
+from mailseal.smime.sign import SigningIdentity
+from mailseal.wiring.memory import CRL_GRACE, MemoryCertificates
+
+
+@dataclass(frozen=True, slots=True)
+class Materials:
+    """What the reader brings along. `bundles` hold private keys; `certificates` are known, but not trusted by that."""
+
+    bundles: Sequence[ImportedKeys] = ()
+    roots: Sequence[Certificate] = ()
+    certificates: Sequence[Certificate] = ()
+    crls: Sequence[Crl] = ()
+
+
+def certificates_of(materials: Materials, at: datetime) -> MemoryCertificates:
+    """Judge everything given as of a time; raises CrlError for a CRL that no given CA signed."""
+    chains = [one for bundle in materials.bundles for one in bundle.chain]
+    pool = [*materials.certificates, *chains]
+    revocations = CrlSet.build(materials.crls, [*materials.roots, *pool])
+    stored = {}
+    for certificate in materials.certificates:
+        verdict = validate(certificate, pool, materials.roots, revocations, at, crl_grace=CRL_GRACE)
+        stored[certificate.fingerprint] = StoredCertificate(certificate, verdict)
+    keys = {}
+    for bundle in materials.bundles:
+        for certificate, key in bundle.keys:
+            verdict = validate(certificate, pool, materials.roots, revocations, at, crl_grace=CRL_GRACE)
+            stored[certificate.fingerprint] = StoredCertificate(certificate, verdict, has_key=True)
+            keys[certificate.spki_sha256] = key
+    return MemoryCertificates(materials.roots, revocations, stored, keys, [one for one in pool if one.is_ca])
+
+
+def open_one(
+    root: Entity,
+    certificates: Certificates,
+    keys: Sequence[StoredCertificate],
+    settings: Settings,
+    at: datetime,
+) -> Opened:
+    """Open one mail with these keys."""
+    party = Party(None, internal=True, settings=settings)
+    return open_mail(root, Opening(party, keys, certificates, at, from_addresses(root)))
+
+
+def protect_one(
+    root: Entity,
+    recipients: Sequence[Certificate],
+    identity: SigningIdentity | None,
+    *,
+    cipher: Cipher,
+    digest: Digest,
+    at: datetime,
+) -> tuple[Octets, ...]:
+    """Sign if there is an identity, encrypt if there are recipients."""
+    entity: list[Octets] = entity_chunks(root)
+    if identity is not None:
+        entity = [signed_entity(signable(root), identity, digest, at)]
+    if recipients:
+        entity = [encrypted_entity(entity, recipients, cipher)]
+    blind = [field for field in root.fields if field.name in BLIND_FIELDS]
+    return assemble(root, remove=blind, entity=entity)

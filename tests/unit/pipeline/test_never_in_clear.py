@@ -1,0 +1,98 @@
+"""Rule 1: what must be encrypted never leaves in clear, whatever fails, wherever it fails."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailseal.errors import PermanentError, TransientError
+from mailseal.mail.envelope import Origin, Protocol
+from mailseal.mail.message import Message
+from mailseal.mail.reply import Reply
+from mailseal.pipeline import process
+from mailseal.policy.model import Fate
+from mailseal.policy.settings import Mode, OnFailure, Settings
+from stage import PARTNER, PARTNER_EC, READER, SENDER, Interrupter, Stage, envelope, mail
+
+CANARY = b"CANARY-5d2c"
+ERRORS = [lambda: RuntimeError("boom"), lambda: TransientError("later"), lambda: PermanentError("never"), MemoryError]
+RECIPIENTS = ("bob@outside.example", "carol@outside.example", "nobody@outside.example", "dora@inside.example")
+
+
+def strict_stage(on_failure: OnFailure, interrupt: Interrupter | None = None) -> Stage:
+    must = Settings(mode=Mode.MANDATORY, on_failure=on_failure)
+    stage = Stage(settings={"outside.example": must}, interrupt=interrupt or Interrupter())
+    return stage.know(PARTNER, PARTNER_EC).own(SENDER, READER)
+
+
+def assert_nothing_in_clear(stage: Stage, outcomes: list, recipients: tuple[str, ...]) -> None:
+    assert [str(one.recipient) for one in outcomes] == list(recipients)
+    for transfer in stage.sent:
+        outside = [one for one in transfer.recipients if one.address.domain == "outside.example"]
+        if outside:
+            octets = b"".join(transfer.chunks)
+            assert CANARY not in octets
+            assert b"application/pkcs7-mime" in octets
+    for _, _, report in stage.reports:
+        assert CANARY not in report
+
+
+def run(stage: Stage, recipients: tuple[str, ...], raw: bytes, **options: object) -> list:
+    return process(envelope(*recipients, **options), Message(raw), stage.gateway())
+
+
+@pytest.mark.parametrize("on_failure", list(OnFailure))
+@pytest.mark.parametrize("error", ERRORS)
+def test_every_port_call_may_fail(error, on_failure):
+    raw = mail(body=CANARY + b"\r\n", to="bob@outside.example, carol@outside.example")
+    calls = strict_stage(on_failure)
+    run(calls, RECIPIENTS, raw)
+    assert calls.interrupt.calls > 10
+    for k in range(1, calls.interrupt.calls + 1):
+        stage = strict_stage(on_failure, Interrupter(k, error))
+        outcomes = run(stage, RECIPIENTS, raw)
+        assert_nothing_in_clear(stage, outcomes, RECIPIENTS)
+
+
+@given(
+    recipients=st.lists(st.sampled_from(RECIPIENTS), min_size=1, max_size=6),
+    k=st.integers(1, 60),
+    error=st.sampled_from(ERRORS),
+    on_failure=st.sampled_from(list(OnFailure)),
+    origin=st.sampled_from(list(Origin)),
+    protocol=st.sampled_from(list(Protocol)),
+    sender=st.sampled_from([None, "anna@inside.example", "eve@elsewhere.example"]),
+    prefix=st.sampled_from(
+        [
+            b"",
+            b"Content-Type: text/plain\r\nContent-Type: text/html\r\n",
+            b"Content-Type: multipart/mixed; boundary=x\r\n",
+            b"Content-Type: text/calendar; method=REQUEST\r\n",
+            b"Content-Type: multipart/signed; boundary=x; protocol=application/pkcs7-signature\r\n",
+            b"Content-Type: application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m\r\n",
+            b"X-Mailseal-Encrypt: yes\r\n",
+        ]
+    ),
+    body=st.binary(max_size=200),
+    answers=st.lists(st.sampled_from([250, 451, 550]), min_size=1, max_size=6),
+)
+def test_property(recipients, k, error, on_failure, origin, protocol, sender, prefix, body, answers):
+    stage = strict_stage(on_failure, Interrupter(k, error))
+    stage.answer = lambda transfer: [
+        Reply(answers[i % len(answers)], "", "said the next hop") for i in range(len(transfer.recipients))
+    ]
+    raw = prefix + mail(body=CANARY + body)
+    options = {"origin": origin, "protocol": protocol, "sender": sender}
+    outcomes = run(stage, tuple(recipients), raw, **options)
+    assert_nothing_in_clear(stage, outcomes, tuple(recipients))
+    sent_to = {one.address.key for transfer in stage.sent for one in transfer.recipients}
+    for outcome in outcomes:
+        assert outcome.fate is not Fate.RELAYED or outcome.recipient.key in sent_to
+
+
+@pytest.mark.parametrize("sender", [None, "eve@elsewhere.example"])
+def test_notify_becomes_refuse_where_nobody_may_be_told(sender):
+    stage = strict_stage(OnFailure.NOTIFY)
+    (outcome,) = run(stage, ("nobody@outside.example",), mail(body=CANARY), sender=sender)
+    assert outcome.fate is Fate.REFUSED
+    assert not stage.reports
+    assert not stage.sent

