@@ -99,7 +99,7 @@ class Identity:
         return p12(self, password, legacy=legacy, name=name)
 
 
-@dataclass
+@dataclass(eq=False)
 class Authority:
     """A CA: self-signed, or below `parent`. `key` as in `make_key`."""
 

@@ -75,21 +75,11 @@ class Kek:
         """Make a new KEK file with mode 0400; raises KekExistsError or KekFileError."""
         key = secrets.token_bytes(_KEY_OCTETS)
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o400)
+            _write_new(path, _FILE_PREFIX + base64.b64encode(key) + b"\n")
         except FileExistsError:
             raise KekExistsError(f"{path} exists; a KEK is never overwritten") from None
         except OSError as error:
-            raise KekFileError(f"{path} cannot be made: {error.strerror}") from None
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(_FILE_PREFIX + base64.b64encode(key) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        # Without this a crash could lose the name of the file, and with it everything sealed since.
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+            raise KekFileError(f"{path} cannot be written: {error.strerror}") from None
         return Kek(key)
 
     def seal(self, plaintext: bytes, *, identity: bytes) -> bytes:
@@ -123,14 +113,30 @@ def _associated(head: bytes, identity: bytes) -> bytes:
     return _SEAL_LABEL + head + identity
 
 
+def _write_new(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o400)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    # Without this a crash could lose the name of the file, and with it everything sealed since.
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
 def _read_key(path: Path) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise KekFileError(f"the KEK file {path} cannot be opened: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as file:
-        _check_file(path, os.fstat(file.fileno()))
-        content = file.read(_MAX_FILE_OCTETS)
+    try:
+        _check_file(path, os.fstat(descriptor))
+        content = os.read(descriptor, _MAX_FILE_OCTETS)
+    finally:
+        os.close(descriptor)
     try:
         key = base64.b64decode(content.removeprefix(_FILE_PREFIX).strip(), validate=True)
     except binascii.Error:

@@ -1,0 +1,181 @@
+"""CRLs: read, refused, verified, asked."""
+
+import time
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import given
+from hypothesis import strategies as st
+
+import pki
+from mailseal.smime.certificate import Revocation
+from mailseal.smime.revocation import MAX_CRL_OCTETS, NO_CRLS, CrlError, CrlSet, read_crl, verify_crl
+from pki import DAY, NOW
+
+CA = pki.Authority("CRL CA")
+ANNA = CA.issue("anna@example.com", key="p256")
+BOB = CA.issue("bob@example.com", key="p256")
+CRL = CA.crl([ANNA], number=7, reason=x509.ReasonFlags.key_compromise)
+
+
+def test_fields_and_entries():
+    crl = read_crl(CRL)
+    assert crl.issuer_der == CA.certificate.subject_der
+    assert crl.issuer == CA.certificate.subject
+    assert crl.aki == CA.certificate.ski
+    assert crl.number == 7
+    assert (crl.this_update, crl.next_update) == (NOW - DAY, NOW + 6 * DAY)
+    assert crl.entry_count == 1
+    assert list(crl.entries) == [(ANNA.certificate.serial, "keyCompromise", NOW - DAY)]
+    assert list(crl.entries) == list(crl.entries)
+    assert "der=" not in repr(crl)
+
+
+def test_pem_and_empty():
+    empty = CA.crl()
+    pem = x509.load_der_x509_crl(empty).public_bytes(Encoding.PEM)
+    assert read_crl(b"\n" + pem) == read_crl(empty)
+    assert list(read_crl(pem).entries) == []
+    for broken in (b"-----BEGIN CERTIFICATE-----", pem[:60], pem.replace(b"M", b"*")):
+        with pytest.raises(CrlError):
+            read_crl(broken)
+
+
+def test_signature_by_the_issuer():
+    crl = read_crl(CRL)
+    assert verify_crl(crl, [ANNA.certificate, CA.certificate]) == CA.certificate
+    with pytest.raises(CrlError, match="no certificate of the issuer"):
+        verify_crl(crl, [ANNA.certificate])
+    with pytest.raises(CrlError, match="not by the key of its issuer"):
+        verify_crl(crl, [pki.Authority("CRL CA").certificate])
+    assert verify_crl(crl, [pki.Authority("CRL CA").certificate, CA.certificate]) == CA.certificate
+
+
+def test_rsa_issuer_and_key_of_another_kind():
+    rsa = pki.Authority("CRL CA", "rsa2048")
+    crl = read_crl(rsa.crl())
+    assert verify_crl(crl, [CA.certificate, rsa.certificate]) == rsa.certificate
+    with pytest.raises(CrlError):
+        verify_crl(crl, [CA.certificate])
+    with pytest.raises(CrlError):
+        verify_crl(read_crl(CRL), [rsa.certificate])
+
+
+def test_issuer_must_be_allowed_to_sign_crls():
+    other = pki.Authority("No CRLs", usage=["key_cert_sign"])
+    with pytest.raises(CrlError, match="does not allow it to sign CRLs"):
+        verify_crl(read_crl(other.crl()), [other.certificate])
+
+
+def test_a_changed_crl():
+    changed = bytearray(CRL)
+    at = changed.index(ANNA.certificate.serial.to_bytes(2, "big"))
+    changed[at + 1] ^= 1
+    with pytest.raises(CrlError, match="not by the key"):
+        verify_crl(read_crl(bytes(changed)), [CA.certificate])
+
+
+def scope(**limits):
+    every = {
+        "full_name": None,
+        "relative_name": None,
+        "only_contains_user_certs": False,
+        "only_contains_ca_certs": False,
+        "only_some_reasons": None,
+        "indirect_crl": False,
+        "only_contains_attribute_certs": False,
+    }
+    return x509.IssuingDistributionPoint(**(every | limits))
+
+
+@pytest.mark.parametrize(
+    ("extension", "text"),
+    [
+        (x509.DeltaCRLIndicator(3), "delta"),
+        (scope(indirect_crl=True), "indirect"),
+        (scope(only_contains_user_certs=True), "only a part"),
+        (scope(only_contains_ca_certs=True), "only a part"),
+        (scope(only_contains_attribute_certs=True), "only a part"),
+        (scope(full_name=[x509.UniformResourceIdentifier("http://x.example/1.crl")]), "only a part"),
+        (scope(only_some_reasons=frozenset([x509.ReasonFlags.key_compromise])), "only a part"),
+        (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00"), "not known here: 1.2.3.4"),
+    ],
+)
+def test_what_must_not_be_read_as_complete(extension, text):
+    with pytest.raises(CrlError, match=text):
+        read_crl(CA.crl(extensions=[(extension, True)]))
+
+
+def test_harmless_extensions_pass():
+    unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
+    assert read_crl(CA.crl(extensions=[(unknown, False)])).entry_count == 0
+
+
+def signed(*entries):
+    builder = x509.CertificateRevocationListBuilder().issuer_name(CA.subject).last_update(NOW).next_update(NOW + DAY)
+    for extension, critical in entries:
+        entry = x509.RevokedCertificateBuilder().serial_number(5).revocation_date(NOW)
+        builder = builder.add_revoked_certificate(entry.add_extension(extension, critical).build())
+    return builder.sign(CA.key, pki._digest(CA.key)).public_bytes(Encoding.DER)
+
+
+def test_critical_entry_extensions():
+    issuer = x509.CertificateIssuer([x509.DirectoryName(CA.subject)])
+    with pytest.raises(CrlError, match="indirect"):
+        read_crl(signed((issuer, True)))
+    with pytest.raises(CrlError, match="critical extension"):
+        read_crl(signed((x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00"), True)))
+    assert list(read_crl(signed((x509.InvalidityDate(NOW), False))).entries) == [(5, None, NOW)]
+
+
+def test_no_next_update():
+    der = bytearray(CA.crl())
+    # Turn nextUpdate into something that is no time: the CRL then has none in its place.
+    at = der.index(b"\x17\x0d", der.index(b"\x17\x0d") + 2)
+    der[at] = 0x13
+    with pytest.raises(CrlError, match="no nextUpdate"):
+        read_crl(bytes(der))
+
+
+def test_too_large():
+    with pytest.raises(CrlError, match="64 MiB"):
+        read_crl(bytes(MAX_CRL_OCTETS + 1))
+
+
+def test_set_in_memory():
+    crls = CrlSet.build([read_crl(CRL)], [CA.certificate])
+    assert crls.status(CA.certificate, ANNA.certificate.serial) == (Revocation.REVOKED, NOW + 6 * DAY)
+    assert crls.status(CA.certificate, BOB.certificate.serial) == (Revocation.GOOD, NOW + 6 * DAY)
+    assert crls.status(pki.Authority("CRL CA").certificate, 1) == (Revocation.UNKNOWN, None)
+    assert NO_CRLS.status(CA.certificate, 1) == (Revocation.UNKNOWN, None)
+
+
+def test_the_newest_crl_counts():
+    newer = CA.crl([BOB], number=8, this_update=NOW, next_update=NOW + 9 * DAY)
+    for order in ([CRL, newer], [newer, CRL]):
+        crls = CrlSet.build(map(read_crl, order), [CA.certificate])
+        assert crls.status(CA.certificate, BOB.certificate.serial) == (Revocation.REVOKED, NOW + 9 * DAY)
+        assert crls.status(CA.certificate, ANNA.certificate.serial)[0] is Revocation.GOOD
+
+
+def test_a_large_crl_is_read_in_bounded_time():
+    der = CA.crl(range(10**6, 10**6 + 5000))
+    began = time.process_time()
+    crl = read_crl(der)
+    assert len(list(crl.entries)) == crl.entry_count == 5000
+    assert time.process_time() - began < 2
+
+
+@given(st.binary(max_size=300))
+def test_any_octets_raise_only_the_typed_error(data):
+    with pytest.raises(CrlError):
+        read_crl(data)
+
+
+@given(st.integers(0, len(CRL) - 1), st.integers(1, 255))
+def test_a_changed_crl_raises_the_typed_error_or_fails_to_verify(at, bits):
+    changed = bytearray(CRL)
+    changed[at] ^= bits
+    with pytest.raises(CrlError):
+        verify_crl(read_crl(bytes(changed)), [CA.certificate])
