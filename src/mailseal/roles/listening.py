@@ -49,6 +49,23 @@ def hold(lock: Path) -> int:
     return descriptor
 
 
+def is_held(lock: Path) -> bool:
+    """Whether a supervisor works on the data folder of this lock."""
+    try:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except PermissionError:
+        return True  # it is not ours, so somebody else's supervisor made it
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def bind(place: Endpoint, group: str, *, patience_seconds: float = 0.0) -> socket.socket:
     """A listening socket; raises ListenError, or InUseError when it was in use for all of `patience_seconds`."""
     until = time.monotonic() + patience_seconds

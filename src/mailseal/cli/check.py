@@ -1,0 +1,68 @@
+"""`mailseal check`: a line for each thing that must be right, and what to do about those that are not."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+
+import click
+
+from mailseal.cli import output
+from mailseal.cli.checks import environment, listening, next_hops, stored
+from mailseal.cli.checks.finding import Finding, Status
+from mailseal.cli.session import Session, become_owner, pass_session
+from mailseal.config import Config, ConfigError, find
+from mailseal.errors import MailsealError
+
+CHECKS: tuple[tuple[str, Callable[[Config], Iterable[Finding]]], ...] = (
+    ("listeners", listening.listeners),
+    ("next hops", next_hops.next_hops),
+    ("users", environment.users),
+    ("clock", environment.clock),
+    ("embedded", environment.embedded),
+    ("database", stored.database),
+    ("keys", stored.keys),
+    ("domains", stored.domains),
+    ("certificates", stored.certificates),
+)
+"""In the order of the report. Those of the store come last: for them root becomes the owner of the data folder."""
+
+_COLOURS = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red"}
+
+
+@click.command()
+@output.json_option
+@pass_session
+def check(session: Session, *, as_json: bool) -> int:
+    """Check configuration, listeners, next hops, database, keys and certificates. Exit status 1 if anything fails."""
+    findings = list(_findings(session))
+    if as_json:
+        output.print_json([finding.as_row() for finding in findings])
+    else:
+        for finding in findings:
+            _print(finding)
+    return int(any(finding.status is Status.FAIL for finding in findings))
+
+
+def _findings(session: Session) -> Iterator[Finding]:
+    try:
+        config = session.config
+    except ConfigError as error:
+        for problem in error.problems:
+            example = f"write, for example, {problem.example}" if problem.example else f"mend {error.source}"
+            yield Finding("configuration", Status.FAIL, f"{problem.key}: {problem.what}", example)
+        return
+    source = find(session.config_path, os.environ) or "no mailseal.toml; environment and defaults"
+    yield Finding("configuration", Status.OK, str(source))
+    for name, look in CHECKS:
+        try:
+            if look is stored.database:
+                become_owner(config.data_dir)
+            yield from look(config)
+        except MailsealError as error:
+            yield Finding(name, Status.FAIL, str(error), getattr(error, "what_to_do", ""))
+
+
+def _print(finding: Finding) -> None:
+    status = click.style(f"{finding.status.value:<4}", fg=_COLOURS[finding.status])
+    click.echo(f"{status}  {finding.subject:<15} {output.plain(finding.text)}")
+    if finding.what_to_do:
+        click.echo(f"{'':<22} -> {output.plain(finding.what_to_do)}")

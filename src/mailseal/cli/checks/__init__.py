@@ -1,0 +1,1 @@
+"""The single checks of `mailseal check`. Each takes the configuration and yields findings; none changes anything."""

@@ -1,0 +1,98 @@
+"""Checks of the listeners: the table of sockets and ports, each answering or free."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from mailseal.cli.checks.finding import Finding, Status
+from mailseal.config import SOCKETS, Config, Endpoint, SocketInfo
+from mailseal.roles.listening import group_id, is_held
+
+TIMEOUT_SECONDS = 5.0
+
+
+def listeners(config: Config) -> Iterator[Finding]:
+    """One line for each row of SOCKETS."""
+    is_running = is_held(config.run_dir / "supervisor.lock")
+    for info in SOCKETS:
+        place = info.place(config)
+        if place is None:
+            yield Finding("listener", Status.OK, f"{info.name}: off")
+            continue
+        yield _listener(info, place, is_running=is_running)
+        if place.path is not None:
+            yield from _reachable_for(place.path, config.listen.socket_group)
+
+
+def _listener(info: SocketInfo, place: Endpoint, *, is_running: bool) -> Finding:
+    label = f"{info.name}: {info.protocol} on {place}, origin {info.origin} ({info.purpose})"
+    greeting = _greeting(place)
+    if greeting is None and is_running:
+        return Finding(
+            "listener", Status.FAIL, f"{label} does not answer", "restart `mailseal serve` and read its output"
+        )
+    if greeting is None:
+        return Finding("listener", Status.OK, f"{label} is free; the gateway is not running")
+    if not is_running:
+        return Finding(
+            "listener",
+            Status.FAIL,
+            f"{label} is taken by another program",
+            f"stop it, or set {info.key} to another place",
+        )
+    if not greeting.startswith("220"):
+        return Finding(
+            "listener", Status.FAIL, f"{label} says {greeting or 'nothing'}", "read the output of `mailseal serve`"
+        )
+    return Finding("listener", Status.OK, f"{label} answers")
+
+
+def _greeting(place: Endpoint) -> str | None:
+    """The first line that is said there, "" if none; None where nobody listens."""
+    family = socket.AF_UNIX if place.path else socket.AF_INET6 if ":" in place.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as client:
+        client.settimeout(TIMEOUT_SECONDS)
+        try:
+            client.connect(str(place.path) if place.path else (place.host, place.port))
+        except OSError:
+            return None
+        try:
+            line = client.recv(512).decode("ascii", "replace").splitlines()
+            client.sendall(b"QUIT\r\n")
+        except OSError:
+            return ""
+        return line[0] if line else ""
+
+
+def _reachable_for(path: Path, group: str) -> Iterator[Finding]:
+    """Whether the MTA's group can get to a UNIX socket: it must be able to search every folder above it."""
+    number = group_id(group)
+    if number is None:
+        yield Finding(
+            "listener",
+            Status.WARN,
+            f"{path}: there is no group {group!r}, so only Mailseal's own user can connect",
+            "set listen.socket_group to the group of the MTA",
+        )
+        return
+    for folder in reversed(path.parents):
+        try:
+            found = folder.stat()
+        except OSError:
+            return
+        bit = 0o010 if found.st_gid == number else 0o001
+        if not found.st_mode & bit:
+            yield Finding(
+                "listener",
+                Status.WARN,
+                f"{path}: the group {group!r} cannot get through {folder}",
+                f"put the socket elsewhere, for example in /var/spool/postfix/mailseal (chgrp {group}, mode 0750)",
+            )
+            return
+    if path.exists() and path.stat().st_gid != number:
+        yield Finding(
+            "listener",
+            Status.WARN,
+            f"{path} does not belong to the group {group!r}",
+            f"start `mailseal serve` as root, or make its user a member of {group}",
+        )

@@ -1,0 +1,44 @@
+"""`serve`, `mail` and `worker`: the processes of a running gateway."""
+
+import os
+import sys
+
+import click
+
+from mailseal.cli.errors import CommandError
+from mailseal.cli.session import Session, pass_session
+
+
+@click.command()
+@pass_session
+def serve(session: Session) -> None:
+    """Run the gateway: N mail workers and the job worker, started again when they end.
+
+    SIGTERM ends it when the mails at hand are done; SIGHUP reads the configuration again.
+    """
+    if not session.config.data_dir.is_dir():
+        raise CommandError(f"the data folder {session.config.data_dir} does not exist", "`mailseal init` makes it")
+    path = session.config_path
+    arguments = ["--config", str(path)] if path else []
+    sys.stdout.flush()
+    # The supervisor is a new program, so that it holds nothing that was loaded here.
+    os.execv(sys.executable, [sys.executable, "-m", "mailseal.roles.supervisor", *arguments])  # noqa: S606 - no shell
+
+
+@click.command()
+@click.option("--worker", "number", type=click.IntRange(1, 10_000), default=1, show_default=True, help="Its number.")
+@pass_session
+def mail(session: Session, number: int) -> None:
+    """Run one mail worker on the listeners that `serve` hands down."""
+    from mailseal.roles.mail import run  # noqa: PLC0415 - only this process needs the mail path
+
+    run(session.config, number)
+
+
+@click.command()
+@pass_session
+def worker(session: Session) -> None:
+    """Run the job worker."""
+    from mailseal.roles.worker import run  # noqa: PLC0415 - only this process needs the job handlers
+
+    run(session.config)
