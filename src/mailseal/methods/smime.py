@@ -19,6 +19,8 @@ from mailseal.smime.compress import decompress
 from mailseal.smime.decrypt import read_enveloped
 from mailseal.smime.errors import CmsError
 from mailseal.smime.message import LayerKind
+from mailseal.smime.name import read_name
+from mailseal.smime.recipient import RecipientId
 from mailseal.smime.select import addresses_of, newest_first, why_not_encrypt, why_not_sign, why_not_trust_signer
 from mailseal.smime.sign import SigningIdentity
 from mailseal.smime.signed import SignedData, read_signed
@@ -121,7 +123,7 @@ def _decrypt(entity: Entity, opening: Opening, depth: int) -> Peeled:
         ok=False,
         algorithm=enveloped.algorithm,
         integrity=enveloped.integrity,
-        recipients=tuple(str(one) for one in enveloped.recipients),
+        recipients=tuple(_named(one) for one in enveloped.recipients),
     )
     if not opening.party.settings.smime:
         return Peeled(replace(layer, reason=because(ReasonCode.DECRYPTION_OFF)))
@@ -136,6 +138,16 @@ def _decrypt(entity: Entity, opening: Opening, depth: int) -> Peeled:
         # One text for whatever failed inside: a difference would be a padding oracle.
         return Peeled(replace(layer, reason=because(ReasonCode.DECRYPTION_FAILED)))
     return Peeled(replace(layer, ok=True, key=fitting[0].fingerprint), inner, decrypted=True)
+
+
+def _named(recipient: RecipientId) -> str:
+    if recipient.ski is not None:
+        return f"key {recipient.ski.hex()}"
+    try:
+        issuer = read_name(recipient.issuer_der or b"")[0]
+    except PermanentError:
+        issuer = "an issuer whose name cannot be read"
+    return f"serial {recipient.serial or 0:x} of {issuer}"
 
 
 def _decompress(entity: Entity, opening: Opening, depth: int) -> Peeled:
@@ -174,7 +186,7 @@ def _verify(entity: Entity, opening: Opening, depth: int) -> Peeled:
         entity.path,
         ok=good,
         reason=next((one.reason for one in signers if one.reason), None),
-        algorithm=", ".join(dict.fromkeys(check.algorithm for check in checks)),
+        algorithm=", ".join(dict.fromkeys(f"{check.algorithm} {check.digest}".strip() for check in checks)),
         signers=signers,
     )
     inner = entity.children[0] if clear else _inner(signed.econtent or b"")

@@ -1,0 +1,222 @@
+"""`mailseal message`: open, protect and explain one mail in a file. The JSON of `open` is described in docs/message.md."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from mailseal.cli.errors import CommandError
+from mailseal.cli.message_view import explanation_rows, opened_json, show_opened
+from mailseal.cli.output import json_option, print_json, read_file, read_password, show
+from mailseal.cli.session import Session, pass_session
+from mailseal.errors import MailsealError
+from mailseal.mail.address import Address
+from mailseal.mail.envelope import Client, Envelope, Origin, Recipient
+from mailseal.mail.message import Message, Octets
+from mailseal.mail.mime import ParsedMessage, parse
+from mailseal.pipeline.open_path import delivered
+from mailseal.policy.settings import Cipher, Digest, Settings
+from mailseal.smime.certificate import Certificate
+from mailseal.smime.importing import ImportedKeys, read_certificates, read_pkcs12
+from mailseal.smime.revocation import read_crl
+from mailseal.smime.sign import SigningIdentity
+from mailseal.wiring.single import Materials, certificates_of, open_one, protect_one
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+ADDRESS_HELP = "mailbox address"
+
+
+@click.group()
+def message() -> None:
+    """Open, protect and explain single mails."""
+
+
+@message.command("open")
+@click.argument("file", type=FILE)
+@click.option("--key", "keys", type=FILE, multiple=True, help="PKCS#12 file with a private key. May be repeated.")
+@click.option(
+    "--password-file", "passwords", type=FILE, multiple=True, help="Its password, in the order of --key; one for all."
+)
+@click.option("--trust", "roots", type=FILE, multiple=True, help="Trusted root certificates (PEM or DER).")
+@click.option("--cert", "certificates", type=FILE, multiple=True, help="More certificates, known but not trusted.")
+@click.option("--crl", "crls", type=FILE, multiple=True, help="Revocation list of one of these authorities.")
+@click.option("--at", "at_text", metavar="TIME", help="Judge as of this time (ISO 8601). Default: now.")
+@click.option("--store", "use_store", is_flag=True, help="Use the keys and certificates of the gateway.")
+@click.option("--to", "reader", metavar="ADDRESS", help="With --store: whose keys to use.")
+@click.option("--output", type=FILE, help="Write the mail as it would be delivered.")
+@json_option
+@pass_session
+def open_message(
+    session: Session,
+    *,
+    file: Path,
+    keys: Sequence[Path],
+    passwords: Sequence[Path],
+    roots: Sequence[Path],
+    certificates: Sequence[Path],
+    crls: Sequence[Path],
+    at_text: str | None,
+    use_store: bool,
+    reader: str | None,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Decrypt and verify one mail, and say what each of its layers is worth."""
+    at = read_time(at_text)
+    parsed = read_mail(file)
+    if use_store:
+        if reader is None:
+            raise CommandError("--store needs --to", "name the reader: mailseal message open FILE --store --to A@B")
+        gateway = _gateway(session)
+        address = Address.parse(reader)
+        party = gateway.directory.party(address)
+        opened = open_one(
+            parsed.root, gateway.certificates, gateway.certificates.with_key_of(address), party.settings, at
+        )
+        settings = party.settings
+    else:
+        settings = Settings()
+        given = certificates_of(
+            Materials(
+                read_bundles(keys, passwords),
+                _read_all(roots),
+                _read_all(certificates),
+                [read_crl(read_file(one)) for one in crls],
+            ),
+            at,
+        )
+        opened = open_one(parsed.root, given, given.with_key(), settings, at)
+    errors = [] if parsed.fault is None else [str(parsed.fault)]
+    if output is not None:
+        write_mail(output, delivered(parsed.root, opened, settings, from_outside=True))
+    if as_json:
+        print_json(opened_json(opened, errors))
+    else:
+        show_opened(opened, errors)
+
+
+@message.command("protect")
+@click.argument("file", type=FILE)
+@click.option("--to", "recipients", type=FILE, multiple=True, help="Certificate to encrypt to. May be repeated.")
+@click.option("--sign", "signer", type=FILE, help="PKCS#12 file of the signer.")
+@click.option("--password-file", "password", type=FILE, help="Its password.")
+@click.option("--algorithm", type=click.Choice(list(Cipher)), default=Cipher.AES256_CBC, show_default=True)
+@click.option("--digest", type=click.Choice(list(Digest)), default=Digest.SHA256, show_default=True)
+@click.option("--output", type=FILE, required=True, help="Where to write the protected mail.")
+def protect_message(
+    *,
+    file: Path,
+    recipients: Sequence[Path],
+    signer: Path | None,
+    password: Path | None,
+    algorithm: str,
+    digest: str,
+    output: Path,
+) -> None:
+    """Sign and encrypt one mail by S/MIME."""
+    if not recipients and signer is None:
+        raise CommandError("there is nothing to do", "encrypt with --to CERTIFICATE, sign with --sign P12, or both")
+    parsed = read_mail(file)
+    if parsed.fault is not None:
+        raise CommandError(f"the mail cannot be protected: {parsed.fault}")
+    to = [read_certificates(read_file(one))[0] for one in recipients]
+    identity = None
+    if signer is not None:
+        (bundle,) = read_bundles([signer], [password] if password else [])
+        certificate, key = bundle.keys[0]
+        identity = SigningIdentity(certificate, key, tuple(one.der for one in bundle.chain))
+    now = datetime.now(UTC)
+    write_mail(output, protect_one(parsed.root, to, identity, cipher=Cipher(algorithm), digest=Digest(digest), at=now))
+
+
+@message.command("explain")
+@click.argument("file", type=FILE)
+@click.option("--from", "sender", metavar="ADDRESS", required=True, help='Envelope sender; "" for the null sender.')
+@click.option("--to", "recipients", metavar="ADDRESS", multiple=True, required=True, help="Recipient. May be repeated.")
+@click.option(
+    "--origin",
+    type=click.Choice(list(Origin)),
+    help="Which listener it comes through. Default: authorised if the sender is internal.",
+)
+@json_option
+@pass_session
+def explain_message(
+    session: Session, *, file: Path, sender: str, recipients: Sequence[str], origin: str | None, as_json: bool
+) -> None:
+    """Say what would happen to a mail, per recipient, and each reason. Nothing is sent."""
+    from mailseal.pipeline.explain import explain  # noqa: PLC0415 - beside the store, which only this command needs
+    from mailseal.wiring.gateway import without_effects  # noqa: PLC0415 - same
+
+    octets = crlf(read_file(file))
+    from_address = Address.parse(sender) if sender else None
+    to = tuple(Recipient(Address.parse(one)) for one in recipients)
+    gateway = _gateway(session)
+    if origin is None:
+        internal = gateway.directory.party(from_address).internal
+        origin = Origin.AUTHORISED if internal else Origin.OUTSIDE
+    envelope = Envelope(from_address, to, Origin(origin), client=Client("explain"))
+    rows = explanation_rows(explain(envelope, Message(octets), without_effects(gateway)))
+    show(rows, ("recipient", "outcome", "method", "reasons"), as_json=as_json)
+
+
+def _gateway(session: Session):  # type: ignore[no-untyped-def]  # noqa: ANN202 - ports.Gateway, loaded late
+    from mailseal.wiring.gateway import open_node  # noqa: PLC0415 - the store is loaded only by commands that use it
+
+    return open_node(session.open_store()).gateway
+
+
+def read_time(text: str | None) -> datetime:
+    """An ISO 8601 time, UTC if it names no zone; now if there is none."""
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise CommandError(f"{text} is not a time", "write it like 2026-03-15T12:00:00Z") from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def read_mail(file: Path) -> ParsedMessage:
+    """A mail in a file, with CRLF line ends; raises MailsealError if it is none."""
+    return parse(crlf(read_file(file)))
+
+
+def crlf(octets: bytes) -> bytes:
+    """A file whose header has bare LF was stored by a Unix program: give it the line ends it had on the wire."""
+    first = octets.find(b"\n")
+    if first < 0 or octets[max(0, first - 1) : first] == b"\r":
+        return octets
+    return octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+def read_bundles(keys: Sequence[Path], passwords: Sequence[Path]) -> list[ImportedKeys]:
+    """PKCS#12 files with their passwords: one each, one for all, or none (asked for if the file needs one)."""
+    if len(passwords) not in (0, 1, len(keys)):
+        raise CommandError("the number of --password-file is neither one nor that of --key")
+    bundles = []
+    for number, key in enumerate(keys):
+        octets = read_file(key)
+        if passwords:
+            password = read_password(passwords[number] if len(passwords) > 1 else passwords[0], "")
+            bundles.append(read_pkcs12(octets, password))
+            continue
+        try:
+            bundles.append(read_pkcs12(octets, None))
+        except MailsealError:
+            bundles.append(read_pkcs12(octets, read_password(None, f"Password of {key}")))
+    return bundles
+
+
+def _read_all(files: Sequence[Path]) -> list[Certificate]:
+    return [certificate for one in files for certificate in read_certificates(read_file(one))]
+
+
+def write_mail(output: Path, chunks: Sequence[Octets]) -> None:
+    """Write the octets of a mail."""
+    try:
+        with output.open("wb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+    except OSError as error:
+        raise CommandError(f"{output} cannot be written: {error.strerror}") from None

@@ -1,0 +1,68 @@
+"""The kinds of job and who does them: one row each in HANDLERS."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from mailseal.errors import PermanentError, TransientError
+from mailseal.mail.envelope import Recipient
+from mailseal.ports import Hop, Transfer
+from mailseal.store import jobs, ledger, log, revalidate
+from mailseal.store.jobs import Job
+from mailseal.store.reports import REPORT
+from mailseal.wiring.gateway import Node
+
+REVALIDATE = "revalidate"
+PURGE = "purge"
+REPORT_SECONDS = 120.0
+
+Handler = Callable[[Node, Job], None]
+"""Does a job. TransientError: try again later; PermanentError: never."""
+
+
+class LostJobError(TransientError):
+    """Another worker has taken the job over meanwhile."""
+
+
+def send_report(node: Node, job: Job) -> None:
+    """Send a delivery status notification with the null sender; a refused one is gone for good (RFC 5321 §4.5.5)."""
+    report = node.reports.open(job)
+    hop = Hop.INSIDE if node.gateway.directory.party(report.recipient).internal else Hop.OUTSIDE
+    if not jobs.fence(job):
+        raise LostJobError("another worker has taken this job over")
+    deadline = time.monotonic() + REPORT_SECONDS
+    transfer = Transfer(hop, None, (Recipient(report.recipient),), (report.content,), deadline=deadline)
+    (answer,) = node.gateway.relay.send(transfer)
+    if answer.refused:
+        raise PermanentError(f"the next hop refused the report: {answer.code} {answer.text}")
+    if not answer.accepted:
+        raise TransientError(f"the next hop deferred the report: {answer.code} {answer.text}")
+
+
+def revalidate_due(node: Node, job: Job) -> None:  # noqa: ARG001 -- a Handler's signature
+    """Judge again every certificate whose verdict has reached its bound."""
+    revalidate.revalidate_due()
+
+
+def purge_old(node: Node, job: Job) -> None:  # noqa: ARG001 -- a Handler's signature
+    """Delete what has been kept long enough."""
+    now = datetime.now(UTC)
+    ledger.purge(now - timedelta(days=node.config.ledger.retention_days))
+    log.purge(now - timedelta(days=node.config.log.retention_days))
+    jobs.purge(now - timedelta(days=node.config.ledger.retention_days))
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of job; `every_seconds` makes one of it run again and again in the cluster."""
+
+    handle: Handler
+    every_seconds: int | None = None
+
+
+HANDLERS: Mapping[str, Kind] = {
+    REPORT: Kind(send_report),
+    REVALIDATE: Kind(revalidate_due, every_seconds=60),
+    PURGE: Kind(purge_old, every_seconds=3600),
+}

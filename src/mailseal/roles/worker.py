@@ -1,0 +1,103 @@
+"""The worker role: moves journals to the message log, does jobs, takes over those of a dead node."""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from mailseal.config import Config
+from mailseal.errors import PermanentError, TransientError
+from mailseal.roles.child import Inheritance, inherit
+from mailseal.roles.handlers import HANDLERS
+from mailseal.roles.lifetime import Lifetime
+from mailseal.store import jobs, nodes
+from mailseal.store.jobs import Job
+from mailseal.store.journal import import_journals
+from mailseal.store.transaction import StoreUnavailable, unit_of_work
+from mailseal.wiring.gateway import Node, open_node
+
+JOURNAL_SECONDS = 0.5
+JOB_SECONDS = 0.5
+
+logger = logging.getLogger(__name__)
+
+
+def run(config: Config) -> None:
+    """Work until told to end; raises MailsealError when the role cannot start."""
+    node = open_node(config)
+    asyncio.run(WorkerRole(node).serve(inherit()))
+
+
+class WorkerRole:
+    """The one job worker of a node."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._token = secrets.token_hex(8)
+
+    async def serve(self, inheritance: Inheritance) -> None:
+        """Run the three loops until the end."""
+        lifetime = Lifetime(inheritance)
+        with ThreadPoolExecutor(3, thread_name_prefix="worker") as pool:
+            loops = (
+                (self._import, JOURNAL_SECONDS),
+                (self._do_jobs, JOB_SECONDS),
+                (self._keep_house, nodes.HEARTBEAT_SECONDS),
+            )
+            inheritance.ready()
+            await asyncio.gather(*(_repeat(lifetime, pool, work, seconds) for work, seconds in loops))
+            # What the mail workers wrote while draining; the next worker finds what comes after this.
+            await asyncio.get_running_loop().run_in_executor(pool, _quietly, self._import)
+
+    def _import(self) -> None:
+        import_journals(self._node.config.journal_dir)
+
+    def _keep_house(self) -> None:
+        nodes.beat()
+        nodes.take_over_dead()
+        jobs.reclaim()
+        self._node.stamps.poll(time.monotonic())
+        for kind, row in HANDLERS.items():
+            if row.every_seconds is not None:
+                jobs.ensure_recurring(kind, "", row.every_seconds)
+
+    def _do_jobs(self) -> None:
+        while (job := jobs.claim(self._token, kinds=tuple(HANDLERS))) is not None:
+            self._do(job)
+
+    def _do(self, job: Job) -> None:
+        try:
+            HANDLERS[job.kind].handle(self._node, job)
+        except StoreUnavailable:
+            raise
+        except PermanentError as error:
+            logger.error("job %s (%s) failed for good: %s", job.id, job.kind, error)
+            jobs.fail(job, str(error), for_good=True)
+        except TransientError as error:
+            logger.warning("job %s (%s) will be tried again: %s", job.id, job.kind, error)
+            jobs.fail(job, str(error))
+        except Exception as error:  # noqa: BLE001 -- one broken job must not stop the others
+            # The text of an unexpected exception may hold what the job is about, so only its kind is kept.
+            logger.error("job %s (%s) failed unexpectedly: %s", job.id, job.kind, type(error).__name__)
+            jobs.fail(job, type(error).__name__)
+        else:
+            jobs.done(job)
+
+
+def _quietly(work: Callable[[], None]) -> None:
+    """One turn of a loop: a database that is away is waited for."""
+    try:
+        with unit_of_work():
+            work()
+    except StoreUnavailable as error:
+        logger.warning("the database is not available, trying again: %s", error)
+    except OSError as error:
+        logger.error("cannot read or write a file, trying again: %s", error)
+
+
+async def _repeat(lifetime: Lifetime, pool: ThreadPoolExecutor, work: Callable[[], None], seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    while not await lifetime.wait(seconds):
+        await loop.run_in_executor(pool, _quietly, work)
