@@ -297,10 +297,7 @@ class _Extensions:
         self.key_usage = _usage(der[start:end])
 
     def read_extended_usage(self, der: bytes, start: int, end: int) -> None:
-        found = elements(der, *only(der, start, end, SEQUENCE))
-        if any(element[0] != OID for element in found):
-            raise DerError("the extended key usage is malformed")
-        self.extended_usage = frozenset(dotted(der[content:stop]) for _, _, content, stop in found)
+        self.extended_usage = _purposes(der[start:end])
 
     def read_basic_constraints(self, der: bytes, start: int, end: int) -> None:
         found = elements(der, *only(der, start, end, SEQUENCE))
@@ -337,6 +334,14 @@ def _usage(content: bytes) -> frozenset[str]:
         raise DerError("the key usage is malformed")
     bits = int.from_bytes(content[1:].ljust(2, b"\x00"), "big")
     return frozenset(name for at, name in enumerate(_USAGES) if bits & (0x8000 >> at))
+
+
+@lru_cache(maxsize=512)
+def _purposes(der: bytes) -> frozenset[str]:
+    found = elements(der, *only(der, 0, len(der), SEQUENCE))
+    if any(one[0] != OID for one in found):
+        raise DerError("the extended key usage is malformed")
+    return frozenset(dotted(der[content:stop]) for _, _, content, stop in found)
 
 
 def _smtp_utf8_mailbox(der: bytes, start: int, end: int) -> str:

@@ -46,6 +46,14 @@ def elements(data: bytes, start: int, end: int) -> list[Element]:
     """The elements that fill `data[start:end]` exactly; raises DerError."""
     found: list[Element] = []
     while start < end:
+        content = start + 2
+        # The short form of a length, which most elements have, without a call.
+        if content <= end and (length := data[start + 1]) < 0x80 and content + length <= end:
+            tag = data[start]
+            if tag & 0x1F != 0x1F:
+                found.append((tag, start, content, content + length))
+                start = content + length
+                continue
         one = element(data, start, end)
         found.append(one)
         start = one[3]
