@@ -1,0 +1,108 @@
+"""An SMTP or LMTP server that takes everything and counts, at as little CPU as can be.
+
+    python bench/sink.py --port 2600 [--lmtp] [--count-file FILE]
+
+It trusts its client: a chunk that ends with the final dot ends the mail. Only for measuring.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+HELLO = b"250-sink\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n250-DSN\r\n250 SIZE\r\n"
+OK = b"250 2.0.0 OK\r\n"
+END = b"\r\n.\r\n"
+BUFFER = memoryview(bytearray(256 * 1024))
+
+count = 0
+octets = 0
+
+
+class Sink(asyncio.BufferedProtocol):
+    def __init__(self, *, lmtp: bool) -> None:
+        self.lmtp = lmtp
+        self.in_content = False
+        self.tail = b""
+        self.recipients = 0
+
+    def connection_made(self, transport) -> None:
+        self.transport = transport
+        transport.write(b"220 sink\r\n")
+
+    def get_buffer(self, sizehint):
+        return BUFFER
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self.in_content:
+            self.content(nbytes)
+        else:
+            self.commands(self.tail + bytes(BUFFER[:nbytes]))
+
+    def content(self, nbytes: int) -> None:
+        global count, octets
+        octets += nbytes
+        self.tail = self.tail[-5:] + bytes(BUFFER[max(0, nbytes - 5) : nbytes])
+        if self.tail.endswith(END):
+            count += 1
+            self.in_content = False
+            self.tail = b""
+            self.transport.write(OK * self.recipients if self.lmtp else OK)
+
+    def commands(self, data: bytes) -> None:
+        lines = data.split(b"\r\n")
+        self.tail = lines.pop()
+        out = []
+        for line in lines:
+            verb = line[:4].upper()
+            if verb == b"RCPT":
+                self.recipients += 1
+            elif verb == b"MAIL":
+                self.recipients = 0
+            if verb == b"DATA":
+                self.in_content = True
+                self.tail = b"\r\n"
+                out.append(b"354 go\r\n")
+            elif verb in (b"EHLO", b"LHLO"):
+                out.append(HELLO)
+            elif verb == b"QUIT":
+                out.append(b"221 bye\r\n")
+                self.transport.write(b"".join(out))
+                self.transport.close()
+                return
+            else:
+                out.append(OK)
+        self.transport.write(b"".join(out))
+
+
+async def serve(port: int, *, lmtp: bool, count_file: Path | None) -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Sink(lmtp=lmtp), "127.0.0.1", port, backlog=512)
+    stop = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGINT, stop.set)
+    print(f"sink on 127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
+    while not stop.is_set():
+        if count_file is not None:
+            part = count_file.with_suffix(".part")
+            part.write_text(f"{count} {octets}\n", encoding="ascii")
+            os.replace(part, count_file)
+        try:
+            await asyncio.wait_for(stop.wait(), 0.2)
+        except TimeoutError:
+            continue
+    print(f"{count} mails, {octets} octets", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--lmtp", action="store_true")
+    parser.add_argument("--count-file", type=Path)
+    arguments = parser.parse_args()
+    asyncio.run(serve(arguments.port, lmtp=arguments.lmtp, count_file=arguments.count_file))
+
+
+if __name__ == "__main__":
+    main()
