@@ -16,36 +16,36 @@ MAX_INTEGER_OCTETS = 128
 BOOLEAN, INTEGER, BIT_STRING, OCTET_STRING, NULL, OID = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06
 UTC_TIME, GENERALIZED_TIME, SEQUENCE, SET = 0x17, 0x18, 0x30, 0x31
 CONSTRUCTED = 0x20
-_INDEFINITE = -1
 
 
 class Element:
     """One tag-length-value: `start` the tag, `body`..`stop` the contents, `end` behind it all."""
 
-    __slots__ = ("_budget", "_children", "_data", "_depth", "body", "end", "start", "stop", "tag")
+    __slots__ = ("_children", "_level", "body", "end", "start", "stop", "tag")
 
-    def __init__(self, data: bytes, tag: int, span: tuple[int, int, int, int], depth: int, budget: list[int]) -> None:
-        self._data = data
+    def __init__(self, level: "_Level", tag: int, start: int, body: int, stop: int, end: int) -> None:
+        self._level = level
         self.tag = tag
-        self.start, self.body, self.stop, self.end = span
-        self._depth = depth
-        self._budget = budget
+        self.start = start
+        self.body = body
+        self.stop = stop
+        self.end = end
         self._children: list[Element] | None = None
 
     @property
     def value(self) -> bytes:
         """A copy of the contents octets; for small ones."""
-        return self._data[self.body : self.stop]
+        return self._level.data[self.body : self.stop]
 
     @property
     def whole(self) -> bytes:
         """A copy of the octets as received, tag and length included."""
-        return self._data[self.start : self.end]
+        return self._level.data[self.start : self.end]
 
     @property
     def view(self) -> memoryview:
         """The contents octets, not copied."""
-        return memoryview(self._data)[self.body : self.stop]
+        return memoryview(self._level.data)[self.body : self.stop]
 
     @property
     def definite(self) -> bool:
@@ -58,7 +58,7 @@ class Element:
         if self._children is None:
             if not self.tag & CONSTRUCTED:
                 raise malformed("a constructed element is expected")
-            self._children, _ = _read_all(self._data, self.body, self.stop, self._depth + 1, self._budget)
+            self._children = self._level.below().read_all(self.body, self.stop)
         return self._children
 
     def adopt(self, children: "list[Element]") -> None:
@@ -66,67 +66,86 @@ class Element:
         self._children = children
 
 
+class _Level:
+    """What elements of one depth have in common: the buffer, the depth, how many elements may still be read."""
+
+    __slots__ = ("_below", "_budget", "_depth", "data")
+
+    def __init__(self, data: bytes, depth: int, budget: list[int]) -> None:
+        self.data = data
+        self._depth = depth
+        self._budget = budget
+        self._below: _Level | None = None
+
+    def below(self) -> "_Level":
+        """The next level."""
+        if self._below is None:
+            if self._depth >= MAX_DEPTH:
+                raise CmsError(ReasonCode.TOO_DEEP, "BER is nested too deeply")
+            self._below = _Level(self.data, self._depth + 1, self._budget)
+        return self._below
+
+    def read_all(self, position: int, limit: int) -> list[Element]:
+        """The elements that fill the span."""
+        found = []
+        while position < limit:
+            element = self.read(position, limit)
+            found.append(element)
+            position = element.end
+        return found
+
+    def read(self, position: int, limit: int) -> Element:
+        """The element that starts at the position and ends before the limit."""
+        data = self.data
+        body = position + 2
+        if body > limit:
+            raise malformed("BER ends too early")
+        self._budget[0] -= 1
+        if self._budget[0] < 0:
+            raise CmsError(ReasonCode.TOO_LARGE, "BER has too many elements")
+        tag = data[position]
+        length = data[position + 1]
+        if tag & 0x1F == 0x1F:
+            raise malformed("BER tags of several octets do not occur in CMS")
+        if length >= 0x80:
+            if length == 0x80:
+                return self._indefinite(position, limit)
+            length, body = _long_length(data, body, length & 0x7F, limit)
+        end = body + length
+        if end > limit:
+            raise malformed("BER length reaches beyond its end")
+        return Element(self, tag, position, body, end, end)
+
+    def _indefinite(self, start: int, limit: int) -> Element:
+        """An element whose end is found by reading what is inside (X.690 §8.1.3.6)."""
+        tag = self.data[start]
+        if not tag & CONSTRUCTED:
+            raise malformed("BER indefinite length needs a constructed element")
+        below = self.below()
+        children = []
+        position = start + 2
+        while self.data[position : min(position + 2, limit)] != b"\0\0":
+            child = below.read(position, limit)
+            children.append(child)
+            position = child.end
+        element = Element(self, tag, start, start + 2, position, position + 2)
+        element.adopt(children)
+        return element
+
+
 def read(octets: Octets) -> Element:
     """The first element in the buffer. Octets behind it are left alone."""
     data = octets if isinstance(octets, bytes) else bytes(octets)
     # One element for 64 octets is more than any real message has; strings cut into pieces have far larger ones.
-    budget = [20_000 + len(data) // 64]
-    return _read_one(data, 0, len(data), 0, budget)
+    return _Level(data, 0, [20_000 + len(data) // 64]).read(0, len(data))
 
 
-def _read_one(data: bytes, position: int, limit: int, depth: int, budget: list[int]) -> Element:
-    if depth > MAX_DEPTH:
-        raise CmsError(ReasonCode.TOO_DEEP, "BER is nested too deeply")
-    budget[0] -= 1
-    if budget[0] < 0:
-        raise CmsError(ReasonCode.TOO_LARGE, "BER has too many elements")
-    if position + 2 > limit:
-        raise malformed("BER ends too early")
-    tag = data[position]
-    if tag & 0x1F == 0x1F:
-        raise malformed("BER tags of several octets do not occur in CMS")
-    length, body = _length(data, position + 1, limit)
-    if length != _INDEFINITE:
-        end = body + length
-        if end > limit:
-            raise malformed("BER length reaches beyond its end")
-        return Element(data, tag, (position, body, end, end), depth, budget)
-    if not tag & CONSTRUCTED:
-        raise malformed("BER indefinite length needs a constructed element")
-    children, stop = _read_all(data, body, limit, depth + 1, budget, until_mark=True)
-    element = Element(data, tag, (position, body, stop, stop + 2), depth, budget)
-    element.adopt(children)
-    return element
-
-
-def _length(data: bytes, position: int, limit: int) -> tuple[int, int]:
-    first = data[position]
-    if first < 0x80:
-        return first, position + 1
-    if first == 0x80:
-        return _INDEFINITE, position + 1
-    behind = position + 1 + (first & 0x7F)
-    if behind - position > MAX_LENGTH_OCTETS or behind > limit:
+def _long_length(data: bytes, start: int, count: int, limit: int) -> tuple[int, int]:
+    """A length of several octets, and where it ends."""
+    behind = start + count
+    if count >= MAX_LENGTH_OCTETS or behind > limit:
         raise malformed("BER length is too long")
-    return int.from_bytes(data[position + 1 : behind], "big"), behind
-
-
-def _read_all(
-    data: bytes, position: int, limit: int, depth: int, budget: list[int], *, until_mark: bool = False
-) -> tuple[list[Element], int]:
-    """The elements up to `limit`, or up to the end-of-contents mark; and where they stop."""
-    found: list[Element] = []
-    while position < limit:
-        if until_mark and data[position : position + 2] == b"\0\0":
-            if position + 2 > limit:
-                break
-            return found, position
-        element = _read_one(data, position, limit, depth, budget)
-        found.append(element)
-        position = element.end
-    if until_mark:
-        raise malformed("BER end-of-contents is missing")
-    return found, position
+    return int.from_bytes(data[start:behind], "big"), behind
 
 
 class Fields:
@@ -174,6 +193,8 @@ def oid(element: Element) -> bytes:
     """An OBJECT IDENTIFIER as its DER, tag included; the form in which the tables have it."""
     if element.tag != OID or not 1 <= element.stop - element.body < 0x80:
         raise malformed("an object identifier is expected")
+    if element.body == element.start + 2:
+        return element.whole
     return b"\x06" + bytes((element.stop - element.body,)) + element.value
 
 

@@ -17,11 +17,11 @@ def decompress(octets: Octets, limit_bytes: int) -> bytes:
     if ber.oid(outer.take()) != algorithms.COMPRESSED_DATA:
         raise malformed("this is not a compressed message")
     fields = Fields(ber.only_child(outer.take(0xA0)))
-    ber.integer(fields.take())
+    fields.take(ber.INTEGER)  # version
     if algorithm_identifier(fields.take(ber.SEQUENCE))[0] != algorithms.ZLIB:
         raise CmsError(ReasonCode.UNSUPPORTED_ALGORITHM, "the compression algorithm is not supported")
     encapsulated = Fields(fields.take(ber.SEQUENCE))
-    ber.oid(encapsulated.take())
+    encapsulated.take(ber.OID)  # content type
     return _inflate(ber.only_child(encapsulated.take(0xA0)), limit_bytes)
 
 

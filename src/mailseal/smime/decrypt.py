@@ -56,13 +56,13 @@ class Enveloped:
         fitting = [(info, key) for certificate, key in keys for info in self._infos if info.id.fits(certificate)]
         if not fitting:
             raise CmsError(ReasonCode.KEY_NOT_FOUND, "the content is encrypted to none of the keys")
-        failure = CmsError(ReasonCode.DECRYPTION_FAILED, _FAILED)
+        failure: CmsError | None = None
         for info, key in fitting[:MAX_ATTEMPTS]:
             try:
                 return self._open(info, key, content.row)
             except CmsError as error:
                 failure = error
-        raise failure
+        raise failure or CmsError(ReasonCode.DECRYPTION_FAILED, _FAILED)
 
     def _open(self, info: RecipientInfo, key: PrivateKey, row: CipherRow) -> bytes:
         # Made before the key is used, so that success and failure take the same way.
@@ -103,12 +103,12 @@ class EncryptedContent:
         decryptor = Primitive(AES(key), mode).decryptor()
         if self.authenticated:
             decryptor.authenticate_additional_data(self.authenticated)
-        plain = [decryptor.update(piece) for piece in self.pieces]
+        plain = _joined([decryptor.update(piece) for piece in self.pieces])
         try:
-            plain.append(decryptor.finalize())
+            decryptor.finalize()  # GCM keeps nothing back; this is the check of the tag
         except InvalidTag:
             raise CmsError(ReasonCode.DECRYPTION_FAILED, _FAILED) from None
-        return b"".join(plain)
+        return plain
 
     def _cbc(self, key: bytes, row: CipherRow) -> bytes:
         if self.parameters is None:
@@ -119,13 +119,17 @@ class EncryptedContent:
         if not self.size or self.size % block_octets:
             raise CmsError(ReasonCode.DECRYPTION_FAILED, _FAILED)
         decryptor = Primitive(cipher, vector).decryptor()
-        pieces = [decryptor.update(piece) for piece in self.pieces]
-        pieces.append(decryptor.finalize())
-        plain = b"".join(pieces)
+        plain = _joined([decryptor.update(piece) for piece in self.pieces])
+        decryptor.finalize()  # whole blocks went in, so none is left
         padding = plain[-1]
         if not 1 <= padding <= block_octets or not plain.endswith(bytes((padding,)) * padding):
             raise CmsError(ReasonCode.DECRYPTION_FAILED, _FAILED)
         return plain[:-padding]
+
+
+def _joined(pieces: list[bytes]) -> bytes:
+    """The pieces as one; the usual single piece is not copied."""
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _gcm_parameters(parameters: Element | None) -> tuple[bytes, int]:
@@ -147,7 +151,7 @@ def read_enveloped(octets: Octets) -> Enveloped:
         raise malformed("this is not an encrypted message")
     authenticated = kind == algorithms.AUTH_ENVELOPED_DATA
     fields = Fields(ber.only_child(outer.take(0xA0)))
-    ber.integer(fields.take())
+    fields.take(ber.INTEGER)  # version
     fields.optional(0xA0)  # originatorInfo: the sender's certificates
     infos = tuple(read_recipients(fields.take(ber.SET)))
     content = _encrypted_content(Fields(fields.take(ber.SEQUENCE)), fields, authenticated=authenticated)
@@ -161,7 +165,7 @@ def read_enveloped(octets: Octets) -> Enveloped:
 
 
 def _encrypted_content(info: Fields, behind: Fields, *, authenticated: bool) -> EncryptedContent:
-    ber.oid(info.take())
+    info.take(ber.OID)  # content type
     kind, parameters = algorithm_identifier(info.take(ber.SEQUENCE))
     encrypted = info.optional(0x80, 0xA0)
     pieces = tuple(ber.string_pieces(encrypted)) if encrypted is not None else ()

@@ -103,7 +103,7 @@ def issuer_and_serial(element: Element) -> tuple[bytes, int]:
 
 
 def _key_transport(fields: Fields) -> RecipientInfo:
-    ber.integer(fields.take())
+    fields.take(ber.INTEGER)  # version
     by_key = fields.optional(0x80, 0xA0)
     if by_key is not None:
         name = RecipientId(RecipientKind.KEY_TRANSPORT, None, None, ber.octets(by_key, 0x80))
@@ -114,7 +114,7 @@ def _key_transport(fields: Fields) -> RecipientInfo:
 
 
 def _key_agreement(fields: Fields) -> list[RecipientInfo]:
-    ber.integer(fields.take())
+    fields.take(ber.INTEGER)  # version
     point = _point(ber.only_child(fields.take(0xA0)))
     material = fields.optional(0xA1)
     algorithm = fields.take(ber.SEQUENCE)

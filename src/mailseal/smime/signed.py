@@ -87,7 +87,7 @@ def read_signed(octets: Octets) -> SignedData:
     if ber.oid(outer.take()) != algorithms.SIGNED_DATA:
         raise malformed("this is not a signed message")
     fields = Fields(ber.only_child(outer.take(0xA0)))
-    ber.integer(fields.take())
+    fields.take(ber.INTEGER)  # version
     fields.take(ber.SET)  # digest algorithms: a hint for one-pass readers
     encapsulated = Fields(fields.take(ber.SEQUENCE))
     content_type = ber.oid(encapsulated.take())
@@ -126,7 +126,7 @@ def _certificate(octets: bytes) -> Certificate | None:
 
 
 def _signer(fields: Fields) -> SignerInfo:
-    ber.integer(fields.take())
+    fields.take(ber.INTEGER)  # version
     by_key = fields.optional(0x80, 0xA0)
     issuer, serial, ski = None, None, None
     if by_key is not None:
@@ -164,12 +164,16 @@ def _attributes(element: Element) -> dict[bytes, list[Element]]:
 
 
 def _time(element: Element) -> datetime | None:
-    text = element.value.decode("ascii", "replace")
-    if element.tag == ber.UTC_TIME:
-        text = ("19" if text[:1] >= "5" else "20") + text
-    elif element.tag != ber.GENERALIZED_TIME:
+    """UTCTime or GeneralizedTime as RFC 5652 §11.3 wants them; None for anything else."""
+    text = element.value
+    if element.tag == ber.UTC_TIME and len(text) == 13:
+        text = (b"19" if text[:1] >= b"5" else b"20") + text
+    if element.tag not in (ber.UTC_TIME, ber.GENERALIZED_TIME) or len(text) != 15 or text[14:] != b"Z":
         return None
+    if not text[:14].isdigit():
+        return None
+    month, day, hour, minute, second = (int(text[at : at + 2]) for at in range(4, 14, 2))
     try:
-        return datetime.strptime(text[:14] + "Z" if text[14:] == "Z" else text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
+        return datetime(int(text[:4]), month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:
         return None
