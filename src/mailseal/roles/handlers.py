@@ -13,7 +13,6 @@ from mailseal.store.jobs import Job
 from mailseal.store.reports import REPORT
 from mailseal.wiring.gateway import Node
 
-REVALIDATE = "revalidate"
 PURGE = "purge"
 REPORT_SECONDS = 120.0
 
@@ -41,8 +40,8 @@ def send_report(node: Node, job: Job) -> None:
 
 
 def revalidate_due(node: Node, job: Job) -> None:  # noqa: ARG001 -- a Handler's signature
-    """Judge again every certificate whose verdict has reached its bound."""
-    revalidate.revalidate_due()
+    """Judge again every certificate whose verdict is due."""
+    revalidate.handle()
 
 
 def purge_old(node: Node, job: Job) -> None:  # noqa: ARG001 -- a Handler's signature
@@ -63,6 +62,6 @@ class Kind:
 
 HANDLERS: Mapping[str, Kind] = {
     REPORT: Kind(send_report),
-    REVALIDATE: Kind(revalidate_due, every_seconds=60),
+    revalidate.REVALIDATE: Kind(revalidate_due, every_seconds=60),
     PURGE: Kind(purge_old, every_seconds=3600),
 }

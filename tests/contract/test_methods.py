@@ -1,0 +1,120 @@
+"""What every row of METHODS must do."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailseal.errors import PermanentError, TransientError
+from mailseal.mail.address import Address
+from mailseal.mail.mime import parse
+from mailseal.methods import METHODS
+from mailseal.methods.layer import Opening
+from mailseal.policy.model import Already, MethodName, Party
+from mailseal.policy.reason import Reason
+from mailseal.policy.settings import Settings
+from pki import NOW
+from stage import PARTNER, READER, SENDER, Stage
+
+ENTITY = b"Content-Type: text/plain\r\n\r\nThe canary sings.\r\n"
+HEAD = b"From: anna@inside.example\r\nMIME-Version: 1.0\r\n"
+
+
+@dataclass(frozen=True)
+class Rig:
+    """What a method's contract needs: a stage where it works, and settings that switch it off."""
+
+    stage: Callable[[], Stage]
+    off: Settings
+
+
+RIGS = {MethodName.SMIME: Rig(lambda: Stage().know(PARTNER, READER).own(SENDER, READER), Settings(smime=False))}
+ANNA, DORA = Address.parse("anna@inside.example"), Address.parse("dora@inside.example")
+
+
+def opening(stage: Stage, *, keys: bool = True) -> Opening:
+    held = stage.with_key_of(DORA) if keys else ()
+    return Opening(Party(DORA, True, Settings()), held, stage, NOW, (ANNA,))
+
+
+def test_every_method_has_a_row_and_a_rig():
+    assert list(METHODS) == list(MethodName) == list(RIGS)
+
+
+@pytest.fixture(params=list(METHODS))
+def name(request):
+    return request.param
+
+
+def test_keys_are_fingerprints_or_a_reason(name):
+    stage, method = RIGS[name].stage(), METHODS[name]
+    keys = method.usable_keys(stage.gateway(), DORA, Settings(), NOW)
+    assert isinstance(keys, tuple)
+    assert keys
+    assert isinstance(method.usable_keys(stage.gateway(), Address.parse("x@y.example"), Settings(), NOW), Reason)
+    assert isinstance(method.usable_keys(stage.gateway(), DORA, RIGS[name].off, NOW), Reason)
+
+
+def test_what_it_encrypts_only_the_reader_opens(name):
+    stage, method = RIGS[name].stage(), METHODS[name]
+    keys = method.usable_keys(stage.gateway(), DORA, Settings(), NOW)
+    octets = method.encrypt(stage.gateway(), [ENTITY[:10], memoryview(ENTITY)[10:]], keys, Settings())
+    assert b"canary" not in octets
+    root = parse(HEAD + octets).root
+    assert method.already(root) is Already.ENCRYPTED
+    kind = method.recognise(root)
+    peeled = method.peel(root, kind, opening(stage), 0)
+    assert peeled.layer.ok
+    assert peeled.decrypted
+    assert bytes(peeled.inner.octets) == ENTITY
+    shut = method.peel(root, kind, opening(stage, keys=False), 0)
+    assert not shut.layer.ok
+    assert shut.inner is None
+    assert shut.layer.reason is not None
+
+
+def test_what_it_signs_verifies_and_a_change_is_seen(name):
+    stage, method = RIGS[name].stage(), METHODS[name]
+    signer = method.signer(stage.gateway(), ANNA, Settings(), NOW)
+    octets = method.sign(stage.gateway(), ENTITY, signer, Settings(), NOW)
+    root = parse(HEAD + octets).root
+    assert method.already(root) is Already.SIGNED
+    layer = method.peel(root, method.recognise(root), opening(stage), 0).layer
+    assert layer.ok
+    assert [one.good for one in layer.signers] == [True]
+    changed = parse(HEAD + octets.replace(b"canary", b"cuckoo")).root
+    layer = method.peel(changed, method.recognise(changed), opening(stage), 0).layer
+    assert not layer.ok
+    assert not any(one.good for one in layer.signers)
+
+
+def test_a_missing_private_key_is_transient(name):
+    stage, method = RIGS[name].stage(), METHODS[name]
+    signer = method.signer(stage.gateway(), ANNA, Settings(), NOW)
+    stage.keys.clear()
+    with pytest.raises(TransientError):
+        method.sign(stage.gateway(), ENTITY, signer, Settings(), NOW)
+
+
+def test_a_key_that_is_gone_is_permanent(name):
+    stage, method = RIGS[name].stage(), METHODS[name]
+    with pytest.raises(PermanentError):
+        method.encrypt(stage.gateway(), [ENTITY], ("00" * 32,), Settings())
+
+
+@given(cut=st.integers(1, 3000), octet=st.integers(0, 255), truncate=st.booleans())
+@pytest.mark.parametrize("which", list(METHODS))
+def test_damaged_content_is_a_layer_that_is_not_ok_never_an_exception(which, cut, octet, truncate):
+    stage, method = RIGS[which].stage(), METHODS[which]
+    keys = method.usable_keys(stage.gateway(), DORA, Settings(), NOW)
+    good = method.encrypt(stage.gateway(), [ENTITY], keys, Settings())
+    body = good.index(b"\r\n\r\n") + 4
+    cut = body + cut % (len(good) - body)
+    bad = good[:cut] + (b"" if truncate else bytes([octet]) + good[cut + 1 :])
+    root = parse(HEAD + bad).root
+    kind = method.recognise(root)
+    if kind is not None:
+        peeled = method.peel(root, kind, replace(opening(stage), max_bytes=100_000), 0)
+        assert peeled.layer.ok or peeled.inner is None
