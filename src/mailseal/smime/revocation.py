@@ -88,7 +88,8 @@ class Revocations(Protocol):
     def status(self, issuer: Certificate, serial: int) -> tuple[Revocation, datetime | None]:
         """The state of a certificate of this issuer (same name and key), and the nextUpdate of the CRL behind it.
 
-        UNKNOWN with None if there is no CRL of the issuer. A CRL past its nextUpdate is still answered from.
+        UNKNOWN with None if there is no CRL of the issuer. A CRL past its nextUpdate is still answered from. What a CRL
+        of the same name by another key (a rollover, a key for CRLs only) lists is REVOKED; it never makes GOOD.
         """
 
 
@@ -115,10 +116,10 @@ class CrlSet:
     def status(self, issuer: Certificate, serial: int) -> tuple[Revocation, datetime | None]:
         """As of Revocations."""
         found = self._by_issuer.get((issuer.subject_der, issuer.spki_sha256))
-        if found is None:
-            return Revocation.UNKNOWN, None
-        revoked, next_update = found
-        return (Revocation.REVOKED if serial in revoked else Revocation.GOOD), next_update
+        for (name, _), (revoked, next_update) in self._by_issuer.items():
+            if name == issuer.subject_der and serial in revoked:
+                return Revocation.REVOKED, next_update
+        return (Revocation.UNKNOWN, None) if found is None else (Revocation.GOOD, found[1])
 
 
 NO_CRLS = CrlSet(())

@@ -151,6 +151,13 @@ def test_set_in_memory():
     assert NO_CRLS.status(CA.certificate, 1) == (Revocation.UNKNOWN, None)
 
 
+def test_a_crl_by_another_key_of_the_issuer_revokes_but_never_clears():
+    signer = pki.Authority("CRL CA", usage=["crl_sign"])
+    crls = CrlSet.build([read_crl(signer.crl([ANNA]))], [signer.certificate, CA.certificate])
+    assert crls.status(CA.certificate, ANNA.certificate.serial)[0] is Revocation.REVOKED
+    assert crls.status(CA.certificate, BOB.certificate.serial) == (Revocation.UNKNOWN, None)
+
+
 def test_the_newest_crl_counts():
     newer = CA.crl([BOB], number=8, this_update=NOW, next_update=NOW + 9 * DAY)
     for order in ([CRL, newer], [newer, CRL]):
