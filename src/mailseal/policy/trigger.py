@@ -46,7 +46,7 @@ def strip_triggers(subject: str, settings: Settings) -> str:
     patterns = [
         _subject_pattern(trigger, is_pattern=settings.subject_trigger_is_pattern)
         for trigger in (settings.encrypt_subject_trigger, settings.sign_subject_trigger)
-        if trigger
+        if trigger.strip()
     ]
     if not any(pattern.search(text) for pattern in patterns):
         return subject
@@ -79,7 +79,7 @@ def _sign_reason(subject: str, headers: Headers, settings: Settings) -> Reason |
 
 
 def _in_subject(subject: str, trigger: str, settings: Settings) -> bool:
-    if not trigger:
+    if not trigger.strip():
         return False
     pattern = _subject_pattern(trigger, is_pattern=settings.subject_trigger_is_pattern)
     return pattern.search(subject) is not None

@@ -47,7 +47,7 @@ def parse_value(name: str, text: str, *, is_pattern: bool = False) -> object:
     info = setting(name)
     stripped = text.strip()
     if issubclass(info.type, StrEnum):
-        return _choice(info, stripped)
+        return _choice(info, info.type, stripped)
     if info.type is str and name in SUBJECT_TRIGGERS and is_pattern:
         return _pattern(info, _plain(info, stripped))
     return _READERS[info.type](info, stripped)
@@ -87,11 +87,10 @@ def _bad(info: SettingInfo, problem: str, example: object = None) -> SettingErro
     return SettingError(f"{info.name}: {problem}; for example: {shown}")
 
 
-def _choice(info: SettingInfo, text: str) -> StrEnum:
-    choices: list[StrEnum] = list(type(info.default))
+def _choice(info: SettingInfo, choices: type[StrEnum], text: str) -> StrEnum:
     try:
-        return next(one for one in choices if one == text.lower())
-    except StopIteration:
+        return choices(text.lower())
+    except ValueError:
         names = ", ".join(choices)
         raise _bad(info, f"{text[:80]!r} is none of {names}") from None
 

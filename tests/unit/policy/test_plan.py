@@ -1,0 +1,193 @@
+from dataclasses import replace
+
+import pytest
+
+from mailseal.policy.decide import finding_reason
+from mailseal.policy.model import (
+    Able,
+    Action,
+    Already,
+    Clear,
+    Decision,
+    Finding,
+    MethodName,
+    Notify,
+    Protect,
+    Refuse,
+    Signer,
+    SignWish,
+)
+from mailseal.policy.plan import plan
+from mailseal.policy.reason import ReasonCode, because
+from mailseal.policy.settings import OnFailure, Settings
+
+SMIME = MethodName.SMIME
+NO_CERTIFICATE = because(ReasonCode.NO_CERTIFICATE, address="b@example.net")
+NO_KEY = because(ReasonCode.NO_SIGNING_KEY, address="a@example.com")
+BEFORE = because(ReasonCode.MODE_ALLOW)
+FAILED = because(ReasonCode.MUST_ENCRYPT_FAILED)
+MUST = Finding("card", Action.MUST_ENCRYPT)
+BLOCK = Finding("list", Action.BLOCK)
+WARN = Finding("name", Action.WARN)
+
+BOTH = Able({SMIME: ("k1", "k2")}, {}, {SMIME: "s1"})
+KEYS_ONLY = Able({SMIME: ("k1", "k2")}, {}, {}, NO_KEY)
+SIGNER_ONLY = Able({}, {SMIME: NO_CERTIFICATE}, {SMIME: "s1"})
+NEITHER = Able({}, {SMIME: NO_CERTIFICATE}, {}, NO_KEY)
+
+TRY = Decision(True, False, SignWish.YES, OnFailure.REFUSE, reasons=(BEFORE,))
+MANDATORY = replace(TRY, must_encrypt=True)
+NEVER = replace(TRY, try_encrypt=False)
+
+SIGNED = because(ReasonCode.SIGNED_BY, method="smime", fingerprint="s1")
+ENCRYPTED = because(ReasonCode.PROTECTED_BY, method="smime")
+CLEAR = because(ReasonCode.SENT_CLEAR)
+NO_METHOD = because(ReasonCode.NO_USABLE_METHOD)
+OFF = because(ReasonCode.METHOD_OFF, method="smime")
+LARGE = because(ReasonCode.METHOD_TOO_LARGE, method="smime", limit_bytes=2000)
+WHEN = because(ReasonCode.SIGN_ONLY_WHEN_ENCRYPTING)
+
+
+def _plan(decision, able, delayed=(), *, null_sender=False, **settings):
+    made = plan(decision, Settings(**settings), able, delayed=delayed, null_sender=null_sender)
+    return made, list(made.reasons)
+
+
+SIGNER = Signer(SMIME, "s1")
+
+
+@pytest.mark.parametrize(
+    ("decision", "able", "expected", "reasons"),
+    [
+        (TRY, BOTH, Protect(SMIME, ("k1", "k2"), SIGNER), [BEFORE, SIGNED, ENCRYPTED]),
+        (MANDATORY, BOTH, Protect(SMIME, ("k1", "k2"), SIGNER), [BEFORE, SIGNED, ENCRYPTED]),
+        (TRY, KEYS_ONLY, Protect(SMIME, ("k1", "k2")), [BEFORE, NO_KEY, ENCRYPTED]),
+        (replace(TRY, sign=SignWish.NO), BOTH, Protect(SMIME, ("k1", "k2")), [BEFORE, ENCRYPTED]),
+        (
+            replace(TRY, sign=SignWish.WHEN_ENCRYPTING),
+            BOTH,
+            Protect(SMIME, ("k1", "k2"), SIGNER),
+            [BEFORE, SIGNED, ENCRYPTED],
+        ),
+        (TRY, SIGNER_ONLY, Clear(SIGNER), [BEFORE, NO_CERTIFICATE, NO_METHOD, SIGNED, CLEAR]),
+        (TRY, NEITHER, Clear(), [BEFORE, NO_CERTIFICATE, NO_METHOD, NO_KEY, CLEAR]),
+        (replace(TRY, sign=SignWish.NO), SIGNER_ONLY, Clear(), [BEFORE, NO_CERTIFICATE, NO_METHOD, CLEAR]),
+        (
+            replace(TRY, sign=SignWish.WHEN_ENCRYPTING),
+            SIGNER_ONLY,
+            Clear(),
+            [BEFORE, NO_CERTIFICATE, NO_METHOD, WHEN, CLEAR],
+        ),
+        (NEVER, BOTH, Clear(SIGNER), [BEFORE, SIGNED, CLEAR]),
+        (NEVER, KEYS_ONLY, Clear(), [BEFORE, NO_KEY, CLEAR]),
+        (MANDATORY, SIGNER_ONLY, Refuse(FAILED), [BEFORE, NO_CERTIFICATE, NO_METHOD]),
+        (replace(NEVER, already=Already.ENCRYPTED, sign=SignWish.NO), NEITHER, Clear(), [BEFORE]),
+        (replace(NEVER, already=Already.SIGNED, sign=SignWish.NO), NEITHER, Clear(), [BEFORE, CLEAR]),
+    ],
+)
+def test_plans(decision, able, expected, reasons):
+    assert _plan(decision, able) == (expected, reasons)
+
+
+def test_missing_reasons_have_a_stand_in():
+    made, reasons = _plan(TRY, Able({}, {}, {}))
+    assert made == Clear()
+    assert reasons == [
+        BEFORE,
+        because(ReasonCode.NO_CERTIFICATE, method="smime"),
+        NO_METHOD,
+        because(ReasonCode.NO_SIGNING_KEY),
+        CLEAR,
+    ]
+    made, reasons = _plan(TRY, Able({SMIME: ("k",)}, {}, {}))
+    assert reasons == [BEFORE, because(ReasonCode.NO_SIGNING_KEY), ENCRYPTED]
+
+
+def test_a_method_with_an_empty_list_of_keys_cannot():
+    assert _plan(MANDATORY, Able({SMIME: ()}, {}, {SMIME: "s1"}))[0] == Refuse(FAILED)
+
+
+def test_a_method_that_is_off_neither_encrypts_nor_signs():
+    assert _plan(TRY, BOTH, smime=False) == (Clear(), [BEFORE, OFF, NO_METHOD, CLEAR])
+    assert _plan(NEVER, BOTH, smime=False) == (Clear(), [BEFORE, OFF, CLEAR])
+    assert _plan(MANDATORY, BOTH, smime=False) == (Refuse(FAILED), [BEFORE, OFF, NO_METHOD])
+
+
+def test_a_mail_that_is_too_large_falls_through():
+    fits, too_large = (replace(TRY, size_bytes=size) for size in (2000, 2001))
+    assert _plan(fits, BOTH, smime_max_bytes=2000)[0] == Protect(SMIME, ("k1", "k2"), SIGNER)
+    assert _plan(too_large, BOTH, smime_max_bytes=2000) == (Clear(), [BEFORE, LARGE, NO_METHOD, CLEAR])
+    must = replace(too_large, must_encrypt=True)
+    assert _plan(must, BOTH, smime_max_bytes=2000) == (Refuse(FAILED), [BEFORE, LARGE, NO_METHOD])
+
+
+def test_a_mail_that_is_too_large_is_not_signed_either():
+    large = replace(NEVER, size_bytes=2001)
+    assert _plan(large, BOTH, smime_max_bytes=2000) == (Clear(), [BEFORE, LARGE, CLEAR])
+
+
+@pytest.mark.parametrize("null_sender", [False, True])
+def test_on_failure_refuse(null_sender):
+    made, reasons = _plan(MANDATORY, NEITHER, null_sender=null_sender)
+    assert made == Refuse(FAILED)
+    assert reasons == [BEFORE, NO_CERTIFICATE, NO_METHOD]
+
+
+def test_on_failure_notify_tells_the_sender_if_there_is_one():
+    notify = replace(MANDATORY, on_failure=OnFailure.NOTIFY)
+    assert _plan(notify, NEITHER) == (Notify(FAILED), [BEFORE, NO_CERTIFICATE, NO_METHOD])
+    assert _plan(notify, NEITHER, null_sender=True) == (Refuse(FAILED), [BEFORE, NO_CERTIFICATE, NO_METHOD])
+
+
+def test_a_refusal_comes_before_everything():
+    reason = finding_reason(BLOCK)
+    assert _plan(replace(MANDATORY, refuse=reason, on_failure=OnFailure.NOTIFY), BOTH) == (Refuse(reason), [BEFORE])
+
+
+def test_a_decision_that_must_and_does_not_try_is_not_sent():
+    assert _plan(replace(MANDATORY, try_encrypt=False), BOTH) == (Refuse(FAILED), [BEFORE])
+
+
+def test_delayed_findings_do_not_touch_a_protected_mail():
+    assert _plan(TRY, BOTH, [BLOCK, MUST])[0] == Protect(SMIME, ("k1", "k2"), SIGNER)
+
+
+def test_a_delayed_block_refuses_what_would_leave_in_clear():
+    made, reasons = _plan(TRY, SIGNER_ONLY, [WARN, BLOCK])
+    assert made == Refuse(finding_reason(BLOCK))
+    assert reasons == [BEFORE, finding_reason(WARN), finding_reason(BLOCK)]
+
+
+def test_a_delayed_demand_encrypts_what_would_leave_in_clear():
+    made, reasons = _plan(NEVER, BOTH, [MUST])
+    assert made == Protect(SMIME, ("k1", "k2"), SIGNER)
+    assert reasons == [BEFORE, finding_reason(MUST), SIGNED, ENCRYPTED]
+    made, reasons = _plan(TRY, SIGNER_ONLY, [MUST])
+    assert made == Refuse(FAILED)
+    assert reasons == [BEFORE, finding_reason(MUST), NO_CERTIFICATE, NO_METHOD]
+    notify = replace(TRY, on_failure=OnFailure.NOTIFY)
+    assert _plan(notify, SIGNER_ONLY, [MUST])[0] == Notify(FAILED)
+    assert _plan(notify, SIGNER_ONLY, [MUST], null_sender=True)[0] == Refuse(FAILED)
+
+
+def test_a_delayed_warning_is_told():
+    assert _plan(NEVER, SIGNER_ONLY, [WARN]) == (Clear(SIGNER), [BEFORE, finding_reason(WARN), SIGNED, CLEAR])
+    assert _plan(TRY, SIGNER_ONLY, [WARN]) == (
+        Clear(SIGNER),
+        [BEFORE, finding_reason(WARN), NO_CERTIFICATE, NO_METHOD, SIGNED, CLEAR],
+    )
+
+
+def test_a_delayed_demand_is_met_by_mail_that_came_encrypted():
+    encrypted = replace(NEVER, already=Already.ENCRYPTED, sign=SignWish.NO)
+    assert _plan(encrypted, BOTH, [MUST]) == (Clear(), [BEFORE, finding_reason(MUST)])
+    assert _plan(encrypted, BOTH, [BLOCK])[0] == Refuse(finding_reason(BLOCK))
+
+
+def test_equal_plans_may_have_different_reasons():
+    one, _ = _plan(TRY, BOTH)
+    other, _ = _plan(replace(TRY, reasons=()), BOTH)
+    assert one == other
+    assert hash(one) == hash(other)
+    assert one.reasons != other.reasons
+    assert _plan(TRY, SIGNER_ONLY)[0] == _plan(NEVER, SIGNER_ONLY)[0]

@@ -1,0 +1,97 @@
+"""What holds for every policy: nothing that must be encrypted leaves in clear; more restriction never lets out more."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailseal.policy.decide import decide
+from mailseal.policy.model import Action, Already, Clear, Notify
+from mailseal.policy.plan import plan
+from mailseal.policy.settings import Mode, OnFailure, combine, stricter
+from mailseal.policy.text import render
+from unit.policy.strategies import able_values, asked_values, findings, settings_values, strength, with_value
+
+origins = st.fixed_dictionaries({"authorised": st.booleans(), "internal_sender": st.booleans()})
+
+
+def _outcome(policy, found, asked, able, origin, delayed=(), *, null_sender=False):
+    return plan(decide(policy, found, asked, **origin), policy, able, delayed=delayed, null_sender=null_sender)
+
+
+@given(settings_values, settings_values, findings, asked_values, able_values, origins, findings, st.booleans())
+def test_what_must_be_encrypted_is_never_clear(sender, recipient, found, asked, able, origin, delayed, null_sender):
+    policy = combine(sender, recipient)
+    made = _outcome(policy, found, asked, able, origin, delayed, null_sender=null_sender)
+    demanded = (
+        Mode.MANDATORY in (sender.mode, recipient.mode)
+        or any(one.action is Action.MUST_ENCRYPT for one in [*found, *delayed])
+        or (asked.encrypt is not None and all(origin.values()))
+    )
+    if demanded and asked.already is not Already.ENCRYPTED:
+        assert not isinstance(made, Clear)
+    if any(one.action is Action.BLOCK for one in found):
+        assert strength(made) == 2
+
+
+@given(settings_values, findings, asked_values, able_values, origins, findings, findings)
+def test_one_more_finding_never_weakens(policy, found, asked, able, origin, delayed, more):
+    before = strength(_outcome(policy, found, asked, able, origin))
+    assert strength(_outcome(policy, found + more, asked, able, origin)) >= before
+    before = strength(_outcome(policy, found, asked, able, origin, delayed))
+    assert strength(_outcome(policy, found, asked, able, origin, delayed + more)) >= before
+    # A finding that gets the mail encrypted lifts a delayed block, which is about mail in clear: never back to clear.
+    assert strength(_outcome(policy, found + more, asked, able, origin, delayed)) >= min(before, 1)
+
+
+@pytest.mark.parametrize("name", ["mode", "skip_calendar", "on_failure"])
+@given(
+    policy=settings_values,
+    other=settings_values,
+    found=findings,
+    asked=asked_values,
+    able=able_values,
+    origin=origins,
+    delayed=findings,
+)
+def test_a_stricter_setting_never_weakens(name, policy, other, found, asked, able, origin, delayed):
+    value = getattr(stricter(policy, other), name)
+    before = strength(_outcome(policy, found, asked, able, origin, delayed))
+    assert strength(_outcome(with_value(policy, name, value), found, asked, able, origin, delayed)) >= before
+
+
+@given(settings_values, settings_values, settings_values, findings, asked_values, able_values, origins)
+def test_a_stricter_side_never_turns_protection_into_clear(sender, more, recipient, found, asked, able, origin):
+    both = stricter(sender, more)
+    if isinstance(_outcome(combine(both, recipient), found, asked, able, origin), Clear):
+        assert isinstance(_outcome(combine(sender, recipient), found, asked, able, origin), Clear)
+    if isinstance(_outcome(combine(recipient, both), found, asked, able, origin), Clear):
+        assert isinstance(_outcome(combine(recipient, sender), found, asked, able, origin), Clear)
+
+
+@given(settings_values, findings, asked_values, able_values, origins)
+def test_a_trigger_never_weakens(policy, found, asked, able, origin):
+    without = strength(_outcome(policy, found, replace(asked, encrypt=None), able, origin))
+    assert strength(_outcome(policy, found, asked, able, origin)) >= without
+
+
+@given(settings_values, findings, asked_values, able_values, origins, findings, st.booleans())
+def test_only_an_internal_authorised_sender_that_exists_is_notified(
+    policy, found, asked, able, origin, delayed, null_sender
+):
+    made = _outcome(policy, found, asked, able, origin, delayed, null_sender=null_sender)
+    if isinstance(made, Notify):
+        assert all(origin.values())
+        assert not null_sender
+        assert policy.on_failure is OnFailure.NOTIFY
+
+
+@given(settings_values, findings, asked_values, able_values, origins, findings)
+def test_every_plan_says_why(policy, found, asked, able, origin, delayed):
+    made = _outcome(policy, found, asked, able, origin, delayed)
+    assert made.reasons
+    assert all(render(reason) for reason in made.reasons)
+    if getattr(made, "signer", None) is not None:
+        assert all(origin.values())
+        assert asked.already is Already.NOTHING

@@ -1,0 +1,110 @@
+from dataclasses import FrozenInstanceError, fields
+
+import pytest
+
+from mailseal.policy.settings import (
+    SETTINGS,
+    Cipher,
+    Digest,
+    Mode,
+    OnFailure,
+    Pairing,
+    RevocationUnknown,
+    SettingInfo,
+    Settings,
+    Strength,
+)
+
+FACTORY = {
+    "mode": Mode.ALLOW,
+    "on_failure": OnFailure.REFUSE,
+    "smime": True,
+    "smime_max_bytes": 52_428_800,
+    "smime_cipher": Cipher.AES256_CBC,
+    "smime_digest": Digest.SHA256,
+    "sign": True,
+    "sign_only_when_encrypting": False,
+    "encrypt_subject_trigger": "[encrypt]",
+    "sign_subject_trigger": "",
+    "subject_trigger_is_pattern": False,
+    "remove_subject_trigger": True,
+    "encrypt_header_trigger": "X-Mailseal-Encrypt",
+    "sign_header_trigger": "X-Mailseal-Sign",
+    "skip_calendar": False,
+    "additional_certificates": (),
+    "revocation_unknown": RevocationUnknown.USABLE,
+    "legacy_subject_email": False,
+    "subject_tags": False,
+    "tag_decrypted": "[decrypted]",
+    "tag_signed_by": "[signed by {signer}]",
+    "tag_signed_mismatch": "[signed by {signer}, not by the sender]",
+    "tag_invalid": "[invalid signature]",
+    "remove_signature": False,
+    "log_subject": False,
+}
+
+DECLARED = {
+    "mode": (Pairing.MODE, Strength.HIGHER),
+    "on_failure": (Pairing.EITHER, Strength.HIGHER),
+    "smime": (Pairing.BOTH, Strength.HIGHER),
+    "smime_max_bytes": (Pairing.SMALLER, Strength.HIGHER),
+    "smime_cipher": (Pairing.RECIPIENT, Strength.HIGHER),
+    "smime_digest": (Pairing.RECIPIENT, Strength.HIGHER),
+    "sign": (Pairing.SENDER, Strength.HIGHER),
+    "sign_only_when_encrypting": (Pairing.EITHER, Strength.HIGHER),
+    "encrypt_subject_trigger": (Pairing.SENDER, Strength.FIXED),
+    "sign_subject_trigger": (Pairing.SENDER, Strength.FIXED),
+    "subject_trigger_is_pattern": (Pairing.SENDER, Strength.FIXED),
+    "remove_subject_trigger": (Pairing.SENDER, Strength.FIXED),
+    "encrypt_header_trigger": (Pairing.SENDER, Strength.FIXED),
+    "sign_header_trigger": (Pairing.SENDER, Strength.FIXED),
+    "skip_calendar": (Pairing.BOTH, Strength.LOWER),
+    "additional_certificates": (Pairing.UNION, Strength.SUPERSET),
+    "revocation_unknown": (Pairing.EITHER, Strength.HIGHER),
+    "legacy_subject_email": (Pairing.BOTH, Strength.LOWER),
+    "subject_tags": (Pairing.RECIPIENT, Strength.FIXED),
+    "tag_decrypted": (Pairing.RECIPIENT, Strength.FIXED),
+    "tag_signed_by": (Pairing.RECIPIENT, Strength.FIXED),
+    "tag_signed_mismatch": (Pairing.RECIPIENT, Strength.FIXED),
+    "tag_invalid": (Pairing.RECIPIENT, Strength.FIXED),
+    "remove_signature": (Pairing.RECIPIENT, Strength.FIXED),
+    "log_subject": (Pairing.BOTH, Strength.LOWER),
+}
+
+
+def test_factory_values_are_these():
+    assert {one.name: getattr(Settings(), one.name) for one in fields(Settings)} == FACTORY
+
+
+def test_every_setting_combines_as_declared_here():
+    assert {one.name: (one.pairing, one.strength) for one in SETTINGS} == DECLARED
+
+
+def test_the_table_says_everything_of_every_field():
+    assert [one.name for one in SETTINGS] == [one.name for one in fields(Settings)]
+    for one in SETTINGS:
+        assert type(one.default) is one.type
+        assert one.help.endswith(".")
+        assert len(one.help) > 20
+
+
+def test_numbers_have_a_unit_and_bounds():
+    row = next(one for one in SETTINGS if one.name == "smime_max_bytes")
+    assert row == SettingInfo(
+        "smime_max_bytes", int, 52_428_800, "octets", row.help, Pairing.SMALLER, Strength.HIGHER, 1024, 2**31 - 1
+    )
+    other = next(one for one in SETTINGS if one.name == "mode")
+    assert (other.unit, other.lowest, other.highest) == ("", 0, 0)
+
+
+def test_values_are_listed_weakest_first():
+    assert list(Mode) == ["never", "allow", "force", "mandatory"]
+    assert list(OnFailure) == ["notify", "refuse"]
+    assert list(Cipher) == ["aes128-cbc", "aes256-cbc", "aes128-gcm", "aes256-gcm"]
+    assert list(Digest) == ["sha256", "sha384", "sha512"]
+    assert list(RevocationUnknown) == ["usable", "unusable"]
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(FrozenInstanceError):
+        Settings().mode = Mode.NEVER
