@@ -1,1 +1,1 @@
-"""What the end-to-end stories stand on: a private Postfix, sinks, a real gateway, all on loopback, ended by process ID."""
+"""What the end-to-end stories stand on: a private Postfix, sinks, a real gateway; all on loopback."""

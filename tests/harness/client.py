@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 
 @dataclass
@@ -18,7 +19,13 @@ class Sent:
 
 class Client:
     def __init__(
-        self, port: int = 0, *, path: Path | None = None, lmtp: bool = False, source: str = "127.0.0.1", timeout: float = 30
+        self,
+        port: int = 0,
+        *,
+        path: Path | None = None,
+        lmtp: bool = False,
+        source: str = "127.0.0.1",
+        timeout: float = 30,
     ) -> None:
         self.lmtp = lmtp
         if path is not None:
@@ -31,7 +38,7 @@ class Client:
         self.banner = self.reply()
         self.features = self.command("LHLO client.example" if lmtp else "EHLO client.example").splitlines()
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -81,7 +88,9 @@ class Client:
         return Sent(mail, rcpt, tuple(self.reply() for _ in range(accepted if self.lmtp else 1)))
 
 
-def send(port: int, sender: str, recipients: list[str], octets: bytes, *, source: str = "127.0.0.1", **more: str) -> Sent:
+def send(
+    port: int, sender: str, recipients: list[str], octets: bytes, *, source: str = "127.0.0.1", **more: str
+) -> Sent:
     """One mail over a connection of its own."""
     with Client(port, source=source) as client:
         return client.send(sender, recipients, octets, **more)

@@ -18,6 +18,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 from harness.client import Client
 from harness.folder import free_port
@@ -47,7 +48,7 @@ class Postfix:
         self._main(inside_domains, inside, outside)
         self._process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> Postfix:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -103,7 +104,8 @@ class Postfix:
                     assert "postfix.test" in client.banner, f"somebody else answers: {client.banner}"
                     return
             except OSError:
-                assert self._process and self._process.poll() is None, f"master ended:\n{self.maillog()}"
+                assert self._process is not None
+                assert self._process.poll() is None, f"master ended:\n{self.maillog()}"
                 assert time.monotonic() < until, f"Postfix does not answer:\n{self.maillog()}"
                 time.sleep(0.05)
 
@@ -189,6 +191,7 @@ maximal_backoff_time = 2s
 queue_run_delay = 1s
 transport_retry_time = 1s
 in_flow_delay = 0
+local_header_rewrite_clients =
 smtp_connect_timeout = 5s
 """)
         (etc / "master.cf").write_text(f"""\

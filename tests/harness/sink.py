@@ -1,9 +1,9 @@
 """A small SMTP or LMTP server that keeps every transaction (envelope and octets) and misbehaves when told to.
 
-    with Sink() as sink:
-        sink.rcpt_replies["bob@example.org"] = "550 5.1.1 unknown"
-        ... a client sends to 127.0.0.1:sink.port ...
-        [mail] = sink.wait(1)
+with Sink() as sink:
+    sink.rcpt_replies["bob@example.org"] = "550 5.1.1 unknown"
+    ... a client sends to 127.0.0.1:sink.port ...
+    [mail] = sink.wait(1)
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 FEATURES = ("PIPELINING", "SIZE 104857600", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES")
 LHLO_ONLY = ("XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE",)
@@ -74,7 +75,7 @@ class Sink:
         self._listener: socket.socket | None = None
         self.up()
 
-    def __enter__(self) -> Sink:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

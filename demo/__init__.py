@@ -1,0 +1,1 @@
+"""`make demo`: two companies with a Mailseal each, on loopback."""

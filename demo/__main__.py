@@ -1,0 +1,247 @@
+"""`make demo`: two companies, a Mailseal each, and the internet between them, all on loopback; see README.
+
+.venv/bin/python demo/run.py            stays until Ctrl-C
+.venv/bin/python demo/run.py --once     ends after the samples; status 1 if one went wrong
+"""
+
+import argparse
+import contextlib
+import shlex
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from subprocess import CalledProcessError
+
+from rich.console import Console, Group
+from rich.panel import Panel
+from rich.rule import Rule
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from demo.company import CommandError, Company
+from demo.peer import Internet, Mail, Peer
+from demo.samples import ANNA, BEA, CAROL, SAMPLES, Sample, Stage, openssl
+
+console = Console(highlight=False)
+
+
+def both(companies: tuple[Company, Company], act: Callable[[Company], None]) -> None:
+    """Do it for both companies at once."""
+    failed: list[Exception] = []
+
+    def one(company: Company) -> None:
+        try:
+            act(company)
+        except (CommandError, OSError) as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=one, args=(company,)) for company in companies]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]
+
+
+@contextlib.contextmanager
+def standing(folder: Path, arrived: Callable[[Peer, Mail, Path], None]) -> Iterator[Stage]:
+    """Everything set up and running; ended in the end, whatever happens."""
+    alpha = Company("Alpha", "alpha.example", folder / "alpha", (("Anna", False), ("Bert", True)))
+    beta = Company("Beta", "beta.example", folder / "beta", (("Bea", False), ("Bob", True)))
+    inboxes = {one.domain: Peer(f"mailboxes.{one.domain}", one.folder / "inbox", arrived) for one in (alpha, beta)}
+    elsewhere = Peer("mailboxes.elsewhere.example", folder / "elsewhere", arrived)
+    internet = Internet(folder / "wire", arrived, elsewhere)
+    internet.gateways = {one.domain: one.port for one in (alpha, beta)}
+    partner = {alpha: beta, beta: alpha}
+
+    def make(company: Company) -> None:
+        company.configure(inboxes[company.domain], internet)
+        company.set_up(partner[company])
+        company.start()
+        company.wait_until_ready()
+
+    try:
+        both((alpha, beta), make)
+        yield Stage(folder, alpha, beta, inboxes, internet, elsewhere)
+    finally:
+        for company in (alpha, beta):
+            company.ask_to_stop()
+        for company in (alpha, beta):
+            company.stop()
+        for peer in (internet, elsewhere, *inboxes.values()):
+            peer.close()
+
+
+def show_set_up(stage: Stage) -> None:
+    """What was typed, and who listens where."""
+    typed = "\n".join(line.replace(f"{stage.folder}/", "") for line in stage.alpha.commands)
+    console.print(
+        Panel(Syntax(typed, "console", background_color="default"), title="Set up, for Alpha", title_align="left")
+    )
+    table = Table(title="On loopback now", title_justify="left", box=None, padding=(0, 2))
+    for column in ("what", "listens on", "keeps"):
+        table.add_column(column)
+    for company in (stage.alpha, stage.beta):
+        inbox = stage.inboxes[company.domain]
+        table.add_row(f"{company.name}'s Mailseal", f"127.0.0.1:{company.port}", str(company.data))
+        table.add_row(f"{company.name}'s mailboxes", f"127.0.0.1:{inbox.port}", f"{inbox.folder}/*.eml")
+    table.add_row("the internet", f"127.0.0.1:{stage.internet.port}", f"{stage.internet.folder}/*.eml (the wire)")
+    table.add_row("everyone else's mailboxes", f"127.0.0.1:{stage.elsewhere.port}", f"{stage.elsewhere.folder}/*.eml")
+    console.print(table)
+
+
+def show_sample(number: int, sample: Sample, stage: Stage) -> bool:
+    """Act it, show what became of it; whether all is as it should be."""
+    told = sample.act(stage)
+    rows = Table.grid(padding=(0, 2))
+    rows.add_column(style="cyan", no_wrap=True)
+    rows.add_column(overflow="fold")
+    for name, value in told.rows:
+        rows.add_row(name, Text(value))
+    checks = Text()
+    for what, good in told.checks:
+        checks.append("✔ " if good else "✘ ", style="bold green" if good else "bold red").append(f"{what}   ")
+    console.print(
+        Panel(
+            Group(Text(sample.about, style="italic"), Text(), rows, Text(), checks),
+            title=f"{number}  {sample.title}",
+            title_align="left",
+        )
+    )
+    return all(good for _, good in told.checks)
+
+
+def show_referee(stage: Stage) -> bool:
+    """Open the first mail on the wire with openssl, which knows nothing of Mailseal."""
+    bea = stage.beta.people[BEA]
+    (stage.folder / "bea.key").write_bytes(bea.key_pem)
+    (stage.folder / "bea.pem").write_bytes(bea.pem)
+    (stage.folder / "alpha-root.pem").write_bytes(stage.alpha.ca.root.pem)
+    wire = stage.internet.folder / "001.eml"
+    decrypt = (
+        "cms",
+        "-decrypt",
+        "-in",
+        str(wire),
+        "-recip",
+        str(stage.folder / "bea.pem"),
+        "-inkey",
+        str(stage.folder / "bea.key"),
+    )
+    verify = ("cms", "-verify", "-CAfile", str(stage.folder / "alpha-root.pem"))
+    console.print(Rule("openssl opens what was captured on the wire", align="left"))
+    console.print(
+        Text(f"$ openssl {shlex.join(decrypt)} \\\n    | openssl {shlex.join(verify)}", style="bold"), soft_wrap=True
+    )
+    try:
+        text = openssl(*verify, given=openssl(*decrypt))
+    except CalledProcessError as error:
+        console.print(f"[bold red]✘[/] {error.stderr.decode(errors='replace')}")
+        return False
+    console.print(Text(text.decode().replace("\r\n", "\n").strip()))
+    console.print("[bold green]✔[/] decrypted with Bea's key, and the signature leads to Alpha's root\n")
+    return True
+
+
+def show_logs(stage: Stage) -> None:
+    """`mailseal log` of both, once the workers have moved the rows there."""
+    time.sleep(1.5)
+    for company in (stage.alpha, stage.beta):
+        console.print(Rule(f"mailseal log, at {company.name}", align="left"))
+        console.out(company.run("log").rstrip(), highlight=False)
+        console.print()
+
+
+def show_your_turn(stage: Stage) -> None:
+    """Exact commands to go on with."""
+    server = f"127.0.0.1:{stage.alpha.port}"
+    config = shlex.quote(str(stage.alpha.config))
+    mailseal = shlex.join([sys.executable, "-m", "mailseal"])
+    lines = [
+        "# as Anna, to someone at Beta: signed and encrypted on the way",
+        f"swaks --server {server} --from {ANNA} --to {BEA} --h-Subject 'Lunch?' --body 'At noon?'",
+        "# to someone without a certificate: signed",
+        f"swaks --server {server} --from {ANNA} --to {CAROL} --h-Subject 'Hello' --body 'Hello Carol'",
+        "# … unless it must be encrypted: refused",
+        f"swaks --server {server} --from {ANNA} --to {CAROL} --h-Subject '[encrypt] Hello' --body 'Hello Carol'",
+        "# what Mailseal would do, and why; and what it did",
+        f"{mailseal} --config {config} message explain {stage.elsewhere.folder}/001.eml --from {ANNA} --to {BEA}",
+        f"{mailseal} --config {config} log --follow",
+    ]
+    console.print(Rule("Your turn, in another terminal", align="left"))
+    for line in lines:
+        console.print(Text(line, style="dim" if line.startswith("#") else ""), soft_wrap=True)
+    if shutil.which("swaks") is None:
+        console.print(Text("(swaks: apt-get install swaks)", style="dim"))
+
+
+def announce(peer: Peer, mail: Mail, path: Path) -> None:
+    """A line for a mail that arrives while the demo stands."""
+    if isinstance(peer, Internet):
+        said = "encrypted" if "pkcs7-mime" in (mail.header("Content-Type") or "") else "readable"
+        console.print(
+            Text(f"  on the wire   {mail.sender} → {', '.join(mail.recipients)}: {said}   {path}", style="dim")
+        )
+        return
+    marks = ", ".join(f"{name.removeprefix('X-Mailseal-')}: {value}" for name, value in mail.result_headers()[:2])
+    console.print(
+        Text("▸ ", style="bold green")
+        + Text(f"{peer.name} got “{mail.header('Subject')}” from {mail.sender} for {', '.join(mail.recipients)}")
+        + Text(f"   {marks}   {path}", style="dim")
+    )
+
+
+def play(stage: Stage) -> bool:
+    """All samples, the referee, the logs."""
+    show_set_up(stage)
+    good = [show_sample(number, sample, stage) for number, sample in enumerate(SAMPLES, 1)]
+    good.append(show_referee(stage))
+    show_logs(stage)
+    return all(good)
+
+
+def main() -> int:
+    """Set up, show, wait, clean up."""
+    parser = argparse.ArgumentParser(description="Two companies with a Mailseal each, on loopback.")
+    parser.add_argument("--once", action="store_true", help="end after the samples")
+    parser.add_argument("--keep", action="store_true", help="leave the folder")
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    folder = Path(tempfile.mkdtemp(prefix="mailseal-demo-"))
+    live = threading.Event()
+    good = False
+
+    def arrived(peer: Peer, mail: Mail, path: Path) -> None:
+        if live.is_set():
+            announce(peer, mail, path)
+
+    console.print(Rule("[bold]Mailseal demo[/]"))
+    console.print(f"Everything is in [bold]{folder}[/], on loopback only. Making keys, setting up two gateways …")
+    try:
+        with standing(folder, arrived) as stage:
+            good = play(stage)
+            if not arguments.once:
+                show_your_turn(stage)
+                live.set()
+                console.print("\nWhat arrives is shown here. [bold]Ctrl-C[/] ends the demo and removes its folder.\n")
+                signal.pause()
+    except KeyboardInterrupt:
+        console.print("\nEnding …")
+    except (CommandError, TimeoutError, OSError) as error:
+        console.print(f"[bold red]The demo cannot go on:[/] {error}")
+        good = False
+    finally:
+        if not arguments.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

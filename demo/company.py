@@ -1,0 +1,122 @@
+"""One company: its domain, its people, its Mailseal set up by the commands an administrator types, its mailboxes."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from demo.peer import LOOPBACK, Peer
+from demo.pki import Authority, Holder
+
+MAILSEAL = (sys.executable, "-m", "mailseal")
+PASSWORD = "demo"
+
+
+class CommandError(Exception):
+    """A command of the demo failed; the text is what it said."""
+
+
+class Company:
+    """`people` are (name, curve) pairs: their addresses are name@domain in lower case."""
+
+    def __init__(self, name: str, domain: str, folder: Path, people: Sequence[tuple[str, bool]]) -> None:
+        self.name, self.domain, self.folder = name, domain, folder
+        self.config = folder / "mailseal.toml"
+        self.data = folder / "data"
+        self.port = _free_port()
+        self.ca = Authority(name)
+        self.people: dict[str, Holder] = {
+            f"{person.lower()}@{domain}": self.ca.person(person, f"{person.lower()}@{domain}", curve=curve)
+            for person, curve in people
+        }
+        self.commands: list[str] = []
+        self._serving: subprocess.Popen[bytes] | None = None
+        folder.mkdir()
+        self.data.mkdir(mode=0o700)  # made by us, so it stays ours also where a user `mailseal` exists
+
+    def configure(self, mailboxes: Peer, internet: Peer) -> None:
+        """Write mailseal.toml."""
+        self.config.write_text(
+            f'hostname = "mail.{self.domain}"\ndata_dir = "{self.data}"\nworkers = 1\n\n'
+            f'[listen]\nsmtp = "{LOOPBACK}:{self.port}"\nsmtp_authorised_networks = ["{LOOPBACK}/32"]\n\n'
+            f'[relay]\ninside = "smtp://{LOOPBACK}:{mailboxes.port}"\noutside = "smtp://{LOOPBACK}:{internet.port}"\n'
+        )
+
+    def set_up(self, partner: "Company") -> None:
+        """Data folder, domain, roots, the partner's certificates, our own keys, and tags in subjects."""
+        self.run("init")
+        self.run("domain", "add", self.domain)
+        self.run("root", "import", self._file("roots.pem", self.ca.root.pem + partner.ca.root.pem))
+        theirs = b"".join(one.pem for one in partner.people.values())
+        self.run("cert", "import", self._file("partner.pem", partner.ca.issuing.pem + theirs))
+        password = self._file("password", PASSWORD.encode())
+        for address, holder in self.people.items():
+            p12 = self._file(f"{address}.p12", holder.pkcs12(PASSWORD))
+            self.run("cert", "import", p12, "--password-file", password)
+        self.run("settings", "set", "subject_tags", "true")
+
+    def run(self, *arguments: str) -> str:
+        """`mailseal …` of this company; what it prints."""
+        self.commands.append("mailseal " + " ".join(arguments))
+        done = subprocess.run(
+            [*MAILSEAL, "--config", str(self.config), *arguments],
+            capture_output=True, text=True, check=False, env=_environment(), stdin=subprocess.DEVNULL, timeout=60,
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise CommandError(f"mailseal {' '.join(arguments)}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def start(self) -> None:
+        """`mailseal serve` in a session of its own, so that Ctrl-C is ours to pass on."""
+        with (self.folder / "serve.log").open("wb") as log:
+            self._serving = subprocess.Popen(
+                [*MAILSEAL, "--config", str(self.config), "serve"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(), start_new_session=True,
+            )  # fmt: skip
+
+    def wait_until_ready(self, *, seconds: float = 30) -> None:
+        """Until `serve` has said so."""
+        until = time.monotonic() + seconds
+        while not (self.data / "run" / "ready").exists():
+            ended = self._serving is None or self._serving.poll() is not None
+            if ended or time.monotonic() > until:
+                raise CommandError(f"{self.name}'s gateway is not ready:\n{(self.folder / 'serve.log').read_text()}")
+            time.sleep(0.05)
+
+    def ask_to_stop(self) -> None:
+        """SIGTERM: finish what is in hand."""
+        if self._serving is not None and self._serving.poll() is None:
+            self._serving.send_signal(signal.SIGTERM)
+
+    def stop(self) -> None:
+        """Wait for the end; its session goes with it."""
+        self.ask_to_stop()
+        serving, self._serving = self._serving, None
+        if serving is None:
+            return
+        try:
+            serving.wait(20)
+        except subprocess.TimeoutExpired:
+            serving.kill()  # its workers see the closed pipe and end by themselves
+            serving.wait(5)
+
+    def _file(self, name: str, octets: bytes) -> str:
+        path = self.folder / name
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(octets)
+        return str(path)
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("MAILSEAL_")}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])

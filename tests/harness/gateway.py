@@ -1,0 +1,184 @@
+"""A real Mailseal: a folder, mailseal.toml, everything set by the real command line, `mailseal serve` as a child."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+P12_PASSWORD = "correct horse"
+COMMAND = [sys.executable, "-m", "mailseal"]
+
+
+def clean_environment() -> dict[str, str]:
+    """Ours without settings that a developer's shell may have for a gateway of their own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("MAILSEAL_")}
+
+
+class Gateway:
+    """`relay` and the other tables become mailseal.toml as they are: {"listen": {"smtp": "127.0.0.1:2525"}}."""
+
+    def __init__(self, folder: Path, **tables: Mapping[str, object]) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.config = folder / "mailseal.toml"
+        self.output = folder / "serve.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        self.data.mkdir(mode=0o700, exist_ok=True)  # made by us, so it stays ours also where a user `mailseal` exists
+        self.write_config(**tables)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def write_config(self, **tables: Mapping[str, object]) -> None:
+        top: dict[str, object] = {
+            "node": "test",
+            "hostname": "gate.alpha.example",
+            "data_dir": str(self.data),
+            "workers": 2,
+            **tables.pop("top", {}),
+        }
+        lines = [f"{name} = {json.dumps(value)}" for name, value in top.items()]
+        for table, values in tables.items():
+            lines += [f"\n[{table}]", *(f"{name} = {json.dumps(value)}" for name, value in values.items())]
+        self.config.write_text("\n".join(lines) + "\n")
+
+    # ---- the command line
+
+    def run(self, *arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+        """`mailseal …` to its end, whatever its status."""
+        return subprocess.run(
+            [*COMMAND, "--config", str(self.config), *arguments],
+            capture_output=True, text=True, timeout=seconds, env=clean_environment(), stdin=subprocess.DEVNULL,
+            check=False,
+        )  # fmt: skip
+
+    def cli(self, *arguments: str) -> str:
+        """Standard output of a command that must succeed."""
+        done = self.run(*arguments)
+        assert done.returncode == 0, (
+            f"mailseal {' '.join(arguments)}: status {done.returncode}\n{done.stdout}{done.stderr}"
+        )
+        return done.stdout
+
+    def rows(self, *arguments: str) -> Any:
+        """What a command prints as JSON."""
+        return json.loads(self.cli(*arguments, "--json"))
+
+    def init(self) -> None:
+        self.cli("init")
+
+    def add_domains(self, *domains: str) -> None:
+        for domain in domains:
+            self.cli("domain", "add", domain)
+
+    def import_roots(self, *authorities: object) -> None:
+        self.cli("root", "import", str(self._file("roots.pem", b"".join(one.pem for one in authorities))))
+
+    def import_certificates(self, *members: object) -> None:
+        """Certificates of others, without their keys."""
+        self.cli("cert", "import", str(self._file("certificates.pem", b"".join(one.pem for one in members))))
+
+    def import_identity(self, identity: object, *more: str) -> None:
+        """A certificate with its key, from PKCS#12."""
+        p12 = self._file(f"{identity.certificate.fingerprint[:12]}.p12", identity.p12(P12_PASSWORD.encode()))
+        password = self._file("p12.password", P12_PASSWORD.encode())
+        self.cli("cert", "import", str(p12), "--password-file", str(password), *more)
+
+    def set(self, name: str, value: str, *where: str) -> None:
+        self.cli("settings", "set", name, value, *where)
+
+    def _file(self, name: str, octets: bytes) -> Path:
+        path = self.folder / name
+        path.write_bytes(octets)
+        return path
+
+    # ---- serve
+
+    def start(self, *, seconds: float = 40) -> None:
+        assert self._process is None
+        (self.data / "run" / "ready").unlink(missing_ok=True)
+        with self.output.open("ab") as output:
+            self._process = subprocess.Popen(
+                [*COMMAND, "--config", str(self.config), "serve"],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=clean_environment(), start_new_session=True,
+            )  # fmt: skip
+        self.wait_until_ready(seconds=seconds)
+
+    def wait_until_ready(self, *, seconds: float = 40) -> None:
+        until = time.monotonic() + seconds
+        while not (self.data / "run" / "ready").exists():
+            assert self._process is not None
+            assert self._process.poll() is None, f"serve ended:\n{self.said()}"
+            assert time.monotonic() < until, f"serve is not ready:\n{self.said()}"
+            time.sleep(0.05)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def kill(self) -> None:
+        """kill -9 of the supervisor alone."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(10)
+        self._process = None
+
+    def stop(self, *, seconds: float = 30) -> list[int]:
+        """SIGTERM; whatever of this gateway still lives after it is returned and killed, by its process ID."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(10)
+        leftovers = self.processes()
+        for pid in leftovers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return leftovers
+
+    def processes(self, *words: str) -> list[int]:
+        """Processes of this gateway: those whose command line names its configuration (and these words)."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdecimal():
+                continue
+            try:
+                parts = (entry / "cmdline").read_bytes().split(b"\0")
+                state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+            except OSError:
+                continue
+            if state != "Z" and str(self.config).encode() in parts and all(word.encode() in parts for word in words):
+                found.append(int(entry.name))
+        return found
+
+    def said(self) -> str:
+        return self.output.read_text(errors="replace")[-6000:] if self.output.exists() else ""
+
+    # ---- the log
+
+    def log(self, *filters: str) -> list[dict[str, Any]]:
+        return self.rows("log", *filters)
+
+    def wait_for_log(self, count: int, *filters: str, seconds: float = 20) -> list[dict[str, Any]]:
+        """Log rows once the worker has moved `count` of them out of the journals."""
+        until = time.monotonic() + seconds
+        while len(rows := self.log(*filters)) < count:
+            assert time.monotonic() < until, f"{len(rows)} of {count} log rows:\n{rows}"
+            time.sleep(0.2)
+        return rows

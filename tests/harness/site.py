@@ -1,0 +1,117 @@
+"""Where most stories happen: alpha.example behind a private Postfix and a real Mailseal; the rest is outside.
+
+| address | what it has |
+|---|---|
+| anna@alpha.example | certificate and key (RSA): signs, decrypts |
+| bert@alpha.example | certificate and key (P-256): signs, decrypts |
+| carl@alpha.example | nothing |
+| olga@out.example | certificate (RSA); we hold its key as referee |
+| otto@out.example | certificate (P-256) |
+| nora@out.example | no certificate |
+| *@secret.example | mail must be encrypted; sara has a certificate, nils has none |
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+from harness.folder import free_port, short_folder
+from harness.gateway import Gateway
+from harness.postfix import Postfix
+from harness.sink import Sink
+from pki import Authority
+
+INSIDE = "alpha.example"
+
+
+class People:
+    """A PKI that is valid now: stories run with the real clock."""
+
+    def __init__(self) -> None:
+        now = datetime.now(UTC).replace(microsecond=0)
+        self.span = {"not_before": now - timedelta(days=30), "not_after": now + timedelta(days=300)}
+        self.root = Authority("Story Root", not_before=now - timedelta(days=300), not_after=now + timedelta(days=900))
+        self.issuing = self.root.subordinate("Story Issuing CA", **self.span)
+        self.anna = self.issue(f"anna@{INSIDE}", key="rsa2048")
+        self.bert = self.issue(f"bert@{INSIDE}", key="p256")
+        self.olga = self.issue("olga@out.example", key="rsa2048")
+        self.otto = self.issue("otto@out.example", key="p256")
+        self.sara = self.issue("sara@secret.example", key="rsa2048")
+        self.stranger = self.issue("stranger@out.example", key="rsa2048")
+
+    def issue(self, email: str, key: str) -> object:
+        return self.issuing.issue(email, key=key, **self.span)
+
+    @property
+    def outsiders(self) -> tuple[object, ...]:
+        return (self.olga, self.otto, self.sara)
+
+
+@cache
+def people() -> People:
+    return People()
+
+
+def furnish(gateway: Gateway) -> None:
+    """What an administrator of alpha.example types on the first day."""
+    who = people()
+    gateway.init()
+    gateway.add_domains(INSIDE)
+    gateway.import_roots(who.root)
+    gateway.import_certificates(who.issuing, *who.outsiders)
+    gateway.import_identity(who.anna)
+    gateway.import_identity(who.bert)
+    gateway.set("mode", "mandatory", "--domain", "secret.example")
+
+
+@dataclass
+class Site:
+    """Everything of one site, running."""
+
+    folder: Path
+    postfix: Postfix
+    gateway: Gateway
+    inside: Sink
+    outside: Sink
+
+    def clear(self) -> None:
+        for sink in (self.inside, self.outside):
+            sink.up()
+            sink.clear()
+
+
+@contextlib.contextmanager
+def site(name: str, *, start: bool = True, **tables: Mapping[str, object]) -> Iterator[Site]:
+    """Postfix in front, Mailseal behind it, the sinks as its next hops."""
+    with short_folder(name) as folder, Sink() as inside, Sink() as outside:
+        postfix = Postfix(folder / "postfix", inside_domains=[INSIDE], inside=inside.port, outside=outside.port)
+        listen = {"lmtp_authorised": str(postfix.lmtp_authorised), "lmtp_outside": str(postfix.lmtp_outside)}
+        relay = {"inside": f"smtp://127.0.0.1:{inside.port}", "outside": f"smtp://127.0.0.1:{outside.port}"}
+        given = {"listen": listen, "relay": relay, **tables}
+        with Gateway(folder / "mailseal", **given) as gateway:
+            furnish(gateway)
+            if start:
+                gateway.start()
+            with postfix:
+                yield Site(folder, postfix, gateway, inside, outside)
+
+
+@contextlib.contextmanager
+def smtp_site(name: str, **tables: Mapping[str, object]) -> Iterator[tuple[Gateway, int, Sink, Sink]]:
+    """Mailseal alone, by SMTP: 127.0.0.1 is authorised, any other address of loopback is outside."""
+    port = free_port()
+    with short_folder(name) as folder, Sink() as inside, Sink() as outside:
+        given = {
+            "listen": {"smtp": f"127.0.0.1:{port}", "smtp_authorised_networks": ["127.0.0.1/32"]},
+            "relay": {"inside": f"smtp://127.0.0.1:{inside.port}", "outside": f"smtp://127.0.0.1:{outside.port}"},
+            **tables,
+        }
+        with Gateway(folder / "mailseal", **given) as gateway:
+            furnish(gateway)
+            gateway.start()
+            yield gateway, port, inside, outside
