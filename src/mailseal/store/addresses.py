@@ -1,0 +1,67 @@
+"""Addresses that something was set up for; made when first needed."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from mailseal.mail.address import Address
+from mailseal.store.models import CertificateUse, KnownAddress, SettingOverride
+from mailseal.store.stamps import Scope, bump
+from mailseal.store.transaction import reads, writes
+
+
+@dataclass(frozen=True, slots=True)
+class AddressInfo:
+    """An address as administrators see it."""
+
+    key: str
+    text: str
+    created: datetime
+    overrides: int
+    certificates: int
+
+
+@writes
+def add(address: Address) -> bool:
+    """Remember an address; False: it was known."""
+    _, created = KnownAddress.objects.get_or_create(key=address.key, defaults={"text": str(address)})
+    return created
+
+
+def remember(keys: Iterable[str]) -> None:
+    """Remember addresses by key, in the caller's transaction."""
+    KnownAddress.objects.bulk_create([KnownAddress(key=key, text=key) for key in keys], ignore_conflicts=True)
+
+
+@reads
+def list_addresses(*, domain: str | None = None, after: str = "", limit: int = 200) -> tuple[AddressInfo, ...]:
+    """Addresses by key, of one domain if given, those after `after`."""
+    rows = KnownAddress.objects.filter(key__gt=after)
+    if domain is not None:
+        rows = rows.filter(key__endswith=f"@{domain}")
+    found = list(rows.order_by("key")[:limit])
+    overrides = _counts(SettingOverride.objects.filter(owner__in=[row.key for row in found]).values_list("owner"))
+    uses = _counts(CertificateUse.objects.filter(owner__in=[row.key for row in found]).values_list("owner"))
+    return tuple(
+        AddressInfo(row.key, row.text, row.created, overrides.get(row.key, 0), uses.get(row.key, 0)) for row in found
+    )
+
+
+def _counts(owners: Iterable[tuple[str, ...]]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for (owner,) in owners:
+        counts[owner] = counts.get(owner, 0) + 1
+    return counts
+
+
+@writes
+def delete(address: Address) -> bool:
+    """Forget an address with its overrides and what was chosen for it by hand; its certificates stay."""
+    deleted, _ = KnownAddress.objects.filter(key=address.key).delete()
+    settings, _ = SettingOverride.objects.filter(owner=address.key).delete()
+    chosen, _ = CertificateUse.objects.filter(owner=address.key, kind__in=("selected", "shared")).delete()
+    if settings:
+        bump(Scope.SETTINGS)
+    if chosen:
+        bump(Scope.KEYS)
+    return bool(deleted or settings or chosen)

@@ -1,0 +1,144 @@
+"""Django for the store: registering its models, and the database that the configuration names."""
+
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import django
+import pymysql
+from django.conf import settings
+from django.core.management import call_command
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.migrations.executor import MigrationExecutor
+
+from mailseal.config import Config
+from mailseal.errors import PermanentError
+
+STATEMENT_WAIT_SECONDS = 5
+"""How long one statement waits for a lock; the transaction around it is tried again (see `transaction`)."""
+
+_SQL_MODE = "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+
+
+class DatabaseUrlError(PermanentError):
+    """The URL names no database that the store can use."""
+
+
+def register() -> None:
+    """Make the models importable. A process that has configured Django itself (the web role) is left as it is."""
+    if settings.configured or os.environ.get("DJANGO_SETTINGS_MODULE"):
+        return
+    from mailseal.store import django_settings  # noqa: PLC0415 -- a submodule of the package being imported
+
+    values: dict[str, Any] = {name: value for name, value in vars(django_settings).items() if name.isupper()}
+    settings.configure(**(values | {"DATABASES": {}}))
+    django.setup()
+
+
+def setup(config: Config) -> None:
+    """Use the configured database from now on. Opens no connection; calling it again is harmless."""
+    use(config.database.url, config.database.password, node=config.node)
+
+
+def use(url: str, password: str | None = None, *, node: str = "localhost") -> None:
+    """Use the database at a URL: `sqlite:///path` or `mysql://user@host:port/name?unix_socket=/path`."""
+    pymysql.install_as_MySQLdb()  # PyMySQL's documented way to be Django's MySQL driver
+    database = database_settings(url, password)
+    settings.MAILSEAL_NODE = node
+    if settings.DATABASES.get(DEFAULT_DB_ALIAS, {}).items() >= database.items():
+        return
+    settings.DATABASES = {DEFAULT_DB_ALIAS: database}
+    if "settings" in vars(connections):
+        connections.close_all()
+        del connections[DEFAULT_DB_ALIAS]
+    connections.settings = connections.configure_settings(settings.DATABASES)
+
+
+def this_node() -> str:
+    """The name of this node, the first half of every per-node key."""
+    return str(settings.MAILSEAL_NODE)
+
+
+def database_settings(url: str, password: str | None) -> dict[str, Any]:
+    """Django's settings for a database URL; raises DatabaseUrlError."""
+    parts = urlsplit(url)
+    match parts.scheme:
+        case "sqlite":
+            return _sqlite(unquote(parts.path))
+        case "mysql" | "mariadb":
+            query = dict(parse_qsl(parts.query))
+            unknown = query.keys() - {"unix_socket", "ssl_ca"}
+            if unknown:
+                raise DatabaseUrlError(f"the database URL has an unknown parameter {min(unknown)!r}")
+            return _mariadb(
+                name=unquote(parts.path.strip("/")),
+                user=unquote(parts.username or ""),
+                password=password,
+                host=query.get("unix_socket") or parts.hostname or "127.0.0.1",
+                port=parts.port,
+                ssl_ca=query.get("ssl_ca"),
+            )
+        case _:
+            raise DatabaseUrlError("the database URL must start with sqlite:// or mysql://")
+
+
+def _sqlite(path: str) -> dict[str, Any]:
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": path,
+        "CONN_MAX_AGE": None,
+        "OPTIONS": {
+            "timeout": STATEMENT_WAIT_SECONDS,
+            # BEGIN IMMEDIATE: a transaction that reads first and writes later cannot fail half-way for a lock.
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000;",
+        },
+    }
+
+
+def _mariadb(
+    *, name: str, user: str, password: str | None, host: str, port: int | None, ssl_ca: str | None
+) -> dict[str, Any]:
+    if not name or not user:
+        raise DatabaseUrlError("the database URL must be mysql://user@host:port/name")
+    options: dict[str, Any] = {
+        "charset": "utf8mb4",
+        "isolation_level": "read committed",
+        "init_command": f"SET SESSION sql_mode='{_SQL_MODE}', innodb_lock_wait_timeout={STATEMENT_WAIT_SECONDS}",
+        "connect_timeout": STATEMENT_WAIT_SECONDS,
+        "read_timeout": 60,
+        "write_timeout": 60,
+    }
+    if ssl_ca is not None:
+        options["ssl"] = {"ca": ssl_ca}
+    return {
+        "ENGINE": "django.db.backends.mysql",
+        "NAME": name,
+        "USER": user,
+        "PASSWORD": password or "",
+        "HOST": host,
+        "PORT": str(port or ""),
+        "CONN_MAX_AGE": None,
+        "OPTIONS": options,
+    }
+
+
+def migrate() -> None:
+    """Make the tables, or bring them up to date. One process at a time runs this (`mailseal init`, the supervisor)."""
+    connection = connections[DEFAULT_DB_ALIAS]
+    if connection.vendor == "sqlite":
+        # The file holds sealed keys and the log: nobody else may read it. SQLite gives -wal and -shm the same mode.
+        Path(str(connection.settings_dict["NAME"])).touch(mode=0o600)
+    else:
+        with connection.cursor() as cursor:
+            # Keys are compared octet by octet: the default collation would take "a" and "ä" for the same address.
+            cursor.execute("ALTER DATABASE CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+    call_command("migrate", verbosity=0, interactive=False)
+
+
+def pending_migrations() -> tuple[str, ...]:
+    """Names of migrations that `migrate` would apply; empty when the tables fit this release."""
+    executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return tuple(f"{migration.app_label}.{migration.name}" for migration, _ in plan)

@@ -1,0 +1,153 @@
+"""Journals into the database: in groups, each row once, however often a crash makes us start over.
+
+The offset is kept in the transaction of the rows that came before it; rows have their key from the writer, so what is
+read twice is stored once.
+"""
+
+import fcntl
+import json
+import logging
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mailseal.store import jobs, records
+from mailseal.store.certificate_import import insert_candidates
+from mailseal.store.models import JournalRow
+from mailseal.store.revalidate import REVALIDATE
+from mailseal.store.transaction import connection, read, run
+
+SUFFIX = ".journal"
+GROUP_BYTES = 512 * 1024
+MAX_LINE_BYTES = 16 * 1024 * 1024
+_COLUMNS = (
+    "id", "message", "message_id", "time", "direction", "sender", "sender_key", "recipient", "recipient_key", "fate",
+    "treatment", "method", "reply", "reasons", "details", "subject",
+)  # fmt: skip
+_INSERT = (
+    ":verb INTO store_log (id, message, message_id, time, direction, sender, sender_key, recipient, recipient_key,"
+    " fate, treatment, method, reply, reasons, details, subject)"
+    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+)
+_VERBS = {"sqlite": "INSERT OR IGNORE", "mysql": "INSERT IGNORE"}
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What one pass did. `bad_lines` could not be read: torn by a crash, or changed by someone."""
+
+    rows: int = 0
+    candidates: int = 0
+    bad_lines: int = 0
+    deleted_files: int = 0
+
+    def __add__(self, other: "Imported") -> "Imported":
+        return Imported(
+            self.rows + other.rows,
+            self.candidates + other.candidates,
+            self.bad_lines + other.bad_lines,
+            self.deleted_files + other.deleted_files,
+        )
+
+
+def import_journals(directory: Path) -> Imported:
+    """Read what is new in all journals of a folder; delete those that are read and whose writer is gone.
+
+    One process at a time (the worker role) does this. Raises StoreUnavailable; nothing is lost then.
+    """
+    total = Imported()
+    for path in sorted(directory.glob(f"*{SUFFIX}")):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            continue
+        try:
+            total += _import_file(path, descriptor)
+        finally:
+            os.close(descriptor)
+    return total
+
+
+def _import_file(path: Path, descriptor: int) -> Imported:
+    # Asked before reading: a writer that is gone now can have written nothing after what we read.
+    finished = _writer_is_gone(descriptor)
+    total = Imported()
+    offset = read(lambda: JournalRow.objects.filter(name=path.name).values_list("offset", flat=True).first()) or 0
+    while True:
+        data = os.pread(descriptor, GROUP_BYTES, offset)
+        end = data.rfind(b"\n") + 1
+        if data and end == 0 and len(data) == GROUP_BYTES:
+            data = os.pread(descriptor, MAX_LINE_BYTES, offset)
+            end = data.rfind(b"\n") + 1
+        if end == 0:
+            break
+        total += _store(path.name, data[:end], offset + end)
+        offset += end
+    if not finished:
+        return total
+    if data:
+        logger.warning("the last line of journal %s is torn: its writer died while writing it", path.name)
+        total += Imported(bad_lines=1)
+    path.unlink(missing_ok=True)
+    run(lambda: JournalRow.objects.filter(name=path.name).delete())
+    return total + Imported(deleted_files=1)
+
+
+def _writer_is_gone(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _store(name: str, data: bytes, offset: int) -> Imported:
+    rows: list[tuple[Any, ...]] = []
+    ders: list[bytes] = []
+    bad = 0
+    for line in data.splitlines():
+        try:
+            value = json.loads(line)
+            match value["kind"]:
+                case records.LOG:
+                    rows.append(_row(value))
+                case records.CANDIDATE:
+                    ders.append(bytes.fromhex(value["der"]))
+                case kind:
+                    logger.warning("journal %s has a record of a kind that this release does not know: %s", name, kind)
+                    bad += 1
+        except (ValueError, KeyError, TypeError):
+            logger.warning("a line of journal %s cannot be read and is left out", name)
+            bad += 1
+
+    def work() -> Imported:
+        stored = _insert(rows)
+        fresh = insert_candidates(ders) if ders else 0
+        if fresh:
+            jobs.enqueue(REVALIDATE, dedupe="now")
+        JournalRow.objects.update_or_create(name=name, defaults={"offset": offset})
+        return Imported(stored, fresh, bad)
+
+    return run(work)
+
+
+def _row(value: Mapping[str, Any]) -> tuple[Any, ...]:
+    row = {**value, "reasons": json.dumps(value["reasons"]), "details": json.dumps(value["details"])}
+    found = tuple(row[name] for name in _COLUMNS)
+    if not all(isinstance(one, str) for one in found):
+        raise TypeError("a column is not text")
+    return tuple(one.encode("utf-8", "replace").decode().replace("\0", "\ufffd") for one in found)
+
+
+def _insert(rows: Iterable[tuple[Any, ...]]) -> int:
+    database = connection()
+    found = list(rows)
+    if not found:
+        return 0
+    with database.cursor() as cursor:
+        cursor.executemany(_INSERT.replace(":verb", _VERBS[database.vendor]), found)
+        return int(cursor.rowcount)

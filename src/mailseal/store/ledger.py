@@ -1,0 +1,45 @@
+"""The idempotency ledger: what is settled of a mail that may come again (architecture, section 1).
+
+LMTP keeps rows for the life of the MTA's queue. SMTP deletes them in the commit before its 250, since an identical
+mail after that is a new mail.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from mailseal.policy.model import Outcome
+from mailseal.store.models import LedgerRow
+from mailseal.store.outcomes import outcome_from_json, outcome_to_json
+from mailseal.store.purge import delete_before
+from mailseal.store.transaction import run, select, writes
+
+
+class StoreLedger:
+    """The port `Ledger`."""
+
+    def settled(self, attempt: bytes) -> Mapping[str, Outcome]:
+        """Outcome by `Address.key`."""
+        rows = select("SELECT recipient, outcome FROM store_ledger WHERE attempt = %s", (attempt.hex(),))
+        return {recipient: outcome_from_json(json.loads(outcome)) for recipient, outcome in rows}
+
+    def settle(self, attempt: bytes, outcomes: Sequence[Outcome]) -> None:
+        """Commit outcomes. The first one for a recipient stays: two workers with the same mail cannot both decide."""
+        rows = [
+            LedgerRow(attempt=attempt.hex(), recipient=one.recipient.key, outcome=outcome_to_json(one))
+            for one in outcomes
+        ]
+        # In the order of the key, so that two workers with the same mail wait for each other instead of dead-locking.
+        rows.sort(key=lambda row: row.recipient)
+        run(lambda: LedgerRow.objects.bulk_create(rows, ignore_conflicts=True))
+
+
+@writes
+def forget(attempt: bytes) -> None:
+    """An identical mail from now on is a new mail."""
+    LedgerRow.objects.filter(attempt=attempt.hex()).delete()
+
+
+def purge(before: datetime) -> int:
+    """Delete rows made before a time, in short transactions; returns how many."""
+    return delete_before(LedgerRow, "created", before)

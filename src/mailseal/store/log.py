@@ -1,0 +1,156 @@
+"""The message log: what became of each copy, searched by sender, recipient, outcome, time, Message-ID."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from mailseal.errors import PermanentError
+from mailseal.mail.address import Address, AddressError
+from mailseal.policy.model import Fate
+from mailseal.policy.reason import Reason
+from mailseal.store.models import LogRow
+from mailseal.store.outcomes import reasons_from_json
+from mailseal.store.owners import domain_name
+from mailseal.store.purge import delete_before
+from mailseal.store.row import first_uuid7
+from mailseal.store.transaction import reads
+
+CLOCK_SLACK = timedelta(minutes=10)
+"""How far the time in a row's key may be from its `time`."""
+
+
+class LogFilterError(PermanentError):
+    """A filter that cannot be meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One recipient's copy of one mail."""
+
+    id: UUID
+    message: str
+    message_id: str
+    time: datetime
+    direction: str
+    sender: str
+    recipient: str
+    fate: str
+    treatment: str
+    method: str
+    reply: str
+    reasons: tuple[Reason, ...]
+    details: tuple[tuple[str, str], ...]
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """What to look for; None is anything. `sender`, `recipient`: an address, or a domain for all of it."""
+
+    sender: str | None = None
+    recipient: str | None = None
+    fate: Fate | None = None
+    direction: str | None = None
+    message: str | None = None
+    message_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@reads
+def search(wanted: LogFilter, *, before: UUID | None = None, limit: int = 100) -> tuple[LogEntry, ...]:
+    """The newest rows; `before` is the `id` of the last row of the page before. Raises LogFilterError."""
+    rows = _filtered(wanted)
+    if before is not None:
+        rows = rows.filter(pk__lt=before)
+    return tuple(_entry(row) for row in rows.order_by("-pk")[:limit])
+
+
+@reads
+def newer(wanted: LogFilter, *, after: UUID | None, limit: int = 100) -> tuple[LogEntry, ...]:
+    """The rows after one, oldest first."""
+    rows = _filtered(wanted)
+    if after is not None:
+        rows = rows.filter(pk__gt=after)
+    return tuple(_entry(row) for row in rows.order_by("pk")[:limit])
+
+
+def follow(wanted: LogFilter, *, poll_seconds: float = 1.0, overlap_seconds: float = 10.0) -> Iterator[LogEntry]:
+    """Rows as they come in, for ever. Workers' journals arrive out of order by a little, hence the overlap."""
+    last = search(wanted, limit=1)
+    start: UUID | None = _shifted(last[0].id, overlap_seconds) if last else None
+    seen = {entry.id for entry in newer(wanted, after=start, limit=10_000)}
+    while True:
+        found = newer(wanted, after=start, limit=10_000)
+        for entry in found:
+            if entry.id not in seen:
+                yield entry
+        if found:
+            start = _shifted(found[-1].id, overlap_seconds)
+            seen = {entry.id for entry in found if entry.id > start}
+        time.sleep(poll_seconds)
+
+
+def _shifted(key: UUID, seconds: float) -> UUID:
+    """A bound some seconds before a key."""
+    return UUID(int=max(key.int - (int(seconds * 1000) << 80), 0))
+
+
+def purge(before: datetime) -> int:
+    """Delete rows of before a time, in short transactions; returns how many."""
+    return delete_before(LogRow, "pk", first_uuid7(before))
+
+
+def _filtered(wanted: LogFilter) -> QuerySet[LogRow]:
+    rows = LogRow.objects.all()
+    for column, text in (("sender_key", wanted.sender), ("recipient_key", wanted.recipient)):
+        if text is not None:
+            rows = rows.filter(**_party(column, text))
+    exact = {
+        "fate": None if wanted.fate is None else wanted.fate.value,
+        "direction": wanted.direction,
+        "message": wanted.message,
+        "message_id": wanted.message_id,
+    }
+    rows = rows.filter(**{name: value for name, value in exact.items() if value is not None})
+    # The key begins with the time, so its index finds the range; the column decides.
+    if wanted.since is not None:
+        rows = rows.filter(pk__gte=first_uuid7(wanted.since - CLOCK_SLACK), time__gte=wanted.since)
+    if wanted.until is not None:
+        rows = rows.filter(pk__lt=first_uuid7(wanted.until + CLOCK_SLACK), time__lt=wanted.until)
+    return rows
+
+
+def _party(column: str, text: str) -> dict[str, str]:
+    text = text.strip()
+    try:
+        if text in {"", "<>"}:
+            return {column: ""}
+        if "@" in text.removeprefix("@"):
+            return {column: Address.parse(text).key}
+        return {f"{column}__endswith": f"@{domain_name(text.removeprefix('@'))}"}
+    except AddressError as error:
+        raise LogFilterError(f"{text[:100]!r} is neither an address nor a domain: {error}") from None
+
+
+def _entry(row: LogRow) -> LogEntry:
+    return LogEntry(
+        row.id,
+        row.message,
+        row.message_id,
+        row.time,
+        row.direction,
+        row.sender,
+        row.recipient,
+        row.fate,
+        row.treatment,
+        row.method,
+        row.reply,
+        reasons_from_json(row.reasons),
+        tuple((name, value) for name, value in row.details),
+        row.subject,
+    )

@@ -1,0 +1,58 @@
+"""A bounded cache of database rows: least recently used goes first, an entry is forgotten after a minute.
+
+A stamp clears it at once; the age bound is for what bumps no stamp (candidates) and for what depends on the time.
+"""
+
+import threading
+import time
+from collections import OrderedDict
+from typing import Generic, TypeVar
+
+MAX_AGE_SECONDS = 60.0
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Lru(Generic[K, V]):
+    """Thread-safe. Take `generation` before reading the database and hand it to `put`: what was read before a
+    `clear` is then not kept after it.
+    """
+
+    def __init__(self, entries: int, max_age_seconds: float = MAX_AGE_SECONDS) -> None:
+        self.generation = 0
+        self._entries = entries
+        self._max_age_seconds = max_age_seconds
+        self._rows: OrderedDict[K, tuple[float, V]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def get(self, key: K) -> V | None:
+        """The value, or None."""
+        with self._lock:
+            row = self._rows.get(key)
+            if row is None:
+                return None
+            if row[0] < time.monotonic():
+                del self._rows[key]
+                return None
+            self._rows.move_to_end(key)
+            return row[1]
+
+    def put(self, key: K, value: V, generation: int) -> None:
+        """Keep a value that was read in a generation."""
+        with self._lock:
+            if generation != self.generation:
+                return
+            self._rows[key] = (time.monotonic() + self._max_age_seconds, value)
+            self._rows.move_to_end(key)
+            if len(self._rows) > self._entries:
+                self._rows.popitem(last=False)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self.generation += 1
+            self._rows.clear()

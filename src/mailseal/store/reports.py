@@ -1,0 +1,58 @@
+"""Reports to senders: committed here as sealed jobs, sent by the worker (RFC 3464)."""
+
+import json
+from base64 import b64decode, b64encode
+from dataclasses import dataclass
+
+from mailseal.keys.sealing import Kek
+from mailseal.mail.address import Address
+from mailseal.store import jobs, ledger
+from mailseal.store.jobs import Job
+from mailseal.store.row import uuid7
+from mailseal.store.transaction import run
+
+REPORT = "report"
+"""The kind of job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report to send, with the null sender, to `recipient` (who sent the mail it is about)."""
+
+    recipient: Address
+    content: bytes
+
+
+class StoreReports:
+    """The port `Reports`. The content is sealed: it has the headers of a mail."""
+
+    def __init__(self, kek: Kek) -> None:
+        self._kek = kek
+
+    def failure(self, attempt: bytes, recipient: Address, sender: Address, report: bytes) -> None:
+        """Commit a report to `sender` about `recipient`, once per (attempt, recipient)."""
+        self._enqueue(sender, report, dedupe=f"{attempt.hex()}:{recipient.key}", once=True)
+
+    def conclude_smtp(self, attempt: bytes, sender: Address | None = None, report: bytes | None = None) -> None:
+        """The one commit before SMTP's 250: the report, if there is one, and the ledger forgets the attempt."""
+
+        def work() -> None:
+            if sender is not None and report is not None:
+                # Not once: an identical mail after the 250 is a new mail, and may fail anew.
+                self._enqueue(sender, report, dedupe=attempt.hex(), once=False)
+            ledger.forget(attempt)
+
+        run(work)
+
+    def _enqueue(self, to: Address, report: bytes, *, dedupe: str, once: bool) -> None:
+        job_id = uuid7()
+        plain = json.dumps({"to": str(to), "report": b64encode(report).decode()}).encode()
+        sealed = self._kek.seal(plain, identity=jobs.identity(job_id))
+        jobs.enqueue(REPORT, job_id=job_id, sealed=sealed, dedupe=dedupe, once=once)
+
+    def open(self, job: Job) -> Report:
+        """What a job of kind REPORT is to send; raises SealError."""
+        if job.sealed is None:
+            raise ValueError("the job has no sealed payload")
+        value = json.loads(self._kek.open(job.sealed, identity=jobs.identity(job.id)))
+        return Report(Address.parse(value["to"]), b64decode(value["report"]))

@@ -1,0 +1,109 @@
+"""Verdicts follow their reasons: a certificate is judged again when a CA certificate, root, CRL or CTL entry above it
+changes, and when a time bound of its verdict passes.
+
+A change marks what hangs below as due in its own transaction; then the marked are judged, a few at once, the rest by
+the worker. A verdict is written only if nothing marked the row meanwhile, so no change is lost.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from django.db.models import F
+
+from mailseal.policy.reason import ReasonCode
+from mailseal.smime.path import MAX_PATH
+from mailseal.store import jobs
+from mailseal.store.certificate_rows import DUE_NOW, Purpose, parsed, verdict_values
+from mailseal.store.judging import judge
+from mailseal.store.models import CertificateRow
+from mailseal.store.row import utc_now
+from mailseal.store.stamps import Scope, bump
+from mailseal.store.transaction import read, run, writes
+
+REVALIDATE = "revalidate"
+"""The kind of job that judges all certificates that are due."""
+AT_ONCE = 200
+"""Certificates judged within the command that changed something: about two seconds."""
+_NAMES_PER_QUERY = 400
+
+
+@writes
+def mark_below(names: Iterable[str], *, distrust: bool) -> int:
+    """Mark every certificate whose path can lead through a CA of these names (`name_key`) as due; returns how many.
+
+    With `distrust` they are untrusted until judged: what they stood on is gone.
+    """
+    values: dict[str, object] = {"due": DUE_NOW, "marks": F("marks") + 1}
+    if distrust:
+        values |= {"trusted": False, "reason": ReasonCode.CERTIFICATE_UNTRUSTED.value}
+    wanted, seen, marked = set(names), set[str](), 0
+    for _ in range(MAX_PATH):
+        below: set[str] = set()
+        for some in _some(sorted(wanted - seen)):
+            rows = CertificateRow.objects.filter(issuer_sha256__in=some)
+            marked += rows.update(**values)
+            authorities = rows.exclude(purpose=Purpose.END_ENTITY)
+            below |= set(authorities.values_list("subject_sha256", flat=True).distinct())
+        seen |= wanted
+        wanted = below
+        if not wanted - seen:
+            break
+    return marked
+
+
+def _some(names: Sequence[str]) -> Iterable[Sequence[str]]:
+    for start in range(0, len(names), _NAMES_PER_QUERY):
+        yield names[start : start + _NAMES_PER_QUERY]
+
+
+def revalidate(fingerprints: Sequence[str], *, at: datetime | None = None) -> int:
+    """Judge these certificates now; returns how many verdicts changed."""
+    moment = at or utc_now()
+    changed = 0
+    for start in range(0, len(fingerprints), _NAMES_PER_QUERY):
+        rows = CertificateRow.objects.filter(fingerprint__in=fingerprints[start : start + _NAMES_PER_QUERY])
+        changed += _judge_rows(read(lambda rows=rows: list(rows)), moment)  # type: ignore[misc]
+    return changed
+
+
+def revalidate_due(*, at: datetime | None = None, limit: int = AT_ONCE) -> int:
+    """Judge certificates that are due, those an administrator keeps first; returns how many were judged."""
+    moment = at or utc_now()
+    due = CertificateRow.objects.filter(due__lte=moment).order_by("candidate", "due")[:limit]
+    rows = read(lambda: list(due))
+    _judge_rows(rows, moment)
+    return len(rows)
+
+
+def handle() -> None:
+    """The handler of REVALIDATE jobs."""
+    while revalidate_due() == AT_ONCE:
+        pass
+
+
+def after_change(*, at: datetime | None = None) -> None:
+    """Judge what a change marked: a few at once, the rest by a job of the worker."""
+    if revalidate_due(at=at) == AT_ONCE:
+        jobs.enqueue(REVALIDATE, dedupe="now")
+
+
+def _judge_rows(rows: Sequence[CertificateRow], at: datetime) -> int:
+    verdicts = [(row, judge(parsed(row.fingerprint, row.der), (), at)) for row in rows]
+
+    def write() -> int:
+        changed = 0
+        usable_changed = False
+        for row, verdict in verdicts:
+            values = verdict_values(verdict, at, candidate=row.candidate)
+            unchanged = all(getattr(row, name) == value for name, value in values.items() if name not in _TIMES)
+            if CertificateRow.objects.filter(pk=row.pk, marks=row.marks).update(**values) and not unchanged:
+                changed += 1
+                usable_changed = usable_changed or not row.candidate
+        if usable_changed:
+            bump(Scope.KEYS)
+        return changed
+
+    return run(write)
+
+
+_TIMES = frozenset({"judged_at", "due"})
