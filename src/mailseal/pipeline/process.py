@@ -27,12 +27,14 @@ from mailseal.ports import Gateway, Transfer
 class Processed:
     """One Outcome per RCPT in order, duplicates included; and what the log may say of the mail itself.
 
-    `subject_for` are the recipients (`Address.key`) for whom the subject may be logged.
+    `internal` are the recipients (`Address.key`) of the open path, `subject_for` those for whom the subject may be
+    logged.
     """
 
     outcomes: list[Outcome]
     message_id: str = ""
     subject: str = ""
+    internal: frozenset[str] = frozenset()
     subject_for: frozenset[str] = frozenset()
 
 
@@ -58,7 +60,8 @@ def process_mail(envelope: Envelope, message: Message, gateway: Gateway, attempt
     if run is None:
         return Processed(in_turn)
     subject = decoded_subject(run.root) if run.subject_for else ""
-    return Processed(in_turn, run.root.header("message-id") or "", subject, frozenset(run.subject_for))
+    message_id = run.root.header("message-id") or ""
+    return Processed(in_turn, message_id, subject, frozenset(run.internal), frozenset(run.subject_for))
 
 
 def begin(envelope: Envelope, message: Message, gateway: Gateway, attempt: bytes) -> Run:
@@ -69,6 +72,8 @@ def begin(envelope: Envelope, message: Message, gateway: Gateway, attempt: bytes
     run = Run(envelope, message, gateway, attempt, clock.now(), deadline, parsed.root, parsed.fault)
     before = because(ReasonCode.SETTLED_BEFORE)
     for key, outcome in gateway.ledger.settled(attempt).items():
+        if gateway.directory.party(outcome.recipient).internal:
+            run.internal.add(key)
         run.outcomes[key] = Outcome(
             outcome.recipient, outcome.fate, outcome.reply, outcome.treatment, outcome.method,
             (*outcome.reasons, before), outcome.details,
@@ -101,6 +106,8 @@ def plan_tasks(run: Run) -> list[Task]:
         except TransientError as error:
             run.defer(index, failure_reason(error), reply.STORE_UNAVAILABLE)
             continue
+        if party.internal:
+            run.internal.add(run.address(index).key)
         (inside if party.internal else outside).append((index, party))
     return open_tasks(run, inside) + protect_tasks(run, outside)
 

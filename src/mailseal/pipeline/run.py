@@ -30,6 +30,7 @@ class Run:
     root: Entity
     fault: MimeError | None
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+    internal: set[str] = field(default_factory=set)
     subject_for: set[str] = field(default_factory=set)
 
     def address(self, index: int) -> Address:

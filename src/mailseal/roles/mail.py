@@ -5,13 +5,14 @@ The event loop only reads and writes sockets; everything that may block or compu
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from mailseal.config import LMTP_AUTHORISED, LMTP_OUTSIDE, SMTP, BareLf, Config
+from mailseal.config import LMTP_AUTHORISED, LMTP_OUTSIDE, SMTP, BareLf, Config, listeners
 from mailseal.mail import reply
 from mailseal.mail.envelope import Envelope, Origin, Protocol, attempt_id
 from mailseal.mail.message import Message
@@ -21,8 +22,10 @@ from mailseal.pipeline.smtp_reply import conclude
 from mailseal.ports import Hop
 from mailseal.roles.child import Inheritance, inherit
 from mailseal.roles.lifetime import Lifetime
+from mailseal.roles.listening import bind
+from mailseal.roles.logs import configure
 from mailseal.roles.records import records_of
-from mailseal.store.journal import JournalWriter
+from mailseal.store.journal import JournalError, JournalWriter, Record
 from mailseal.store.stamps import POLL_SECONDS
 from mailseal.store.transaction import StoreUnavailable, unit_of_work
 from mailseal.transport.caps import Caps, Load
@@ -39,23 +42,29 @@ logger = logging.getLogger(__name__)
 
 def run(config: Config, worker: int) -> None:
     """Serve until told to end; raises MailsealError when the role cannot start."""
+    configure(config.log, f"mail {worker}")
     node = open_node(config)
     with unit_of_work():
         node.stamps.poll(time.monotonic())
-    asyncio.run(MailRole(node, worker).serve(inherit()))
+    inheritance = inherit()
+    if inheritance.supervisor_fd is None:
+        group = config.listen.socket_group
+        inheritance.sockets = {name: bind(place, group) for name, place in listeners(config).items()}
+    asyncio.run(MailRole(node).serve(inheritance))
 
 
 class MailRole:
     """One mail worker."""
 
-    def __init__(self, node: Node, worker: int) -> None:
+    def __init__(self, node: Node) -> None:
         config = node.config
         self._node = node
         self._config = config
-        self._journal = JournalWriter(config.journal_dir, f"{config.node}-{worker}")
+        self._journal = JournalWriter(config.journal_dir)
+        self._unwritten: list[Record] = []
         self._pool = ThreadPoolExecutor(config.threads, thread_name_prefix="mail")
-        self._started: dict[int, float] = {}
-        self._count = 0
+        self._catching_up = threading.Lock()
+        self._started: dict[object, float] = {}
 
     async def serve(self, inheritance: Inheritance) -> None:
         """Listen, say so, and drain at the end."""
@@ -77,14 +86,14 @@ class MailRole:
         config = self._config
         load = Load()
         by_network = origin_by_network(config.listen.smtp_authorised_networks)
-        kinds: dict[str, tuple[Protocol, Hop | None, Origin | OriginOf]] = {
-            LMTP_AUTHORISED: (Protocol.LMTP, None, Origin.AUTHORISED),
-            LMTP_OUTSIDE: (Protocol.LMTP, None, Origin.OUTSIDE),
-            SMTP: (Protocol.ESMTP, None, by_network),
+        kinds: dict[str, tuple[Protocol, Origin | OriginOf]] = {
+            LMTP_AUTHORISED: (Protocol.LMTP, Origin.AUTHORISED),
+            LMTP_OUTSIDE: (Protocol.LMTP, Origin.OUTSIDE),
+            SMTP: (Protocol.ESMTP, by_network),
         }
         receivers = []
         for name, listening in inheritance.sockets.items():
-            protocol, _, origin = kinds[name]
+            protocol, origin = kinds[name]
             house = House(
                 hostname=config.hostname,
                 protocol=protocol,
@@ -142,16 +151,15 @@ class MailRole:
     def work(self, envelope: Envelope, message: Message) -> list[Reply]:
         """Process one mail in a thread: effects first, then the journal, then the replies."""
         answers = len(envelope.recipients) if envelope.protocol is Protocol.LMTP else 1
-        if not self._node.stamps.fresh(time.monotonic()):
+        if not self._node.stamps.fresh(time.monotonic()) or not self._journal_works():
             return [reply.STORE_UNAVAILABLE] * answers
-        self._count += 1
-        number = self._count
-        self._started[number] = time.monotonic()
+        mail = object()
+        self._started[mail] = time.monotonic()
         try:
             with unit_of_work():
                 return self._work(envelope, message)
         finally:
-            del self._started[number]
+            del self._started[mail]
 
     def _work(self, envelope: Envelope, message: Message) -> list[Reply]:
         attempt = attempt_id(envelope, message)
@@ -160,8 +168,25 @@ class MailRole:
         replies = [one.reply for one in done.outcomes]
         if envelope.protocol is Protocol.ESMTP:
             replies = [self._conclude_smtp(envelope, message, attempt, done, ledger)]
-        self._journal.append(records_of(envelope, done, attempt, datetime.now(UTC)))
+        self._log(records_of(envelope, done, attempt, datetime.now(UTC)))
         return replies
+
+    def _log(self, records: list[Record]) -> None:
+        """Copies have left: a journal that cannot be written may not make the client send them again."""
+        try:
+            self._journal.append(records)
+        except JournalError as error:
+            logger.error("no further mail is taken: %s", error)
+            self._unwritten += records
+
+    def _journal_works(self) -> bool:
+        """Whether everything so far is written; what is not is tried again before another mail has any effect."""
+        if not self._unwritten:
+            return True
+        with self._catching_up:
+            waiting, self._unwritten = self._unwritten, []
+            self._log(waiting)
+        return not self._unwritten
 
     def _conclude_smtp(
         self, envelope: Envelope, message: Message, attempt: bytes, done: Processed, ledger: LedgerOfOneMail
@@ -194,6 +219,7 @@ class MailRole:
     def _poll(self) -> None:
         with unit_of_work():
             self._node.stamps.poll(time.monotonic())
+        self._journal.rotate_if_old()
 
     def _is_stuck(self) -> bool:
         limit = self._config.limits.deadline_seconds + STUCK_SECONDS

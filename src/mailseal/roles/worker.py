@@ -12,9 +12,10 @@ from mailseal.errors import PermanentError, TransientError
 from mailseal.roles.child import Inheritance, inherit
 from mailseal.roles.handlers import HANDLERS
 from mailseal.roles.lifetime import Lifetime
+from mailseal.roles.logs import configure
 from mailseal.store import jobs, nodes
 from mailseal.store.jobs import Job
-from mailseal.store.journal import import_journals
+from mailseal.store.journal_import import import_journals
 from mailseal.store.transaction import StoreUnavailable, unit_of_work
 from mailseal.wiring.gateway import Node, open_node
 
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 def run(config: Config) -> None:
     """Work until told to end; raises MailsealError when the role cannot start."""
+    configure(config.log, "worker")
     node = open_node(config)
     asyncio.run(WorkerRole(node).serve(inherit()))
 

@@ -66,7 +66,8 @@ class MemoryCertificates:
 
     def judge(self, certificate: Certificate, others: Sequence[Certificate], at: datetime) -> StoredCertificate:
         """Validate against the given roots and CRLs, now."""
-        pool = (*others, *self.intermediates)
+        # The given ones first: strange ones that came with the mail must not crowd them out.
+        pool = (*self.intermediates, *others)
         verdict = validate(certificate, pool, self.roots, self.revocations, at, crl_grace=CRL_GRACE)
         return StoredCertificate(
             certificate, verdict, self.ctl.get(certificate.fingerprint), selected=False, has_key=False

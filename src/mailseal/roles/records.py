@@ -1,0 +1,32 @@
+"""What the journal keeps of a handled mail: a row per recipient, and certificates seen in good signatures."""
+
+from datetime import datetime
+
+from mailseal.mail.envelope import Envelope
+from mailseal.pipeline import Processed
+from mailseal.pipeline.process import mail_id
+from mailseal.store.journal import CandidateRecord, LogRecord, Record
+
+INWARD, OUTWARD = "in", "out"
+
+
+def records_of(envelope: Envelope, done: Processed, attempt: bytes, at: datetime) -> list[Record]:
+    """The records, one per RCPT, and one per certificate."""
+    records: list[Record] = []
+    harvested: dict[bytes, None] = {}
+    for outcome in done.outcomes:
+        key = outcome.recipient.key
+        harvested.update(dict.fromkeys(outcome.harvested))
+        records.append(
+            LogRecord(
+                message=mail_id(attempt),
+                time=at,
+                sender=envelope.sender,
+                direction=INWARD if key in done.internal else OUTWARD,
+                outcome=outcome,
+                message_id=done.message_id,
+                subject=done.subject if key in done.subject_for else "",
+            )
+        )
+    records += [CandidateRecord(der) for der in harvested]
+    return records
