@@ -18,12 +18,15 @@ CHECKS: tuple[tuple[str, Callable[[Config], Iterable[Finding]]], ...] = (
     ("users", environment.users),
     ("clock", environment.clock),
     ("embedded", environment.embedded),
+)
+STORED: tuple[tuple[str, Callable[[Config], Iterable[Finding]]], ...] = (
+    ("KEK", stored.keks),
     ("database", stored.database),
     ("keys", stored.keys),
     ("domains", stored.domains),
     ("certificates", stored.certificates),
 )
-"""In the order of the report. Those of the store come last: for them root becomes the owner of the data folder."""
+"""Asked for as the owner of the data folder, which root becomes here; each needs those above it to be right."""
 
 _COLOURS = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red"}
 
@@ -53,12 +56,24 @@ def _findings(session: Session) -> Iterator[Finding]:
     source = find(session.config_path, os.environ) or "no mailseal.toml; environment and defaults"
     yield Finding("configuration", Status.OK, str(source))
     for name, look in CHECKS:
-        try:
-            if look is stored.database:
-                become_owner(config.data_dir)
-            yield from look(config)
-        except MailsealError as error:
-            yield Finding(name, Status.FAIL, str(error), getattr(error, "what_to_do", ""))
+        yield from _guarded(name, look, config)
+    for name, look in (("data folder", _become_owner), *STORED):
+        found = list(_guarded(name, look, config))
+        yield from found
+        if any(finding.status is Status.FAIL for finding in found):
+            break
+
+
+def _become_owner(config: Config) -> Iterable[Finding]:
+    become_owner(config.data_dir)
+    return ()
+
+
+def _guarded(name: str, look: Callable[[Config], Iterable[Finding]], config: Config) -> Iterator[Finding]:
+    try:
+        yield from look(config)
+    except MailsealError as error:
+        yield Finding(name, Status.FAIL, str(error), getattr(error, "what_to_do", ""))
 
 
 def _print(finding: Finding) -> None:

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import click
 
+from mailseal import store
 from mailseal.cli.errors import CommandError
 from mailseal.cli.session import Session, become_owner, pass_session
 from mailseal.config import Config, commented_file, find
+from mailseal.keys.sealing import Kek
+from mailseal.store import domains as store_domains
 
 ROLE_USER = "mailseal"
 
@@ -82,7 +85,6 @@ def _give_to_role_user(folder: Path) -> None:
 
 
 def _keys(config: Config) -> None:
-    from mailseal.keys.sealing import Kek  # noqa: PLC0415 - loads cryptography, which a mistake above need not wait for
 
     first = config.keys.kek[0]
     if first.exists():
@@ -94,8 +96,6 @@ def _keys(config: Config) -> None:
 
 
 def _database(session: Session, domains: tuple[str, ...]) -> None:
-    from mailseal import store  # noqa: PLC0415 - loads Django
-    from mailseal.store import domains as store_domains  # noqa: PLC0415 - same
 
     config = session.open_store()
     pending = store.pending_migrations()

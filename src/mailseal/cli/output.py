@@ -38,7 +38,7 @@ def show(rows: Sequence[Row], columns: Sequence[str], *, as_json: bool, nothing:
     for column in columns:
         table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell(row.get(column))) for column in columns))
+        table.add_row(*(Text(_short(column, row.get(column))) for column in columns))
     console().print(table)
 
 
@@ -57,7 +57,7 @@ def show_one(row: Row, *, as_json: bool) -> None:
 
 def print_json(value: object) -> None:
     """One JSON value; times are ISO 8601."""
-    click.echo(json.dumps(value, default=_jsonable, indent=2))
+    click.echo(json.dumps(value, default=jsonable, indent=2))
 
 
 def console() -> Console:
@@ -113,7 +113,13 @@ def confirm(question: str, *, yes: bool) -> None:
         click.confirm(question, abort=True, err=True)
 
 
-def _jsonable(value: object) -> object:
+def _short(column: str, value: object) -> str:
+    """A fingerprint is shown by its beginning, which every command understands."""
+    return str(value)[:16] if column == "fingerprint" else cell(value)
+
+
+def jsonable(value: object) -> object:
+    """What JSON has no form for: times in ISO 8601, octets in hexadecimal."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, bytes | bytearray | memoryview):

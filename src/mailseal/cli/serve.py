@@ -19,7 +19,7 @@ def serve(session: Session) -> None:
     if not session.config.data_dir.is_dir():
         raise CommandError(f"the data folder {session.config.data_dir} does not exist", "`mailseal init` makes it")
     path = session.config_path
-    arguments = ["--config", str(path)] if path else []
+    arguments = ["--config", str(path.absolute())] if path else []
     sys.stdout.flush()
     # The supervisor is a new program, so that it holds nothing that was loaded here.
     os.execv(sys.executable, [sys.executable, "-m", "mailseal.roles.supervisor", *arguments])  # noqa: S606 - no shell

@@ -3,9 +3,13 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+from mailseal import store
 from mailseal.cli.checks.finding import Finding, Status
 from mailseal.config import Config
 from mailseal.errors import MailsealError
+from mailseal.keys.sealing import Kek
+from mailseal.store import certificate_admin, private_keys, transaction
+from mailseal.store import domains as store_domains
 
 EXPIRING = timedelta(days=30)
 MAX_NAMED = 10
@@ -13,9 +17,6 @@ MAX_NAMED = 10
 
 def database(config: Config) -> Iterator[Finding]:
     """Whether the database answers and its tables fit this release."""
-    from mailseal import store  # noqa: PLC0415 - loads Django; an error in the configuration is shown without it
-    from mailseal.store import transaction  # noqa: PLC0415 - same
-
     store.setup(config)
     try:
         pending = transaction.read(store.pending_migrations)
@@ -29,40 +30,42 @@ def database(config: Config) -> Iterator[Finding]:
     yield Finding("database", Status.OK, config.database.url)
 
 
-def keys(config: Config) -> Iterator[Finding]:
-    """Whether each KEK can be read, and one sealed key for each KEK that sealed any can be opened."""
-    from mailseal.keys.sealing import Kek  # noqa: PLC0415 - loads cryptography
-    from mailseal.store import private_keys  # noqa: PLC0415 - loads Django
-
-    rings: dict[str, Kek] = {}
+def keks(config: Config) -> Iterator[Finding]:
+    """Whether each KEK can be read."""
     for path in config.keys.kek:
         try:
-            kek = Kek.load(path)
+            yield Finding("KEK", Status.OK, f"{path} (KEK {Kek.load(path).id})")
         except MailsealError as error:
-            yield Finding("keys", Status.FAIL, str(error), "put the KEK file back; `mailseal init` makes a first one")
-        else:
-            rings[kek.id] = kek
-            yield Finding("keys", Status.OK, f"{path} (KEK {kek.id})")
-    first_of = {info.kek_id: info for info in reversed(private_keys.list_keys())}
-    for kek_id, info in first_of.items():
-        if kek_id not in rings:
-            text = f"private keys are sealed with KEK {kek_id}, which is not at hand"
-            yield Finding("keys", Status.FAIL, text, "name its file in keys.kek; mail that needs them waits")
-            continue
+            yield Finding("KEK", Status.FAIL, str(error), "put the file back; `mailseal init` makes a first one")
+
+
+def keys(config: Config) -> Iterator[Finding]:
+    """Whether one private key of each KEK that sealed any can be opened."""
+    ring = {kek.id: kek for kek in map(Kek.load, config.keys.kek)}
+    stored = private_keys.list_keys()
+    newest = {info.kek_id: info for info in stored}
+    broken = False
+    for kek_id, info in newest.items():
         try:
-            private_keys.open_key(info.spki_sha256, rings[kek_id])
+            if kek_id not in ring:
+                text = f"private keys are sealed with KEK {kek_id}, which is not at hand"
+                yield Finding("keys", Status.FAIL, text, "name its file in keys.kek; mail that needs them waits")
+                broken = True
+            else:
+                private_keys.open_key(info.spki_sha256, ring[kek_id])
         except MailsealError as error:
             text = f"private key {info.spki_sha256[:16]}…: {error}"
             yield Finding("keys", Status.FAIL, text, "restore the database, or import the key again")
-    if first_of.keys() <= rings.keys():
-        yield Finding("keys", Status.OK, f"{len(private_keys.list_keys())} private keys stored, and they open")
+            broken = True
+    if not broken:
+        yield Finding(
+            "keys", Status.OK, f"{len(stored)} private keys stored" + (", the newest opens" if stored else "")
+        )
 
 
 def domains(_config: Config) -> Iterator[Finding]:
     """Whether any domain is ours."""
-    from mailseal.store import domains as stored  # noqa: PLC0415 - loads Django
-
-    names = [domain.name for domain in stored.list_domains() if domain.internal]
+    names = [domain.name for domain in store_domains.list_domains() if domain.internal]
     if not names:
         text = "there is no internal domain: incoming mail is not decrypted, and nobody's mail is signed"
         yield Finding("domains", Status.WARN, text, "mailseal domain add example.com")
@@ -73,10 +76,9 @@ def domains(_config: Config) -> Iterator[Finding]:
 
 def certificates(_config: Config) -> Iterator[Finding]:
     """Certificates with a private key that expire soon."""
-    from mailseal.store import certificate_admin as stored  # noqa: PLC0415 - loads Django
-
     now = datetime.now(UTC)
-    expiring = [one for one in stored.list_certificates(with_key=True) if now <= one.not_after < now + EXPIRING]
+    ending = certificate_admin.list_certificates(has_key=True, expires_before=now + EXPIRING, limit=1000)
+    expiring = [one.certificate for one in ending if one.certificate.not_after >= now]
     for one in expiring[:MAX_NAMED]:
         text = f"{one.subject} ({one.fingerprint[:16]}…) expires on {one.not_after:%Y-%m-%d}"
         yield Finding("certificates", Status.WARN, text, "get a new one and `mailseal cert import` it")

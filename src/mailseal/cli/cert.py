@@ -1,0 +1,186 @@
+"""`mailseal cert`: certificates with and without private keys."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from mailseal.cli.certificate_rows import COLUMNS, row_of
+from mailseal.cli.errors import CommandError
+from mailseal.cli.output import confirm, json_option, read_file, read_password, show, show_one, yes_option
+from mailseal.cli.session import Session, pass_session
+from mailseal.keys.sealing import Kek
+from mailseal.mail.address import Address
+from mailseal.smime import ber
+from mailseal.smime.certificate import CtlEntry
+from mailseal.smime.errors import CmsError
+from mailseal.smime.importing import Bundle, ImportedKeys, read_bundle, read_pkcs12
+from mailseal.store import certificate_admin, certificate_import, private_keys, trust
+from mailseal.store.certificate_rows import Purpose, Use
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.group()
+def cert() -> None:
+    """Certificates and private keys. A fingerprint may be given by its beginning."""
+
+
+@cert.command("import")
+@click.argument("files", nargs=-1, required=True, type=FILE)
+@click.option("--password-file", type=FILE, help="A file with the password of the PKCS#12 files.")
+@click.option(
+    "--bind-keys",
+    is_flag=True,
+    help="Let certificates renewed for a stored private key use that key.",
+)
+@json_option
+@pass_session
+def import_(
+    session: Session, *, files: Sequence[Path], password_file: Path | None, bind_keys: bool, as_json: bool
+) -> None:
+    """Import PKCS#12 (with keys), PEM, DER or PKCS#7 files.
+
+    CA certificates become intermediates; a root is imported by `mailseal root import`.
+    """
+    read = [_read(path, password_file) for path in files]
+    config = session.open_store()
+    infos: list[certificate_admin.CertificateInfo] = []
+    for path, found in zip(files, read, strict=True):
+        if isinstance(found, ImportedKeys):
+            infos += certificate_import.import_keys(found, Kek.load(config.keys.kek[0]))
+        else:
+            infos += certificate_import.import_certificates(found.certificates, bind_keys=bind_keys)
+        for problem in found.problems:
+            click.echo(f"note: {path}: {problem}", err=True)
+    rows = {info.fingerprint: row_of(info) for info in infos}
+    show(list(rows.values()), (*COLUMNS, "reason"), as_json=as_json)
+
+
+def _read(path: Path, password_file: Path | None) -> ImportedKeys | Bundle:
+    data = read_file(path)
+    if _is_pkcs12(data):
+        password = _password(path, password_file)
+        return read_pkcs12(data, password or None)
+    bundle = read_bundle(data)
+    if not bundle.certificates:
+        raise CommandError(f"{path} holds no certificate that can be read: {'; '.join(bundle.problems[:3])}")
+    return bundle
+
+
+def _password(path: Path, password_file: Path | None) -> bytes:
+    if password_file is None and not sys.stdin.isatty():
+        return b""  # a script that names no password file has a file without password; if not, the reader says so
+    return read_password(password_file, f"Password of {path}")
+
+
+def _is_pkcs12(data: bytes) -> bool:
+    """PFX begins with its version number (RFC 7292 §4); certificates and PKCS#7 begin otherwise."""
+    try:
+        return ber.read(data).children[0].tag == ber.INTEGER
+    except (CmsError, IndexError):
+        return False
+
+
+@cert.command("list")
+@click.option("--address", help="Those that count for an address.")
+@click.option("--text", default="", help="Looked for in subject and issuer.")
+@click.option("--with-key", "has_key", flag_value="yes", help="Only those with a private key.")
+@click.option("--without-key", "has_key", flag_value="no", help="Only those without.")
+@click.option("--ca", is_flag=True, help="Intermediate CA certificates instead of end-entity ones.")
+@click.option("--candidates", is_flag=True, help="Only those that came with signed mail and nobody has looked at.")
+@click.option("--before", metavar="FINGERPRINT", help="Older than this one, for the next page.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@json_option
+@pass_session
+def list_(
+    session: Session,
+    *,
+    address: str | None,
+    text: str,
+    has_key: str | None,
+    ca: bool,
+    candidates: bool,
+    before: str | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """Certificates, newest first."""
+    session.open_store()
+    found = certificate_admin.list_certificates(
+        address=Address.parse(address) if address else None,
+        purpose=Purpose.INTERMEDIATE if ca else Purpose.END_ENTITY,
+        has_key=None if has_key is None else has_key == "yes",
+        candidate=True if candidates else None,
+        text=text,
+        before=before,
+        limit=limit,
+    )
+    show([row_of(info) for info in found], COLUMNS, as_json=as_json)
+
+
+@cert.command("show")
+@click.argument("fingerprint")
+@json_option
+@pass_session
+def show_(session: Session, *, fingerprint: str, as_json: bool) -> None:
+    """All that is known of one certificate."""
+    session.open_store()
+    show_one(row_of(certificate_admin.show(fingerprint)), as_json=as_json)
+
+
+@cert.command("delete")
+@click.argument("fingerprint")
+@click.option("--with-key", is_flag=True, help="Also its private key, for good.")
+@yes_option
+@pass_session
+def delete(session: Session, *, fingerprint: str, with_key: bool, yes: bool) -> None:
+    """Delete a certificate."""
+    session.open_store()
+    info = certificate_admin.show(fingerprint)
+    if info.purpose is Purpose.ROOT:
+        raise CommandError("this is a root", "`mailseal root delete` takes its trust away")
+    key = " and its private key; what is encrypted to it can then never be read here" if with_key else ""
+    confirm(f"Delete the certificate of {info.certificate.subject}{key}?", yes=yes)
+    certificate_admin.delete(info.fingerprint)
+    if with_key:
+        private_keys.delete_key(info.certificate.spki_sha256)
+
+
+@cert.command("trust")
+@click.argument("fingerprint")
+@click.option("--even-expired", is_flag=True, help="Also when it has expired.")
+@click.option("--comment", default="", help="Why.")
+@pass_session
+def trust_(session: Session, *, fingerprint: str, even_expired: bool, comment: str) -> None:
+    """Trust one certificate whatever its path says (an entry of the trust list, `mailseal ctl`)."""
+    session.open_store()
+    entry = CtlEntry.ALLOW_EXPIRED if even_expired else CtlEntry.ALLOW
+    trust.set_ctl(certificate_admin.show(fingerprint).fingerprint, entry, comment=comment)
+
+
+@cert.command("distrust")
+@click.argument("fingerprint")
+@click.option("--comment", default="", help="Why.")
+@pass_session
+def distrust(session: Session, *, fingerprint: str, comment: str) -> None:
+    """Refuse one certificate whatever its path says (an entry of the trust list, `mailseal ctl`)."""
+    session.open_store()
+    trust.set_ctl(certificate_admin.show(fingerprint).fingerprint, CtlEntry.DENY, comment=comment)
+
+
+@cert.command("use")
+@click.argument("fingerprint")
+@click.argument("owner", metavar="ADDRESS|DOMAIN")
+@click.option("--share", is_flag=True, help="Only let its key open the mail of these recipients.")
+@click.option("--stop", is_flag=True, help="No longer.")
+@pass_session
+def use(session: Session, *, fingerprint: str, owner: str, share: bool, stop: bool) -> None:
+    """Choose a certificate by hand for an address, a domain or a wildcard."""
+    session.open_store()
+    kind = Use.SHARED if share else Use.SELECTED
+    if not stop:
+        certificate_admin.use(fingerprint, owner, kind)
+    elif not certificate_admin.stop_using(fingerprint, owner, kind):
+        raise CommandError(f"it was not chosen for {owner}", "`mailseal cert show` says what it was chosen for")
