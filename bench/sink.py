@@ -7,17 +7,20 @@ It trusts its client: a chunk that ends with the final dot ends the mail. Only f
 
 import argparse
 import asyncio
-import os
 import signal
 from pathlib import Path
 
-HELLO = b"250-sink\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n250-DSN\r\n250 SIZE\r\n"
+HELLO = (
+    b"250-sink\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n250-DSN\r\n250 SIZE\r\n"
+)
 OK = b"250 2.0.0 OK\r\n"
 END = b"\r\n.\r\n"
 BUFFER = memoryview(bytearray(256 * 1024))
 
-count = 0
-octets = 0
+
+class Total:
+    mails = 0
+    octets = 0
 
 
 class Sink(asyncio.BufferedProtocol):
@@ -31,7 +34,7 @@ class Sink(asyncio.BufferedProtocol):
         self.transport = transport
         transport.write(b"220 sink\r\n")
 
-    def get_buffer(self, sizehint):
+    def get_buffer(self, _sizehint):
         return BUFFER
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -41,11 +44,10 @@ class Sink(asyncio.BufferedProtocol):
             self.commands(self.tail + bytes(BUFFER[:nbytes]))
 
     def content(self, nbytes: int) -> None:
-        global count, octets
-        octets += nbytes
+        Total.octets += nbytes
         self.tail = self.tail[-5:] + bytes(BUFFER[max(0, nbytes - 5) : nbytes])
         if self.tail.endswith(END):
-            count += 1
+            Total.mails += 1
             self.in_content = False
             self.tail = b""
             self.transport.write(OK * self.recipients if self.lmtp else OK)
@@ -86,13 +88,13 @@ async def serve(port: int, *, lmtp: bool, count_file: Path | None) -> None:
     while not stop.is_set():
         if count_file is not None:
             part = count_file.with_suffix(".part")
-            part.write_text(f"{count} {octets}\n", encoding="ascii")
-            os.replace(part, count_file)
+            part.write_text(f"{Total.mails} {Total.octets}\n", encoding="ascii")
+            part.replace(count_file)
         try:
             await asyncio.wait_for(stop.wait(), 0.2)
         except TimeoutError:
             continue
-    print(f"{count} mails, {octets} octets", flush=True)
+    print(f"{Total.mails} mails, {Total.octets} octets", flush=True)
 
 
 def main() -> None:

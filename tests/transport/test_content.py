@@ -57,7 +57,8 @@ def test_lone_dots_are_taken_off():
 
 
 @pytest.mark.parametrize(
-    "fake", [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r\n.\r", b"\r\n.\r\r\n", b"\r\n\x00.\r\n", b"\r.\r\n", b"\n.\r"]
+    "fake",
+    [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r\n.\r", b"\r\n.\r\r\n", b"\r\n\x00.\r\n", b"\r.\r\n", b"\n.\r"],
 )
 def test_only_crlf_dot_crlf_ends(fake):
     content, rest, bare = decode([b"a" + fake + b"MAIL FROM:<x@y.z>\r\n.\r\nREST"])

@@ -1,0 +1,471 @@
+import contextlib
+import mmap
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mailseal.errors import TransientError
+from mailseal.mail import reply
+from mailseal.mail.address import Address
+from mailseal.mail.envelope import Protocol, Recipient
+from mailseal.mail.reply import Reply
+from mailseal.ports import Hop, Transfer
+from mailseal.transport.exchange import UnsafeEnvelopeError
+from mailseal.transport.relay import SmtpRelay, Timeouts
+
+HELLO = b"250-fake\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n250 SIZE 1000\r\n"
+BARE = b"250 fake\r\n"
+CLOSE = object()
+HANG = object()
+
+
+@dataclass(frozen=True)
+class Place:
+    host: str = ""
+    port: int = 0
+    path: Path | None = None
+    protocol: str = "smtp"
+
+
+class Fake:
+    """A server that answers commands by a script: verb → answers in turn (the last one stays)."""
+
+    def __init__(self, path, script, *, lmtp=False, hello=HELLO, greeting=b"220 fake\r\n", tcp=False):
+        self.script = {verb: list(answers) for verb, answers in script.items()}
+        self.hello, self.greeting, self.lmtp = hello, greeting, lmtp
+        self.connections, self.commands, self.contents = 0, [], []
+        self.listening = socket.socket(socket.AF_INET if tcp else socket.AF_UNIX)
+        self.listening.bind(("127.0.0.1", 0) if tcp else str(path))
+        self.listening.listen(16)
+        protocol = "lmtp" if lmtp else "smtp"
+        host, port = self.listening.getsockname() if tcp else ("", 0)
+        self.place = Place(host, port, None if tcp else path, protocol)
+        self.open = []
+        self.stopped = False
+        self.ended = threading.Event()
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                connection, _ = self.listening.accept()
+            except OSError:
+                return
+            if self.stopped:
+                connection.close()
+                return
+            self.connections += 1
+            self.open.append(connection)
+            threading.Thread(target=self.session, args=(connection,), daemon=True).start()
+
+    def answer(self, verb, default):
+        answers = self.script.get(verb)
+        if not answers:
+            return default
+        return answers.pop(0) if len(answers) > 1 else answers[0]
+
+    def session(self, connection):
+        with contextlib.suppress(OSError, ValueError), connection, connection.makefile("rb") as file:
+            self.say(connection, self.greeting)
+            recipients = 0
+            while line := file.readline():
+                self.commands.append(line.rstrip().decode())
+                verb = line[:4].upper().decode()
+                default = self.hello if verb in {"EHLO", "LHLO"} else b"354 go\r\n" if verb == "DATA" else b"250 ok\r\n"
+                answer = self.answer(verb, default)
+                if verb == "MAIL":
+                    recipients = 0
+                if verb == "RCPT" and answer is not HANG and answer is not CLOSE:
+                    recipients += answer.startswith(b"2")
+                self.say(connection, answer)
+                if verb == "DATA" and answer.startswith(b"354"):
+                    if not self.content(connection, file):
+                        return
+                    for _ in range(recipients if self.lmtp else 1):
+                        self.say(connection, self.answer("DOT", b"250 2.0.0 taken\r\n"))
+
+    def content(self, connection, file):
+        limit = self.answer("BODY", None)
+        lines, size = [], 0
+        while True:
+            line = file.readline()
+            if line in (b".\r\n", b""):
+                self.contents.append(b"".join(lines))
+                return line != b""
+            lines.append(line)
+            size += len(line)
+            if limit is not None and size > limit[0]:
+                self.say(connection, limit[1])
+                self.say(connection, CLOSE)
+
+    def say(self, connection, answer):
+        if answer is CLOSE:
+            connection.shutdown(socket.SHUT_RDWR)
+            raise OSError
+        if answer is HANG:
+            self.ended.wait(3)
+            raise OSError
+        connection.sendall(answer)
+
+    def hang_up(self):
+        for connection in self.open:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def stop(self):
+        self.stopped = True
+        self.ended.set()
+        self.hang_up()
+        self.listening.shutdown(socket.SHUT_RDWR)
+        self.listening.close()
+
+
+@pytest.fixture
+def fake(tmp_path):
+    made = []
+
+    def start(script=(), **options):
+        one = Fake(tmp_path / f"hop{len(made)}", dict(script), **options)
+        made.append(one)
+        return one
+
+    yield start
+    for one in made:
+        one.stop()
+
+
+@pytest.fixture
+def relay_to():
+    made = []
+
+    def start(server, **timeouts):
+        place = server.place if isinstance(server, Fake) else server
+        relay = SmtpRelay(
+            {Hop.INSIDE: place}, "me.test", Timeouts(**{"reply_seconds": 1, "total_seconds": 2, **timeouts})
+        )
+        made.append(relay)
+        return relay
+
+    yield start
+    for relay in made:
+        relay.close()
+
+
+def transfer(*names, chunks=(b"Subject: x\r\n\r\n", b"body\r\n"), sender="s@x.test", **options):
+    recipients = tuple(Recipient(Address.parse(name)) for name in names or ("r@y.test",))
+    sender = Address.parse(sender) if sender else None
+    return Transfer(Hop.INSIDE, sender, recipients, tuple(chunks), **options)
+
+
+def codes(replies):
+    return [one.code for one in replies]
+
+
+@pytest.mark.parametrize("tcp", [False, True])
+def test_one_mail_then_another_on_the_same_connection(fake, relay_to, tcp):
+    server = fake(tcp=tcp)
+    relay = relay_to(server)
+    for _ in range(3):
+        assert relay.send(transfer()) == [Reply(250, "2.0.0", "taken")]
+    assert server.connections == 1
+    assert server.contents == [b"Subject: x\r\n\r\nbody\r\n"] * 3
+    assert server.commands[:4] == ["EHLO me.test", "MAIL FROM:<s@x.test> SIZE=20", "RCPT TO:<r@y.test>", "DATA"]
+
+
+def test_parameters_go_only_where_they_are_known(fake, relay_to):
+    recipients = (Recipient(Address.parse("r@y.test"), "SUCCESS", "rfc822;o@y"), Recipient(Address.parse("q@y.test")))
+    mail = Transfer(Hop.INSIDE, None, recipients, (b"x\r\n",), eight_bit=True, ret="HDRS", envid="e+2B")
+    server = fake()
+    relay_to(server).send(mail)
+    assert server.commands[1:4] == [
+        "MAIL FROM:<> SIZE=3 BODY=8BITMIME RET=HDRS ENVID=e+2B",
+        "RCPT TO:<r@y.test> NOTIFY=SUCCESS ORCPT=rfc822;o@y",
+        "RCPT TO:<q@y.test>",
+    ]
+    server = fake(hello=BARE)
+    assert codes(relay_to(server).send(mail)) == [250, 250]
+    assert server.commands[1:4] == ["MAIL FROM:<>", "RCPT TO:<r@y.test>", "RCPT TO:<q@y.test>"]
+
+
+def test_smtputf8(fake, relay_to):
+    server = fake()
+    relay_to(server).send(transfer("jörg@bücher.test", smtputf8=True))
+    assert server.commands[1:3] == ["MAIL FROM:<s@x.test> SIZE=20 SMTPUTF8", "RCPT TO:<jörg@xn--bcher-kva.test>"]
+    server = fake(hello=BARE)
+    relay = relay_to(server)
+    assert relay.send(transfer("r@y.test", "jörg@y.test")) == [reply.NEXT_HOP_WITHOUT_SMTPUTF8] * 2
+    assert codes(relay.send(transfer(smtputf8=True))) == [550]
+    assert codes(relay.send(transfer())) == [250]
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("hello", [HELLO, BARE])
+def test_some_recipients_refused(fake, relay_to, hello):
+    server = fake(
+        {"RCPT": [b"250 ok\r\n", b"550 5.1.1 unknown\r\n", b"451 4.2.0 later\r\n", b"250 ok\r\n"]}, hello=hello
+    )
+    relay = relay_to(server)
+    replies = relay.send(transfer("a@y.test", "b@y.test", "c@y.test", "d@y.test"))
+    assert replies[1:3] == [Reply(550, "5.1.1", "unknown"), Reply(451, "4.2.0", "later")]
+    assert codes(replies) == [250, 550, 451, 250]
+    assert len(server.contents) == 1
+
+
+@pytest.mark.parametrize("hello", [HELLO, BARE])
+def test_all_refused_leaves_the_connection_usable(fake, relay_to, hello):
+    server = fake({"RCPT": [b"550 no\r\n", b"550 no\r\n", b"250 ok\r\n"]}, hello=hello)
+    relay = relay_to(server)
+    assert codes(relay.send(transfer("a@y.test", "b@y.test"))) == [550, 550]
+    assert codes(relay.send(transfer())) == [250]
+    assert server.connections == 1
+    # with PIPELINING the fake said 354 to a DATA without recipients: a lone dot ended it (RFC 2920 §3.1)
+    assert server.contents == (
+        [b"", b"Subject: x\r\n\r\nbody\r\n"] if hello is HELLO else [b"Subject: x\r\n\r\nbody\r\n"]
+    )
+
+
+@pytest.mark.parametrize("hello", [HELLO, BARE])
+def test_sender_refused(fake, relay_to, hello):
+    script = {
+        "MAIL": [b"550-5.7.1 not\r\n550 5.7.1 you\r\n", b"250 ok\r\n"],
+        "RCPT": [b"503 5.5.1 x\r\n", b"250 k\r\n"],
+        "DATA": [b"503 no\r\n", b"354 go\r\n"],
+    }
+    if hello is BARE:
+        del script["RCPT"], script["DATA"]
+    server = fake(script, hello=hello)
+    relay = relay_to(server)
+    assert relay.send(transfer()) == [Reply(550, "5.7.1", "not / 5.7.1 you")]
+    assert codes(relay.send(transfer())) == [250]
+    assert server.connections == 1
+
+
+def test_sender_refused_yet_354(fake, relay_to):
+    server = fake({"MAIL": [b"451 4.0.0 no\r\n", b"250 ok\r\n"]})
+    relay = relay_to(server)
+    assert codes(relay.send(transfer())) == [451]
+    assert codes(relay.send(transfer())) == [250]
+    assert server.contents[0] == b""
+
+
+@pytest.mark.parametrize(("answer", "code"), [(b"552 5.3.4 big\r\n", 552), (b"451 4.3.0 later\r\n", 451)])
+def test_data_refused(fake, relay_to, answer, code):
+    server = fake({"DATA": [answer, b"354 go\r\n"], "RCPT": [b"550 no\r\n", b"250 ok\r\n"]})
+    relay = relay_to(server)
+    assert codes(relay.send(transfer("a@y.test", "b@y.test"))) == [550, code]
+    assert codes(relay.send(transfer())) == [250]
+    assert server.connections == 1
+    assert "RSET" in server.commands
+
+
+def test_many_recipients(fake, relay_to):
+    server = fake({"RCPT": [b"250 ok\r\n"] * 300 + [b"550 no\r\n"]})
+    names = [f"r{number}@y.test" for number in range(500)]
+    assert codes(relay_to(server).send(transfer(*names))) == [250] * 300 + [550] * 200
+
+
+def test_lmtp_answers_per_recipient(fake, relay_to):
+    script = {
+        "RCPT": [b"250 ok\r\n", b"550 no\r\n", b"250 ok\r\n"],
+        "DOT": [b"250 2.1.5 one\r\n", b"452 4.2.2 full\r\n"],
+    }
+    server = fake(script, lmtp=True)
+    assert codes(relay_to(server).send(transfer("a@y.test", "b@y.test", "c@y.test"))) == [250, 550, 452]
+    assert server.commands[0] == "LHLO me.test"
+
+
+def test_lmtp_lost_between_replies(fake, relay_to):
+    server = fake({"DOT": [b"250 2.1.5 one\r\n", CLOSE]}, lmtp=True)
+    replies = relay_to(server).send(transfer("a@y.test", "b@y.test"))
+    assert replies == [Reply(250, "2.1.5", "one"), reply.OUTCOME_UNKNOWN]
+
+
+def test_lmtp_354_without_recipients_is_not_trusted(fake, relay_to):
+    server = fake({"RCPT": [b"550 no\r\n", b"250 ok\r\n"]}, lmtp=True)
+    relay = relay_to(server)
+    assert codes(relay.send(transfer())) == [550]
+    assert codes(relay.send(transfer())) == [250]
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("end", [CLOSE, HANG, b"what?\r\n", b"354 go\r\n", b"250" + b"x" * 10_000, b"999 no\r\n"])
+def test_lost_after_the_dot_is_unknown_and_not_tried_again(fake, relay_to, end):
+    server = fake({"DOT": [b"250 first\r\n", end, b"250 ok\r\n"]})
+    relay = relay_to(server, total_seconds=0.4)
+    assert codes(relay.send(transfer())) == [250]
+    assert relay.send(transfer("a@y.test", "b@y.test")) == [reply.OUTCOME_UNKNOWN] * 2
+    assert len(server.contents) == 2
+    assert codes(relay.send(transfer())) == [250]
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
+@pytest.mark.parametrize(
+    "answer", [CLOSE, b"421 4.3.2 going\r\n", b"hm\r\n", b"250" + b"x" * 9000 + b"\r\n", b"\xff\n"]
+)
+def test_a_kept_connection_that_fails_before_the_dot_is_replaced_once(fake, relay_to, verb, answer):
+    good = b"354 go\r\n" if verb == "DATA" else b"250 ok\r\n"
+    server = fake({verb: [good, answer, good]})
+    relay = relay_to(server)
+    assert codes(relay.send(transfer())) == [250]
+    assert codes(relay.send(transfer())) == [250]
+    assert server.connections == 2
+    assert [content for content in server.contents if content] == [b"Subject: x\r\n\r\nbody\r\n"] * 2
+
+
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (CLOSE, reply.NEXT_HOP_UNAVAILABLE),
+        (b"hm\r\n", reply.NEXT_HOP_UNAVAILABLE),
+        (b"250-a\r\n" * 300, reply.NEXT_HOP_UNAVAILABLE),
+        (b"421 4.3.2 go\xc3\xb6ing\x07\r\n", Reply(451, "4.3.2", "go??ing?")),
+    ],
+)
+def test_a_new_connection_that_fails_defers(fake, relay_to, verb, answer, text):
+    server = fake({verb: [answer]})
+    relay = relay_to(server)
+    replies = relay.send(transfer("a@y.test", "b@y.test"))
+    assert [(one.code, one.enhanced) for one in replies] == [(451, text.enhanced)] * 2
+    assert server.connections == 1
+
+
+def test_closed_while_idle(fake, relay_to):
+    server = fake()
+    relay = relay_to(server)
+    relay.send(transfer())
+    server.hang_up()
+    time.sleep(0.02)
+    assert codes(relay.send(transfer())) == [250]
+    assert server.connections == 2
+
+
+def test_421_while_idle(fake, relay_to):
+    server = fake()
+    relay = relay_to(server)
+    relay.send(transfer())
+    server.open[0].sendall(b"421 4.4.2 idle\r\n")
+    time.sleep(0.02)
+    assert codes(relay.send(transfer())) == [250]
+    assert server.connections == 2
+
+
+def test_idle_connections_are_not_kept_for_ever(fake, relay_to):
+    server = fake()
+    relay = relay_to(server, idle_seconds=0.02)
+    relay.send(transfer())
+    time.sleep(0.05)
+    relay.send(transfer())
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("greeting", [b"421 no\r\n", b"554 no\r\n", CLOSE, b"\x00\x01\x02\r\n", b"x" * 100_000])
+def test_greetings_that_are_none(fake, relay_to, greeting):
+    assert relay_to(fake(greeting=greeting)).send(transfer()) == [reply.NEXT_HOP_UNAVAILABLE]
+
+
+def test_helo_where_ehlo_is_unknown(fake, relay_to):
+    server = fake({"EHLO": [b"502 what\r\n"]})
+    assert codes(relay_to(server).send(transfer())) == [250]
+    assert server.commands[:2] == ["EHLO me.test", "HELO me.test"]
+    assert relay_to(fake({"EHLO": [b"554 no\r\n"]})).send(transfer()) == [reply.NEXT_HOP_UNAVAILABLE]
+
+
+def test_nobody_there(tmp_path, relay_to):
+    assert relay_to(Place(path=tmp_path / "none")).send(transfer()) == [reply.NEXT_HOP_UNAVAILABLE]
+    assert relay_to(Place("127.0.0.1", 9)).send(transfer()) == [reply.NEXT_HOP_UNAVAILABLE]
+    with pytest.raises(TransientError):
+        relay_to(Place("127.0.0.1", 9)).capabilities(Hop.INSIDE)
+
+
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
+def test_a_slow_server_meets_the_deadline(fake, relay_to, verb):
+    server = fake({verb: [HANG]})
+    relay = relay_to(server, total_seconds=10, reply_seconds=10)
+    began = time.monotonic()
+    assert codes(relay.send(transfer(deadline=began + 0.2))) == [451]
+    assert time.monotonic() - began < 1
+
+
+def test_a_server_that_does_not_read_meets_the_deadline(fake, relay_to):
+    server = fake({"BODY": [(100, HANG)]})
+    relay = relay_to(server, total_seconds=0.3)
+    began = time.monotonic()
+    assert codes(relay.send(transfer(chunks=[b"x" * 70 + b"\r\n"] * 200_000))) == [451]
+    assert time.monotonic() - began < 1
+
+
+def test_refused_in_the_middle_of_the_content(fake, relay_to):
+    server = fake({"BODY": [(1000, b"452 4.3.1 full\r\n")]})
+    relay = relay_to(server)
+    replies = relay.send(transfer(chunks=[b"x" * 70 + b"\r\n"] * 200_000))
+    assert codes(replies) in ([452], [451])  # the reply may be lost with the connection
+    assert len(server.contents) == 0
+
+
+def test_a_large_mapped_mail(fake, relay_to, tmp_path):
+    path = tmp_path / "mail"
+    path.write_bytes(b".line\r\n" * 150_000)
+    server = fake()
+    with path.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        chunks = (b"Received: x\r\n", memoryview(mapped)[7:])
+        assert codes(relay_to(server, total_seconds=20).send(transfer(chunks=chunks))) == [250]
+    assert server.contents == [b"Received: x\r\n" + b"..line\r\n" * 149_999]
+
+
+def test_many_threads(fake, relay_to):
+    server = fake()
+    relay = relay_to(server, total_seconds=20)
+    results = []
+
+    def work():
+        for _ in range(20):
+            results.extend(relay.send(transfer()))
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert codes(results) == [250] * 160
+    assert server.connections <= 8
+
+
+def test_capabilities(fake, relay_to):
+    server = fake()
+    relay = relay_to(server)
+    assert relay.known_capabilities(Hop.INSIDE) == frozenset()
+    assert relay.capabilities(Hop.INSIDE) == {"PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "SIZE"}
+    assert relay.known_capabilities(Hop.INSIDE) == relay.capabilities(Hop.INSIDE)
+    relay.send(transfer())
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"envid": "a\r\nRCPT TO:<evil@x.test>"},
+        {"ret": "HDRS\n"},
+        {"envid": "a\0"},
+        {"envid": "\udc80"},
+    ],
+)
+def test_nothing_breaks_out_of_a_command(fake, relay_to, bad):
+    server = fake()
+    with pytest.raises(UnsafeEnvelopeError):
+        relay_to(server).send(transfer(**bad))
+    assert server.commands == ["EHLO me.test"]
+
+
+def test_the_relay_speaks_to_our_own_receiver(serve, relay_to):
+    served = serve(protocol=Protocol.LMTP, features={"DSN"})
+    place = Place(path=Path(served.path), protocol="lmtp")
+    body = b"Subject: x\r\n\r\n.\r\n..\r\nend\rno line end"
+    assert codes(relay_to(place).send(transfer("a@y.test", "b@y.test", chunks=[body]))) == [250, 250]
+    assert served.mails[0][1] == body + b"\r\n"
