@@ -15,3 +15,13 @@ class Message:
 
     def __len__(self) -> int:
         return len(self.raw)
+
+
+def with_crlf(raw: bytes) -> bytes:
+    """The octets with every bare LF as CRLF, for mail read from a file. Bare CR is content and stays.
+
+    Done once, before anything is looked at (RFC 8551 §3.1.1).
+    """
+    if raw.count(b"\n") == raw.count(b"\r\n"):
+        return raw
+    return raw.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")

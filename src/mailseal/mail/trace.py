@@ -32,7 +32,7 @@ def received_field(envelope: Envelope, hostname: str, message_id: str, at: datet
 
 def _peer(client: Client) -> str:
     address = host_text(client.address)
-    literal = address if address == "unknown" or address.startswith("[") else f"[{address}]"
+    literal = address if address == "unknown" else f"[IPv6:{address}]" if ":" in address else f"[{address}]"
     return f"{host_text(client.helo or 'unknown')} ({host_text(client.name or 'unknown')} {literal})"
 
 

@@ -1,0 +1,157 @@
+"""Fuzz the MIME reader and everything that is read from a mail: `python fuzz/mime.py [--seconds N]`.
+
+Starts from real structures. Anything that comes out but MimeError stops the run with the input that did it, and so
+does a part out of its place. Prints the count of inputs.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import atheris
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+
+with atheris.instrument_imports(include=["mailseal.mail"]):
+    from mailseal.mail.content_type import parse_content_type
+    from mailseal.mail.dsn import cut_to_headers
+    from mailseal.mail.encoded_word import decode_words
+    from mailseal.mail.header import addresses, decoded_subject, edit
+    from mailseal.mail.mime import Entity, MimeError, parse
+    from mailseal.mail.outgoing import signable, split_for_protection
+
+SEEDS = {
+    "plain": b"""\
+From: A <a@x.example>
+To: g: b@y.example (c), "d" <e@z>;
+Subject: =?utf-8?q?=C3=A4?= x
+
+body
+""",
+    "nested": b"""\
+MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary="b"
+
+preamble
+--b
+
+one
+--b
+Content-Type: multipart/alternative; boundary*0=i; boundary*1=j
+
+--ij
+Content-Type: text/html
+Content-Transfer-Encoding: quoted-printable
+
+=C3=A4
+From
+--ij--
+--b--
+epilogue
+""",
+    "report": b"""\
+Content-Type: multipart/report; boundary=r; report-type=delivery-status
+
+--r
+Content-Type: message/rfc822
+
+Subject: s
+
+x
+--r--
+""",
+    "encrypted": b"""\
+Content-Type: application/pkcs7-mime; name*=utf-8''smime%2Ep7m
+Content-Transfer-Encoding: base64
+Content-Disposition: attachment; filename="smime.p7m"
+
+TUlN
+RQ==
+""",
+}
+COUNT = 0
+
+
+def covered(entity: Entity) -> int:
+    """Octets of the parts of an entity, delimiters counted as what lies between them; each part in its place."""
+    position = entity.body_start
+    for child in entity.children:
+        if not position <= child.start <= child.body_start <= child.end <= entity.end:
+            raise AssertionError("a part lies outside of its place")
+        position = child.end
+    return position
+
+
+def read_everything(data: bytes) -> None:
+    text = data.decode("utf-8", "replace")
+    parse_content_type(text)
+    decode_words(text)
+    try:
+        parsed = parse(data)
+    except MimeError:
+        return
+    root = parsed.root
+    for entity in root.walk():
+        covered(entity)
+        _ = entity.filename
+        with suppress(MimeError):
+            entity.decoded_body(100_000)
+    for field in ("from", "to"):
+        addresses(root, field)
+    decoded_subject(root)
+    split_for_protection(root)
+    signable(root)
+    cut_to_headers(root)
+    if b"".join(bytes(chunk) for chunk in edit(data, root, remove=["no-such-field"])) != data:
+        raise AssertionError("an edit that changes nothing changed something")
+
+
+def one_input(data: bytes) -> None:
+    """Read one input, and the same with CRLF line ends."""
+    global COUNT  # noqa: PLW0603 - libFuzzer calls a plain function
+    COUNT += 1
+    read_everything(data)
+    read_everything(data.replace(b"\n", b"\r\n"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=600)
+    seconds = parser.parse_args().seconds
+    with tempfile.TemporaryDirectory() as corpus:
+        for name, data in SEEDS.items():
+            (Path(corpus) / name).write_bytes(data)
+        child = os.fork()
+        if child == 0:
+            _run(corpus, seconds)
+        _, status = os.waitpid(child, 0)
+    sys.exit(os.waitstatus_to_exitcode(status))
+
+
+def _run(corpus: str, seconds: int) -> None:
+    """libFuzzer ends its process itself, so the count is printed from within, when the time is up."""
+    end = time.monotonic() + seconds
+
+    def counted(data: bytes) -> None:
+        one_input(data)
+        if time.monotonic() >= end:
+            print(f"mime: {COUNT} inputs in {seconds} s, no failure", flush=True)
+            os._exit(0)
+
+    arguments = [
+        sys.argv[0],
+        corpus,
+        f"-artifact_prefix={tempfile.gettempdir()}/mime-",
+        "-max_len=8192",
+        "-verbosity=0",
+    ]
+    atheris.Setup([*arguments, "-timeout=10", "-rss_limit_mb=1024"], counted)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

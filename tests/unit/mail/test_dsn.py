@@ -1,0 +1,143 @@
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+
+import pytest
+from hypothesis import given
+
+from mails import messages
+from mailseal.mail.address import Address
+from mailseal.mail.dsn import MAX_QUOTED_HEADER_BYTES, ReportError, cut_to_headers, failure_report
+from mailseal.mail.envelope import Envelope, Origin, Recipient
+from mailseal.mail.mime import parse
+from mailseal.mail.outgoing import needs_seven_bit
+from mailseal.mail.reply import NOT_PROTECTED, NOTIFIED, Reply
+
+AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+BOB = Recipient(Address.parse("bob@b.example"), orcpt="rfc822;Bob+2Bx@b.example")
+UWE = Recipient(Address.parse("üwe@b.example"))
+
+
+def report(raw: bytes, *, sender="anna@a.example", recipients=None, **changes) -> bytes:
+    address = None if sender is None else Address.parse(sender)
+    recipients = [(BOB, NOT_PROTECTED, "no certificate for bob@b.example")] if recipients is None else recipients
+    envelope = Envelope(address, tuple(item[0] for item in recipients), Origin.AUTHORISED, **changes)
+    return failure_report(envelope=envelope, root=parse(raw).root, recipients=recipients, hostname="gw.example", at=AT)
+
+
+@given(messages)
+def test_a_report_on_any_mail_is_well_formed_and_holds_no_body(raw):
+    raw = raw.replace(b"\r\n\r\n", b"\r\n\r\nCANARY", 1)
+    made = report(raw, recipients=[(BOB, NOT_PROTECTED, "no key"), (UWE, NOTIFIED, "weil schön\r\nBcc: x")])
+    assert not needs_seven_bit(made)
+    assert b"CANARY" not in made
+    assert b"secret@d.example" not in made
+    parsed = parse(made)
+    assert parsed.fault is None
+    assert parsed.root.closed
+    kinds = [part.content_type.type for part in parsed.root.children]
+    assert kinds == ["text/plain", "message/delivery-status", "text/rfc822-headers"]
+    assert message_from_bytes(made, policy=policy.default).get_content_type() == "multipart/report"
+
+
+def test_report():
+    raw = b"Message-ID: <1@a.example>\r\nBcc: c@c.example\r\nSubject: s\r\n\r\nbody"
+    made = parse(report(raw, envid="QQ+3D1")).root
+    assert made.header("to") == "anna@a.example"
+    assert made.header("from") == "Mail Delivery System <MAILER-DAEMON@gw.example>"
+    assert made.header("auto-submitted") == "auto-replied"
+    assert made.header("references") == "<1@a.example>"
+    assert made.content_type.parameters["report-type"] == "delivery-status"
+    text, status, header = (part.decoded_body(10_000).decode() for part in made.children)
+    assert "bob@b.example\r\n    no certificate for bob@b.example\r\n" in text
+    assert "What you can do" in text
+    assert status == (
+        "Original-Envelope-Id: QQ=1\r\nReporting-MTA: dns; gw.example\r\n"
+        "Arrival-Date: Sun, 01 Mar 2026 12:00:00 +0000\r\n\r\n"
+        "Original-Recipient: rfc822;Bob+x@b.example\r\nFinal-Recipient: rfc822;bob@b.example\r\nAction: failed\r\n"
+        f"Status: 5.7.1\r\nDiagnostic-Code: smtp; 550 5.7.1 {NOT_PROTECTED.text}\r\n"
+    )
+    assert header == "Message-ID: <1@a.example>\r\nSubject: s\r\n"
+
+
+def test_addresses_that_are_not_ascii():
+    made = report(b"\r\n", sender="änna@a.example", recipients=[(UWE, Reply(550, "", "no"), "")])
+    root = parse(made).root
+    assert root.header("to") == "=?utf-8?q?=C3=A4nna=40a=2Eexample?= :;"
+    text, status, _ = (part.decoded_body(10_000).decode() for part in root.children)
+    assert "üwe@b.example\r\n    no\r\n" in text
+    assert "Final-Recipient: utf-8;\\x{FC}we@b.example\r\n" in status
+    assert "Status: 5.0.0\r\nDiagnostic-Code: smtp; 550 no\r\n" in status
+
+
+def test_what_clients_and_peers_made_up_breaks_no_line():
+    odd = Recipient(BOB.address, orcpt="rfc822;a+0D+0Ab\r\n")
+    made = report(b"\r\n", recipients=[(odd, Reply(550, "5.1.1", "no\r\nX: y"), "why\r\n.\r\nX: z")], envid="+0A+FF")
+    lines = made.split(b"\r\n")
+    assert not any(line.startswith((b"X:", b".")) for line in lines)
+
+
+def test_the_quoted_header_is_cut_after_whole_fields():
+    raw = b"X-A: " + b"x" * 900 + b"\r\n"
+    header = parse(report(raw * 100 + b"\r\n")).root.children[2].decoded_body(100_000)
+    assert len(header) <= MAX_QUOTED_HEADER_BYTES
+    assert header == raw * (MAX_QUOTED_HEADER_BYTES // len(raw))
+
+
+def test_nobody_to_report_to():
+    with pytest.raises(ReportError):
+        report(b"\r\n", sender=None)
+    with pytest.raises(ReportError):
+        report(b"\r\n", recipients=[])
+
+
+QUOTING = (
+    b"From: MAILER-DAEMON\r\nContent-Type: multipart/report; boundary=r; report-type=delivery-status\r\n\r\n"
+    b"--r\r\n\r\ntext\r\n--r\r\nContent-Type: message/delivery-status\r\n\r\nAction: failed\r\n--r\r\n%s\r\n--r--\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        b"Content-Type: message/rfc822\r\nContent-Description: x\r\n\r\nSubject: s\r\nBcc: b\r\n\r\nCANARY",
+        b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nU3ViamVjdDogcw0KDQpDQU5BUlk=",
+        b"Content-Type: message/global\r\n\r\nSubject: s\r\n\r\nCANARY",
+    ],
+)
+def test_a_quoted_mail_is_cut_to_its_header(part):
+    raw = QUOTING % part
+    chunks = cut_to_headers(parse(raw).root)
+    assert chunks is not None
+    cut = b"".join(bytes(chunk) for chunk in chunks)
+    assert cut == QUOTING % b"Content-Type: text/rfc822-headers\r\n\r\nSubject: s\r\n"
+    assert cut_to_headers(parse(cut).root) is None
+
+
+@pytest.mark.parametrize("body", [b"\0", b"Subject: s\r\n" * 1001])
+def test_a_quoted_mail_that_cannot_be_read_is_cut_away(body):
+    chunks = cut_to_headers(parse(QUOTING % (b"Content-Type: message/rfc822\r\n\r\n" + body)).root)
+    assert chunks is not None
+    assert b"".join(bytes(chunk) for chunk in chunks) == QUOTING % b"Content-Type: text/rfc822-headers\r\n\r\n"
+
+
+def test_a_report_that_cannot_be_told_apart_loses_its_body():
+    raw = QUOTING % b"Content-Type: message/rfc822\r\nContent-Type: text/plain\r\n\r\nCANARY"
+    parsed = parse(raw)
+    assert parsed.fault is not None
+    chunks = cut_to_headers(parsed.root)
+    assert chunks is not None
+    cut = b"".join(bytes(chunk) for chunk in chunks)
+    assert b"CANARY" not in cut
+    assert cut.startswith(b"From: MAILER-DAEMON\r\nContent-Type: text/plain\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"Content-Type: text/plain\r\n\r\nx",
+        b"Content-Type: multipart/mixed; boundary=m\r\n\r\n--m\r\nContent-Type: message/rfc822\r\n\r\nA: b\r\n--m--",
+        QUOTING % b"Content-Type: text/rfc822-headers\r\n\r\nSubject: s",
+    ],
+)
+def test_nothing_to_cut(raw):
+    assert cut_to_headers(parse(raw).root) is None

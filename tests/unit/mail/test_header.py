@@ -1,0 +1,133 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mails import messages
+from mailseal.mail.header import HeaderError, addresses, decoded_subject, edit, encode_value, from_addresses
+from mailseal.mail.mime import parse
+
+VALUES = st.text(st.characters(blacklist_characters="\r\n\0", blacklist_categories=["Cs"]), max_size=300)
+
+
+def joined(chunks) -> bytes:
+    return b"".join(bytes(chunk) for chunk in chunks)
+
+
+@given(messages, VALUES)
+def test_edits_keep_every_other_octet(raw, value):
+    root = parse(raw).root
+    header_end = root.fields[-1].end if root.fields else 0
+    for chosen in root.fields:
+        new = encode_value("X-New", value)
+        chunks = edit(raw, root, remove=["bcc"], replace={chosen: new}, prepend=[("X-Top", value), b"X-Raw: y\r\n"])
+        kept = [
+            new if field == chosen else field.raw(raw)
+            for field in root.fields
+            if field == chosen or field.name != "bcc"
+        ]
+        expected = encode_value("X-Top", value) + b"X-Raw: y\r\n" + b"".join(kept) + raw[header_end:]
+        assert joined(chunks) == expected
+        assert isinstance(chunks[-1], memoryview)
+        assert chunks[-1].obj is raw
+
+
+@given(messages)
+def test_no_edit_no_change(raw):
+    root = parse(raw).root
+    assert edit(raw, root) == [raw]
+    assert edit(raw, root, prepend=[("A", "b")]) == [b"A: b\r\n", raw]
+    assert joined(edit(raw, root, remove=["no-such-field"])) == raw
+
+
+def test_single_fields_are_removed():
+    raw = b"A: 1\r\nA: 2\r\n\r\nbody"
+    root = parse(raw).root
+    assert joined(edit(raw, root, remove=[root.fields[0]])) == b"A: 2\r\n\r\nbody"
+    assert joined(edit(raw, root, remove=["a"])) == b"\r\nbody"
+
+
+@pytest.mark.parametrize(
+    "raw_field",
+    [
+        b"",
+        b"A: b",
+        b"A: b\n",
+        b"A: b\r\n\r\n",
+        b"A: b\r\nC\r\n",
+        b"A: b\rc\r\n",
+        b"A: \0\r\n",
+        b": b\r\n",
+        b"A: b\r\nC: d\r\n",
+    ],
+)
+def test_raw_fields_are_checked(raw_field):
+    message = b"A: 1\r\n\r\nbody"
+    root = parse(message).root
+    with pytest.raises(HeaderError):
+        edit(message, root, replace={root.fields[0]: raw_field})
+    with pytest.raises(HeaderError):
+        edit(message, root, prepend=[raw_field])
+
+
+@given(VALUES)
+def test_encoded_values_read_back(value):
+    field = encode_value("Subject", value)
+    assert field.startswith(b"Subject: ")
+    assert field.isascii()
+    lines = field.split(b"\r\n")
+    assert lines.pop() == b""
+    assert not any(b"\r" in line or b"\n" in line or b"\0" in line for line in lines)
+    assert all(len(line) <= 998 and line.strip(b" \t") for line in lines)
+    assert all(line[:1] in b" \t" for line in lines[1:])
+    parsed = parse(field + b"\r\n")
+    assert [found.name for found in parsed.root.fields] == ["subject"]
+    controls = [character for character in value if ord(character) < 32 or 127 <= ord(character) < 160]
+    if not controls and not set("\u2028\u2029") & set(value):
+        assert decoded_subject(parsed.root) == value.strip(" \t")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field"),
+    [
+        ("Subject", "plain", b"Subject: plain\r\n"),
+        ("Subject", "", b"Subject: \r\n"),
+        ("Subject", " Grüße an alle ", b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe_an_alle?=\r\n"),
+        ("Subject", "äöü", b"Subject: =?utf-8?b?w6TDtsO8?=\r\n"),
+        ("Subject", "=?utf-8?q?x?=", b"Subject: =?utf-8?b?PT91dGYtOD9xP3g/PQ==?=\r\n"),
+        ("X-A", "w " * 40 + "w", b"X-A: " + b"w " * 36 + b"w\r\n w w w w\r\n"),
+    ],
+)
+def test_encode_value(name, value, field):
+    assert encode_value(name, value) == field
+
+
+def test_long_words_are_encoded_not_broken():
+    field = encode_value("X-A", "x" * 2000)
+    assert max(map(len, field.split(b"\r\n"))) <= 78
+    assert decoded_subject(parse(field.replace(b"X-A", b"Subject") + b"\r\n").root) == "x" * 2000
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("A", "b\r\nBcc: c"), ("A", "b\n"), ("A", "\0"), ("A:", "b"), ("", "b"), ("A b", "c"), ("Ä", "b"), ("A\r\n", "b")],
+)
+def test_header_injection_is_an_error(name, value):
+    with pytest.raises(HeaderError):
+        encode_value(name, value)
+
+
+def test_all_from_fields_count():
+    root = parse(b"From: a@x.example\r\nTo: t@x.example\r\nfrom: B <b@x.example>\r\n\r\n").root
+    assert [str(address) for address in from_addresses(root)] == ["a@x.example", "b@x.example"]
+    assert [str(address) for address in addresses(root, "to")] == ["t@x.example"]
+    assert addresses(root, "cc") == ()
+
+
+def test_a_folded_from():
+    root = parse(b"From: =?utf-8?q?boss=40x?=\r\n =?utf-8?q?_y?=\r\n\t<a@x.example>\r\n\r\n").root
+    assert [str(address) for address in from_addresses(root)] == ["a@x.example"]
+
+
+def test_several_subjects_are_one_line():
+    root = parse(b"Subject: a\r\nSubject: =?utf-8?q?=0Ab?=\r\n\r\n").root
+    assert decoded_subject(root) == "a  b"
