@@ -58,7 +58,7 @@ def _protect(decision: Decision, policy: Settings, able: Able, reasons: list[Rea
     """The first method that can; why each earlier one cannot is added to `reasons`."""
     for method in MethodName:
         obstacle = _obstacle(method, decision, policy)
-        keys = able.keys.get(method, ())
+        keys = able.keys.get(method)
         if obstacle is None and keys:
             signer = None if decision.sign is SignWish.NO else _signer(method, able, reasons)
             return Protect(method, keys, signer, (*reasons, because(ReasonCode.PROTECTED_BY, method=method)))

@@ -77,25 +77,12 @@ class SettingInfo:
     name: str
     type: type
     default: Any
-    unit: str
-    help: str
     pairing: Pairing
     strength: Strength
+    help: str
+    unit: str = ""
     lowest: int = 0
     highest: int = 0
-
-
-def _about(
-    pairing: Pairing,
-    strength: Strength,
-    help_text: str,
-    *,
-    unit: str = "",
-    lowest: int = 0,
-    highest: int = 0,
-) -> dict[str, Any]:
-    row = {"pairing": pairing, "strength": strength, "help": help_text}
-    return {**row, "unit": unit, "lowest": lowest, "highest": highest}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,231 +91,233 @@ class Settings:
 
     mode: Mode = field(
         default=Mode.ALLOW,
-        metadata=_about(
-            Pairing.MODE,
-            Strength.HIGHER,
-            "Whether mail to outside recipients is encrypted: `never`; `allow` (when there is a usable key); `force`"
-            " (as `allow`, even if the other side says `never`); `mandatory` (never sent in clear).",
-        ),
+        metadata={
+            "pairing": Pairing.MODE,
+            "strength": Strength.HIGHER,
+            "help": (
+                "Whether mail to outside recipients is encrypted: `never`; `allow` (when there is a usable key); "
+                "`force` (as `allow`, even if the other side says `never`); `mandatory` (never sent in clear)."
+            ),
+        },
     )
     on_failure: OnFailure = field(
         default=OnFailure.REFUSE,
-        metadata=_about(
-            Pairing.EITHER,
-            Strength.HIGHER,
-            "What becomes of a mail that must be encrypted and cannot be: `refuse` (550) or `notify` (accepted, not "
-            "sent on, the sender gets a report). A null sender and a sender outside always get `refuse`.",
-        ),
+        metadata={
+            "pairing": Pairing.EITHER,
+            "strength": Strength.HIGHER,
+            "help": (
+                "What becomes of a mail that must be encrypted and cannot be: `refuse` (550) or `notify` "
+                "(accepted, not sent on, the sender gets a report). A null sender and a sender outside always get "
+                "`refuse`."
+            ),
+        },
     )
     smime: bool = field(
         default=True,
-        metadata=_about(
-            Pairing.BOTH,
-            Strength.HIGHER,
-            "Use S/MIME: encrypt and sign on the way out, decrypt on the way in.",
-        ),
+        metadata={
+            "pairing": Pairing.BOTH,
+            "strength": Strength.HIGHER,
+            "help": "Use S/MIME: encrypt and sign on the way out, decrypt on the way in.",
+        },
     )
     smime_max_bytes: int = field(
         default=50 * 1024 * 1024,
-        metadata=_about(
-            Pairing.SMALLER,
-            Strength.HIGHER,
-            "A larger mail is neither signed nor encrypted by S/MIME; if it must be encrypted, `on_failure` counts.",
-            unit="octets",
-            lowest=1024,
-            highest=2**31 - 1,
-        ),
+        metadata={
+            "pairing": Pairing.SMALLER,
+            "strength": Strength.HIGHER,
+            "help": (
+                "A larger mail is neither signed nor encrypted by S/MIME; if it must be encrypted, `on_failure` counts."
+            ),
+            "unit": "octets",
+            "lowest": 1024,
+            "highest": 2**31 - 1,
+        },
     )
     smime_cipher: Cipher = field(
         default=Cipher.AES256_CBC,
-        metadata=_about(
-            Pairing.RECIPIENT,
-            Strength.HIGHER,
-            "Cipher of S/MIME encryption. Not every mail program reads GCM.",
-        ),
+        metadata={
+            "pairing": Pairing.RECIPIENT,
+            "strength": Strength.HIGHER,
+            "help": "Cipher of S/MIME encryption. Not every mail program reads GCM.",
+        },
     )
     smime_digest: Digest = field(
         default=Digest.SHA256,
-        metadata=_about(
-            Pairing.RECIPIENT,
-            Strength.HIGHER,
-            "Digest of S/MIME signatures.",
-        ),
+        metadata={
+            "pairing": Pairing.RECIPIENT,
+            "strength": Strength.HIGHER,
+            "help": "Digest of S/MIME signatures.",
+        },
     )
     sign: bool = field(
         default=True,
-        metadata=_about(
-            Pairing.SENDER,
-            Strength.HIGHER,
-            "Sign outgoing mail when the sender has a usable key.",
-        ),
+        metadata={
+            "pairing": Pairing.SENDER,
+            "strength": Strength.HIGHER,
+            "help": "Sign outgoing mail when the sender has a usable key.",
+        },
     )
     sign_only_when_encrypting: bool = field(
         default=False,
-        metadata=_about(
-            Pairing.EITHER,
-            Strength.HIGHER,
-            "Sign only mail that is also encrypted, unless the sender asks for a signature by a trigger.",
-        ),
+        metadata={
+            "pairing": Pairing.EITHER,
+            "strength": Strength.HIGHER,
+            "help": "Sign only mail that is also encrypted, unless the sender asks for a signature by a trigger.",
+        },
     )
     encrypt_subject_trigger: str = field(
         default="[encrypt]",
-        metadata=_about(
-            Pairing.SENDER,
-            Strength.FIXED,
-            "A keyword (whole words, in any case), or a pattern, in the subject that makes encryption mandatory for"
-            " this mail. Empty: off. Counts only for authorised internal senders.",
-        ),
+        metadata={
+            "pairing": Pairing.SENDER,
+            "strength": Strength.FIXED,
+            "help": (
+                "A keyword (whole words, in any case), or a pattern, in the subject that makes encryption "
+                "mandatory for this mail. Empty: off. Counts only for authorised internal senders."
+            ),
+        },
     )
     sign_subject_trigger: str = field(
         default="",
-        metadata=_about(
-            Pairing.SENDER,
-            Strength.FIXED,
-            "A keyword, or a pattern, in the subject that asks for a signature. Empty: off.",
-        ),
+        metadata={
+            "pairing": Pairing.SENDER,
+            "strength": Strength.FIXED,
+            "help": "A keyword, or a pattern, in the subject that asks for a signature. Empty: off.",
+        },
     )
     subject_trigger_is_pattern: bool = field(
         default=False,
-        metadata=_about(
-            Pairing.SENDER,
-            Strength.FIXED,
-            "The two subject triggers are RE2 patterns instead of keywords.",
-        ),
+        metadata={
+            "pairing": Pairing.SENDER,
+            "strength": Strength.FIXED,
+            "help": "The two subject triggers are RE2 patterns instead of keywords.",
+        },
     )
     remove_subject_trigger: bool = field(
         default=True,
-        metadata=_about(
-            Pairing.SENDER,
-            Strength.FIXED,
-            "Take the trigger out of the subject of outgoing mail. From incoming mail it is always taken out, so that a"
-            " reply or forward does not fire it.",
-        ),
+        metadata={
+            "pairing": Pairing.SENDER,
+            "strength": Strength.FIXED,
+            "help": (
+                "Take the trigger out of the subject of outgoing mail. From incoming mail it is always taken out, "
+                "so that a reply or forward does not fire it."
+            ),
+        },
     )
     encrypt_header_trigger: str = field(
         default="X-Mailseal-Encrypt",
-        metadata=_about(
-            Pairing.SENDER,
-            Strength.FIXED,
-            "A header field that makes encryption mandatory: `Name` (it is there) or `Name: pattern` (an RE2 pattern is"
-            " found in its value). Empty: off.",
-        ),
+        metadata={
+            "pairing": Pairing.SENDER,
+            "strength": Strength.FIXED,
+            "help": (
+                "A header field that makes encryption mandatory: `Name` (it is there) or `Name: pattern` (an RE2 "
+                "pattern is found in its value). Empty: off."
+            ),
+        },
     )
     sign_header_trigger: str = field(
         default="X-Mailseal-Sign",
-        metadata=_about(
-            Pairing.SENDER,
-            Strength.FIXED,
-            "A header field that asks for a signature, written like `encrypt_header_trigger`. Empty: off.",
-        ),
+        metadata={
+            "pairing": Pairing.SENDER,
+            "strength": Strength.FIXED,
+            "help": "A header field that asks for a signature, written like `encrypt_header_trigger`. Empty: off.",
+        },
     )
     skip_calendar: bool = field(
         default=False,
-        metadata=_about(
-            Pairing.BOTH,
-            Strength.LOWER,
-            "Send meeting invitations without protection, because calendars cannot read protected ones. Never when the"
-            " mail must be encrypted.",
-        ),
+        metadata={
+            "pairing": Pairing.BOTH,
+            "strength": Strength.LOWER,
+            "help": (
+                "Send meeting invitations without protection, because calendars cannot read protected ones. Never "
+                "when the mail must be encrypted."
+            ),
+        },
     )
     additional_certificates: tuple[str, ...] = field(
         default=(),
-        metadata=_about(
-            Pairing.UNION,
-            Strength.SUPERSET,
-            "Certificates (SHA-256 fingerprints) to which every encrypted mail is encrypted as well.",
-            unit="SHA-256, hexadecimal",
-        ),
+        metadata={
+            "pairing": Pairing.UNION,
+            "strength": Strength.SUPERSET,
+            "help": "Certificates (SHA-256 fingerprints) to which every encrypted mail is encrypted as well.",
+            "unit": "SHA-256, hexadecimal",
+        },
     )
     revocation_unknown: RevocationUnknown = field(
         default=RevocationUnknown.USABLE,
-        metadata=_about(
-            Pairing.EITHER,
-            Strength.HIGHER,
-            "Whether a certificate may be used when its revocation cannot be looked up.",
-        ),
+        metadata={
+            "pairing": Pairing.EITHER,
+            "strength": Strength.HIGHER,
+            "help": "Whether a certificate may be used when its revocation cannot be looked up.",
+        },
     )
     legacy_subject_email: bool = field(
         default=False,
-        metadata=_about(
-            Pairing.BOTH,
-            Strength.LOWER,
-            "Believe an address in the subject of a certificate that has none in its alternative name.",
-        ),
+        metadata={
+            "pairing": Pairing.BOTH,
+            "strength": Strength.LOWER,
+            "help": "Believe an address in the subject of a certificate that has none in its alternative name.",
+        },
     )
     subject_tags: bool = field(
         default=False,
-        metadata=_about(
-            Pairing.RECIPIENT,
-            Strength.FIXED,
-            "Show the result of opening a mail as tags in its subject.",
-        ),
+        metadata={
+            "pairing": Pairing.RECIPIENT,
+            "strength": Strength.FIXED,
+            "help": "Show the result of opening a mail as tags in its subject.",
+        },
     )
     tag_decrypted: str = field(
         default="[decrypted]",
-        metadata=_about(
-            Pairing.RECIPIENT,
-            Strength.FIXED,
-            "Subject tag of a mail that came encrypted.",
-        ),
+        metadata={
+            "pairing": Pairing.RECIPIENT,
+            "strength": Strength.FIXED,
+            "help": "Subject tag of a mail that came encrypted.",
+        },
     )
     tag_signed_by: str = field(
         default="[signed by {signer}]",
-        metadata=_about(
-            Pairing.RECIPIENT,
-            Strength.FIXED,
-            "Subject tag of a mail with a good signature by its sender; `{signer}` stands for the signer's address.",
-        ),
+        metadata={
+            "pairing": Pairing.RECIPIENT,
+            "strength": Strength.FIXED,
+            "help": (
+                "Subject tag of a mail with a good signature by its sender; `{signer}` stands for the signer's address."
+            ),
+        },
     )
     tag_signed_mismatch: str = field(
         default="[signed by {signer}, not by the sender]",
-        metadata=_about(
-            Pairing.RECIPIENT,
-            Strength.FIXED,
-            "Subject tag of a mail with a good signature by someone other than its sender.",
-        ),
+        metadata={
+            "pairing": Pairing.RECIPIENT,
+            "strength": Strength.FIXED,
+            "help": "Subject tag of a mail with a good signature by someone other than its sender.",
+        },
     )
     tag_invalid: str = field(
         default="[invalid signature]",
-        metadata=_about(
-            Pairing.RECIPIENT,
-            Strength.FIXED,
-            "Subject tag of a mail with a signature that is not good.",
-        ),
+        metadata={
+            "pairing": Pairing.RECIPIENT,
+            "strength": Strength.FIXED,
+            "help": "Subject tag of a mail with a signature that is not good.",
+        },
     )
     remove_signature: bool = field(
         default=False,
-        metadata=_about(
-            Pairing.RECIPIENT,
-            Strength.FIXED,
-            "Take signatures off incoming mail after they have been checked.",
-        ),
+        metadata={
+            "pairing": Pairing.RECIPIENT,
+            "strength": Strength.FIXED,
+            "help": "Take signatures off incoming mail after they have been checked.",
+        },
     )
     log_subject: bool = field(
         default=False,
-        metadata=_about(
-            Pairing.BOTH,
-            Strength.LOWER,
-            "Keep the subject in the message log.",
-        ),
+        metadata={
+            "pairing": Pairing.BOTH,
+            "strength": Strength.LOWER,
+            "help": "Keep the subject in the message log.",
+        },
     )
 
 
-def _table() -> tuple[SettingInfo, ...]:
-    return tuple(
-        SettingInfo(
-            name=one.name,
-            type=type(one.default),
-            default=one.default,
-            unit=one.metadata["unit"],
-            help=one.metadata["help"],
-            pairing=one.metadata["pairing"],
-            strength=one.metadata["strength"],
-            lowest=one.metadata["lowest"],
-            highest=one.metadata["highest"],
-        )
-        for one in fields(Settings)
-    )
-
-
-SETTINGS: tuple[SettingInfo, ...] = _table()
+SETTINGS: tuple[SettingInfo, ...] = tuple(
+    SettingInfo(name=one.name, type=type(one.default), default=one.default, **one.metadata) for one in fields(Settings)
+)

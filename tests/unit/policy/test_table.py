@@ -91,7 +91,7 @@ def test_the_table_says_everything_of_every_field():
 def test_numbers_have_a_unit_and_bounds():
     row = next(one for one in SETTINGS if one.name == "smime_max_bytes")
     assert row == SettingInfo(
-        "smime_max_bytes", int, 52_428_800, "octets", row.help, Pairing.SMALLER, Strength.HIGHER, 1024, 2**31 - 1
+        "smime_max_bytes", int, 52_428_800, Pairing.SMALLER, Strength.HIGHER, row.help, "octets", 1024, 2**31 - 1
     )
     other = next(one for one in SETTINGS if one.name == "mode")
     assert (other.unit, other.lowest, other.highest) == ("", 0, 0)
