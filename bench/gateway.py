@@ -1,0 +1,121 @@
+"""How many mails a second the gateway passes, beside a null relay in the same run.
+
+    python bench/gateway.py [--count 20000] [--population 10000] [--only off|protect]
+
+Starts a sink, a null relay and a real `mailseal serve` (2 mail workers, SMTP listener, SQLite), on loopback, in var/bench. Senders
+and recipients are drawn uniformly, so that caches miss. Prints mails/s, CPU per mail of each part, and the ratios.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from load import Report, Run
+from population import INSIDE, OUTSIDE, make
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "var" / "bench"
+PYTHON = sys.executable
+SINK, NULL, GATEWAY = 21600, 21700, 21800
+
+
+def start(*command: str, log: Path) -> subprocess.Popen[bytes]:
+    with log.open("wb") as out:
+        return subprocess.Popen(command, stdout=out, stderr=out, cwd=ROOT)
+
+
+def mailseal(*arguments: str) -> None:
+    subprocess.run([PYTHON, "-m", "mailseal", "--config", str(FOLDER / "mailseal.toml"), *arguments], check=True)
+
+
+def prepare(population: int) -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / "mailseal.toml").write_text(
+        f'hostname = "bench.test"\ndata_dir = "{FOLDER / "data"}"\nworkers = 2\n'
+        f'[listen]\nsmtp = "127.0.0.1:{GATEWAY}"\nsmtp_authorised_networks = ["127.0.0.0/8"]\n'
+        f'[relay]\ninside = "smtp://127.0.0.1:{SINK}"\noutside = "smtp://127.0.0.1:{SINK}"\n'
+    )
+    mailseal("init")
+    make(FOLDER / "mailseal.toml", population)
+
+
+def measure(port: int, count: int, population: int, watch: dict[str, int], connections: int) -> Report:
+    return Run(
+        f"127.0.0.1:{port}",
+        count=count,
+        connections=connections,
+        size=10_000,
+        lmtp=False,
+        senders=[f"s{n}@{INSIDE}" for n in range(population)],
+        recipients=[f"r{n}@{OUTSIDE}" for n in range(population)],
+        watch=watch,
+    ).go()
+
+
+def show(name: str, report: Report, base: Report | None = None) -> None:
+    ratio = "" if base is None else f"  {report.mails_per_second / base.mails_per_second:6.1%}"
+    cpu = "  ".join(f"{part} {ms:.3f} ms" for part, ms in report.cpu_ms.items())
+    print(f"{name:28} {report.mails_per_second:8.0f}/s{ratio}   {cpu}   p50 {report.latency_ms_p50:.1f} ms"
+          f" p99 {report.latency_ms_p99:.1f} ms  failed {report.failed} {report.first_failure}", flush=True)  # fmt: skip
+
+
+def wait_ready() -> None:
+    mark = FOLDER / "data" / "run" / "ready"
+    for _ in range(300):
+        if mark.exists():
+            return
+        time.sleep(0.1)
+    raise SystemExit("the gateway did not become ready: see var/bench/gateway.log")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--population", type=int, default=10_000)
+    parser.add_argument("--connections", type=int, default=20)
+    arguments = parser.parse_args()
+    prepare(arguments.population)
+    children = []
+    try:
+        sink = start(PYTHON, "bench/sink.py", "--port", str(SINK), log=FOLDER / "sink.log")
+        children.append(sink)
+        null = start(PYTHON, "bench/null_relay.py", "--port", str(NULL), "--to", f"127.0.0.1:{SINK}", log=FOLDER / "null.log")
+        children.append(null)
+        time.sleep(1)
+        base = measure(NULL, arguments.count, arguments.population, {"relay": null.pid, "sink": sink.pid}, arguments.connections)
+        show("null relay", base)
+        null.send_signal(signal.SIGTERM)
+        results = {}
+        for name, settings in {
+            "everything off": {"mode": "never", "sign": "no"},
+            "sign": {"mode": "never", "sign": "yes"},
+            "sign + encrypt": {"mode": "allow", "sign": "yes"},
+        }.items():
+            for setting, value in settings.items():
+                mailseal("settings", "set", setting, value)
+            gateway = start(PYTHON, "-m", "mailseal", "--config", str(FOLDER / "mailseal.toml"), "serve", log=FOLDER / "gateway.log")
+            children.append(gateway)
+            wait_ready()
+            measure(GATEWAY, 500, arguments.population, {}, arguments.connections)
+            results[name] = measure(
+                GATEWAY, arguments.count, arguments.population, {"gateway": gateway.pid, "sink": sink.pid}, arguments.connections
+            )
+            show(name, results[name], base)
+            gateway.send_signal(signal.SIGTERM)
+            gateway.wait(60)
+        off, full = results["everything off"], results["sign + encrypt"]
+        print(f"sign + encrypt / everything off: {full.mails_per_second / off.mails_per_second:.1%}")
+        print(f"cores: {os.cpu_count()}")
+    finally:
+        for child in children:
+            if child.poll() is None:
+                child.send_signal(signal.SIGTERM)
+                child.wait(60)
+
+
+if __name__ == "__main__":
+    main()

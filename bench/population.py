@@ -1,0 +1,146 @@
+"""A big population for measuring: N senders with RSA-2048 keys of their own, N recipients with RSA-2048 certificates.
+
+Making 20,000 RSA keys takes a quarter of an hour, so here a few hundred primes are combined in pairs: every modulus is
+different and as costly as a real one, and none of them is secret. For measuring only.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+INSIDE, OUTSIDE = "inside.test", "outside.test"
+E = 65537
+BATCH = 500
+
+
+def keys(primes: Sequence[int]) -> Iterator[rsa.RSAPrivateKey]:
+    for p, q in itertools.combinations(primes, 2):
+        if (p * q).bit_length() != 2048:
+            continue
+        d = pow(E, -1, (p - 1) * (q - 1))
+        numbers = rsa.RSAPrivateNumbers(
+            p, q, d, d % (p - 1), d % (q - 1), pow(q, -1, p), rsa.RSAPublicNumbers(E, p * q)
+        )
+        yield numbers.private_key(unsafe_skip_rsa_key_validation=True)
+
+
+def primes(count: int) -> list[int]:
+    found: list[int] = []
+    while len(found) < count:
+        numbers = rsa.generate_private_key(E, 2048).private_numbers()
+        found += [numbers.p, numbers.q]
+    return found
+
+
+class Authority:
+    def __init__(self) -> None:
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Bench CA")])
+        self.now = datetime.now(UTC).replace(microsecond=0)
+        self.certificate = (
+            self._builder(self.name, self.key.public_key())
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(self.key, hashes.SHA256())
+        )
+
+    def _builder(self, subject: x509.Name, key: object) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self.name)
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(self.now - timedelta(days=1))
+            .not_valid_after(self.now + timedelta(days=365))
+        )
+
+    def issue(self, email: str, key: rsa.RSAPrivateKey) -> bytes:
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, email)])
+        usage = dict.fromkeys(
+            (
+                "data_encipherment",
+                "content_commitment",
+                "key_agreement",
+                "key_cert_sign",
+                "crl_sign",
+                "encipher_only",
+                "decipher_only",
+            ),
+            False,
+        )
+        certificate = (
+            self._builder(subject, key.public_key())
+            .add_extension(x509.SubjectAlternativeName([x509.RFC822Name(email)]), critical=False)
+            .add_extension(x509.KeyUsage(digital_signature=True, key_encipherment=True, **usage), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)
+            .sign(self.key, hashes.SHA256())
+        )
+        return certificate.public_bytes(Encoding.DER)
+
+
+def make(config_path: Path, count: int) -> None:
+    """Fill the store behind a configuration; done once, a mark says so."""
+    from mailseal.config import load
+    from mailseal.keys.sealing import Kek
+    from mailseal.smime.certificate import Revocation, Verdict, parse_certificate
+    from mailseal.store import certificate_rows, domains, private_keys, setup, trust
+    from mailseal.store.models import CertificateRow, CertificateUse
+    from mailseal.store.stamps import Scope, bump
+    from mailseal.store.transaction import run
+
+    config = load(config_path, os.environ)
+    mark = config.data_dir / f"population-{count}.json"
+    if mark.exists():
+        return
+    setup(config)
+    kek = Kek.load(config.keys.kek[0])
+    domains.add(INSIDE)
+    authority = Authority()
+    root = parse_certificate(authority.certificate.public_bytes(Encoding.DER))
+    trust.import_roots([root])
+    now = datetime.now(UTC)
+    supply = keys(primes(max(40, int((4 * count) ** 0.5) + 40)))
+    jobs = [(f"s{n}@{INSIDE}", True) for n in range(count)] + [(f"r{n}@{OUTSIDE}", False) for n in range(count)]
+    for start in range(0, len(jobs), BATCH):
+        batch = jobs[start : start + BATCH]
+
+        def work(batch: list[tuple[str, bool]] = batch) -> None:
+            rows, uses = [], []
+            for email, own in batch:
+                key = next(supply)
+                certificate = parse_certificate(authority.issue(email, key))
+                if own:
+                    private_keys.keep(key, certificate.spki_sha256, certificate.key_algorithm, kek)
+                verdict = Verdict(
+                    True, None, certificate.not_before, certificate.not_after, Revocation.GOOD, now + timedelta(days=300)
+                )
+                values = certificate_rows.columns(certificate) | certificate_rows.verdict_values(
+                    verdict, now, candidate=False
+                )
+                row = CertificateRow(
+                    fingerprint=certificate.fingerprint, purpose="end-entity", candidate=False, bound=own, **values
+                )
+                rows.append(row)
+                uses += [
+                    CertificateUse(certificate=row, owner=owner, kind=use)
+                    for owner, use in certificate_rows.address_uses(certificate)
+                ]
+            CertificateRow.objects.bulk_create(rows)
+            CertificateUse.objects.bulk_create(uses)
+
+        run(work)
+        print(f"\r{start + len(batch)} of {len(jobs)} certificates", end="", flush=True)
+    print()
+    run(lambda: bump(Scope.KEYS))
+    mark.write_text(json.dumps({"count": count}))
