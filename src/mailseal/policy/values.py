@@ -65,9 +65,14 @@ def show_value(name: str, value: object) -> str:
 
 def check(settings: Settings) -> None:
     """Raise SettingError where values contradict each other: a subject trigger that is to be a pattern and is none."""
-    if settings.subject_trigger_is_pattern:
-        for name in SUBJECT_TRIGGERS:
-            _pattern(setting(name), getattr(settings, name))
+    if not settings.subject_trigger_is_pattern:
+        return
+    for name in SUBJECT_TRIGGERS:
+        info, trigger = setting(name), getattr(settings, name)
+        if trigger and trigger == info.default:
+            problem = f"as a pattern, {trigger} would match nearly every subject; set a pattern before {AS_PATTERN}"
+            raise _bad(info, problem, _EXAMPLE_PATTERN)
+        _pattern(info, trigger)
 
 
 @lru_cache(maxsize=256)
@@ -77,6 +82,7 @@ def split_header_trigger(text: str) -> tuple[str, str]:
     return name.strip(), pattern.strip()
 
 
+_EXAMPLE_PATTERN = r"(?i)\bsecure\b"
 _HEADER_TRIGGERS = ("encrypt_header_trigger", "sign_header_trigger")
 _TAGS_WITH_SIGNER = ("tag_signed_by", "tag_signed_mismatch")
 _TAGS = (*_TAGS_WITH_SIGNER, "tag_decrypted", "tag_invalid")
@@ -148,7 +154,7 @@ def _pattern(info: SettingInfo, text: str) -> str:
         try:
             compile_pattern(text)
         except PatternError as error:
-            raise _bad(info, str(error), r"(?i)\bsecure\b") from None
+            raise _bad(info, str(error), _EXAMPLE_PATTERN) from None
     return text
 
 

@@ -228,11 +228,21 @@ def test_other_settings_do_not_mind_is_pattern():
 
 def test_check_finds_a_keyword_that_is_to_be_a_pattern():
     check(Settings(encrypt_subject_trigger="(secret"))
-    check(Settings(subject_trigger_is_pattern=True, sign_subject_trigger="a|b"))
+    check(Settings(subject_trigger_is_pattern=True, encrypt_subject_trigger="", sign_subject_trigger="a|b"))
     with pytest.raises(SettingError, match=r"^encrypt_subject_trigger: not an RE2 pattern"):
         check(Settings(subject_trigger_is_pattern=True, encrypt_subject_trigger="(secret"))
     with pytest.raises(SettingError, match=r"^sign_subject_trigger: the pattern matches the empty"):
-        check(Settings(subject_trigger_is_pattern=True, sign_subject_trigger="a*"))
+        check(Settings(subject_trigger_is_pattern=True, encrypt_subject_trigger="x", sign_subject_trigger="a*"))
+
+
+def test_check_finds_the_factory_keyword_read_as_a_set_of_letters():
+    check(Settings())
+    with pytest.raises(SettingError) as caught:
+        check(Settings(subject_trigger_is_pattern=True))
+    assert str(caught.value) == (
+        "encrypt_subject_trigger: as a pattern, [encrypt] would match nearly every subject;"
+        " set a pattern before subject_trigger_is_pattern; for example: (?i)\\bsecure\\b"
+    )
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_one():
