@@ -1,10 +1,12 @@
 """The supervisor with real processes: a small stand-in for the roles says what it got and what happened to it."""
 
 import os
+import pwd
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -57,6 +59,12 @@ try:
     supervisor.Supervisor(lambda: load(Path(folder + "/mailseal.toml"), {}), roles).run()
 except MailsealError as error:
     sys.exit(f"error: {error}")
+"""
+
+
+WHO = """
+import os, sys
+open(sys.argv[1], "w").write(f"{os.getuid()} {os.getgid()} {os.getgroups()}\\n")
 """
 
 
@@ -291,6 +299,37 @@ def test_systemd_is_told(house):
         assert told.recv(100) == b"READY=1"
         process.terminate()
         assert told.recv(100) == b"STOPPING=1"
+
+
+def test_started_as_root_the_roles_run_as_the_owner_of_the_data_folder():
+    python = "/usr/bin/python3"
+    if os.geteuid() != 0 or not Path(python).exists():
+        pytest.skip("needs root, and a Python that everybody can run")
+    probe = [python, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"]
+    if subprocess.run(probe, check=False).returncode:
+        pytest.skip("the system's Python is too old")
+    nobody = pwd.getpwnam("nobody")
+    with tempfile.TemporaryDirectory() as folder:
+        for path in (Path(folder), Path(folder) / "data"):
+            path.mkdir(exist_ok=True)
+            os.chown(path, nobody.pw_uid, nobody.pw_gid)
+        file = Path(folder) / "user"
+        parent = (
+            "import sys\n"
+            "from mailseal.config import from_values\n"
+            "from mailseal.roles import supervisor\n"
+            "from mailseal.roles.generation import Role\n"
+            f"config = from_values({{'data_dir': {folder + '/data'!r}, 'workers': 1}})\n"
+            f"role = Role('one', [sys.executable, '-c', {WHO!r}, {str(file)!r}], False)\n"
+            "supervisor.Supervisor(lambda: config, lambda _: [role]).run()\n"
+        )
+        process = subprocess.Popen([python, "-c", parent], env={"PYTHONPATH": str(SRC)}, stderr=subprocess.DEVNULL)
+        try:
+            wait(lambda: file.exists() and file.read_text().endswith("\n"))
+        finally:
+            process.terminate()
+            process.wait(10)
+        assert file.read_text() == f"{nobody.pw_uid} {nobody.pw_gid} [{nobody.pw_gid}]\n"
 
 
 def test_the_supervisor_loads_nothing_but_the_standard_library(house):

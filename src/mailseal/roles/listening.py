@@ -18,6 +18,8 @@ from mailseal.errors import PermanentError, TransientError
 
 BACKLOG = 1024
 SOCKET_MODE = 0o660
+LOCK_PATIENCE_SECONDS = 0.5
+"""`is_held` may hold the lock for a moment."""
 
 
 class ListenError(PermanentError):
@@ -35,15 +37,19 @@ class AlreadyRunningError(PermanentError):
 def hold(lock: Path) -> int:
     """Take the lock of a data folder, for as long as this process lives; raises AlreadyRunningError."""
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        pid = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
-        os.close(descriptor)
-        raise AlreadyRunningError(
-            f"another `mailseal serve` (process {pid}) works on {lock.parent.parent}; stop it first, or give this one "
-            "a data_dir of its own"
-        ) from None
+    if os.geteuid() == 0:
+        owner = lock.parent.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)  # its user may look with `is_held`
+    until = time.monotonic() + LOCK_PATIENCE_SECONDS
+    while not _try_lock(descriptor, fcntl.LOCK_EX):
+        if time.monotonic() >= until:
+            pid = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
+            os.close(descriptor)
+            raise AlreadyRunningError(
+                f"another `mailseal serve` (process {pid}) works on {lock.parent.parent}; stop it first, or give this "
+                "one a data_dir of its own"
+            )
+        time.sleep(0.05)
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
@@ -58,12 +64,17 @@ def is_held(lock: Path) -> bool:
     except PermissionError:
         return True  # it is not ours, so somebody else's supervisor made it
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not _try_lock(descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
-    return False
+
+
+def _try_lock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def bind(place: Endpoint, group: str, *, patience_seconds: float = 0.0) -> socket.socket:
