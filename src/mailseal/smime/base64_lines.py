@@ -8,16 +8,16 @@ _LINE_OCTETS = 57
 _BLOCK_LINES = 256
 
 
-def encode(octets: bytes | memoryview) -> bytes:
-    """The lines, without a line end behind the last."""
+def encode(octets: bytes | memoryview) -> list[bytes]:
+    """The lines, each with its line end, in blocks for the caller to join with what is around them."""
     view = memoryview(octets)
     blocks: list[bytes] = []
     for start in range(0, len(view), _LINE_OCTETS * _BLOCK_LINES):
         text = b2a_base64(view[start : start + _LINE_OCTETS * _BLOCK_LINES], newline=False)
         full, rest = divmod(len(text), 76)
         lines = _lines(full).unpack_from(text)
-        blocks.append(b"\r\n".join((*lines, text[-rest:]) if rest else lines))
-    return b"\r\n".join(blocks)
+        blocks.append(b"\r\n".join((*lines, text[-rest:], b"") if rest else (*lines, b"")))
+    return blocks
 
 
 @cache

@@ -87,11 +87,25 @@ class _Level:
 
     def read_all(self, position: int, limit: int) -> list[Element]:
         """The elements that fill the span."""
+        data, room = self.data, self._budget[0]
         found = []
         while position < limit:
-            element = self.read(position, limit)
+            # The common case without a call: a length of one octet. `read` says what is wrong in the other cases.
+            body = position + 2
+            tag = data[position]
+            if body <= limit and (length := data[position + 1]) < 0x80 and room > 0 and tag & 0x1F != 0x1F:
+                end = body + length
+                element = Element(self, tag, position, body, end, end)
+                room -= 1
+            else:
+                self._budget[0] = room
+                element = self.read(position, limit)
+                room = self._budget[0]
             found.append(element)
             position = element.end
+        if position > limit:
+            raise malformed("BER length reaches beyond its end")
+        self._budget[0] = room
         return found
 
     def read(self, position: int, limit: int) -> Element:
@@ -103,8 +117,7 @@ class _Level:
         self._budget[0] -= 1
         if self._budget[0] < 0:
             raise CmsError(ReasonCode.TOO_LARGE, "BER has too many elements")
-        tag = data[position]
-        length = data[position + 1]
+        tag, length = data[position], data[position + 1]
         if tag & 0x1F == 0x1F:
             raise malformed("BER tags of several octets do not occur in CMS")
         if length >= 0x80:

@@ -167,8 +167,8 @@ def signed_entity(entity: bytes, identity: SigningIdentity, digest: Digest, at: 
             b"\r\n--",
             boundary,
             _SIGNATURE_HEADER,
-            signature,
-            b"\r\n--",
+            *signature,
+            b"--",
             boundary,
             b"--\r\n",
         )
@@ -193,8 +193,7 @@ def encrypted_entity(entity: Sequence[Octets], recipients: Sequence[Certificate]
             b'Content-Type: application/pkcs7-mime; name="smime.p7m";\r\n smime-type=',
             b"authEnveloped-data" if gcm else b"enveloped-data",
             _ENCRYPTED_HEADER,
-            base64_lines.encode(encrypt(entity, recipients, cipher)),
-            b"\r\n",
+            *base64_lines.encode(encrypt(entity, recipients, cipher)),
         )
     )
 

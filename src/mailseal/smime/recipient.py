@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 
@@ -78,15 +79,19 @@ class RecipientInfo:
             content_key = key.decrypt(self.encrypted_key, scheme)
         except ValueError:
             return substitute
+        except UnsupportedAlgorithm as error:
+            # Before the ciphertext is looked at: a token, say, that knows OAEP with SHA-1 only.
+            raise CmsError(ReasonCode.UNSUPPORTED_ALGORITHM, "the key does not support this algorithm") from error
         return content_key if len(content_key) == len(substitute) else substitute
 
 
 def read_recipients(infos: Element) -> list[RecipientInfo]:
     """The recipients of a RecipientInfos SET whose kinds we know; the others are left out."""
-    if infos.tag != ber.SET or len(infos.children) > MAX_RECIPIENTS:
+    elements = infos.children
+    if infos.tag != ber.SET or len(elements) > MAX_RECIPIENTS:
         raise malformed("recipients are expected, 1,000 at most")
     found: list[RecipientInfo] = []
-    for info in infos.children:
+    for info in elements:
         if info.tag == ber.SEQUENCE:
             found.append(_key_transport(Fields(info)))
         elif info.tag == 0xA1:

@@ -3,16 +3,28 @@
 from cryptography.hazmat.primitives.asymmetric import padding
 
 from mailseal.policy.reason import ReasonCode
-from mailseal.smime import algorithms, ber
+from mailseal.smime import algorithms, ber, der
 from mailseal.smime.algorithms import DigestRow
 from mailseal.smime.ber import Element, Fields
 from mailseal.smime.errors import CmsError, malformed
 
 MAX_SALT_OCTETS = 512
 
+# The usual identifiers as a whole, so that they need no reading.
+_PLAIN = {
+    der.sequence(kind, parameters): kind
+    for kind in (*algorithms.DIGESTS, *algorithms.SIGNATURES, *algorithms.KEY_WRAPS)
+    for parameters in (b"", der.NULL)
+}
+_LONGEST_PLAIN = max(map(len, _PLAIN))
+
 
 def algorithm_identifier(element: Element) -> tuple[bytes, Element | None]:
     """Object identifier and parameters (RFC 5280 §4.1.1.2); parameters of NULL are the same as absent ones."""
+    if element.end - element.start <= _LONGEST_PLAIN:
+        kind = _PLAIN.get(element.whole)
+        if kind is not None:
+            return kind, None
     fields = Fields(element)
     kind = ber.oid(fields.take())
     parameters = fields.rest()

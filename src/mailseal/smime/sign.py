@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from mailseal.keys import PrivateKey
@@ -106,5 +107,5 @@ def _signature(attributes: bytes, key: PrivateKey, row: DigestRow) -> bytes:
         if isinstance(key, rsa.RSAPrivateKey):
             return key.sign(attributes, _PKCS1V15, row.algorithm)
         return key.sign(attributes, ec.ECDSA(row.algorithm))
-    except ValueError as error:
-        raise CmsError(ReasonCode.UNSUPPORTED_ALGORITHM, "the key is too small for this digest") from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise CmsError(ReasonCode.UNSUPPORTED_ALGORITHM, "the key cannot sign with this digest") from error
