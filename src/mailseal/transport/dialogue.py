@@ -96,8 +96,8 @@ class Dialogue:
     def receive(self, octets: bytes) -> None:
         """Take octets from the peer."""
         data = self._pending + octets if self._pending else octets
-        position, end = 0, len(data)
-        while position < end and not self.stalled:
+        position, end, output = 0, len(data), self.output
+        while position < end and len(output) < MAX_OUTPUT_REPLIES:
             if self._phase is Phase.COMMAND:
                 after = self._take_line(data, position)
                 if after == position:

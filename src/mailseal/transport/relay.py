@@ -48,7 +48,9 @@ class SmtpRelay:
                     logger.debug("a kept connection failed, nothing was sent: %s", error)
             return self._exchange(pool, pool.open(deadline), transfer, deadline)
         except (LostError, GreetingError, GarbageError) as error:
-            logger.warning("next hop %s: %s", transfer.hop, error)
+            # once when it begins: a next hop that is down fails every mail
+            logger.log(logging.DEBUG if pool.failing else logging.WARNING, "next hop %s: %s", transfer.hop, error)
+            pool.failing = True
             said = error.reply if isinstance(error, LostError) else None
             return [said or reply.NEXT_HOP_UNAVAILABLE] * len(transfer.recipients)
 
@@ -71,7 +73,9 @@ class SmtpRelay:
 
     def _exchange(self, pool: "_Pool", connection: Connection, transfer: Transfer, deadline: float) -> list[Reply]:
         try:
-            return Exchange(connection, transfer, deadline, self._timeouts.reply_seconds).run()
+            replies = Exchange(connection, transfer, deadline, self._timeouts.reply_seconds).run()
+            pool.failing = False
+            return replies
         finally:
             pool.give(connection)
 
@@ -86,6 +90,7 @@ class _Pool:
         self._waiting: list[Connection] = []
         self._lock = threading.Lock()
         self.known: frozenset[str] | None = None
+        self.failing = False
 
     def open(self, deadline: float) -> Connection:
         soon = min(deadline, time.monotonic() + self._timeouts.connect_seconds)
