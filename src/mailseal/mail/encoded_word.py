@@ -91,7 +91,7 @@ def encode_words(text: str, first_room: int) -> list[bytes]:
     words: list[bytes] = []
     run: list[bytes] = []
     used = 0
-    room = (first_room if first_room >= _FRAME + 12 else _MAX_WORD) - _FRAME
+    room = (min(first_room, _MAX_WORD) if first_room >= _FRAME + 12 else _MAX_WORD) - _FRAME
     for character in text:
         octets = character.encode(errors="replace")
         needed = cost(octets)
