@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet, TextField, Value
+from django.db.models.functions import Concat, Lower
 
 from mailseal.errors import PermanentError
 from mailseal.mail.address import Address
@@ -71,7 +72,9 @@ def list_certificates(
     exact = {"purpose": purpose, "candidate": candidate, "trusted": trusted, "bound": has_key}
     rows = rows.filter(**{name: value for name, value in exact.items() if value is not None})
     if text:
-        rows = rows.filter(Q(subject__icontains=text) | Q(issuer__icontains=text))
+        # Not icontains: the tables' collation compares octet by octet.
+        names = Lower(Concat("subject", Value(" "), "issuer", output_field=TextField()))
+        rows = rows.annotate(names=names).filter(names__contains=text.lower())
     if expires_before is not None:
         rows = rows.filter(not_after__lt=expires_before)
     if before is not None:
@@ -117,7 +120,7 @@ def delete(fingerprint: str, *, at: datetime | None = None) -> CertificateInfo:
 def use(fingerprint: str, owner: str, use_kind: Use = Use.SELECTED) -> None:
     """Choose a certificate by hand for an address, domain or wildcard; or share its key with them (Use.SHARED).
 
-    Raises NoSuchCertificateError, AddressError, OwnerError, and PermanentError to share a key that is not there.
+    Raises NoSuchCertificateError, AddressError, and PermanentError to share a key that is not there.
     """
     row = _row(fingerprint)
     key = _owner(owner)

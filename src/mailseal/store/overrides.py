@@ -22,8 +22,7 @@ from mailseal.store.transaction import reads, writes
 def set_override(owner: str, name: str, text: str, *, locked: bool = False) -> Override:
     """Set one setting for "" (global), `*.example.com`, `example.com` or an address.
 
-    Raises SettingError for a value that is none, or that contradicts the owner's other settings; AddressError,
-    OwnerError.
+    Raises SettingError for a value that is none, or that contradicts the owner's other settings; AddressError.
     """
     level, key = read_owner(owner)
     value = parse_value(name, text)

@@ -5,13 +5,8 @@ The four kinds cannot be confused: an address key has an @, a wildcard starts wi
 
 from functools import lru_cache
 
-from mailseal.errors import PermanentError
 from mailseal.mail.address import Address, domain_to_ascii
 from mailseal.policy.settings import Level, levels_for
-
-
-class OwnerError(PermanentError):
-    """The text names no domain, wildcard or address."""
 
 
 @lru_cache(maxsize=4096)
@@ -36,13 +31,11 @@ def domain_name(text: str) -> str:
 
 
 def read_owner(text: str) -> tuple[Level, str]:
-    """The level and stored form of an owner as a person writes it; "" is global. Raises AddressError, OwnerError."""
+    """The level and stored form of an owner as a person writes it; "" is global. Raises AddressError."""
     text = text.strip()
     if not text:
         return Level.GLOBAL, ""
     if "@" in text:
         return Level.ADDRESS, Address.parse(text).key
     name = domain_name(text)
-    if "." not in name.removeprefix("*.") and name.startswith("*."):
-        raise OwnerError("a wildcard is written *.example.com")
     return (Level.WILDCARD if name.startswith("*.") else Level.DOMAIN), name

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from mailseal.keys import PrivateKey
 from mailseal.keys.sealing import BrokenSealError, SealError
-from mailseal.keys.software import PrivateKeyError, load_private_key, serialize, spki_sha256
+from mailseal.keys.software import PrivateKeyError, load_private_key, serialize
 from mailseal.store.models import CertificateRow, PrivateKeyRow
 from mailseal.store.stamps import Scope, bump
 from mailseal.store.transaction import reads, select, writes
@@ -46,9 +46,10 @@ def _identity(spki: str) -> bytes:
 
 
 def keep(key: PrivateKey, spki: str, algorithm: str, sealing: Sealing) -> None:
-    """Seal and store a validated key, in the caller's transaction; a key that is stored already stays as it is."""
-    if spki != spki_sha256(key):
-        raise ValueError("a private key is stored under the SHA-256 of its own public key")
+    """Seal and store a validated key, in the caller's transaction; a key that is stored already stays as it is.
+
+    `spki` is that of its certificate: the same public key can be written in more than one way.
+    """
     sealed = sealing.seal(serialize(key), identity=_identity(spki))
     row = {"kek_id": sealing.id, "sealed": sealed, "algorithm": algorithm}
     PrivateKeyRow.objects.get_or_create(spki_sha256=spki, defaults=row)

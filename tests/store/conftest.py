@@ -1,0 +1,98 @@
+"""Every store test runs on SQLite and on a private MariaDB, with empty tables."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from django.apps import apps
+from django.db import connections
+
+from mailseal.keys.sealing import Kek
+from mailseal.store.certificates import StoreCertificates
+from mailseal.store.configure import migrate, use
+from mailseal.store.directory import StoreDirectory
+from mailseal.store.stamps import Scope, StampWatch
+from mailseal.store.transaction import close_connection, connection
+from store.mariadb import MariaDb, installed
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDb]:
+    if not installed():
+        pytest.skip("mariadb-server is not installed")
+    server = MariaDb()
+    yield server
+    close_connection()
+    server.stop()
+
+
+@pytest.fixture(scope="session", params=["sqlite", pytest.param("mariadb", marks=pytest.mark.mariadb)])
+def engine(request, tmp_path_factory) -> str:
+    """One of the two databases, migrated; its tests run together."""
+    if request.param == "sqlite":
+        use(f"sqlite://{tmp_path_factory.mktemp('store')}/mailseal.db", node="mx1")
+    else:
+        server = request.getfixturevalue("mariadb")
+        use(server.url, server.password, node="mx1")
+    migrate()
+    return request.param
+
+
+@pytest.fixture
+def store(engine) -> Iterator[str]:
+    """Empty tables; the name of the engine."""
+    with connection().cursor() as cursor:
+        for model in reversed(list(apps.get_app_config("store").get_models())):  # children before parents
+            cursor.execute(f"DELETE FROM {model._meta.db_table}")
+    yield engine
+    connections.close_all()
+
+
+@pytest.fixture(scope="session")
+def kek() -> Kek:
+    return Kek(b"k" * 32)
+
+
+@pytest.fixture
+def directory(store) -> StoreDirectory:
+    return StoreDirectory()
+
+
+@pytest.fixture
+def certificates(store, kek) -> StoreCertificates:
+    return StoreCertificates(kek)
+
+
+@pytest.fixture
+def watch(directory, certificates) -> StampWatch:
+    return StampWatch({Scope.SETTINGS: [directory.clear], Scope.KEYS: [certificates.clear]})
+
+
+@pytest.fixture
+def in_threads(store):
+    """Run a function in n threads at once; their results. An exception in one of them is raised."""
+
+    def run_all(work, count: int) -> list:
+        gate = threading.Barrier(count)
+        results: list = []
+        errors: list[Exception] = []
+
+        def body(number: int) -> None:
+            try:
+                gate.wait()
+                results.append(work(number))
+            except Exception as error:  # noqa: BLE001 -- raised again below, in the test's own thread
+                errors.append(error)
+            finally:
+                close_connection()
+
+        threads = [threading.Thread(target=body, args=(number,)) for number in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if errors:
+            raise errors[0]
+        return results
+
+    return run_all
