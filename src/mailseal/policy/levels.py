@@ -1,7 +1,7 @@
 """Levels of settings: factory < global < `*.b.c` < `*.a.b.c` < domain < address; a lower level overrides."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -54,19 +54,17 @@ def resolve(overrides: Iterable[Override]) -> Settings:
 def resolve_with_origin(overrides: Iterable[Override]) -> dict[str, tuple[Any, Override | None]]:
     """Of each setting the value and the override that it comes from (None: factory), in the order of SETTINGS."""
     found: dict[str, tuple[Any, Override | None]] = {info.name: (info.default, None) for info in SETTINGS}
-    locks: dict[str, Override] = {}
+    floors: dict[str, Any] = {}
     for override in sorted(overrides, key=_precedence):
         info = setting(override.name)
-        lock = locks.get(override.name)
-        if lock is not None and weakens(info.strength, override.value, lock.value):
+        if override.name in floors and weakens(info.strength, override.value, floors[override.name]):
             continue
         found[override.name] = (override.value, override)
         if override.locked:
-            locks[override.name] = override
+            floors[override.name] = override.value
             if override.name in SUBJECT_TRIGGERS:
                 # Read as a keyword, a locked pattern would no longer match: how it is read is locked with it.
-                as_pattern, _ = found[AS_PATTERN]
-                locks[AS_PATTERN] = replace(override, name=AS_PATTERN, value=as_pattern)
+                floors[AS_PATTERN], _ = found[AS_PATTERN]
     return found
 
 

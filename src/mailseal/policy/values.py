@@ -33,7 +33,7 @@ def setting(name: str) -> SettingInfo:
     """The row of a setting; raises SettingError with the name that was probably meant."""
     info = _BY_NAME.get(name)
     if info is None:
-        near = difflib.get_close_matches(name, _BY_NAME, n=1)
+        near = difflib.get_close_matches(name, _BY_NAME)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise SettingError(f"there is no setting {name!r}{hint}")
     return info

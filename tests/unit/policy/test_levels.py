@@ -190,3 +190,6 @@ def test_where_the_reading_of_a_trigger_comes_from_is_told():
     pattern = _set(2, True, "subject_trigger_is_pattern")
     trigger = _set(2, "a|b", "encrypt_subject_trigger", locked=True)
     assert resolve_with_origin([trigger, pattern])["subject_trigger_is_pattern"] == (True, pattern)
+    same_below = _set(5, True, "subject_trigger_is_pattern")
+    found = resolve_with_origin([trigger, pattern, same_below])
+    assert found["subject_trigger_is_pattern"] == (True, same_below)

@@ -178,6 +178,11 @@ def test_values_as_people_write_them(name, text, value):
             "tag_decrypted: a tag has braces only in {signer}, where a signer is known; for example: [decrypted]",
         ),
         (
+            "tag_decrypted",
+            "{",
+            "tag_decrypted: a tag has braces only in {signer}, where a signer is known; for example: [decrypted]",
+        ),
+        (
             "tag_invalid",
             "}",
             "tag_invalid: a tag has braces only in {signer}, where a signer is known; for example: [invalid signature]",
