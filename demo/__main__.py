@@ -44,8 +44,15 @@ def both(companies: tuple[Company, Company], act: Callable[[Company], None]) -> 
     threads = [threading.Thread(target=one, args=(company,)) for company in companies]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    try:
+        for thread in threads:
+            thread.join()
+    except BaseException:  # Ctrl-C: what runs comes to its end, nothing else is begun, then we clean up
+        for company in companies:
+            company.given_up = True
+        for thread in threads:
+            thread.join()
+        raise
     if failed:
         raise failed[0]
 
@@ -71,6 +78,7 @@ def standing(folder: Path, arrived: Callable[[Peer, Mail, Path], None]) -> Itera
         both((alpha, beta), make)
         yield Stage(folder, alpha, beta, inboxes, internet, elsewhere)
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough: the rest is cleaning up
         for company in (alpha, beta):
             company.ask_to_stop()
         for company in (alpha, beta):
@@ -90,10 +98,14 @@ def show_set_up(stage: Stage) -> None:
         table.add_column(column)
     for company in (stage.alpha, stage.beta):
         inbox = stage.inboxes[company.domain]
-        table.add_row(f"{company.name}'s Mailseal", f"127.0.0.1:{company.port}", str(company.data))
-        table.add_row(f"{company.name}'s mailboxes", f"127.0.0.1:{inbox.port}", f"{inbox.folder}/*.eml")
-    table.add_row("the internet", f"127.0.0.1:{stage.internet.port}", f"{stage.internet.folder}/*.eml (the wire)")
-    table.add_row("everyone else's mailboxes", f"127.0.0.1:{stage.elsewhere.port}", f"{stage.elsewhere.folder}/*.eml")
+        table.add_row(
+            f"{company.name}'s Mailseal", f"127.0.0.1:{company.port}", str(company.data.relative_to(stage.folder))
+        )
+        table.add_row(
+            f"{company.name}'s mailboxes", f"127.0.0.1:{inbox.port}", f"{company.domain.partition('.')[0]}/inbox/*.eml"
+        )
+    table.add_row("the internet", f"127.0.0.1:{stage.internet.port}", "wire/*.eml")
+    table.add_row("everyone else's mailboxes", f"127.0.0.1:{stage.elsewhere.port}", "elsewhere/*.eml")
     console.print(table)
 
 
@@ -155,7 +167,8 @@ def show_logs(stage: Stage) -> None:
     time.sleep(1.5)
     for company in (stage.alpha, stage.beta):
         console.print(Rule(f"mailseal log, at {company.name}", align="left"))
-        console.out(company.run("log").rstrip(), highlight=False)
+        sys.stdout.flush()
+        company.show("log")
         console.print()
 
 
@@ -198,6 +211,13 @@ def announce(peer: Peer, mail: Mail, path: Path) -> None:
     )
 
 
+def _wait_for_the_end() -> None:
+    try:
+        signal.pause()
+    finally:
+        console.print("\nEnding …")
+
+
 def play(stage: Stage) -> bool:
     """All samples, the referee, the logs."""
     show_set_up(stage)
@@ -231,9 +251,9 @@ def main() -> int:
                 show_your_turn(stage)
                 live.set()
                 console.print("\nWhat arrives is shown here. [bold]Ctrl-C[/] ends the demo and removes its folder.\n")
-                signal.pause()
+                _wait_for_the_end()
     except KeyboardInterrupt:
-        console.print("\nEnding …")
+        good = True
     except (CommandError, TimeoutError, OSError) as error:
         console.print(f"[bold red]The demo cannot go on:[/] {error}")
         good = False

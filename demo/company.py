@@ -34,6 +34,7 @@ class Company:
             for person, curve in people
         }
         self.commands: list[str] = []
+        self.given_up = False
         self._serving: subprocess.Popen[bytes] | None = None
         folder.mkdir()
         self.data.mkdir(mode=0o700)  # made by us, so it stays ours also where a user `mailseal` exists
@@ -48,19 +49,17 @@ class Company:
 
     def set_up(self, partner: "Company") -> None:
         """Data folder, domain, roots, the partner's certificates, our own keys, and tags in subjects."""
-        self.run("init")
-        self.run("domain", "add", self.domain)
+        self.run("init", "--internal-domain", self.domain)
         self.run("root", "import", self._file("roots.pem", self.ca.root.pem + partner.ca.root.pem))
         theirs = b"".join(one.pem for one in partner.people.values())
-        self.run("cert", "import", self._file("partner.pem", partner.ca.issuing.pem + theirs))
-        password = self._file("password", PASSWORD.encode())
-        for address, holder in self.people.items():
-            p12 = self._file(f"{address}.p12", holder.pkcs12(PASSWORD))
-            self.run("cert", "import", p12, "--password-file", password)
+        files = [self._file("partner.pem", partner.ca.issuing.pem + theirs)]
+        files += [self._file(f"{address}.p12", holder.pkcs12(PASSWORD)) for address, holder in self.people.items()]
+        self.run("cert", "import", *files, "--password-file", self._file("password", PASSWORD.encode()))
         self.run("settings", "set", "subject_tags", "true")
 
     def run(self, *arguments: str) -> str:
         """`mailseal …` of this company; what it prints."""
+        self._go_on()
         self.commands.append("mailseal " + " ".join(arguments))
         done = subprocess.run(
             [*MAILSEAL, "--config", str(self.config), *arguments],
@@ -70,8 +69,15 @@ class Company:
             raise CommandError(f"mailseal {' '.join(arguments)}\n{done.stdout}{done.stderr}")
         return done.stdout
 
+    def show(self, *arguments: str) -> None:
+        """`mailseal …` to the terminal."""
+        subprocess.run(
+            [*MAILSEAL, "--config", str(self.config), *arguments], check=False, env=_environment(), timeout=60
+        )
+
     def start(self) -> None:
         """`mailseal serve` in a session of its own, so that Ctrl-C is ours to pass on."""
+        self._go_on()
         with (self.folder / "serve.log").open("wb") as log:
             self._serving = subprocess.Popen(
                 [*MAILSEAL, "--config", str(self.config), "serve"],
@@ -103,6 +109,10 @@ class Company:
         except subprocess.TimeoutExpired:
             serving.kill()  # its workers see the closed pipe and end by themselves
             serving.wait(5)
+
+    def _go_on(self) -> None:
+        if self.given_up:
+            raise CommandError("the demo was ended")
 
     def _file(self, name: str, octets: bytes) -> str:
         path = self.folder / name

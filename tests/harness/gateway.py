@@ -9,11 +9,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-P12_PASSWORD = "correct horse"
+P12_PASSWORD = b"correct horse"
 COMMAND = [sys.executable, "-m", "mailseal"]
 
 
@@ -76,37 +76,35 @@ class Gateway:
         """What a command prints as JSON."""
         return json.loads(self.cli(*arguments, "--json"))
 
-    def init(self) -> None:
-        self.cli("init")
-
-    def add_domains(self, *domains: str) -> None:
-        for domain in domains:
-            self.cli("domain", "add", domain)
+    def init(self, *domains: str) -> None:
+        """Data folder, key, database; the domains are internal."""
+        self.cli("init", *(word for domain in domains for word in ("--internal-domain", domain)))
 
     def import_roots(self, *authorities: object) -> None:
-        self.cli("root", "import", str(self._file("roots.pem", b"".join(one.pem for one in authorities))))
+        self.cli("root", "import", self._file("roots.pem", b"".join(one.pem for one in authorities)))
 
-    def import_certificates(self, *members: object) -> None:
-        """Certificates of others, without their keys."""
-        self.cli("cert", "import", str(self._file("certificates.pem", b"".join(one.pem for one in members))))
-
-    def import_identity(self, identity: object, *more: str) -> None:
-        """A certificate with its key, from PKCS#12."""
-        p12 = self._file(f"{identity.certificate.fingerprint[:12]}.p12", identity.p12(P12_PASSWORD.encode()))
-        password = self._file("p12.password", P12_PASSWORD.encode())
-        self.cli("cert", "import", str(p12), "--password-file", str(password), *more)
+    def import_certificates(self, others: Sequence[object], own: Sequence[object] = ()) -> None:
+        """Certificates of others without their keys, and our own with theirs from PKCS#12."""
+        files = [self._file("others.pem", b"".join(one.pem for one in others))]
+        files += [self._file(f"{one.certificate.fingerprint[:12]}.p12", one.p12(P12_PASSWORD)) for one in own]
+        self.cli("cert", "import", *files, "--password-file", self._file("password", P12_PASSWORD))
 
     def set(self, name: str, value: str, *where: str) -> None:
         self.cli("settings", "set", name, value, *where)
 
-    def _file(self, name: str, octets: bytes) -> Path:
+    def _file(self, name: str, octets: bytes) -> str:
         path = self.folder / name
         path.write_bytes(octets)
-        return path
+        return str(path)
 
     # ---- serve
 
     def start(self, *, seconds: float = 40) -> None:
+        self.launch()
+        self.wait_until_ready(seconds=seconds)
+
+    def launch(self) -> None:
+        """Start without waiting for readiness."""
         assert self._process is None
         (self.data / "run" / "ready").unlink(missing_ok=True)
         with self.output.open("ab") as output:
@@ -114,7 +112,6 @@ class Gateway:
                 [*COMMAND, "--config", str(self.config), "serve"],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=clean_environment(), start_new_session=True,
             )  # fmt: skip
-        self.wait_until_ready(seconds=seconds)
 
     def wait_until_ready(self, *, seconds: float = 40) -> None:
         until = time.monotonic() + seconds

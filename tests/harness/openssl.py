@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -44,6 +45,9 @@ def sign(content: bytes, identity: object, *, opaque: bool = False) -> bytes:
         key = _write(Path(name) / "key.pem", identity.key_pem)
         certificate = _write(Path(name) / "cert.pem", identity.pem)
         options = ["-nodetach"] if opaque else []
+        if identity.chain:
+            chain = b"".join(ssl.DER_cert_to_PEM_cert(one).encode() for one in identity.chain)
+            options += ["-certfile", _write(Path(name) / "chain.pem", chain)]
         made = run("cms", "-sign", "-signer", certificate, "-inkey", key, "-md", "sha256", *options, given=content)
         return crlf(made)
 

@@ -4,7 +4,9 @@
     entry `mx`         --LMTP--> <queue>/mailseal/lmtp-outside           `inside_domains` to one, the rest to another
     entry `reinjection` (no filter)
 
-Back-off is one to two seconds. The machine's own Postfix, if it has one, is not touched.
+Back-off is one to two seconds (Postfix counts whole ones, so it is set to two: with one, a mail may be due again before
+its delivery agent has let go of it; the queue manager then skips it and does not come back).
+The machine's own Postfix, if it has one, is not touched.
 """
 
 from __future__ import annotations
@@ -186,8 +188,8 @@ smtpd_tls_security_level = none
 smtpd_forbid_bare_newline = no
 smtpd_recipient_restrictions = permit_mynetworks, reject
 smtpd_relay_restrictions =
-minimal_backoff_time = 1s
-maximal_backoff_time = 2s
+minimal_backoff_time = 2s
+maximal_backoff_time = 3s
 queue_run_delay = 1s
 transport_retry_time = 1s
 in_flow_delay = 0

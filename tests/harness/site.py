@@ -7,6 +7,7 @@
 | carl@alpha.example | nothing |
 | olga@out.example | certificate (RSA); we hold its key as referee |
 | otto@out.example | certificate (P-256) |
+| ulla@out.example, udo@out.example | one certificate for both |
 | nora@out.example | no certificate |
 | *@secret.example | mail must be encrypted; sara has a certificate, nils has none |
 """
@@ -41,15 +42,16 @@ class People:
         self.bert = self.issue(f"bert@{INSIDE}", key="p256")
         self.olga = self.issue("olga@out.example", key="rsa2048")
         self.otto = self.issue("otto@out.example", key="p256")
+        self.pair = self.issue(["ulla@out.example", "udo@out.example"], key="rsa2048")
         self.sara = self.issue("sara@secret.example", key="rsa2048")
         self.stranger = self.issue("stranger@out.example", key="rsa2048")
 
-    def issue(self, email: str, key: str) -> object:
+    def issue(self, email: str | list[str], key: str) -> object:
         return self.issuing.issue(email, key=key, **self.span)
 
     @property
     def outsiders(self) -> tuple[object, ...]:
-        return (self.olga, self.otto, self.sara)
+        return (self.olga, self.otto, self.pair, self.sara)
 
 
 @cache
@@ -60,12 +62,9 @@ def people() -> People:
 def furnish(gateway: Gateway) -> None:
     """What an administrator of alpha.example types on the first day."""
     who = people()
-    gateway.init()
-    gateway.add_domains(INSIDE)
+    gateway.init(INSIDE)
     gateway.import_roots(who.root)
-    gateway.import_certificates(who.issuing, *who.outsiders)
-    gateway.import_identity(who.anna)
-    gateway.import_identity(who.bert)
+    gateway.import_certificates([who.issuing, *who.outsiders], own=[who.anna, who.bert])
     gateway.set("mode", "mandatory", "--domain", "secret.example")
 
 

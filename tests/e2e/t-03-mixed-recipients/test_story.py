@@ -7,6 +7,7 @@ from harness.site import Site, people
 
 ANNA = "anna@alpha.example"
 BERT, OLGA, OTTO, NORA = "bert@alpha.example", "olga@out.example", "otto@out.example", "nora@out.example"
+ULLA, UDO = "ulla@out.example", "udo@out.example"
 SARA, NILS = "sara@secret.example", "nils@secret.example"
 
 
@@ -27,27 +28,34 @@ def test_each_recipient_gets_an_answer_of_their_own(alpha: Site, authorised: Cli
     assert CANARY in openssl.verify(arrived[NORA].octets, people().root)
 
 
-def test_who_is_visible_to_each_other_shares_a_ciphertext_and_bcc_does_not(alpha: Site, authorised: Client) -> None:
-    sent = mail(ANNA, f"{OLGA}, {OTTO}", fields=f"Bcc: {SARA}\r\n")
-
-    reply = authorised.send(ANNA, [OLGA, OTTO, SARA], sent)
+def test_who_is_visible_to_each_other_and_reads_with_the_same_key_shares_a_ciphertext(
+    alpha: Site, authorised: Client
+) -> None:
+    reply = authorised.send(ANNA, [ULLA, UDO, OLGA], mail(ANNA, f"{ULLA}, {OLGA}", fields=f"Cc: {UDO}\r\n"))
 
     assert all(one.startswith("250") for one in reply.end), reply
     copies = {copy.recipients: copy for copy in alpha.outside.wait(2)}
-    assert len(copies) == 2
-    shared = next(copy for recipients, copy in copies.items() if SARA not in recipients)
-    blind = next(copy for recipients, copy in copies.items() if SARA in recipients)
-    assert set(shared.recipients) == {OLGA, OTTO}
-    assert blind.recipients == (SARA,)
-    for copy in (shared, blind):
+    assert set(copies) == {(ULLA, UDO), (OLGA,)}
+    assert openssl.can_decrypt(copies[ULLA, UDO].octets, people().pair)
+    assert not openssl.can_decrypt(copies[ULLA, UDO].octets, people().olga)
+
+
+def test_a_bcc_reader_gets_a_ciphertext_of_their_own_and_nobody_learns_of_them(alpha: Site, authorised: Client) -> None:
+    """Even with the same key: one ciphertext for both would show Ulla that Udo has it."""
+    reply = authorised.send(ANNA, [ULLA, UDO, SARA], mail(ANNA, ULLA, fields=f"Bcc: {UDO}, {SARA}\r\n"))
+
+    assert all(one.startswith("250") for one in reply.end), reply
+    copies = {copy.recipients: copy for copy in alpha.outside.wait(3)}
+    assert set(copies) == {(ULLA,), (UDO,), (SARA,)}
+    assert len({copy.body for copy in copies.values()}) == 3
+    for copy in copies.values():
         assert not copy.fields("Bcc")
-        assert b"sara" not in copy.header.replace(b"for <sara@secret.example>", b"").lower()
+        assert UDO.encode() not in copy.octets
+        assert SARA.encode() not in copy.octets
         assert CANARY not in copy.octets
-    assert openssl.can_decrypt(shared.octets, people().olga)
-    assert openssl.can_decrypt(shared.octets, people().otto)
-    assert not openssl.can_decrypt(shared.octets, people().sara)
-    assert openssl.can_decrypt(blind.octets, people().sara)
-    assert not openssl.can_decrypt(blind.octets, people().olga)
+    assert openssl.can_decrypt(copies[SARA,].octets, people().sara)
+    assert not openssl.can_decrypt(copies[ULLA,].octets, people().sara)
+    assert b"sara" not in openssl.decrypt(copies[ULLA,].octets, people().pair).lower()
 
 
 def test_postfix_bounces_only_the_refused_recipient_and_quotes_no_body(alpha: Site) -> None:

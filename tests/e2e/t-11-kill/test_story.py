@@ -24,7 +24,7 @@ ANNA, BERT, OLGA, SARA = "anna@alpha.example", "bert@alpha.example", "olga@out.e
 READERS = (BERT, OLGA, SARA)
 MAILS = int(os.environ.get("MAILSEAL_KILL_MAILS", "60"))
 SEED = os.environ.get("MAILSEAL_KILL_SEED") or str(random.SystemRandom().randrange(10**6))
-MAILS_PER_SECOND = 6.0
+MAILS_PER_SECOND = 4.0
 SECONDS_BETWEEN_KILLS = 0.7
 NEXT_HOP_SECONDS = 0.12
 """Each effect takes so long that there is mail in flight at most kills."""
@@ -60,7 +60,7 @@ class Killer:
         gateway = self.alpha.gateway
         if victim == "supervisor":
             gateway.kill()
-            gateway.start()
+            gateway.launch()
         else:
             found = gateway.processes(victim)
             if not found:
@@ -84,7 +84,7 @@ def test_killed_at_random(need_postfix: None) -> None:
             killer.stopped.set()
             thread.join(60)
         assert killer.error is None, killer.error
-        assert killer.done["mail"], "nothing was killed"
+        assert killer.done["mail"] > 2, f"too little was killed: {killer.done}"
         _everything_arrives(alpha)
         _judge(alpha, killer)
         _log_has_every_copy(alpha)
@@ -148,8 +148,8 @@ def _cut_off(maillog: str) -> int:
 def _log_has_every_copy(alpha: Site) -> None:
     until = time.monotonic() + 30
     while True:
-        rows = alpha.gateway.log("--limit", "100000")
-        logged = {(row["mail_id"], row["recipient"]) for row in rows if row["fate"] == "relayed"}
+        rows = alpha.gateway.log("--limit", "10000")
+        logged = {(row["message"], row["recipient"]) for row in rows if row["fate"] == "relayed"}
         if len(logged) >= MAILS * len(READERS):
             break
         if time.monotonic() > until:
