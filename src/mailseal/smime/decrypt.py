@@ -115,8 +115,8 @@ class EncryptedContent:
             raise malformed("the initialisation vector is missing")
         vector = CBC(ber.octets(self.parameters))
         cipher = TripleDES(key) if row.mode is Mode.TRIPLE_DES_CBC else AES(key)
-        block_octets = cipher.block_size // 8
-        if not self.size or self.size % block_octets:
+        block_octets, size = cipher.block_size // 8, self.size
+        if not size or size % block_octets:
             raise CmsError(ReasonCode.DECRYPTION_FAILED, _FAILED)
         decryptor = Primitive(cipher, vector).decryptor()
         plain = _joined([decryptor.update(piece) for piece in self.pieces])

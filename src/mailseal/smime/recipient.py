@@ -150,13 +150,12 @@ def _agreement_id(element: Element) -> RecipientId:
     return RecipientId(RecipientKind.KEY_AGREEMENT, None, None, ski)
 
 
-@only_cms_errors
 def _transport_padding(algorithm: Element) -> padding.PKCS1v15 | padding.OAEP:
     kind, parameters = algorithm_identifier(algorithm)
     if kind == algorithms.RSA_ENCRYPTION:
         return _PKCS1V15
     if kind == algorithms.RSAES_OAEP:
-        return oaep(parameters)
+        return only_cms_errors(oaep)(parameters)
     raise CmsError(ReasonCode.UNSUPPORTED_ALGORITHM, "the key transport algorithm is not supported")
 
 

@@ -150,10 +150,11 @@ def _signer(fields: Fields) -> SignerInfo:
 
 
 def _attributes(element: Element) -> dict[bytes, list[Element]]:
-    if not 1 <= len(element.children) <= MAX_ATTRIBUTES:
+    children = element.children
+    if not 1 <= len(children) <= MAX_ATTRIBUTES:
         raise malformed("signed attributes are empty or too many")
     found: dict[bytes, list[Element]] = {}
-    for child in element.children:
+    for child in children:
         fields = Fields(child)
         kind = ber.oid(fields.take())
         if kind in found:
