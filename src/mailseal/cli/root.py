@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
+from mailseal.cli.cert import show_ as show_certificate
 from mailseal.cli.certificate_rows import row_of
-from mailseal.cli.output import confirm, json_option, read_file, show, show_one, yes_option
+from mailseal.cli.output import confirm, json_option, read_file, show, yes_option
 from mailseal.cli.session import Session, pass_session
 from mailseal.smime.importing import read_certificates
 from mailseal.store import certificate_admin, trust
@@ -40,14 +41,7 @@ def list_(session: Session, *, as_json: bool) -> None:
     show([row_of(info) for info in trust.list_roots()], COLUMNS, as_json=as_json, nothing=nothing)
 
 
-@root.command("show")
-@click.argument("fingerprint")
-@json_option
-@pass_session
-def show_(session: Session, *, fingerprint: str, as_json: bool) -> None:
-    """All that is known of one root."""
-    session.open_store()
-    show_one(row_of(certificate_admin.show(fingerprint)), as_json=as_json)
+root.add_command(show_certificate, "show")
 
 
 @root.command("delete")
