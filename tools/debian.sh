@@ -31,7 +31,7 @@ restore() {
     rm -f "$policy"
     [ ! -e "$saved" ] || mv "$saved" "$policy"
 }
-[ ! -e "$policy" ] || mv "$policy" "$saved"
+[ -e "$saved" ] || [ ! -e "$policy" ] || mv "$policy" "$saved"
 trap restore EXIT
 trap 'exit 1' HUP INT TERM
 printf '#!/bin/sh\nexit 101\n' >"$policy"
