@@ -19,6 +19,7 @@ from mailseal.smime.certificate import (
     parse_certificate,
 )
 from mailseal.store.lru import Lru
+from mailseal.store.row import storable
 
 MAX_ADDRESSES = 100
 """Addresses of one certificate that it can be found by."""
@@ -131,11 +132,6 @@ def columns(certificate: Certificate) -> dict[str, Any]:
         "valid_until": certificate.not_after,
         "revocation": Revocation.UNKNOWN.value,
     }
-
-
-def storable(text: str) -> str:
-    """Text from outside without what a database refuses: lone surrogates, NUL."""
-    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
 def address_uses(certificate: Certificate) -> list[tuple[str, Use]]:

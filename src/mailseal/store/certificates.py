@@ -25,20 +25,19 @@ from mailseal.store.owners import owners_of_domain, with_places
 from mailseal.store.private_keys import Sealing, open_key
 from mailseal.store.transaction import select
 
-# A key counts only where it is bound to the certificate, see models.CertificateRow. The bound of the answer keeps an
-# address usable that strangers have made thousands of candidates for: candidates come last.
+# A private key counts only where it is bound to the certificate, see models.CertificateRow.
 _OF_OWNERS = (
-    "SELECT u.kind, c.fingerprint, c.der, k.spki_sha256, t.entry, :columns FROM store_certificate_use u"
-    " JOIN store_certificate c ON c.id = u.certificate_id"
-    " LEFT JOIN store_ctl t ON t.fingerprint = c.fingerprint"
-    " LEFT JOIN store_private_key k ON k.spki_sha256 = c.spki_sha256 AND c.bound = 1"
-    " WHERE u.owner IN (:owners) AND c.judged_at IS NOT NULL"
-    " ORDER BY c.candidate, c.trusted DESC, c.not_before DESC LIMIT 100"
+    "SELECT u.kind, c.fingerprint, c.der, c.bound, t.entry, :columns FROM store_certificate_use u"
+    " JOIN store_certificate c ON c.id = u.certificate_id LEFT JOIN store_ctl t ON t.fingerprint = c.fingerprint"
+    " WHERE u.owner IN (:owners) AND c.judged_at IS NOT NULL LIMIT 101"
 ).replace(":columns", VERDICT_COLUMNS)
+# An address stays usable that strangers have made thousands of candidates for: they come last.
+_BEST_OF_OWNERS = _OF_OWNERS.replace(
+    " LIMIT 101", " ORDER BY c.candidate, c.trusted DESC, c.not_before DESC, c.id LIMIT 100"
+)
 _BY_FINGERPRINT = (
-    "SELECT '', c.fingerprint, c.der, k.spki_sha256, t.entry, :columns FROM store_certificate c"
+    "SELECT '', c.fingerprint, c.der, c.bound, t.entry, :columns FROM store_certificate c"
     " LEFT JOIN store_ctl t ON t.fingerprint = c.fingerprint"
-    " LEFT JOIN store_private_key k ON k.spki_sha256 = c.spki_sha256 AND c.bound = 1"
     " WHERE c.fingerprint = %s AND c.purpose = %s AND c.judged_at IS NOT NULL"
 ).replace(":columns", VERDICT_COLUMNS)
 _ISSUERS = (
@@ -46,6 +45,9 @@ _ISSUERS = (
     " ORDER BY not_before DESC LIMIT 20"
 )
 _CTL = "SELECT entry FROM store_ctl WHERE fingerprint = %s"
+
+MAX_CERTIFICATES = 100
+"""Looked at for one address."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -119,7 +121,10 @@ class StoreCertificates:
         if known is None:
             generation, single = self._of.generation, self._by_fingerprint.generation
             owners = (address.key, *owners_of_domain(address.domain))
-            rows = [_from_row(row) for row in select(with_places(_OF_OWNERS, len(owners)), owners)]
+            found = select(with_places(_OF_OWNERS, len(owners)), owners)
+            if len(found) > MAX_CERTIFICATES:
+                found = select(with_places(_BEST_OF_OWNERS, len(owners)), owners)
+            rows = [_from_row(row) for row in found]
             known = _choose(rows)
             self._of.put(address.key, known, generation)
             # The same certificates are asked for by fingerprint a moment later.
@@ -138,8 +143,8 @@ def _through(cache: Lru[K, V], key: K, read: Callable[[], V]) -> V:
 
 
 def _from_row(row: tuple[Any, ...]) -> tuple[str, StoredCertificate]:
-    kind, fingerprint, der, spki, entry, *verdict = row
-    return kind, stored(parsed(fingerprint, der), verdict_from_row(*verdict), entry, has_key=spki is not None)
+    kind, fingerprint, der, bound, entry, *verdict = row
+    return kind, stored(parsed(fingerprint, der), verdict_from_row(*verdict), entry, has_key=bool(bound))
 
 
 def _choose(rows: Sequence[tuple[str, StoredCertificate]]) -> _Chosen:

@@ -13,9 +13,10 @@ from uuid import UUID
 from mailseal.errors import PermanentError
 from mailseal.smime.certificate import Certificate, Revocation
 from mailseal.smime.revocation import Crl, Entry, verify_crl
-from mailseal.store.certificate_rows import Purpose, name_key, parsed, serial_text, storable
+from mailseal.store.certificate_rows import Purpose, name_key, parsed, serial_text
 from mailseal.store.models import CertificateRow, CrlEntryRow, CrlRow
 from mailseal.store.revalidate import after_change, mark_below
+from mailseal.store.row import storable
 from mailseal.store.stamps import Scope, bump
 from mailseal.store.transaction import read, reads, run
 

@@ -8,7 +8,6 @@ import fcntl
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,21 +16,17 @@ from mailseal.store import jobs, records
 from mailseal.store.certificate_import import insert_candidates
 from mailseal.store.models import JournalRow
 from mailseal.store.revalidate import REVALIDATE
-from mailseal.store.transaction import connection, read, run
+from mailseal.store.row import storable
+from mailseal.store.transaction import insert_new, read, run
 
 SUFFIX = ".journal"
 GROUP_BYTES = 512 * 1024
 MAX_LINE_BYTES = 16 * 1024 * 1024
-_COLUMNS = (
-    "id", "message", "message_id", "time", "direction", "sender", "sender_key", "recipient", "recipient_key", "fate",
-    "treatment", "method", "reply", "reasons", "details", "subject",
-)  # fmt: skip
 _INSERT = (
-    ":verb INTO store_log (id, message, message_id, time, direction, sender, sender_key, recipient, recipient_key,"
+    "INTO store_log (id, message, message_id, time, direction, sender, sender_key, recipient, recipient_key,"
     " fate, treatment, method, reply, reasons, details, subject)"
     " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 )
-_VERBS = {"sqlite": "INSERT OR IGNORE", "mysql": "INSERT IGNORE"}
 
 logger = logging.getLogger(__name__)
 
@@ -106,26 +101,22 @@ def _writer_is_gone(descriptor: int) -> bool:
 
 
 def _store(name: str, data: bytes, offset: int) -> Imported:
-    rows: list[tuple[Any, ...]] = []
+    rows: list[tuple[str, ...]] = []
     ders: list[bytes] = []
     bad = 0
     for line in data.splitlines():
         try:
-            value = json.loads(line)
-            match value["kind"]:
-                case records.LOG:
-                    rows.append(_row(value))
-                case records.CANDIDATE:
-                    ders.append(bytes.fromhex(value["der"]))
-                case kind:
-                    logger.warning("journal %s has a record of a kind that this release does not know: %s", name, kind)
-                    bad += 1
-        except (ValueError, KeyError, TypeError):
+            kind, *values = json.loads(line)
+            if kind == records.LOG:
+                rows.append(_row(values))
+            else:
+                ders.append(_candidate(kind, values))
+        except (ValueError, TypeError, IndexError):
             logger.warning("a line of journal %s cannot be read and is left out", name)
             bad += 1
 
     def work() -> Imported:
-        stored = _insert(rows)
+        stored = insert_new(_INSERT, rows)
         fresh = insert_candidates(ders) if ders else 0
         if fresh:
             jobs.enqueue(REVALIDATE, dedupe="now")
@@ -135,19 +126,13 @@ def _store(name: str, data: bytes, offset: int) -> Imported:
     return run(work)
 
 
-def _row(value: Mapping[str, Any]) -> tuple[Any, ...]:
-    row = {**value, "reasons": json.dumps(value["reasons"]), "details": json.dumps(value["details"])}
-    found = tuple(row[name] for name in _COLUMNS)
-    if not all(isinstance(one, str) for one in found):
-        raise TypeError("a column is not text")
-    return tuple(one.encode("utf-8", "replace").decode().replace("\0", "\ufffd") for one in found)
+def _row(values: list[Any]) -> tuple[str, ...]:
+    if len(values) != len(records.LOG_COLUMNS) or not all(type(one) is str for one in values):
+        raise ValueError("not the columns of the log")
+    return tuple([one if one.isascii() else storable(one) for one in values])
 
 
-def _insert(rows: Iterable[tuple[Any, ...]]) -> int:
-    database = connection()
-    found = list(rows)
-    if not found:
-        return 0
-    with database.cursor() as cursor:
-        cursor.executemany(_INSERT.replace(":verb", _VERBS[database.vendor]), found)
-        return int(cursor.rowcount)
+def _candidate(kind: object, values: list[Any]) -> bytes:
+    if kind != records.CANDIDATE:
+        raise ValueError("a kind of record that this release does not know")
+    return bytes.fromhex(values[0])

@@ -6,13 +6,16 @@ mail after that is a new mail.
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from mailseal.policy.model import Outcome
 from mailseal.store.models import LedgerRow
 from mailseal.store.outcomes import outcome_from_json, outcome_to_json
 from mailseal.store.purge import delete_before
-from mailseal.store.transaction import run, select, writes
+from mailseal.store.row import uuid7
+from mailseal.store.transaction import insert_new, run, select, writes
+
+_INSERT = "INTO store_ledger (id, attempt, recipient, outcome, created) VALUES (%s, %s, %s, %s, %s)"
 
 
 class StoreLedger:
@@ -25,13 +28,15 @@ class StoreLedger:
 
     def settle(self, attempt: bytes, outcomes: Sequence[Outcome]) -> None:
         """Commit outcomes. The first one for a recipient stays: two workers with the same mail cannot both decide."""
-        rows = [
-            LedgerRow(attempt=attempt.hex(), recipient=one.recipient.key, outcome=outcome_to_json(one))
-            for one in outcomes
-        ]
+        if not outcomes:
+            return
+        now = datetime.now(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
         # In the order of the key, so that two workers with the same mail wait for each other instead of dead-locking.
-        rows.sort(key=lambda row: row.recipient)
-        run(lambda: LedgerRow.objects.bulk_create(rows, ignore_conflicts=True))
+        rows = [
+            (uuid7().hex, attempt.hex(), one.recipient.key, json.dumps(outcome_to_json(one)), now)
+            for one in sorted(outcomes, key=lambda one: one.recipient.key)
+        ]
+        run(lambda: insert_new(_INSERT, rows))
 
 
 @writes

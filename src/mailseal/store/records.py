@@ -1,4 +1,8 @@
-"""What a journal line holds: one recipient's outcome, or a certificate seen in signed mail; each a line of JSON."""
+"""What a journal line holds: one recipient's outcome, or a certificate seen in signed mail.
+
+A line is a JSON list, its kind first. The values of LOG are the columns of LOG_COLUMNS, all text and as the database
+takes them: the mail worker is one of many, the importing worker is one.
+"""
 
 import json
 from dataclasses import dataclass, field
@@ -8,13 +12,18 @@ from uuid import UUID
 from mailseal.mail.address import Address
 from mailseal.policy.model import Outcome
 from mailseal.store.outcomes import reasons_to_json
-from mailseal.store.row import uuid7
+from mailseal.store.row import storable, uuid7
 
 MAX_TEXT_CHARS = 400
 MAX_CANDIDATE_OCTETS = 65_536
 
 LOG = "log"
 CANDIDATE = "candidate"
+
+LOG_COLUMNS = (
+    "id", "message", "message_id", "time", "direction", "sender", "sender_key", "recipient", "recipient_key", "fate",
+    "treatment", "method", "reply", "reasons", "details", "subject",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,30 +40,29 @@ class LogRecord:
     id: UUID = field(default_factory=uuid7)
 
     def line(self) -> bytes:
-        """The record as a JSON line; values are as the columns take them."""
+        """The record as a JSON line."""
         outcome = self.outcome
-        reply = outcome.reply
-        sender, recipient = self.sender, outcome.recipient
-        value = {
-            "kind": LOG,
-            "id": self.id.hex,
-            "message": self.message,
-            "message_id": self.message_id[:MAX_TEXT_CHARS],
-            "time": self.time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"),
-            "direction": self.direction,
-            "sender": "" if sender is None else str(sender),
-            "sender_key": "" if sender is None else sender.key,
-            "recipient": str(recipient),
-            "recipient_key": recipient.key,
-            "fate": outcome.fate.value,
-            "treatment": outcome.treatment.value,
-            "method": "" if outcome.method is None else outcome.method.value,
-            "reply": f"{reply.code} {reply.enhanced} {reply.text}",
-            "reasons": reasons_to_json(outcome.reasons),
-            "details": outcome.details,
-            "subject": self.subject[:MAX_TEXT_CHARS],
-        }
-        return json.dumps(value).encode() + b"\n"
+        sender, recipient, reply = self.sender, outcome.recipient, outcome.reply
+        values = (
+            LOG,
+            self.id.hex,
+            self.message,
+            storable(self.message_id[:MAX_TEXT_CHARS]),
+            self.time.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds"),
+            self.direction,
+            "" if sender is None else str(sender),
+            "" if sender is None else sender.key,
+            str(recipient),
+            recipient.key,
+            outcome.fate,
+            outcome.treatment,
+            outcome.method or "",
+            f"{reply.code} {reply.enhanced} {reply.text}",
+            json.dumps(reasons_to_json(outcome.reasons)),
+            json.dumps(outcome.details),
+            storable(self.subject[:MAX_TEXT_CHARS]),
+        )
+        return json.dumps(values).encode() + b"\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +75,7 @@ class CandidateRecord:
         """The record as a JSON line; nothing for a certificate that is too large to be one."""
         if len(self.der) > MAX_CANDIDATE_OCTETS:
             return b""
-        return json.dumps({"kind": CANDIDATE, "der": self.der.hex()}).encode() + b"\n"
+        return json.dumps((CANDIDATE, self.der.hex())).encode() + b"\n"
 
 
 Record = LogRecord | CandidateRecord

@@ -27,6 +27,13 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def storable(text: str) -> str:
+    """Text from outside without what a database refuses: lone surrogates, NUL."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
 class Row(models.Model):
     """The base of every table."""
 
