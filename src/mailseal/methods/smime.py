@@ -1,5 +1,6 @@
 """S/MIME as an encryption method (RFC 8551): choose keys, sign, encrypt, take layers off."""
 
+import binascii
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -13,6 +14,7 @@ from mailseal.policy.model import Already
 from mailseal.policy.reason import Reason, ReasonCode, because
 from mailseal.policy.settings import Settings
 from mailseal.ports import Gateway
+from mailseal.smime import ber
 from mailseal.smime import message as smime_message
 from mailseal.smime.certificate import Certificate, StoredCertificate
 from mailseal.smime.compress import decompress
@@ -27,6 +29,8 @@ from mailseal.smime.signed import SignedData, read_signed
 from mailseal.smime.verify import SignerCheck, verify
 
 MAX_KEYS_PER_RECIPIENT = 20
+MAX_SIGNERS = 8
+"""Signatures that are looked at in one layer: each may cost a path of certificates."""
 
 
 class Smime:
@@ -89,8 +93,11 @@ class Smime:
         return stored.certificate
 
     def already(self, root: Entity) -> Already:
-        """Judged by the structure of the mail, never by a word in it."""
-        return smime_message.already(root)
+        """Judged by the structure of the mail, never by a word in it; encrypted only if nothing is beside that."""
+        found = smime_message.already(root)
+        if found is not Already.ENCRYPTED or _is_all(root):
+            return found
+        return Already.SIGNED if root.children else Already.NOTHING
 
     def recognise(self, entity: Entity) -> str | None:
         """A LayerKind value, or None."""
@@ -112,6 +119,20 @@ class Smime:
         except MimeError:
             reason = because(ReasonCode.MALFORMED)
         return Peeled(Layer(kind, depth, entity.path, ok=False, reason=reason))
+
+
+def _is_all(entity: Entity) -> bool:
+    """Whether an entity is its CMS structures and nothing else: no words before, between or behind them."""
+    if entity.children:
+        around = bytes(entity.preamble) + bytes(entity.epilogue)
+        return not around.strip() and all(_is_all(child) for child in entity.children)
+    try:
+        octets = smime_message.read_cms(entity)
+        if entity.transfer_encoding == "base64":
+            binascii.a2b_base64(b"".join(bytes(entity.body).split()), strict_mode=True)
+        return not octets[ber.read(octets).end :].strip()
+    except (CmsError, ValueError):
+        return False
 
 
 def _decrypt(entity: Entity, opening: Opening, depth: int) -> Peeled:
@@ -177,6 +198,8 @@ def _verify(entity: Entity, opening: Opening, depth: int) -> Peeled:
     if not signed.signers:
         layer = Layer(LayerKind.SIGNED, depth, entity.path, ok=False, reason=because(ReasonCode.NO_SIGNERS))
         return Peeled(layer, harvested=tuple(one.der for one in signed.certificates))
+    if len(signed.signers) > MAX_SIGNERS:
+        raise CmsError(ReasonCode.TOO_LARGE, "there are too many signers")
     checks = verify(signed, content)
     signers = tuple(_report(check, signed, opening) for check in checks)
     good = all(one.verified for one in signers)

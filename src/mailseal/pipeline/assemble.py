@@ -23,7 +23,7 @@ def assemble(
     `subject` replaces the Subject. `entity` (Content-* fields, empty line, body) replaces the mail's own entity.
     """
     view = memoryview(root.buffer)
-    header: list[Octets] = [encode_value(name, value) for name, value in prepend]
+    header: list[bytes] = [encode_value(name, value) for name, value in prepend]
     subjects = 0
     for field in root.fields:
         if field in remove or (entity is not None and describes_entity(field)):
@@ -34,7 +34,7 @@ def assemble(
                 continue
             header.append(encode_value("Subject", subject))
             continue
-        header.append(view[field.start : field.end])
+        header.append(_whole(view[field.start : field.end]))
     if subject and not subjects:
         header.append(encode_value("Subject", subject))
     if entity is None:
@@ -54,5 +54,11 @@ def entity_chunks(entity: Entity) -> list[Octets]:
     Fields inside a protected entity that are not about its content could overwrite what the mail itself says.
     """
     view = memoryview(entity.buffer)
-    fields = [view[one.start : one.end] for one in entity.fields if one.name.startswith("content-")]
+    fields = [_whole(view[one.start : one.end]) for one in entity.fields if one.name.startswith("content-")]
     return [b"".join(fields) + b"\r\n", view[entity.body_start : entity.end]]
+
+
+def _whole(field: memoryview) -> bytes:
+    """A field with its line end, which the last one of a mail without a body may lack."""
+    octets = bytes(field)
+    return octets if octets.endswith(b"\n") else octets + b"\r\n"

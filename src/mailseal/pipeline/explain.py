@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from mailseal.errors import MailsealError
+from mailseal.errors import PermanentError, TransientError
 from mailseal.mail.envelope import Envelope, attempt_id
 from mailseal.mail.message import Message
 from mailseal.mail.trace import hop_count
 from mailseal.pipeline.process import begin, plan_tasks
+from mailseal.pipeline.run import failure_reason
 from mailseal.policy.model import Fate, MethodName, Treatment
 from mailseal.policy.reason import Reason, ReasonCode, because
 from mailseal.ports import Gateway, Hop
@@ -40,8 +41,12 @@ def explain(envelope: Envelope, message: Message, gateway: Gateway) -> list[Expl
         task = tasks.pop(0)
         try:
             copy = task.build()
-        except MailsealError as error:
+        except PermanentError as error:
             tasks += task.fall_back(because(ReasonCode.METHOD_FAILED, detail=error))
+            continue
+        except TransientError as error:
+            for index in task.indices:
+                run.defer(index, failure_reason(error), before=task.reasons(index))
             continue
         for index in task.indices:
             address = run.address(index)

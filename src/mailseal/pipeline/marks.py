@@ -10,15 +10,26 @@ from functools import lru_cache
 
 from mailseal.mail.mime import Entity, HeaderField
 from mailseal.methods.layer import Layer, SignerReport
+from mailseal.policy.reason import ReasonCode
 from mailseal.policy.settings import Settings
 
 PREFIX = "x-mailseal-"
 MAX_VALUE_CHARACTERS = 500
+MAX_STRIP_ROUNDS = 20
+_NO_SIGNERS = ReasonCode.NO_SIGNERS
+
+# Where some reader sees a field of ours begin: behind a bare CR too, and behind octets that no field name has.
+_OURS = re.compile(rb"(?:\A[^!-~]*+|\r)x-mailseal-", re.IGNORECASE)
+# What a reader does not see between the letters of a tag (default ignorable code points).
+_INVISIBLE = (
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]*+"
+)
 
 
 def forged_fields(root: Entity) -> list[HeaderField]:
-    """Fields of the top header that only this gateway may write."""
-    return [field for field in root.fields if field.name.startswith(PREFIX)]
+    """Fields of the top header that only this gateway may write, or that some reader would take for such."""
+    return [field for field in root.fields if _OURS.search(field.raw(root.buffer)) is not None]
 
 
 def without_tags(subject: str, settings: Settings) -> str:
@@ -29,12 +40,12 @@ def without_tags(subject: str, settings: Settings) -> str:
     if pattern is None:
         return subject
     cleaned = subject
-    while True:  # taking one tag out may join the halves of another
+    for _ in range(MAX_STRIP_ROUNDS):  # taking one tag out may join the halves of another
         shorter = pattern.sub("", cleaned)
         if shorter == cleaned:
-            break
+            return subject if cleaned == subject else " ".join(cleaned.split())
         cleaned = shorter
-    return subject if cleaned == subject else " ".join(cleaned.split())
+    return ""
 
 
 def _tags(settings: Settings) -> tuple[str, ...]:
@@ -50,10 +61,15 @@ def _tags_pattern(tags: tuple[str, ...]) -> re.Pattern[str] | None:
     # Built from settings, but only of escaped literals and one bounded class, so it runs in linear time.
     alternatives = []
     for tag in tags:
-        words = [re.escape(word).replace(r"\{signer\}", r"[^\[\]]{0,320}") for word in tag.split()]
+        words = [_word_pattern(word) for word in tag.split()]
         if words:
-            alternatives.append(r"\s{0,8}".join(words))
+            alternatives.append((_INVISIBLE + r"\s{0,8}" + _INVISIBLE).join(words))
     return re.compile("|".join(alternatives), re.IGNORECASE) if alternatives else None
+
+
+def _word_pattern(word: str) -> str:
+    pieces = [_INVISIBLE.join(map(re.escape, piece)) for piece in word.split("{signer}")]
+    return r"[^\[\]]{0,320}".join(pieces)
 
 
 def tags_for(layers: Sequence[Layer], settings: Settings) -> list[str]:
@@ -63,10 +79,15 @@ def tags_for(layers: Sequence[Layer], settings: Settings) -> list[str]:
     tags = []
     if any(layer.ok and layer.key is not None for layer in layers):
         tags.append(settings.tag_decrypted)
-    signed = [layer for layer in layers if layer.signers]
+    signed = [layer for layer in layers if layer.signers or _is_broken_signature(layer)]
     if signed:
         tags.append(_signature_tag(signed, settings))
     return [tag for tag in tags if tag]
+
+
+def _is_broken_signature(layer: Layer) -> bool:
+    """A signature of which not even the signers can be read; certificates alone are none."""
+    return layer.kind.endswith("-signed") and not layer.ok and not (layer.reason and layer.reason.code is _NO_SIGNERS)
 
 
 def _signature_tag(signed: Sequence[Layer], settings: Settings) -> str:
@@ -74,7 +95,7 @@ def _signature_tag(signed: Sequence[Layer], settings: Settings) -> str:
     if best is not None:
         return settings.tag_signed_by.replace("{signer}", _name(best.signers[0]))
     layer = signed[0]
-    if layer.covers and all(one.verified and one.trusted for one in layer.signers):
+    if layer.covers and layer.signers and all(one.verified and one.trusted for one in layer.signers):
         return settings.tag_signed_mismatch.replace("{signer}", _name(layer.signers[0]))
     return settings.tag_invalid
 
@@ -117,12 +138,13 @@ def _layer_parts(layer: Layer) -> Iterable[tuple[str, str]]:
 
 
 def _signer_parts(signer: SignerReport) -> Iterable[tuple[str, str]]:
-    yield "address", ",".join(signer.addresses[:5])
     yield "verified", _yes(signer.verified)
     yield "trusted", _yes(signer.trusted)
     yield "matches-from", _yes(signer.matches_from)
     yield "fingerprint", signer.fingerprint
     yield "reason", signer.reason.code if signer.reason else ""
+    # Last, since they may be as long as the signer likes and the value is cut; a comma in one must not make two.
+    yield "address", ",".join(one.replace(",", "?") for one in signer.addresses[:5])
 
 
 def _value(parts: Iterable[tuple[str, str]]) -> str:

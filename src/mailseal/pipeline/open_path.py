@@ -16,6 +16,7 @@ from mailseal.methods.layer import Layer, Opening
 from mailseal.pipeline.assemble import assemble, entity_chunks
 from mailseal.pipeline.copy import Copy, Task
 from mailseal.pipeline.marks import forged_fields, result_headers, sender_signed, tags_for, without_tags
+from mailseal.pipeline.outgoing import blind_fields
 from mailseal.pipeline.run import Run
 from mailseal.policy.model import Party, Treatment
 from mailseal.policy.reason import Reason, ReasonCode, because
@@ -128,13 +129,14 @@ def _nested(entity: Entity, opening: Opening, depth: int) -> list[Layer]:
 def open_tasks(run: Run, recipients: Sequence[tuple[int, Party]]) -> list[Task]:
     """One task per set of recipients whose copy is opened with the same keys and marked the same way."""
     protected = run.fault is None and _has_protection(run.root)
+    sealed = protected and _is_sealed(run.root)
     groups: dict[object, list[tuple[int, Party]]] = {}
     keys_of: dict[object, Sequence[StoredCertificate]] = {}
     for index, party in recipients:
         if party.settings.log_subject and run.gateway.directory.party(run.envelope.sender).settings.log_subject:
             run.subject_for.add(run.address(index).key)
         keys: Sequence[StoredCertificate] = ()
-        if protected:
+        if sealed:
             keys = run.gateway.certificates.with_key_of(run.address(index))
         group = (tuple(one.certificate.fingerprint for one in keys), party.settings)
         groups.setdefault(group, []).append((index, party))
@@ -144,6 +146,11 @@ def open_tasks(run: Run, recipients: Sequence[tuple[int, Party]]) -> list[Task]:
 
 def _has_protection(root: Entity) -> bool:
     return _recognise(root) is not None or any(_has_protection(child) for child in root.children)
+
+
+def _is_sealed(root: Entity) -> bool:
+    """Whether a key could open anything: not in mail that is only clear-signed, of which all readers share one copy."""
+    return any(one.content_type.type != "multipart/signed" and _recognise(one) is not None for one in root.walk())
 
 
 def _task(
@@ -187,14 +194,17 @@ def delivered(root: Entity, opened: Opened, settings: Settings, *, from_outside:
     if from_outside:
         cleaned = strip_triggers(cleaned, settings)
     tagged = " ".join([cleaned, *tags_for(opened.layers, settings)]).strip()
+    # An encoded word that we cannot decode may be a tag to the reader's program: where tags count, it gets to see
+    # what we see.
+    as_it_came = tagged == subject and not (settings.subject_tags and "=?" in subject)
     headers = result_headers(opened.layers)
-    forged = forged_fields(root)
-    if tagged == subject and not headers and not forged and opened.content is None:
+    remove = forged_fields(root) + ([] if from_outside else blind_fields(root))
+    if as_it_came and not headers and not remove and opened.content is None:
         return (root.buffer,)
     return assemble(
         root,
-        remove=forged,
-        subject=None if tagged == subject else tagged,
+        remove=remove,
+        subject=None if as_it_came else tagged,
         prepend=headers,
         entity=None if opened.content is None else entity_chunks(opened.content),
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mailseal.errors import PermanentError, TransientError
 from mailseal.mail import reply
-from mailseal.mail.envelope import Envelope, Protocol, attempt_id
+from mailseal.mail.envelope import Envelope, Origin, Protocol, attempt_id
 from mailseal.mail.header import decoded_subject
 from mailseal.mail.message import Message
 from mailseal.mail.mime import MimeError, parse
@@ -21,6 +21,8 @@ from mailseal.pipeline.run import Run, failure_reason, in_order
 from mailseal.policy.model import Fate, Outcome, Party
 from mailseal.policy.reason import Reason, ReasonCode, because
 from mailseal.ports import Gateway, Transfer
+
+RELAY_DENIED = reply.Reply(550, "5.7.1", "this gateway does not relay mail from outside to the outside")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,18 @@ def plan_tasks(run: Run) -> list[Task]:
         if party.internal:
             run.internal.add(run.address(index).key)
         (inside if party.internal else outside).append((index, party))
+    if outside and _is_strangers(run.envelope):
+        # The whole mail, though others of its recipients may be internal: a report about those refused would go to
+        # whomever a stranger has written into the envelope.
+        for index in run.pending():
+            run.settle(index, Fate.REFUSED, RELAY_DENIED, [because(ReasonCode.ORIGIN_OUTSIDE)])
+        return []
     return open_tasks(run, inside) + protect_tasks(run, outside)
+
+
+def _is_strangers(envelope: Envelope) -> bool:
+    """Plain SMTP has nobody in front of it: here this gateway is what must not be an open relay (RFC 5321 §7.9)."""
+    return envelope.protocol is Protocol.ESMTP and envelope.origin is Origin.OUTSIDE
 
 
 def _do(run: Run, task: Task, tasks: deque[Task]) -> None:

@@ -167,6 +167,9 @@ class ProtectPath:
         recipient = run.envelope.recipients[one.index]
         sender = run.envelope.sender
         reasons = (*wish.reasons, wish.reason)
+        if run.out_of_time():
+            run.defer(one.index, because(ReasonCode.OUT_OF_TIME), reply.OUT_OF_TIME, reasons)
+            return
         if sender is None:  # plan() never notifies a null sender; nobody could be told, so refuse
             run.settle(one.index, Fate.REFUSED, reply.NOT_PROTECTED, reasons)
             return
@@ -201,9 +204,9 @@ class ProtectPath:
         )
 
     def _without(self, one: Considered, reason: Reason) -> Considered:
-        """Cross out what failed: the method that was to encrypt, else the signature."""
+        """Cross out what failed: the signature, else the method that was to encrypt."""
         able = one.able
-        if isinstance(one.plan, Protect):
+        if isinstance(one.plan, Protect) and one.plan.signer not in self.outgoing.failed:
             keys = dict(able.keys)
             keys.pop(one.plan.method, None)
             able = replace(able, keys=keys, unable={**able.unable, one.plan.method: reason})

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from mailseal.mail import reply
 from mailseal.mail.dsn import failure_report
-from mailseal.mail.envelope import Envelope
+from mailseal.mail.envelope import Envelope, Recipient
 from mailseal.mail.message import Message
 from mailseal.mail.mime import parse
 from mailseal.mail.reply import Reply
@@ -25,7 +25,10 @@ class Conclusion:
 def conclude(
     envelope: Envelope, message: Message, outcomes: Sequence[Outcome], hostname: str, at: datetime
 ) -> Conclusion:
-    """Any deferred: that 4xx. All refused: the first 5xx. Some refused: 250 and one report, never for a null sender."""
+    """Any deferred: that 4xx. All refused: the first 5xx. Some refused: 250 and one report, never for a null sender.
+
+    Nor about a recipient whom the client wants no report about (NOTIFY, RFC 3461 §4.1).
+    """
     deferred = [one for one in outcomes if one.fate is Fate.DEFERRED]
     if deferred:
         return Conclusion(deferred[0].reply)
@@ -33,9 +36,10 @@ def conclude(
     if len(refused) == len(outcomes):
         return Conclusion(refused[0].reply if refused else reply.DEFERRED)
     accepted = next(one.reply for one in outcomes if one.fate is not Fate.REFUSED)
+    by_key = {one.address.key: one for one in envelope.recipients}
+    refused = [one for one in refused if _wants_report(by_key[one.recipient.key])]
     if not refused or envelope.sender is None:
         return Conclusion(accepted)
-    by_key = {one.address.key: one for one in envelope.recipients}
     report = failure_report(
         envelope=envelope,
         root=parse(message.raw).root,
@@ -44,6 +48,10 @@ def conclude(
         at=at,
     )
     return Conclusion(accepted, report)
+
+
+def _wants_report(recipient: Recipient) -> bool:
+    return recipient.notify is None or "FAILURE" in recipient.notify.upper()
 
 
 def _why(outcome: Outcome) -> str:

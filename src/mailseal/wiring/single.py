@@ -11,7 +11,7 @@ from mailseal.mail.outgoing import signable
 from mailseal.methods.layer import Opening
 from mailseal.pipeline.assemble import assemble, entity_chunks
 from mailseal.pipeline.open_path import Opened, open_mail
-from mailseal.pipeline.outgoing import BLIND_FIELDS
+from mailseal.pipeline.outgoing import blind_fields
 from mailseal.policy.model import Party
 from mailseal.policy.settings import Cipher, Digest, Settings
 from mailseal.ports import Certificates
@@ -79,5 +79,4 @@ def protect_one(
         entity = [signed_entity(signable(root), identity, digest, at)]
     if recipients:
         entity = [encrypted_entity(entity, recipients, cipher)]
-    blind = [field for field in root.fields if field.name in BLIND_FIELDS]
-    return assemble(root, remove=blind, entity=entity)
+    return assemble(root, remove=blind_fields(root), entity=entity)

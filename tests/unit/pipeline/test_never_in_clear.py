@@ -7,10 +7,14 @@ from hypothesis import strategies as st
 from mailseal.errors import PermanentError, TransientError
 from mailseal.mail.envelope import Origin, Protocol
 from mailseal.mail.message import Message
+from mailseal.mail.mime import parse
 from mailseal.mail.reply import Reply
 from mailseal.pipeline import process
 from mailseal.policy.model import Fate
-from mailseal.policy.settings import Mode, OnFailure, Settings
+from mailseal.policy.settings import Cipher, Digest, Mode, OnFailure, Settings
+from mailseal.smime.message import encrypted_entity, signed_entity
+from mailseal.smime.sign import SigningIdentity
+from pki import NOW
 from stage import PARTNER, PARTNER_EC, READER, SENDER, Interrupter, Stage, envelope, mail
 
 CANARY = b"CANARY-5d2c"
@@ -96,3 +100,30 @@ def test_notify_becomes_refuse_where_nobody_may_be_told(sender):
     assert outcome.fate is Fate.REFUSED
     assert not stage.reports
     assert not stage.sent
+
+
+def test_clear_words_beside_a_ciphertext_are_not_already_encrypted():
+    must = Settings(mode=Mode.MANDATORY)
+    head = b"From: anna@inside.example\r\nTo: nobody@outside.example\r\nMIME-Version: 1.0\r\n"
+    ciphertext = encrypted_entity([b"\r\nx\r\n"], [PARTNER.certificate], Cipher.AES256_CBC)
+    der = parse(ciphertext).root.decoded_body(10_000)
+    binary = (
+        b"Content-Type: application/pkcs7-mime; smime-type=enveloped-data\r\nContent-Transfer-Encoding: binary\r\n\r\n"
+    )
+    identity = SigningIdentity(SENDER.certificate, SENDER.key)
+    around = signed_entity(ciphertext, identity, digest=Digest.SHA256, at=NOW)
+    preamble = b"This is an S/MIME signed message"
+    alone = [ciphertext, ciphertext + b"\r\n \r\n", binary + der, around.replace(preamble, b"")]
+    beside = [
+        ciphertext + CANARY,
+        ciphertext.replace(b"\r\n\r\n", b"\r\n\r\n----" + CANARY + b"\r\n", 1),
+        binary + der + CANARY,
+        around.replace(preamble, CANARY),
+        around + CANARY,
+    ]
+    for entities, fate in ((alone, Fate.RELAYED), (beside, Fate.REFUSED)):
+        for entity in entities:
+            stage = Stage(settings={"": must})
+            (outcome,) = run(stage, ("nobody@outside.example",), head + entity)
+            assert outcome.fate is fate, entity[:200]
+            assert CANARY not in stage.octets_sent()

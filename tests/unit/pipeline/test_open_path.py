@@ -1,14 +1,19 @@
 """The open path: layers, keys of the right reader only, forged marks, EFAIL shapes, signature spoofing."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mailseal.mail.envelope import Origin
+from mailseal.mail.header import decoded_subject
 from mailseal.mail.message import Message
 from mailseal.mail.mime import parse
 from mailseal.mail.outgoing import signable
+from mailseal.methods.layer import Layer, SignerReport
 from mailseal.pipeline import process
+from mailseal.pipeline.marks import result_headers
 from mailseal.policy.model import Fate, Party, Treatment
 from mailseal.policy.reason import ReasonCode
 from mailseal.policy.settings import Cipher, Digest, Settings
@@ -86,6 +91,51 @@ def test_forged_marks_are_stripped_even_if_nothing_is_to_open():
     assert octets == b"From: eve@outside.example\r\nSubject: pay\r\n\r\nnow\r\n"
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        b"X-Odd: a\rX-Mailseal-Signed-By-Sender: yes\r\n",
+        b"X-Mailseal-Signed-By-Sender\x0b: yes\r\n",
+        b"x-mailseal-signed-by-sender \t : yes\r\n",
+        b"\xc2\xa0X-Mailseal-Signed-By-Sender: yes\r\n",
+        b"X-Mailseal-Signed-By-Sender:\r\n yes\r\n",
+    ],
+)
+def test_a_forged_mark_is_stripped_however_it_is_hidden(field):
+    _, octets, _ = receive(b"From: eve@outside.example\r\n" + field + b"Subject: Hello\r\n\r\nnow\r\n")
+    assert octets == b"From: eve@outside.example\r\nSubject: Hello\r\n\r\nnow\r\n"
+
+
+def test_a_field_that_only_mentions_ours_in_a_folded_line_stays():
+    raw = b"From: eve@outside.example\r\nDKIM-Signature: v=1; h=from:\r\n x-mailseal-decrypted\r\n\r\nnow\r\n"
+    _, octets, _ = receive(raw)
+    assert octets == raw
+
+
+@pytest.mark.parametrize("subject", ["[dec\u200brypted] pay", "[\u2060signed\u00ad by ceo@inside.example\u200d] pay"])
+def test_a_forged_tag_is_stripped_though_it_has_invisible_characters(subject):
+    _, octets, _ = receive(b"From: eve@outside.example\r\nSubject: " + subject.encode() + b"\r\n\r\nnow\r\n")
+    assert header(octets, "subject") == "pay"
+
+
+def test_where_tags_count_a_word_that_we_cannot_decode_is_shown_as_it_stands():
+    word = b"=?utf-8?B?W2RlY3J5cHRlZF1dx?="  # some readers decode it to "[decrypted]]"
+    raw = b"From: eve@outside.example\r\nSubject: " + word + b"\r\n\r\nnow\r\n"
+    _, octets, _ = receive(raw, subject_tags=True)
+    assert word not in octets
+    assert decoded_subject(parse(octets).root) == word.decode()
+    _, octets, _ = receive(raw)
+    assert octets == raw
+
+
+def test_a_subject_of_tags_within_tags_takes_bounded_time():
+    subject = b"[decr" * 20_000 + b"ypted]" * 20_000
+    began = time.process_time()
+    _, octets, _ = receive(b"From: eve@outside.example\r\nSubject: " + subject + b"\r\n\r\nnow\r\n")
+    assert not header(octets, "subject")
+    assert time.process_time() - began < 10
+
+
 def test_subject_tags():
     _, octets, _ = receive(HEAD + encrypted(signed()), subject_tags=True)
     assert header(octets, "subject") == "Hello [decrypted] [signed by bob@outside.example]"
@@ -94,6 +144,37 @@ def test_subject_tags():
     assert header(octets, "subject") == "Hello [signed by mallory@outside.example, not by the sender]"
     _, octets, _ = receive(HEAD + signed().replace(b"canary", b"cuckoo"), subject_tags=True)
     assert header(octets, "subject") == "Hello [invalid signature]"
+
+
+def test_a_signature_that_cannot_even_be_read_is_tagged_invalid():
+    _, octets, _ = receive(HEAD + signed().replace(b"MII", b"XXX"), subject_tags=True)
+    assert header(octets, "subject") == "Hello [invalid signature]"
+
+
+def test_a_long_address_of_the_signer_does_not_push_the_verdict_out_of_the_header():
+    report = SignerReport(("a," * 400,), "", "ff", verified=False, trusted=False, matches_from=False)
+    ((_, value),) = result_headers([Layer("smime-signed", 0, "", ok=False, signers=(report,))])[3:]
+    assert value.startswith("verified=no; trusted=no; matches-from=no; fingerprint=ff; ")
+    assert "," not in value
+
+
+def test_too_many_signers_are_not_looked_at(monkeypatch):
+    monkeypatch.setattr("mailseal.methods.smime.MAX_SIGNERS", 0)
+    outcome, octets, _ = receive(HEAD + signed())
+    assert ReasonCode.TOO_LARGE in {one.code for one in outcome.reasons}
+    assert header(octets, "x-mailseal-signed-by-sender") == "no"
+
+
+def test_readers_of_a_mail_that_is_only_signed_share_one_copy():
+    readers = [ROOT.issue(f"reader{number}@inside.example") for number in range(3)]
+    stage = Stage().own(*readers)
+    to = [one.certificate.san_emails[0] for one in readers]
+    for entity, copies in ((signed(), 1), (signed(encrypted(TEXT, *readers)), 3), (encrypted(TEXT, *readers), 3)):
+        stage.sent.clear()
+        process(
+            envelope(*to, sender="bob@outside.example", origin=Origin.OUTSIDE), Message(HEAD + entity), stage.gateway()
+        )
+        assert len(stage.sent) == copies
 
 
 def test_signature_can_be_removed():

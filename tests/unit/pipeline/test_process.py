@@ -126,6 +126,39 @@ def test_no_effect_starts_after_the_deadline():
     assert not stage.sent
 
 
+def test_no_notice_is_committed_after_the_deadline():
+    must = Settings(mode=Mode.MANDATORY, on_failure=OnFailure.NOTIFY)
+    stage = Stage(settings={"": must}, gateway_settings={"deadline_seconds": 0.0}).own(SENDER)
+    (outcome,) = go(stage, mail(), "nobody@outside.example")
+    assert outcome.reply == reply.OUT_OF_TIME
+    assert not stage.reports
+
+
+def test_plain_smtp_is_no_open_relay_and_answers_a_stranger_without_a_report():
+    to = ("dora@inside.example", "x@elsewhere.example")
+    options = {"sender": "eve@elsewhere.example", "protocol": Protocol.ESMTP}
+    stage = Stage()
+    outcomes = go(stage, mail(), *to, origin=Origin.OUTSIDE, **options)
+    assert {one.reply.code for one in outcomes} == {550}
+    assert not stage.sent
+    assert go(stage, mail(), to[0], origin=Origin.OUTSIDE, **options)[0].fate is Fate.RELAYED
+    assert go(stage, mail(), to[1], **options)[0].fate is Fate.RELAYED
+
+
+def test_bcc_is_taken_off_a_copy_in_clear_too():
+    stage = Stage(settings={"": OFF})
+    raw = mail("Bcc: carol@outside.example")
+    go(stage, raw, "x@elsewhere.example", "dora@inside.example")
+    assert [body_of(one) for one in stage.sent] == [raw.replace(b"Bcc: carol@outside.example\r\n", b"")] * 2
+
+
+def test_a_header_without_a_last_line_end_is_mended():
+    stage = Stage().know(PARTNER)
+    raw = b"From: anna@inside.example\r\nContent-Type: text/plain\r\nTo: bob@outside.example"
+    go(stage, raw, "bob@outside.example")
+    assert b"To: bob@outside.example\r\nMIME-Version: 1.0\r\n" in stage.octets_sent()
+
+
 def test_refusals_and_deferrals_of_the_next_hop_reach_the_right_recipient():
     stage = Stage(settings={"": OFF})
     answers = {
@@ -186,6 +219,17 @@ def test_method_that_fails_for_good_is_crossed_out_and_planned_again(monkeypatch
     assert outcomes[1].treatment is Treatment.SIGNED
 
 
+def test_a_signer_that_fails_for_good_does_not_cost_the_encryption(monkeypatch):
+    def broken(*_: object) -> bytes:
+        raise PermanentError("cannot")
+
+    monkeypatch.setattr(Smime, "sign", broken)
+    stage = Stage(settings={"carol@outside.example": Settings(mode=Mode.MANDATORY)})
+    stage.know(PARTNER, PARTNER_EC).own(SENDER)
+    outcomes = go(stage, mail(), "bob@outside.example", "carol@outside.example", "x@elsewhere.example")
+    assert [one.treatment for one in outcomes] == [Treatment.ENCRYPTED, Treatment.ENCRYPTED, Treatment.PASSED]
+
+
 def test_an_outbound_report_is_cut_to_headers_unless_encrypted():
     inner = mail(body=b"CANARY\r\n")
     raw = (
@@ -224,6 +268,15 @@ def test_explain_says_what_process_does():
     ]
     assert [one.reasons for one in told] == [one.reasons for one in done]
     assert [one.hop for one in told] == [Hop.OUTSIDE, None, Hop.OUTSIDE, Hop.INSIDE]
+
+
+def test_explain_says_that_a_key_not_at_hand_defers():
+    stage = Stage(settings={"": Settings(mode=Mode.MANDATORY)}).know(PARTNER).own(SENDER)
+    stage.keys.clear()
+    (told,) = explain(envelope("bob@outside.example"), Message(mail()), stage.gateway())
+    (done,) = go(stage, mail(), "bob@outside.example")
+    assert (told.fate, told.reasons) == (done.fate, done.reasons)
+    assert done.fate is Fate.DEFERRED
 
 
 def test_attempt_is_the_same_for_fewer_recipients_and_another_for_another_client():
