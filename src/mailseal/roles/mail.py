@@ -5,6 +5,7 @@ The event loop only reads and writes sockets; everything that may block or compu
 
 import asyncio
 import logging
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -36,6 +37,8 @@ from mailseal.wiring.ledger import LedgerOfOneMail
 
 STUCK_SECONDS = 30.0
 """How long past its deadline a thread may be before the worker gives itself up (a native call that never returns)."""
+STUCK_EXIT = 70
+"""The exit code of such a worker (EX_SOFTWARE)."""
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +53,11 @@ def run(config: Config, worker: int) -> None:
     if inheritance.supervisor_fd is None:
         group = config.listen.socket_group
         inheritance.sockets = {name: bind(place, group) for name, place in listeners(config).items()}
-    asyncio.run(MailRole(node).serve(inheritance))
+    role = MailRole(node)
+    asyncio.run(role.serve(inheritance))
+    if role.is_stuck():
+        logging.shutdown()
+        os._exit(STUCK_EXIT)  # an ordinary exit would wait for the stuck thread, and nobody would start a fresh worker
 
 
 class MailRole:
@@ -63,7 +70,7 @@ class MailRole:
         self._journal = JournalWriter(config.journal_dir)
         self._unwritten: list[Record] = []
         self._pool = ThreadPoolExecutor(config.threads, thread_name_prefix="mail")
-        self._catching_up = threading.Lock()
+        self._unwritten_lock = threading.RLock()
         self._started: dict[object, float] = {}
 
     async def serve(self, inheritance: Inheritance) -> None:
@@ -79,7 +86,7 @@ class MailRole:
         cut = await asyncio.gather(*(one.drain(self._config.limits.drain_seconds) for one in receivers))
         if sum(cut):
             logger.warning("%d connections were cut at the end of the drain time", sum(cut))
-        self._pool.shutdown(wait=not self._is_stuck(), cancel_futures=True)
+        self._pool.shutdown(wait=not self.is_stuck(), cancel_futures=True)
         self._journal.close()
 
     def _receivers(self, inheritance: Inheritance) -> list[Receiver]:
@@ -146,10 +153,13 @@ class MailRole:
 
     async def _handle(self, envelope: Envelope, message: Message) -> Sequence[Reply]:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self.work, envelope, message)
+        return await loop.run_in_executor(self._pool, self.work, envelope, message, time.monotonic())
 
-    def work(self, envelope: Envelope, message: Message) -> list[Reply]:
-        """Process one mail in a thread: effects first, then the journal, then the replies."""
+    def work(self, envelope: Envelope, message: Message, arrived: float) -> list[Reply]:
+        """Process one mail in a thread: effects first, then the journal, then the replies.
+
+        The deadline counts from `arrived` (monotonic): a client that waited in vain has long tried again elsewhere.
+        """
         answers = len(envelope.recipients) if envelope.protocol is Protocol.LMTP else 1
         if not self._node.stamps.fresh(time.monotonic()) or not self._journal_works():
             return [reply.STORE_UNAVAILABLE] * answers
@@ -157,14 +167,16 @@ class MailRole:
         self._started[mail] = time.monotonic()
         try:
             with unit_of_work():
-                return self._work(envelope, message)
+                return self._work(envelope, message, arrived)
         finally:
             del self._started[mail]
 
-    def _work(self, envelope: Envelope, message: Message) -> list[Reply]:
+    def _work(self, envelope: Envelope, message: Message, arrived: float) -> list[Reply]:
         attempt = attempt_id(envelope, message)
-        ledger = LedgerOfOneMail(self._node.gateway.ledger)
-        done = process_mail(envelope, message, replace(self._node.gateway, ledger=ledger), attempt)
+        shared = self._node.gateway
+        ledger = LedgerOfOneMail(shared.ledger)
+        left = shared.deadline_seconds - (time.monotonic() - arrived)
+        done = process_mail(envelope, message, replace(shared, ledger=ledger, deadline_seconds=left), attempt)
         replies = [one.reply for one in done.outcomes]
         if envelope.protocol is Protocol.ESMTP:
             replies = [self._conclude_smtp(envelope, message, attempt, done, ledger)]
@@ -177,27 +189,30 @@ class MailRole:
             self._journal.append(records)
         except JournalError as error:
             logger.error("no further mail is taken: %s", error)
-            self._unwritten += records
+            with self._unwritten_lock:
+                self._unwritten += records
 
     def _journal_works(self) -> bool:
         """Whether everything so far is written; what is not is tried again before another mail has any effect."""
         if not self._unwritten:
             return True
-        with self._catching_up:
+        with self._unwritten_lock:
             waiting, self._unwritten = self._unwritten, []
             self._log(waiting)
-        return not self._unwritten
+            return not self._unwritten
 
     def _conclude_smtp(
         self, envelope: Envelope, message: Message, attempt: bytes, done: Processed, ledger: LedgerOfOneMail
     ) -> Reply:
-        end = conclude(envelope, message, done.outcomes, self._config.hostname, datetime.now(UTC))
-        if end.reply.deferred or not (ledger.used or end.report):
-            return end.reply
         try:
-            self._node.reports.conclude_smtp(attempt, envelope.sender, end.report)
+            end = conclude(envelope, message, done.outcomes, self._config.hostname, datetime.now(UTC))
+            if not end.reply.deferred and (ledger.used or end.report):
+                self._node.reports.conclude_smtp(attempt, envelope.sender, end.report)
         except StoreUnavailable:
             return reply.STORE_UNAVAILABLE
+        except Exception as error:  # noqa: BLE001 -- copies may have left: whatever happens now, the log gets them
+            logger.error("a mail could not be concluded: %s", type(error).__name__)
+            return reply.DEFERRED
         return end.reply
 
     # ---- watching over itself
@@ -211,7 +226,9 @@ class MailRole:
                     await loop.run_in_executor(pool, self._poll)
                 except StoreUnavailable as error:
                     logger.warning("cannot look for changes in the database: %s", error)
-                if self._is_stuck():
+                except Exception as error:  # noqa: BLE001 -- without this loop the worker would answer 451 for ever
+                    logger.error("unexpected failure of looking for changes: %s", type(error).__name__)
+                if self.is_stuck():
                     logger.error("a mail has been in work far beyond its deadline; this worker ends")
                     lifetime.end()
                 await asyncio.sleep(POLL_SECONDS)
@@ -221,7 +238,8 @@ class MailRole:
             self._node.stamps.poll(time.monotonic())
         self._journal.rotate_if_old()
 
-    def _is_stuck(self) -> bool:
+    def is_stuck(self) -> bool:
+        """Whether a thread is so far beyond the deadline of its mail that it may never come back."""
         limit = self._config.limits.deadline_seconds + STUCK_SECONDS
         now = time.monotonic()
         return any(now - began > limit for began in list(self._started.values()))

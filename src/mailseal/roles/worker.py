@@ -97,6 +97,8 @@ def _quietly(work: Callable[[], None]) -> None:
         logger.warning("the database is not available, trying again: %s", error)
     except OSError as error:
         logger.error("cannot read or write a file, trying again: %s", error)
+    except Exception as error:  # noqa: BLE001 -- one broken row or file must not end the other loops
+        logger.error("unexpected failure of %s, trying again: %s", work.__name__, type(error).__name__)
 
 
 async def _repeat(lifetime: Lifetime, pool: ThreadPoolExecutor, work: Callable[[], None], seconds: float) -> None:
