@@ -1,13 +1,13 @@
 """How many mails a second the gateway passes, beside a null relay in the same run.
 
-    python bench/gateway.py [--count 20000] [--population 10000] [--only off|protect]
+    python bench/gateway.py [--count 20000] [--population 10000]
 
-Starts a sink, a null relay and a real `mailseal serve` (2 mail workers, SMTP listener, SQLite), on loopback, in var/bench. Senders
-and recipients are drawn uniformly, so that caches miss. Prints mails/s, CPU per mail of each part, and the ratios.
+Starts a sink, a null relay and a real `mailseal serve` (2 mail workers, SMTP listener, SQLite), on loopback, in
+var/bench. Senders and recipients are drawn uniformly, so that caches miss. Prints mails/s, CPU per mail of each part and
+the ratios.
 """
 
 import argparse
-import os
 import signal
 import subprocess
 import sys
@@ -29,7 +29,8 @@ def start(*command: str, log: Path) -> subprocess.Popen[bytes]:
 
 
 def mailseal(*arguments: str) -> None:
-    subprocess.run([PYTHON, "-m", "mailseal", "--config", str(FOLDER / "mailseal.toml"), *arguments], check=True)
+    command = [PYTHON, "-m", "mailseal", "--config", str(FOLDER / "mailseal.toml"), *arguments]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def prepare(population: int) -> None:
@@ -43,15 +44,15 @@ def prepare(population: int) -> None:
     make(FOLDER / "mailseal.toml", population)
 
 
-def measure(port: int, count: int, population: int, watch: dict[str, int], connections: int) -> Report:
+def measure(arguments: argparse.Namespace, port: int, watch: dict[str, int], count: int | None = None) -> Report:
     return Run(
         f"127.0.0.1:{port}",
-        count=count,
-        connections=connections,
+        count=count or arguments.count,
+        connections=arguments.connections,
         size=10_000,
         lmtp=False,
-        senders=[f"s{n}@{INSIDE}" for n in range(population)],
-        recipients=[f"r{n}@{OUTSIDE}" for n in range(population)],
+        senders=[f"s{n}@{INSIDE}" for n in range(arguments.population)],
+        recipients=[f"r{n}@{OUTSIDE}" for n in range(arguments.population)],
         watch=watch,
     ).go()
 
@@ -59,8 +60,9 @@ def measure(port: int, count: int, population: int, watch: dict[str, int], conne
 def show(name: str, report: Report, base: Report | None = None) -> None:
     ratio = "" if base is None else f"  {report.mails_per_second / base.mails_per_second:6.1%}"
     cpu = "  ".join(f"{part} {ms:.3f} ms" for part, ms in report.cpu_ms.items())
-    print(f"{name:28} {report.mails_per_second:8.0f}/s{ratio}   {cpu}   p50 {report.latency_ms_p50:.1f} ms"
-          f" p99 {report.latency_ms_p99:.1f} ms  failed {report.failed} {report.first_failure}", flush=True)  # fmt: skip
+    latency = f"p50 {report.latency_ms_p50:.1f} ms p99 {report.latency_ms_p99:.1f} ms"
+    failed = f"failed {report.failed} {report.first_failure}" if report.failed else ""
+    print(f"{name:16} {report.mails_per_second:8.0f}/s{ratio}   {cpu}   {latency}  {failed}", flush=True)
 
 
 def wait_ready() -> None:
@@ -72,6 +74,45 @@ def wait_ready() -> None:
     raise SystemExit("the gateway did not become ready: see var/bench/gateway.log")
 
 
+def stop(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is None:
+        child.send_signal(signal.SIGTERM)
+        child.wait(60)
+
+
+CASES = {
+    "everything off": {"mode": "never", "sign": "no"},
+    "sign": {"mode": "never", "sign": "yes"},
+    "sign + encrypt": {"mode": "allow", "sign": "yes"},
+}
+
+
+def run(arguments: argparse.Namespace, sink: subprocess.Popen[bytes]) -> None:
+    relay = ("bench/null_relay.py", "--port", str(NULL), "--to", f"127.0.0.1:{SINK}")
+    null = start(PYTHON, *relay, log=FOLDER / "null.log")
+    try:
+        time.sleep(1)
+        base = measure(arguments, NULL, {"relay": null.pid, "sink": sink.pid})
+    finally:
+        stop(null)
+    show("null relay", base)
+    results = {}
+    for name, settings in CASES.items():
+        for setting, value in settings.items():
+            mailseal("settings", "set", setting, value)
+        command = (PYTHON, "-m", "mailseal", "--config", str(FOLDER / "mailseal.toml"), "serve")
+        gateway = start(*command, log=FOLDER / "gateway.log")
+        try:
+            wait_ready()
+            measure(arguments, GATEWAY, {}, count=500)
+            results[name] = measure(arguments, GATEWAY, {"gateway": gateway.pid, "sink": sink.pid})
+        finally:
+            stop(gateway)
+        show(name, results[name], base)
+    off, full = results["everything off"], results["sign + encrypt"]
+    print(f"sign + encrypt / everything off: {full.mails_per_second / off.mails_per_second:.1%}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=10_000)
@@ -79,42 +120,11 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=20)
     arguments = parser.parse_args()
     prepare(arguments.population)
-    children = []
+    sink = start(PYTHON, "bench/sink.py", "--port", str(SINK), log=FOLDER / "sink.log")
     try:
-        sink = start(PYTHON, "bench/sink.py", "--port", str(SINK), log=FOLDER / "sink.log")
-        children.append(sink)
-        null = start(PYTHON, "bench/null_relay.py", "--port", str(NULL), "--to", f"127.0.0.1:{SINK}", log=FOLDER / "null.log")
-        children.append(null)
-        time.sleep(1)
-        base = measure(NULL, arguments.count, arguments.population, {"relay": null.pid, "sink": sink.pid}, arguments.connections)
-        show("null relay", base)
-        null.send_signal(signal.SIGTERM)
-        results = {}
-        for name, settings in {
-            "everything off": {"mode": "never", "sign": "no"},
-            "sign": {"mode": "never", "sign": "yes"},
-            "sign + encrypt": {"mode": "allow", "sign": "yes"},
-        }.items():
-            for setting, value in settings.items():
-                mailseal("settings", "set", setting, value)
-            gateway = start(PYTHON, "-m", "mailseal", "--config", str(FOLDER / "mailseal.toml"), "serve", log=FOLDER / "gateway.log")
-            children.append(gateway)
-            wait_ready()
-            measure(GATEWAY, 500, arguments.population, {}, arguments.connections)
-            results[name] = measure(
-                GATEWAY, arguments.count, arguments.population, {"gateway": gateway.pid, "sink": sink.pid}, arguments.connections
-            )
-            show(name, results[name], base)
-            gateway.send_signal(signal.SIGTERM)
-            gateway.wait(60)
-        off, full = results["everything off"], results["sign + encrypt"]
-        print(f"sign + encrypt / everything off: {full.mails_per_second / off.mails_per_second:.1%}")
-        print(f"cores: {os.cpu_count()}")
+        run(arguments, sink)
     finally:
-        for child in children:
-            if child.poll() is None:
-                child.send_signal(signal.SIGTERM)
-                child.wait(60)
+        stop(sink)
 
 
 if __name__ == "__main__":

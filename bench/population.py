@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from cryptography import x509
@@ -18,6 +19,14 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from mailseal.config import load
+from mailseal.keys.sealing import Kek
+from mailseal.smime.certificate import Revocation, Verdict, parse_certificate
+from mailseal.store import certificate_rows, domains, private_keys, setup, trust
+from mailseal.store.models import CertificateRow, CertificateUse
+from mailseal.store.stamps import Scope, bump
+from mailseal.store.transaction import run
 
 INSIDE, OUTSIDE = "inside.test", "outside.test"
 E = 65537
@@ -91,14 +100,6 @@ class Authority:
 
 def make(config_path: Path, count: int) -> None:
     """Fill the store behind a configuration; done once, a mark says so."""
-    from mailseal.config import load
-    from mailseal.keys.sealing import Kek
-    from mailseal.smime.certificate import Revocation, Verdict, parse_certificate
-    from mailseal.store import certificate_rows, domains, private_keys, setup, trust
-    from mailseal.store.models import CertificateRow, CertificateUse
-    from mailseal.store.stamps import Scope, bump
-    from mailseal.store.transaction import run
-
     config = load(config_path, os.environ)
     mark = config.data_dir / f"population-{count}.json"
     if mark.exists():
@@ -107,40 +108,43 @@ def make(config_path: Path, count: int) -> None:
     kek = Kek.load(config.keys.kek[0])
     domains.add(INSIDE)
     authority = Authority()
-    root = parse_certificate(authority.certificate.public_bytes(Encoding.DER))
-    trust.import_roots([root])
-    now = datetime.now(UTC)
+    trust.import_roots([parse_certificate(authority.certificate.public_bytes(Encoding.DER))])
     supply = keys(primes(max(40, int((4 * count) ** 0.5) + 40)))
-    jobs = [(f"s{n}@{INSIDE}", True) for n in range(count)] + [(f"r{n}@{OUTSIDE}", False) for n in range(count)]
-    for start in range(0, len(jobs), BATCH):
-        batch = jobs[start : start + BATCH]
-
-        def work(batch: list[tuple[str, bool]] = batch) -> None:
-            rows, uses = [], []
-            for email, own in batch:
-                key = next(supply)
-                certificate = parse_certificate(authority.issue(email, key))
-                if own:
-                    private_keys.keep(key, certificate.spki_sha256, certificate.key_algorithm, kek)
-                verdict = Verdict(
-                    True, None, certificate.not_before, certificate.not_after, Revocation.GOOD, now + timedelta(days=300)
-                )
-                values = certificate_rows.columns(certificate) | certificate_rows.verdict_values(
-                    verdict, now, candidate=False
-                )
-                row = CertificateRow(
-                    fingerprint=certificate.fingerprint, purpose="end-entity", candidate=False, bound=own, **values
-                )
-                rows.append(row)
-                uses += [
-                    CertificateUse(certificate=row, owner=owner, kind=use)
-                    for owner, use in certificate_rows.address_uses(certificate)
-                ]
-            CertificateRow.objects.bulk_create(rows)
-            CertificateUse.objects.bulk_create(uses)
-
-        run(work)
-        print(f"\r{start + len(batch)} of {len(jobs)} certificates", end="", flush=True)
+    everybody = [(f"s{n}@{INSIDE}", True) for n in range(count)] + [(f"r{n}@{OUTSIDE}", False) for n in range(count)]
+    for start in range(0, len(everybody), BATCH):
+        batch = [(authority.issue(email, key), key if own else None) for (email, own), key in
+                 zip(everybody[start : start + BATCH], supply, strict=False)]  # fmt: skip
+        run(partial(insert, batch, kek))
+        print(f"\r{start + len(batch)} of {len(everybody)} certificates", end="", flush=True)
     print()
     run(lambda: bump(Scope.KEYS))
     mark.write_text(json.dumps({"count": count}))
+
+
+def insert(batch: Sequence[tuple[bytes, rsa.RSAPrivateKey | None]], kek: Kek) -> None:
+    """Rows with a verdict that the import of that many certificates would take minutes to find."""
+    now = datetime.now(UTC)
+    rows, uses = [], []
+    for der, key in batch:
+        certificate = parse_certificate(der)
+        if key is not None:
+            private_keys.keep(key, certificate.spki_sha256, certificate.key_algorithm, kek)
+        verdict = Verdict(
+            trusted=True,
+            reason=None,
+            valid_from=certificate.not_before,
+            valid_until=certificate.not_after,
+            revocation=Revocation.GOOD,
+            revocation_until=now + timedelta(days=300),
+        )
+        values = certificate_rows.columns(certificate) | certificate_rows.verdict_values(verdict, now, candidate=False)
+        row = CertificateRow(
+            fingerprint=certificate.fingerprint, purpose="end-entity", candidate=False, bound=key is not None, **values
+        )
+        rows.append(row)
+        uses += [
+            CertificateUse(certificate=row, owner=owner, kind=use)
+            for owner, use in certificate_rows.address_uses(certificate)
+        ]
+    CertificateRow.objects.bulk_create(rows)
+    CertificateUse.objects.bulk_create(uses)
