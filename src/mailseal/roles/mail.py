@@ -35,6 +35,8 @@ from mailseal.transport.transaction import House
 from mailseal.wiring.gateway import Node, open_node
 from mailseal.wiring.ledger import LedgerOfOneMail
 
+ASK_AGAIN_SECONDS = 60.0
+ASK_SOON_SECONDS = 2.0
 STUCK_SECONDS = 30.0
 """How long past its deadline a thread may be before the worker gives itself up (a native call that never returns)."""
 STUCK_EXIT = 70
@@ -139,15 +141,21 @@ class MailRole:
         return frozenset.intersection(*known)
 
     async def _ask_next_hops(self) -> None:
-        """Learn what the next hops offer, so that DSN is announced only where it can be carried on."""
+        """Learn what the next hops offer, so that DSN is announced only where it can be carried on.
+
+        A next hop that is not up yet is asked again soon: without DSN, Postfix takes our 250 for the end of the way
+        and reports success by itself.
+        """
         loop = asyncio.get_running_loop()
         while True:
+            pause = ASK_AGAIN_SECONDS
             for hop in Hop:
                 try:
                     await loop.run_in_executor(self._pool, self._node.relay.capabilities, hop)
                 except Exception as error:  # noqa: BLE001 -- whatever a next hop does, the question is asked again
                     logger.warning("the next hop %s did not say what it offers: %s", hop, error)
-            await asyncio.sleep(60)
+                    pause = ASK_SOON_SECONDS
+            await asyncio.sleep(pause)
 
     # ---- one mail
 
