@@ -253,7 +253,7 @@ def main() -> int:
                 console.print("\nWhat arrives is shown here. [bold]Ctrl-C[/] ends the demo and removes its folder.\n")
                 _wait_for_the_end()
     except KeyboardInterrupt:
-        good = True
+        return 0 if good else 130
     except (CommandError, TimeoutError, OSError) as error:
         console.print(f"[bold red]The demo cannot go on:[/] {error}")
         good = False

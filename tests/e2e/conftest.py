@@ -42,7 +42,7 @@ def alpha(_shared_site: Site) -> Iterator[Site]:
 
 @pytest.fixture(scope="session")
 def _shared_smtp() -> Iterator[tuple[Gateway, int, Sink, Sink]]:
-    with smtp_site("smtp") as made:
+    with smtp_site("smtp", limits={"deadline_seconds": 4}) as made:
         yield made
 
 

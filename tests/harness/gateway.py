@@ -89,6 +89,9 @@ class Gateway:
         files += [self._file(f"{one.certificate.fingerprint[:12]}.p12", one.p12(P12_PASSWORD)) for one in own]
         self.cli("cert", "import", *files, "--password-file", self._file("password", P12_PASSWORD))
 
+    def import_crl(self, der: bytes) -> None:
+        self.cli("crl", "import", self._file("issuing.crl", der))
+
     def set(self, name: str, value: str, *where: str) -> None:
         self.cli("settings", "set", name, value, *where)
 

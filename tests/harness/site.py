@@ -9,7 +9,7 @@
 | otto@out.example | certificate (P-256) |
 | ulla@out.example, udo@out.example | one certificate for both |
 | nora@out.example | no certificate |
-| *@secret.example | mail must be encrypted; sara has a certificate, nils has none |
+| *@secret.example | mail must be encrypted; sara has a certificate, nils has none, UNUSABLE have one of no use |
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from harness.sink import Sink
 from pki import Authority
 
 INSIDE = "alpha.example"
+UNUSABLE = ("expired", "early", "revoked", "usage", "untrusted")
+"""Local parts at secret.example, by what is wrong with their certificates."""
 
 
 class People:
@@ -44,6 +46,18 @@ class People:
         self.otto = self.issue("otto@out.example", key="p256")
         self.pair = self.issue(["ulla@out.example", "udo@out.example"], key="rsa2048")
         self.sara = self.issue("sara@secret.example", key="rsa2048")
+        usual = {"key": "p256", **self.span}
+        past, to_come = {"not_after": now - timedelta(days=1)}, {"not_before": now + timedelta(days=1)}
+        self.unusable = {
+            "expired": self.issuing.issue("expired@secret.example", **usual | past),
+            "early": self.issuing.issue("early@secret.example", **usual | to_come),
+            "revoked": self.issuing.issue("revoked@secret.example", **usual),
+            "usage": self.issuing.issue("usage@secret.example", usage=("digital_signature",), **usual),
+            "untrusted": Authority("Unknown Root", **self.span).issue("untrusted@secret.example", **usual),
+        }
+        self.crl = self.issuing.crl(
+            [self.unusable["revoked"]], this_update=now - timedelta(hours=1), next_update=now + timedelta(days=6)
+        )
         self.stranger = self.issue("stranger@out.example", key="rsa2048")
 
     def issue(self, email: str | list[str], key: str) -> object:
@@ -51,7 +65,7 @@ class People:
 
     @property
     def outsiders(self) -> tuple[object, ...]:
-        return (self.olga, self.otto, self.pair, self.sara)
+        return (self.olga, self.otto, self.pair, self.sara, *self.unusable.values())
 
 
 @cache
@@ -65,6 +79,7 @@ def furnish(gateway: Gateway) -> None:
     gateway.init(INSIDE)
     gateway.import_roots(who.root)
     gateway.import_certificates([who.issuing, *who.outsiders], own=[who.anna, who.bert])
+    gateway.import_crl(who.crl)
     gateway.set("mode", "mandatory", "--domain", "secret.example")
 
 
@@ -85,12 +100,15 @@ class Site:
 
 
 @contextlib.contextmanager
-def site(name: str, *, start: bool = True, **tables: Mapping[str, object]) -> Iterator[Site]:
-    """Postfix in front, Mailseal behind it, the sinks as its next hops."""
+def site(
+    name: str, *, start: bool = True, through_postfix: bool = False, **tables: Mapping[str, object]
+) -> Iterator[Site]:
+    """Postfix in front and Mailseal behind it; its next hops are the sinks, or Postfix again and then the sinks."""
     with short_folder(name) as folder, Sink() as inside, Sink() as outside:
         postfix = Postfix(folder / "postfix", inside_domains=[INSIDE], inside=inside.port, outside=outside.port)
         listen = {"lmtp_authorised": str(postfix.lmtp_authorised), "lmtp_outside": str(postfix.lmtp_outside)}
-        relay = {"inside": f"smtp://127.0.0.1:{inside.port}", "outside": f"smtp://127.0.0.1:{outside.port}"}
+        ports = (postfix.reinjection, postfix.reinjection) if through_postfix else (inside.port, outside.port)
+        relay = dict(zip(("inside", "outside"), (f"smtp://127.0.0.1:{port}" for port in ports), strict=True))
         given = {"listen": listen, "relay": relay, **tables}
         with Gateway(folder / "mailseal", **given) as gateway:
             furnish(gateway)
