@@ -35,6 +35,7 @@ def _shared_site(need_postfix: None) -> Iterator[Site]:
 def alpha(_shared_site: Site) -> Iterator[Site]:
     """The shared site, with empty sinks and no faults."""
     _shared_site.clear()
+    _shared_site.postfix.forget_log()
     yield _shared_site
     _shared_site.clear()
     _shared_site.postfix.wait_until_empty()
