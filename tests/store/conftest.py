@@ -30,17 +30,23 @@ def mariadb() -> Iterator[MariaDb]:
 def engine(request, tmp_path_factory) -> str:
     """One of the two databases, migrated; its tests run together."""
     if request.param == "sqlite":
-        use(f"sqlite://{tmp_path_factory.mktemp('store')}/mailseal.db", node="mx1")
+        place = (f"sqlite://{tmp_path_factory.mktemp('store')}/mailseal.db", None)
     else:
         server = request.getfixturevalue("mariadb")
-        use(server.url, server.password, node="mx1")
+        place = (server.url, server.password)
+    use(*place, node="mx1")
     migrate()
+    _places[request.param] = place
     return request.param
+
+
+_places: dict[str, tuple[str, str | None]] = {}
 
 
 @pytest.fixture
 def store(engine) -> Iterator[str]:
     """Empty tables; the name of the engine."""
+    use(*_places[engine], node="mx1")  # other tests of the same run may have used another database
     with connection().cursor() as cursor:
         for model in reversed(list(apps.get_app_config("store").get_models())):  # children before parents
             cursor.execute(f"DELETE FROM {model._meta.db_table}")

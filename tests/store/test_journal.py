@@ -4,6 +4,8 @@ import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mailseal.errors import TransientError
 from mailseal.mail.address import Address
@@ -114,10 +116,35 @@ def test_a_torn_last_line_waits_for_its_writer_and_is_dropped_after_its_death(fo
 
 def test_bad_lines_do_not_stop_the_others(folder):
     bad = [b"", b"{", b"[]", b"{}", b'["log"]', b'["new", "x"]', b'["candidate"]', b'["candidate","zz"]', b"\xff", b"5"]
+    bad.append(b"[" * 100_000)
     bad.append(json.dumps([*json.loads(record().line())[:-1], 5]).encode())
     lines = [one + b"\n" for one in bad]
     (folder / "x.journal").write_bytes(b"".join([record(1).line(), *lines, record(2).line()]))
     assert import_journals(folder) == Imported(rows=2, bad_lines=len(bad), deleted_files=1)
+
+
+JSON = st.recursive(st.none() | st.text() | st.integers() | st.sampled_from(["log", "candidate"]), st.lists)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+@given(
+    data=st.binary()
+    | st.recursive(st.none() | st.text() | st.integers(), st.lists).map(lambda v: json.dumps(v).encode())
+)
+def test_no_content_of_a_journal_stops_the_import(folder, data):
+    (folder / "x.journal").write_bytes(data)
+    assert import_journals(folder).deleted_files == 1
+
+
+def test_reasons_of_a_newer_release_are_left_out(folder):
+    writer = JournalWriter(folder)
+    writer.append([record()])
+    writer.close()
+    import_journals(folder)
+    row = LogRow.objects.get()
+    row.reasons = [{"code": "of-tomorrow", "parameters": {}}, *row.reasons, {"kind": 1}]
+    row.save()
+    assert [one.code for one in log.search(LogFilter())[0].reasons] == [ReasonCode.METHOD_TOO_LARGE]
 
 
 def test_large_journals_go_in_by_groups(folder, monkeypatch):
@@ -177,9 +204,23 @@ def test_candidates_come_by_the_journal_and_are_judged_by_a_job(folder):
     info = certificate_admin.show(certificate.certificate.fingerprint)
     assert (info.candidate, info.judged_at) == (True, None)
     assert jobs.claim("w", kinds=[REVALIDATE]) is not None
+    # The same writer does not write it again; another one may.
     writer.append([CandidateRecord(certificate.der)])
-    assert import_journals(folder).candidates == 0
     writer.close()
+    assert import_journals(folder) == Imported(deleted_files=1)
+    other = JournalWriter(folder)
+    other.append([CandidateRecord(certificate.der)])
+    other.close()
+    assert import_journals(folder) == Imported(deleted_files=1)
+
+
+def test_files_of_writers_that_never_began_are_swept(folder):
+    young, old = folder / "young.begun", folder / "old.begun"
+    for path in (young, old):
+        path.touch()
+    os.utime(old, (0, 0))
+    import_journals(folder)
+    assert [path.name for path in folder.iterdir()] == ["young.begun"]
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
+from hashlib import sha256
 
 from django.db.models import F
 
@@ -18,9 +20,9 @@ from mailseal.store.row import utc_now
 from mailseal.store.stamps import Scope, bump
 from mailseal.store.transaction import run
 
+CHUNK_ROWS = 200
 MAX_CANDIDATES = 200_000
 MAX_CANDIDATES_PER_ADDRESS = 20
-"""More certificates than that for one address are no accident."""
 
 
 def import_certificates(
@@ -33,14 +35,16 @@ def import_certificates(
     """
     found = tuple(certificates)
 
-    def work() -> None:
-        for one in found:
+    def work(some: Sequence[Certificate]) -> None:
+        for one in some:
             insert(one, Purpose.INTERMEDIATE if one.is_ca else Purpose.END_ENTITY)
         if bind_keys:
-            bind([one.fingerprint for one in found])
-        _mark_new(found)
+            bind([one.fingerprint for one in some])
+        _mark_new(some)
 
-    run(work)
+    # In short transactions: mail workers wait while one runs.
+    for start in range(0, len(found), CHUNK_ROWS):
+        run(partial(work, found[start : start + CHUNK_ROWS]))
     return _judged(found, at)
 
 
@@ -110,9 +114,13 @@ def insert_candidates(ders: Iterable[bytes]) -> int:
 
     Bumps no stamp, binds no key, trusts nothing. What cannot be parsed is left out.
     """
+    found = {sha256(der).hexdigest(): der for der in ders}
+    rows = CertificateRow.objects.filter(fingerprint__in=list(found)).values_list("fingerprint", flat=True)
+    stored = set(rows)
+    unknown = [der for fingerprint, der in found.items() if fingerprint not in stored]
     fresh = 0
-    room = MAX_CANDIDATES - CertificateRow.objects.filter(candidate=True).count()
-    for der in dict.fromkeys(ders):
+    room = MAX_CANDIDATES - CertificateRow.objects.filter(candidate=True).count() if unknown else 0
+    for der in unknown:
         try:
             certificate = parse_certificate(der)
         except CertificateError:
@@ -125,8 +133,7 @@ def insert_candidates(ders: Iterable[bytes]) -> int:
 
 
 def _welcome(certificate: Certificate) -> bool:
-    if CertificateRow.objects.filter(fingerprint=certificate.fingerprint).exists():
-        return False
+    """Not one of many untrusted ones for the same address or of the same CA name: more than that is no accident."""
     if certificate.is_ca:
         same_name = CertificateRow.objects.filter(subject_sha256=columns(certificate)["subject_sha256"], candidate=True)
         return same_name.count() < MAX_CANDIDATES_PER_ADDRESS

@@ -64,7 +64,7 @@ class StoreCertificates:
         self._of: Lru[str, _Chosen] = Lru(entries)
         self._by_fingerprint: Lru[str, StoredCertificate] = Lru(entries)
         self._chains: Lru[tuple[str, bytes | None], tuple[bytes, ...]] = Lru(1000)
-        self._keys: Lru[str, PrivateKey] = Lru(opened_keys)
+        self._keys: Lru[str, PrivateKey] = Lru(opened_keys, max_age_seconds=3600.0)
         self._judged: Lru[tuple[str, frozenset[str]], StoredCertificate] = Lru(2000)
 
     def clear(self) -> None:

@@ -129,7 +129,10 @@ def migrate() -> None:
     connection = connections[DEFAULT_DB_ALIAS]
     if connection.vendor == "sqlite":
         # The file holds sealed keys and the log: nobody else may read it. SQLite gives -wal and -shm the same mode.
-        Path(str(connection.settings_dict["NAME"])).touch(mode=0o600)
+        path = Path(str(connection.settings_dict["NAME"]))
+        path.touch(mode=0o600)
+        if path.stat().st_size == 0:
+            path.chmod(0o600)
     else:
         with connection.cursor() as cursor:
             # Keys are compared octet by octet: the default collation would take "a" and "ä" for the same address.

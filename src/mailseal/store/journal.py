@@ -14,14 +14,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mailseal.errors import TransientError
-from mailseal.store.journal_import import SUFFIX, Imported, import_journals
+from mailseal.store.journal_import import BEGUN_SUFFIX, SUFFIX, Imported, import_journals
+from mailseal.store.lru import Lru
 from mailseal.store.records import CandidateRecord, LogRecord, Record
 from mailseal.store.row import uuid7
 
-BEGUN_SUFFIX = ".begun"
-"""A file that is not locked yet; it gets its final name when it is."""
 MAX_FILE_BYTES = 8 * 1024 * 1024
 MAX_FILE_AGE_SECONDS = 300.0
+SEEN_CANDIDATES = 10_000
+SEEN_SECONDS = 3600.0
 
 
 class JournalError(TransientError):
@@ -47,10 +48,13 @@ class JournalWriter:
         self._descriptor: int | None = None
         self._size = 0
         self._begun_at = 0.0
+        # The same signers write every day; what was written an hour ago need not be written again.
+        self._seen: Lru[bytes, bool] = Lru(SEEN_CANDIDATES, SEEN_SECONDS)
 
     def append(self, records: Sequence[Record]) -> None:
         """Write all records or none, in one write; raises JournalError."""
-        data = b"".join(record.line() for record in records)
+        fresh = [one for one in records if isinstance(one, LogRecord) or self._seen.get(one.digest) is None]
+        data = b"".join(record.line() for record in fresh)
         if not data:
             return
         with self._lock:
@@ -59,6 +63,9 @@ class JournalWriter:
             except OSError as error:
                 self._close()
                 raise JournalError(f"the journal in {self._directory} cannot be written: {error.strerror}") from None
+        for one in fresh:
+            if isinstance(one, CandidateRecord):
+                self._seen.put(one.digest, True, self._seen.generation)  # noqa: FBT003 -- the value of a set's member
 
     def rotate_if_old(self) -> None:
         """Let an idle writer's old file be imported to its end and deleted; call it now and then."""

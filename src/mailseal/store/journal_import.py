@@ -4,10 +4,12 @@ The offset is kept in the transaction of the rows that came before it; rows have
 read twice is stored once.
 """
 
+import contextlib
 import fcntl
 import json
 import logging
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,9 @@ from mailseal.store.row import storable
 from mailseal.store.transaction import insert_new, read, run
 
 SUFFIX = ".journal"
+BEGUN_SUFFIX = ".begun"
+"""A file that is not locked yet; it gets its final name when it is."""
+BEGUN_SECONDS = 3600
 GROUP_BYTES = 512 * 1024
 MAX_LINE_BYTES = 16 * 1024 * 1024
 _INSERT = (
@@ -64,7 +69,16 @@ def import_journals(directory: Path) -> Imported:
             total += _import_file(path, descriptor)
         finally:
             os.close(descriptor)
+    _sweep(directory)
     return total
+
+
+def _sweep(directory: Path) -> None:
+    """Delete files whose writer died before it began to write."""
+    for path in directory.glob(f"*{BEGUN_SUFFIX}"):
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_mtime < time.time() - BEGUN_SECONDS:
+                path.unlink()
 
 
 def _import_file(path: Path, descriptor: int) -> Imported:
@@ -87,8 +101,9 @@ def _import_file(path: Path, descriptor: int) -> Imported:
     if data:
         logger.warning("the last line of journal %s is torn: its writer died while writing it", path.name)
         total += Imported(bad_lines=1)
-    path.unlink(missing_ok=True)
+    # In this order: a crash in between reads the file once more, which stores nothing twice.
     run(lambda: JournalRow.objects.filter(name=path.name).delete())
+    path.unlink(missing_ok=True)
     return total + Imported(deleted_files=1)
 
 
@@ -111,7 +126,7 @@ def _store(name: str, data: bytes, offset: int) -> Imported:
                 rows.append(_row(values))
             else:
                 ders.append(_candidate(kind, values))
-        except (ValueError, TypeError, IndexError):
+        except (ValueError, TypeError, IndexError, RecursionError):
             logger.warning("a line of journal %s cannot be read and is left out", name)
             bad += 1
 

@@ -1,7 +1,8 @@
 """The message log: what became of each copy, searched by sender, recipient, outcome, time, Message-ID."""
 
+import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -13,7 +14,7 @@ from mailseal.mail.address import Address, AddressError
 from mailseal.policy.model import Fate
 from mailseal.policy.reason import Reason
 from mailseal.store.models import LogRow
-from mailseal.store.outcomes import reasons_from_json
+from mailseal.store.outcomes import Json, reasons_from_json
 from mailseal.store.owners import domain_name
 from mailseal.store.purge import delete_before
 from mailseal.store.row import first_uuid7
@@ -137,6 +138,15 @@ def _party(column: str, text: str) -> dict[str, str]:
         raise LogFilterError(f"{text[:100]!r} is neither an address nor a domain: {error}") from None
 
 
+def _reasons(values: Iterable[Json]) -> tuple[Reason, ...]:
+    """The reasons that this release knows: in a cluster that is being upgraded, others may have been written."""
+    known: list[Reason] = []
+    for value in values:
+        with contextlib.suppress(ValueError, KeyError):
+            known += reasons_from_json([value])
+    return tuple(known)
+
+
 def _entry(row: LogRow) -> LogEntry:
     return LogEntry(
         row.id,
@@ -150,7 +160,7 @@ def _entry(row: LogRow) -> LogEntry:
         row.treatment,
         row.method,
         row.reply,
-        reasons_from_json(row.reasons),
+        _reasons(row.reasons),
         tuple((name, value) for name, value in row.details),
         row.subject,
     )

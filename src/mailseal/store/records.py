@@ -7,6 +7,7 @@ takes them: the mail worker is one of many, the importing worker is one.
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from uuid import UUID
 
 from mailseal.mail.address import Address
@@ -70,6 +71,11 @@ class CandidateRecord:
     """A certificate seen in signed mail, to be imported as a candidate."""
 
     der: bytes
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the DER."""
+        return sha256(self.der).digest()
 
     def line(self) -> bytes:
         """The record as a JSON line; nothing for a certificate that is too large to be one."""

@@ -14,6 +14,7 @@ from mailseal.policy.reason import ReasonCode
 from mailseal.smime.path import MAX_PATH
 from mailseal.store import jobs
 from mailseal.store.certificate_rows import DUE_NOW, Purpose, parsed, verdict_values
+from mailseal.store.jobs import Job
 from mailseal.store.judging import judge
 from mailseal.store.models import CertificateRow
 from mailseal.store.row import utc_now
@@ -75,10 +76,11 @@ def revalidate_due(*, at: datetime | None = None, limit: int = AT_ONCE) -> int:
     return len(rows)
 
 
-def handle() -> None:
-    """The handler of REVALIDATE jobs."""
+def handle(job: Job | None = None) -> None:
+    """The handler of REVALIDATE jobs: all that is due, for as long as the job is ours."""
     while revalidate_due() == AT_ONCE:
-        pass
+        if job is not None and not jobs.fence(job):
+            return
 
 
 def after_change(*, at: datetime | None = None) -> None:

@@ -205,10 +205,10 @@ def select(sql: str, parameters: Sequence[object]) -> Sequence[tuple[Any, ...]]:
 _INSERT_NEW = {"sqlite": "INSERT OR IGNORE ", "mysql": "INSERT IGNORE "}
 
 
-def insert_new(into: str, rows: Sequence[Sequence[object]]) -> int:
+def insert_new(into: str, rows: Sequence[Sequence[str | int]]) -> int:
     """Insert many rows (`into`: "INTO table (…) VALUES (%s, …)") in the caller's transaction; how many were new.
 
-    A row whose key is taken is left out. For the hot paths: ten times cheaper than the ORM.
+    A row whose key is taken is left out. For the hot paths: cheaper than the ORM.
     """
     if not rows:
         return 0
