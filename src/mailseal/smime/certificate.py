@@ -36,6 +36,7 @@ MAX_CERTIFICATE_OCTETS = 262_144
 MAX_RSA_BITS = 16_384
 MAX_EMAIL_OCTETS = 254
 MAX_EMAILS = 1000
+MAX_PURPOSES_OCTETS = 4096
 
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 
@@ -173,8 +174,8 @@ def _parse(der: bytes) -> Certificate:
     spki_der = der[spki[1] : spki[3]]
     subject_text, subject_emails = read_name(subject_der)
     extensions = _Extensions()
-    if len(tbs) > 6 and tbs[-1][0] == 0xA3:
-        extensions.read(der, tbs[-1])
+    for field_ in _behind_the_key(tbs[6:]):
+        extensions.read(der, field_)
     not_before, not_after = (moment(der, one) for one in _pair(children(der, validity)))
     return Certificate(
         der=der,
@@ -197,6 +198,14 @@ def _parse(der: bytes) -> Certificate:
         key_algorithm=_key_algorithm(der, children(der, spki)),
         spki_der=spki_der,
     )
+
+
+def _behind_the_key(fields: list[Element]) -> list[Element]:
+    """The extensions; what stands there besides must be known, lest extensions in a wrong place go unread."""
+    tags = [one[0] for one in fields]
+    if tags != sorted(set(tags) & {0x81, 0x82, 0xA3}):
+        raise DerError("it has fields that a certificate does not have")
+    return fields[-1:] if tags[-1:] == [0xA3] else []
 
 
 def _pair(found: list[Element]) -> list[Element]:
@@ -338,6 +347,8 @@ def _usage(content: bytes) -> frozenset[str]:
 
 @lru_cache(maxsize=512)
 def _purposes(der: bytes) -> frozenset[str]:
+    if len(der) > MAX_PURPOSES_OCTETS:
+        raise DerError("the extended key usage is too long")
     found = elements(der, *only(der, 0, len(der), SEQUENCE))
     if any(one[0] != OID for one in found):
         raise DerError("the extended key usage is malformed")

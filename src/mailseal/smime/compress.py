@@ -34,6 +34,8 @@ def _inflate(content: Element, limit_bytes: int) -> bytes:
     left = limit_bytes + 1
     try:
         for piece in ber.string_pieces(content):
+            if inflater.eof:
+                break  # zlib would add what follows to `unused_data`, and copy all of that for each piece
             found.append(inflater.decompress(piece, left))
             left -= len(found[-1])
             if left <= 0 or inflater.unconsumed_tail:

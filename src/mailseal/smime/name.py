@@ -50,7 +50,7 @@ _CODECS = {
 _SPECIAL = frozenset('"+,;<>\\=')
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def read_name(der: bytes) -> tuple[str, tuple[str, ...]]:
     """(RFC 4514 text, values of emailAddress) of a whole DER Name; raises DerError."""
     if len(der) > MAX_NAME_OCTETS:

@@ -69,6 +69,9 @@ class RecipientInfo:
         """
         if self.originator is None:
             return self._transported(key, substitute)
+        # Wrapping adds eight octets (RFC 3394 §2.2.1); unwrapping what a whole mail is long would take seconds.
+        if len(self.encrypted_key) != len(substitute) + 8:
+            return None
         return _agreed(self.originator, self.encrypted_key, key)
 
     def _transported(self, key: PrivateKey, substitute: bytes) -> bytes | None:

@@ -18,6 +18,8 @@ MAX_SIGNERS = 32
 MAX_CERTIFICATES = 100
 MAX_CRLS = 100
 MAX_ATTRIBUTES = 100
+MAX_KEPT_OCTETS = 8192
+"""Of a certificate that is kept in parsed form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +119,17 @@ def _certificates(elements: list[Element]) -> tuple[Certificate, ...]:
     return tuple(dict.fromkeys(one for one in found if one is not None))
 
 
-@lru_cache(maxsize=1024)
 def _certificate(octets: bytes) -> Certificate | None:
+    # What is kept is chosen by strangers, so only what is as short as real certificates are.
+    return _short_certificate(octets) if len(octets) <= MAX_KEPT_OCTETS else _parsed(octets)
+
+
+@lru_cache(maxsize=1024)
+def _short_certificate(octets: bytes) -> Certificate | None:
+    return _parsed(octets)
+
+
+def _parsed(octets: bytes) -> Certificate | None:
     try:
         return parse_certificate(octets)
     except CertificateError:

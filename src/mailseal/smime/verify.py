@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from mailseal.mail.message import Octets
 from mailseal.policy.reason import ReasonCode
@@ -18,12 +20,14 @@ from mailseal.smime.ber import Fields
 from mailseal.smime.certificate import Certificate, CertificateError, public_key
 from mailseal.smime.errors import CmsError, malformed, only_cms_errors
 from mailseal.smime.rsa_parameters import digest_row, pss
+from mailseal.smime.select import MIN_RSA_BITS
 from mailseal.smime.signed import SignedData, SignerInfo, read_signed
 
 __all__ = ["SignedData", "SignerCheck", "SignerInfo", "read_signed", "verify"]
 
 MAX_CANDIDATES = 4
 """Certificates tried for one signature: several may have the same name, only one made it."""
+MIN_CURVE_BITS = 224
 
 _Key = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 _PKCS1V15 = padding.PKCS1v15()
@@ -79,19 +83,26 @@ class _Shown:
         return self._canonical
 
     def looks_like_attributes(self) -> bool:
-        """Whether it may be read as the signed attributes of another signature (draft-ietf-lamps-cms-euf-cma)."""
+        """Whether it may be read as the signed attributes of another signature (draft-ietf-lamps-cms-euf-cma).
+
+        In both readings: attributes that have a CRLF in them can be shown with a bare LF.
+        """
         if bytes(self._octets[:1]) != b"\x31":
             return False
-        try:
-            return ber.read(bytes(self._octets)).end == len(self._octets)
-        except CmsError:
-            return False
+        return any(_is_one_element(bytes(self.octets(canonical=canonical))) for canonical in (False, True))
 
     def digest(self, row: DigestRow, *, canonical: bool) -> bytes:
         key = row.name, canonical
         if key not in self._digests:
             self._digests[key] = row.make(self.octets(canonical=canonical)).digest()
         return self._digests[key]
+
+
+def _is_one_element(octets: bytes) -> bool:
+    try:
+        return ber.read(octets).end == len(octets)
+    except CmsError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +132,7 @@ def _check(
             candidates = _bound(signer, named)
             _check_attributes(signer, signed, shown, method)
             certificate = _verifying(signer, shown, method, candidates)
+            weak = weak or _is_weak(_key(certificate))
             reason = None
     except CmsError as error:
         reason = _reason(error)
@@ -171,8 +183,11 @@ def _bound(signer: SignerInfo, named: list[Certificate]) -> list[Certificate]:
 @only_cms_errors
 def _check_attributes(signer: SignerInfo, signed: SignedData, shown: _Shown, method: _Method) -> None:
     """The rules on contentType and messageDigest (RFC 5652 §5.3, §11.1, §11.2)."""
+    if signed.content_type != algorithms.DATA:
+        # RFC 8551 §2.4.2. A signature on a timestamp or a receipt says nothing about a mail.
+        raise malformed("the signed content is no mail")
     if signer.attributes is None:
-        if signed.content_type != algorithms.DATA or shown.looks_like_attributes():
+        if shown.looks_like_attributes():
             raise malformed("this content may only be signed by way of signed attributes")
         return
     content_type = signer.attribute(algorithms.CONTENT_TYPE)
@@ -192,9 +207,10 @@ def _verifying(signer: SignerInfo, shown: _Shown, method: _Method, candidates: l
     for certificate in candidates[:MAX_CANDIDATES]:
         key = _key(certificate)
         if signer.attributes is not None:
-            if any(_holds(key, signer.signature, octets, method) for octets in signer.signed_octets()):
+            algorithm = method.signing.algorithm
+            if any(_holds(key, signer.signature, octets, method, algorithm) for octets in signer.signed_octets()):
                 return certificate
-        elif any(_holds(key, signer.signature, bytes(shown.octets(canonical=one)), method) for one in (False, True)):
+        elif any(_holds_content(key, signer.signature, shown, method, canonical=one) for one in (False, True)):
             return certificate
     raise CmsError(ReasonCode.SIGNATURE_INVALID, "the signature does not hold")
 
@@ -208,8 +224,24 @@ def _key(certificate: Certificate) -> _Key:
         raise CmsError(ReasonCode.UNSUPPORTED_ALGORITHM, str(error)) from error
 
 
-def _holds(key: _Key, signature: bytes, octets: bytes, method: _Method) -> bool:
-    algorithm = method.signing.algorithm
+def _is_weak(key: _Key) -> bool:
+    if isinstance(key, rsa.RSAPublicKey):
+        return key.key_size < MIN_RSA_BITS
+    return isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < MIN_CURVE_BITS
+
+
+def _holds_content(key: _Key, signature: bytes, shown: _Shown, method: _Method, *, canonical: bool) -> bool:
+    """Over the content itself, which is hashed once however many signatures and keys there are."""
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        octets = bytes(shown.octets(canonical=canonical))
+    else:
+        octets = shown.digest(method.signing, canonical=canonical)
+    return _holds(key, signature, octets, method, Prehashed(method.signing.algorithm))
+
+
+def _holds(
+    key: _Key, signature: bytes, octets: bytes, method: _Method, algorithm: hashes.HashAlgorithm | Prehashed
+) -> bool:
     try:
         if method.scheme is Scheme.ECDSA and isinstance(key, ec.EllipticCurvePublicKey):
             key.verify(signature, octets, ec.ECDSA(algorithm))
