@@ -206,7 +206,7 @@ def _by_name(certificates: Iterable[Certificate]) -> _Candidates:
     return found
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _rough(name: str) -> str:
     return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", name).casefold()))
 
@@ -282,8 +282,12 @@ def _refuse(path: Sequence[_Node], moment: datetime, signatures: _CountedSignatu
     """Why the path is not valid, or None (RFC 5280 §6.1)."""
     if len(path) == 1:
         return None
-    if not all(fits_email(node.certificate) for node in path[1:-1]):
+    if not all(fits_email(node.certificate) for node in path[1:]):
         return ReasonCode.CERTIFICATE_WRONG_USAGE
+    # The library takes an anchor as it is; one that is no authority, or is one for other purposes, issues nothing.
+    root = path[-1].certificate
+    if not root.is_ca or (root.key_usage is not None and "key_cert_sign" not in root.key_usage):
+        return ReasonCode.CERTIFICATE_UNTRUSTED
     try:
         _check_names(path)
         asyncio.run(_validate(path, moment, signatures))

@@ -170,6 +170,20 @@ def test_an_authority_with_a_small_key_is_not_trusted():
     assert not judge(small.issue("a@b.de", key="p256"), [], [small]).trusted
 
 
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"is_ca": False}, ReasonCode.CERTIFICATE_UNTRUSTED),
+        ({"usage": ("digital_signature",)}, ReasonCode.CERTIFICATE_UNTRUSTED),
+        ({"eku": ("1.3.6.1.5.5.7.3.1",)}, ReasonCode.CERTIFICATE_WRONG_USAGE),
+    ],
+)
+def test_a_root_that_is_no_authority_for_mail_issues_nothing(options, reason):
+    root = pki.Authority("Odd Root", **options)
+    verdict = judge(root.issue("anna@example.com", key="p256"), intermediates=(), roots=(root,))
+    assert (verdict.trusted, verdict.reason) == (False, reason)
+
+
 def test_cross_certificates_and_several_roots():
     other = pki.Authority("Other Root")
     cross = pki.Authority("Path Root", parent=other, key=ROOT.key)
