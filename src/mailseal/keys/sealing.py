@@ -10,6 +10,7 @@ import hashlib
 import os
 import secrets
 import stat
+from collections.abc import Sequence
 from hmac import compare_digest
 from pathlib import Path
 from typing import Final
@@ -100,6 +101,32 @@ class Kek:
             return self._cipher.decrypt(nonce, sealed[_HEAD_OCTETS:], _associated(head, identity))
         except InvalidTag:
             raise BrokenSealError("a sealed value was changed or belongs to another row") from None
+
+
+class KekRing:
+    """Several KEKs: the first seals, each opens what it sealed. Used like a Kek."""
+
+    __slots__ = ("_by_id", "_first", "id")
+
+    def __init__(self, keks: Sequence[Kek]) -> None:
+        if not keks:
+            raise KekFileError("no KEK is configured")
+        self._first = keks[0]
+        self._by_id = {kek.id: kek for kek in keks}
+        self.id: str = self._first.id
+
+    @staticmethod
+    def load(paths: Sequence[Path]) -> "KekRing":
+        """Read the KEK files; raises KekFileError."""
+        return KekRing([Kek.load(path) for path in paths])
+
+    def seal(self, plaintext: bytes, *, identity: bytes) -> bytes:
+        """As of Kek, with the first."""
+        return self._first.seal(plaintext, identity=identity)
+
+    def open(self, sealed: bytes, *, identity: bytes) -> bytes:
+        """As of Kek, with the one that the value names."""
+        return self._by_id.get(sealed_by(sealed), self._first).open(sealed, identity=identity)
 
 
 def sealed_by(sealed: bytes) -> str:

@@ -43,7 +43,12 @@ class _Mailbox:
 
 def read_addresses(text: str) -> tuple[Address, ...]:
     """The addresses of an unfolded field value in order, at most MAX_ADDRESSES; what cannot be read is left out."""
-    found: list[Address] = []
+    return tuple(one for one in read_mailboxes(text) if one is not None)
+
+
+def read_mailboxes(text: str) -> tuple[Address | None, ...]:
+    """As `read_addresses`, but None stands for a mailbox that cannot be read: a reader may be shown somebody there."""
+    found: list[Address | None] = []
     position = 0
     while position < len(text) and len(found) < MAX_ADDRESSES:
         simple = _SIMPLE.match(text, position)
@@ -58,25 +63,27 @@ def read_addresses(text: str) -> tuple[Address, ...]:
     return tuple(found)
 
 
-def _append(found: list[Address], text: str) -> None:
+def _append(found: list[Address | None], text: str) -> None:
     try:
         found.append(Address.parse(text))
     except AddressError:
-        return
+        found.append(None)
 
 
 def _candidates(text: str, position: int) -> Iterator[str]:
-    """What stands where an addr-spec stands. Ends at a quote, comment or bracket that is not closed."""
+    """What stands where an addr-spec stands. Ends with "" at a quote, comment or bracket that is not closed."""
     mailbox = _Mailbox()
     while position < len(text):
         if text[position] == "(":
             position = end_of_comment(text, position)
             if position < 0:
+                yield ""
                 return
             mailbox.add(" ")
             continue
         token = _TOKEN.match(text, position)
         if token is None or token[0] in {'"', "["}:
+            yield ""
             return
         position = token.end()
         if token[0] in {",", ";"} and mailbox.inside is None:

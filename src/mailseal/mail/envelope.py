@@ -40,6 +40,11 @@ class Recipient:
     notify: str | None = None
     orcpt: str | None = None
 
+    @property
+    def wants_failure(self) -> bool:
+        """Whether a report of failure may be sent: yes unless NOTIFY is given without FAILURE (RFC 3461 §4.1)."""
+        return self.notify is None or "FAILURE" in self.notify.upper()
+
 
 @dataclass(frozen=True, slots=True)
 class Envelope:

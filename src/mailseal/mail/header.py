@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from mailseal.errors import PermanentError
 from mailseal.mail.address import Address
-from mailseal.mail.address_list import read_addresses
+from mailseal.mail.address_list import read_addresses, read_mailboxes
 from mailseal.mail.encoded_word import decode_words, encode_words
 from mailseal.mail.message import Octets
 from mailseal.mail.mime import Entity, HeaderField
@@ -34,9 +34,9 @@ def addresses(entity: Entity, field: str) -> tuple[Address, ...]:
     return tuple(address for value in values for address in read_addresses(value))
 
 
-def from_addresses(entity: Entity) -> tuple[Address, ...]:
-    """The addresses of all From fields. A mail has one author only if this has exactly one element."""
-    return addresses(entity, "from")
+def authors(entity: Entity) -> tuple[Address | None, ...]:
+    """The mailboxes of all From fields; None for one that cannot be read. One author only if there is one element."""
+    return tuple(one for value in entity.headers("from") for one in read_mailboxes(value))
 
 
 def decoded_subject(entity: Entity) -> str:

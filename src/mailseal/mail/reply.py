@@ -42,6 +42,7 @@ OUT_OF_TIME = Reply(451, "4.4.7", "processing took too long, try again later")
 STORE_UNAVAILABLE = Reply(451, "4.3.5", "the configuration cannot be read now, try again later")
 NOT_PROTECTED = Reply(550, "5.7.1", "this mail must be encrypted and cannot be: no usable method for the recipient")
 BAD_MESSAGE = Reply(554, "5.6.0", "the message cannot be read")
+RELAY_DENIED = Reply(550, "5.7.1", "this gateway does not relay mail from outside to the outside")
 TOO_MANY_HOPS = Reply(554, "5.4.6", "too many hops, the mail goes round in a loop")
 
 # the receiver

@@ -1,7 +1,7 @@
 """What one layer of protection in a received mail turned out to be."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from mailseal.mail.address import Address
@@ -67,11 +67,11 @@ class Peeled:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """For whom and with what a mail is opened."""
+    """For whom and with what a mail is opened. `senders` are its authors, None for one that cannot be read."""
 
     party: Party
     keys: Sequence[StoredCertificate]
     certificates: Certificates
     at: datetime
-    senders: tuple[Address, ...] = field(default=())
+    senders: tuple[Address | None, ...] = ()
     max_bytes: int = 200 * 1024 * 1024

@@ -229,7 +229,8 @@ def _report(check: SignerCheck, signed: SignedData, opening: Opening) -> SignerR
     if check.verified and check.reason is None:
         stored = _judge(certificate, signed.certificates, opening)
         distrust = why_not_trust_signer(stored, opening.at, opening.party.settings)
-    matches = len(opening.senders) == 1 and opening.senders[0].key in _keys(addresses)
+    sender = opening.senders[0] if len(opening.senders) == 1 else None
+    matches = sender is not None and sender.key in _keys(addresses)
     reason = because(check.reason) if check.reason else distrust
     if reason is None and not matches:
         several = len(opening.senders) > 1

@@ -7,8 +7,10 @@ round the whole mail, or round the whole of what a signature covers; anything de
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from mailseal.errors import TransientError
+from mailseal.mail import reply
 from mailseal.mail.envelope import Origin
-from mailseal.mail.header import decoded_subject, from_addresses
+from mailseal.mail.header import authors, decoded_subject
 from mailseal.mail.message import Octets
 from mailseal.mail.mime import Entity
 from mailseal.methods import METHODS, Method
@@ -17,7 +19,7 @@ from mailseal.pipeline.assemble import assemble, entity_chunks
 from mailseal.pipeline.copy import Copy, Task
 from mailseal.pipeline.marks import forged_fields, result_headers, sender_signed, tags_for, without_tags
 from mailseal.pipeline.outgoing import blind_fields
-from mailseal.pipeline.run import Run
+from mailseal.pipeline.run import Run, failure_reason
 from mailseal.policy.model import Party, Treatment
 from mailseal.policy.reason import Reason, ReasonCode, because
 from mailseal.policy.settings import Settings
@@ -133,11 +135,15 @@ def open_tasks(run: Run, recipients: Sequence[tuple[int, Party]]) -> list[Task]:
     groups: dict[object, list[tuple[int, Party]]] = {}
     keys_of: dict[object, Sequence[StoredCertificate]] = {}
     for index, party in recipients:
-        if party.settings.log_subject and run.gateway.directory.party(run.envelope.sender).settings.log_subject:
-            run.subject_for.add(run.address(index).key)
         keys: Sequence[StoredCertificate] = ()
-        if sealed:
-            keys = run.gateway.certificates.with_key_of(run.address(index))
+        try:
+            if party.settings.log_subject and run.gateway.directory.party(run.envelope.sender).settings.log_subject:
+                run.subject_for.add(run.address(index).key)
+            if sealed:
+                keys = run.gateway.certificates.with_key_of(run.address(index))
+        except TransientError as error:
+            run.defer(index, failure_reason(error), reply.STORE_UNAVAILABLE)
+            continue
         group = (tuple(one.certificate.fingerprint for one in keys), party.settings)
         groups.setdefault(group, []).append((index, party))
         keys_of[group] = keys
@@ -174,7 +180,7 @@ def open_copy(run: Run, party: Party, keys: Sequence[StoredCertificate], *, prot
     """The copy for internal recipients: forged marks off, layers off, our marks on; untouched if there is neither."""
     opened = NOTHING_OPENED
     if protected:
-        opened = open_mail(run.root, Opening(party, keys, run.gateway.certificates, run.at, from_addresses(run.root)))
+        opened = open_mail(run.root, Opening(party, keys, run.gateway.certificates, run.at, authors(run.root)))
     fault = () if run.fault is None else (because(ReasonCode.MESSAGE_UNREADABLE, detail=run.fault),)
     return Copy(
         delivered(run.root, opened, party.settings, from_outside=run.envelope.origin is Origin.OUTSIDE),

@@ -22,8 +22,6 @@ from mailseal.policy.model import Fate, Outcome, Party
 from mailseal.policy.reason import Reason, ReasonCode, because
 from mailseal.ports import Gateway, Transfer
 
-RELAY_DENIED = reply.Reply(550, "5.7.1", "this gateway does not relay mail from outside to the outside")
-
 
 @dataclass(frozen=True, slots=True)
 class Processed:
@@ -115,7 +113,7 @@ def plan_tasks(run: Run) -> list[Task]:
         # The whole mail, though others of its recipients may be internal: a report about those refused would go to
         # whomever a stranger has written into the envelope.
         for index in run.pending():
-            run.settle(index, Fate.REFUSED, RELAY_DENIED, [because(ReasonCode.ORIGIN_OUTSIDE)])
+            run.settle(index, Fate.REFUSED, reply.RELAY_DENIED, [because(ReasonCode.RELAY_DENIED)])
         return []
     return open_tasks(run, inside) + protect_tasks(run, outside)
 

@@ -94,12 +94,18 @@ class ProtectPath:
             internal_sender=self.sender.internal,
         )
         able = self._able(index, policy, decision)
-        return Considered(index, policy, decision, able, self._plan(decision, policy, able))
+        return Considered(index, policy, decision, able, self._plan(index, decision, policy, able))
 
-    def _plan(self, decision: Decision, policy: Settings, able: Able) -> Plan:
-        # Only an internal, authorised sender is told by a report of ours.
-        mute = self.run.envelope.sender is None or not self.sender.ours
-        return plan(decision, policy, able, null_sender=mute)
+    def _plan(self, index: int, decision: Decision, policy: Settings, able: Able) -> Plan:
+        # Only an internal, authorised sender is told by a report of ours, and only if that is not declined (RFC 3461).
+        envelope = self.run.envelope
+        mute = envelope.sender is None or not self.sender.ours or not envelope.recipients[index].wants_failure
+        made = plan(decision, policy, able, null_sender=mute)
+        if not isinstance(made, Protect):
+            return made
+        missing = [one for one in policy.additional_certificates if one not in made.keys]
+        notes = (because(ReasonCode.ADDITIONAL_CERTIFICATE_UNUSABLE, fingerprint=one) for one in missing)
+        return replace(made, reasons=(*made.reasons, *notes))
 
     def _what_is_asked(self) -> Asked:
         root = self.run.root
@@ -212,7 +218,7 @@ class ProtectPath:
             able = replace(able, keys=keys, unable={**able.unable, one.plan.method: reason})
         else:
             able = replace(able, signers={}, no_signer=reason)
-        return replace(one, able=able, plan=self._plan(one.decision, one.policy, able))
+        return replace(one, able=able, plan=self._plan(one.index, one.decision, one.policy, able))
 
     def _build(self, wish: Plan, policy: Settings) -> Copy:
         subject = self._asked.subject
@@ -242,10 +248,10 @@ def _signer_details(signer: Signer, policy: Settings) -> tuple[tuple[str, str], 
 
 
 def _is_invitation(root: Entity) -> bool:
-    """text/calendar as the whole mail or as one of its alternatives (RFC 6047 §2.4)."""
+    """A scheduling message: text/calendar with a method, as the whole mail or one of its parts (RFC 6047 §2.4)."""
     kind = root.content_type.type
     if kind == "text/calendar":
-        return True
+        return "method" in root.content_type.parameters
     if kind not in ("multipart/alternative", "multipart/mixed"):
         return False
     return any(_is_invitation(child) for child in root.children)

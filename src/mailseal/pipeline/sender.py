@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from mailseal.mail.address import Address
 from mailseal.mail.envelope import Envelope, Origin
-from mailseal.mail.header import from_addresses
+from mailseal.mail.header import authors
 from mailseal.mail.mime import Entity
 from mailseal.policy.combine import stricter
 from mailseal.policy.model import Party
@@ -35,7 +35,7 @@ class Sender:
 
 def sender_of(envelope: Envelope, root: Entity, directory: Directory) -> Sender:
     """Read the envelope sender and, if different, the single internal From; the stricter settings win."""
-    senders = from_addresses(root)
+    senders = authors(root)
     party = directory.party(envelope.sender)
     origin_party = _internal_from(senders, directory)
     settings = party.settings
@@ -48,20 +48,20 @@ def sender_of(envelope: Envelope, root: Entity, directory: Directory) -> Sender:
     return Sender(settings, each, internal, envelope.origin is Origin.AUTHORISED, identity, missing)
 
 
-def _internal_from(senders: tuple[Address, ...], directory: Directory) -> Party | None:
-    if len(senders) != 1:
+def _internal_from(senders: tuple[Address | None, ...], directory: Directory) -> Party | None:
+    if len(senders) != 1 or senders[0] is None:
         return None
     party = directory.party(senders[0])
     return party if party.internal else None
 
 
 def _identity(
-    envelope: Envelope, senders: tuple[Address, ...], party: Party, origin_party: Party | None
+    envelope: Envelope, senders: tuple[Address | None, ...], party: Party, origin_party: Party | None
 ) -> tuple[Address | None, Reason | None]:
     if envelope.origin is not Origin.AUTHORISED:
         return None, because(ReasonCode.ORIGIN_OUTSIDE)
     if len(senders) > 1:
         return None, because(ReasonCode.MANY_FROM)
-    if not party.internal:
+    if not party.internal or None in senders:
         return None, because(ReasonCode.NO_SIGNING_IDENTITY)
     return (party.address if origin_party is None else origin_party.address), None

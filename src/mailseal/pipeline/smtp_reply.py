@@ -6,7 +6,7 @@ from datetime import datetime
 
 from mailseal.mail import reply
 from mailseal.mail.dsn import failure_report
-from mailseal.mail.envelope import Envelope, Recipient
+from mailseal.mail.envelope import Envelope
 from mailseal.mail.message import Message
 from mailseal.mail.mime import parse
 from mailseal.mail.reply import Reply
@@ -37,7 +37,7 @@ def conclude(
         return Conclusion(refused[0].reply if refused else reply.DEFERRED)
     accepted = next(one.reply for one in outcomes if one.fate is not Fate.REFUSED)
     by_key = {one.address.key: one for one in envelope.recipients}
-    refused = [one for one in refused if _wants_report(by_key[one.recipient.key])]
+    refused = [one for one in refused if by_key[one.recipient.key].wants_failure]
     if not refused or envelope.sender is None:
         return Conclusion(accepted)
     report = failure_report(
@@ -48,10 +48,6 @@ def conclude(
         at=at,
     )
     return Conclusion(accepted, report)
-
-
-def _wants_report(recipient: Recipient) -> bool:
-    return recipient.notify is None or "FAILURE" in recipient.notify.upper()
 
 
 def _why(outcome: Outcome) -> str:

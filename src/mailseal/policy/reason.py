@@ -28,6 +28,7 @@ class ReasonCode(StrEnum):
     METHOD_TOO_LARGE = "method-too-large"
     METHOD_FAILED = "method-failed"
     NO_CERTIFICATE = "no-certificate"
+    ADDITIONAL_CERTIFICATE_UNUSABLE = "additional-certificate-unusable"
     CERTIFICATE_UNUSABLE = "certificate-unusable"
     NO_USABLE_METHOD = "no-usable-method"
     MUST_ENCRYPT_FAILED = "must-encrypt-failed"
@@ -70,6 +71,7 @@ class ReasonCode(StrEnum):
     # either path
     MESSAGE_UNREADABLE = "message-unreadable"
     TOO_MANY_HOPS = "too-many-hops"
+    RELAY_DENIED = "relay-denied"
     NEXT_HOP_REPLIED = "next-hop-replied"
     NEXT_HOP_UNAVAILABLE = "next-hop-unavailable"
     SETTLED_BEFORE = "settled-before"

@@ -103,7 +103,7 @@ class Settings:
     on_failure: OnFailure = field(
         default=OnFailure.REFUSE,
         metadata={
-            "pairing": Pairing.EITHER,
+            "pairing": Pairing.SENDER,
             "strength": Strength.HIGHER,
             "help": (
                 "What becomes of a mail that must be encrypted and cannot be: `refuse` (550) or `notify` "

@@ -6,6 +6,7 @@ One bad member of a bundle never hides the others: it is reported, and the rest 
 import base64
 import binascii
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -209,7 +210,9 @@ def _pkcs7_certificates(data: bytes) -> list[bytes]:
 
 def _load_pkcs12(data: bytes, password: bytes | None) -> tuple[object, list[Certificate], list[str]]:
     try:
-        loaded = pkcs12.load_pkcs12(data, password)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a BER file is unusual and fine: older programs write it
+            loaded = pkcs12.load_pkcs12(data, password)
     except UnsupportedAlgorithm:
         raise ImportingError("the PKCS#12 file uses an algorithm that is not supported") from None
     except (ValueError, TypeError) as error:

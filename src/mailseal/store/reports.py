@@ -4,10 +4,10 @@ import json
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
 
-from mailseal.keys.sealing import Kek
 from mailseal.mail.address import Address
 from mailseal.store import jobs, ledger
 from mailseal.store.jobs import Job
+from mailseal.store.private_keys import Sealing
 from mailseal.store.row import uuid7
 from mailseal.store.transaction import run
 
@@ -26,7 +26,7 @@ class Report:
 class StoreReports:
     """The port `Reports`. The content is sealed: it has the headers of a mail."""
 
-    def __init__(self, kek: Kek) -> None:
+    def __init__(self, kek: Sealing) -> None:
         self._kek = kek
 
     def failure(self, attempt: bytes, recipient: Address, sender: Address, report: bytes) -> None:

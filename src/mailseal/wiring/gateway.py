@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from mailseal.config import Config
-from mailseal.keys.sealing import Kek
+from mailseal.keys.sealing import KekRing
 from mailseal.ports import Gateway, Hop, Relay
 from mailseal.store.certificates import StoreCertificates
 from mailseal.store.configure import setup
@@ -25,13 +25,13 @@ class Node:
     relay: SmtpRelay
     reports: StoreReports
     stamps: StampWatch
-    kek: Kek
+    kek: KekRing
 
 
 def open_node(config: Config) -> Node:
     """Open database, KEK and relay; raises MailsealError. Nothing is sent or asked yet."""
     setup(config)
-    kek = Kek.load(config.keys.kek[0])
+    kek = KekRing.load(config.keys.kek)
     directory = StoreDirectory()
     certificates = StoreCertificates(kek)
     relay = SmtpRelay({Hop.INSIDE: config.relay.inside, Hop.OUTSIDE: config.relay.outside}, config.hostname)

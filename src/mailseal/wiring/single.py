@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from mailseal.mail.header import from_addresses
+from mailseal.mail.header import authors
 from mailseal.mail.message import Octets
 from mailseal.mail.mime import Entity
 from mailseal.mail.outgoing import signable
@@ -61,7 +61,7 @@ def open_one(
 ) -> Opened:
     """Open one mail with these keys."""
     party = Party(None, internal=True, settings=settings)
-    return open_mail(root, Opening(party, keys, certificates, at, from_addresses(root)))
+    return open_mail(root, Opening(party, keys, certificates, at, authors(root)))
 
 
 def protect_one(

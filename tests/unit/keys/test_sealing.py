@@ -13,6 +13,7 @@ from mailseal.keys.sealing import (
     Kek,
     KekExistsError,
     KekFileError,
+    KekRing,
     SealError,
     WrongKekError,
     sealed_by,
@@ -135,3 +136,13 @@ def test_what_is_no_kek_file(tmp_path):
     link.symlink_to(path)
     with pytest.raises(KekFileError, match="cannot be opened"):
         Kek.load(link)
+
+
+def test_a_ring_seals_with_the_first_and_opens_with_each(tmp_path):
+    old, new = Kek.generate(tmp_path / "old"), Kek.generate(tmp_path / "new")
+    ring = KekRing.load([tmp_path / "new", tmp_path / "old"])
+    assert ring.id == new.id
+    assert ring.open(old.seal(b"secret", identity=b"row"), identity=b"row") == b"secret"
+    assert new.open(ring.seal(b"secret", identity=b"row"), identity=b"row") == b"secret"
+    with pytest.raises(WrongKekError):
+        KekRing([new]).open(old.seal(b"secret", identity=b"row"), identity=b"row")

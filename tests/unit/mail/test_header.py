@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mails import messages
-from mailseal.mail.header import HeaderError, addresses, decoded_subject, edit, encode_value, from_addresses
+from mailseal.mail.header import HeaderError, addresses, authors, decoded_subject, edit, encode_value
 from mailseal.mail.mime import parse
 
 VALUES = st.text(st.characters(blacklist_characters="\r\n\0", blacklist_categories=["Cs"]), max_size=300)
@@ -118,14 +118,14 @@ def test_header_injection_is_an_error(name, value):
 
 def test_all_from_fields_count():
     root = parse(b"From: a@x.example\r\nTo: t@x.example\r\nfrom: B <b@x.example>\r\n\r\n").root
-    assert [str(address) for address in from_addresses(root)] == ["a@x.example", "b@x.example"]
+    assert [str(address) for address in authors(root)] == ["a@x.example", "b@x.example"]
     assert [str(address) for address in addresses(root, "to")] == ["t@x.example"]
     assert addresses(root, "cc") == ()
 
 
 def test_a_folded_from():
     root = parse(b"From: =?utf-8?q?boss=40x?=\r\n =?utf-8?q?_y?=\r\n\t<a@x.example>\r\n\r\n").root
-    assert [str(address) for address in from_addresses(root)] == ["a@x.example"]
+    assert [str(address) for address in authors(root)] == ["a@x.example"]
 
 
 def test_several_subjects_are_one_line():

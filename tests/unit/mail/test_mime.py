@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mails import messages, mutilated
 from mailseal.mail.dsn import cut_to_headers
-from mailseal.mail.header import decoded_subject, from_addresses
+from mailseal.mail.header import authors, decoded_subject
 from mailseal.mail.mime import Entity, Limits, MimeError, parse
 from mailseal.mail.outgoing import signable, split_for_protection
 from mailseal.mail.trace import hop_count
@@ -55,7 +55,7 @@ def exercise(raw: bytes) -> None:
     root = parsed.root
     assert reassembled(root) == raw
     assert b"".join(field.raw(raw) for field in root.fields) == raw[: root.fields[-1].end if root.fields else 0]
-    from_addresses(root)
+    authors(root)
     assert not set("\r\n\0") & set(decoded_subject(root))
     hop_count(root)
     for entity in root.walk():

@@ -293,3 +293,9 @@ def test_open_of_signed_and_encrypted_gives_the_same_content(body):
 
 def _outside(address):
     return Party(address, False, Settings())
+
+
+def test_an_author_that_cannot_be_read_is_an_author_all_the_same():
+    raw = b"From: bob@outside.example, ceo@inside..example\r\nMIME-Version: 1.0\r\n" + signed()
+    _, octets, _ = receive(raw)
+    assert header(octets, "x-mailseal-signed-by-sender") == "no"

@@ -301,3 +301,35 @@ def test_a_trigger_from_outside_fires_nothing_and_is_taken_off_for_internal_read
     (outcome,) = go(stage, raw, "dora@inside.example", sender="eve@elsewhere.example", origin=Origin.OUTSIDE)
     assert outcome.fate is Fate.RELAYED
     assert b"\r\nSubject: Hello\r\n" in stage.octets_sent()
+
+
+def test_notify_is_the_senders_choice_and_declined_by_notify_never():
+    notify = Settings(on_failure=OnFailure.NOTIFY)
+    stage = Stage(settings={"inside.example": notify, "outside.example": Settings(mode=Mode.MANDATORY)}).own(SENDER)
+    (outcome,) = go(stage, mail(), "nobody@outside.example")
+    assert outcome.fate is Fate.NOTIFIED
+    never = envelope("nobody@outside.example")
+    never = replace(never, recipients=(replace(never.recipients[0], notify="NEVER"),))
+    (outcome,) = process(never, Message(mail()), stage.gateway())
+    assert outcome.fate is Fate.REFUSED
+
+
+def test_an_additional_certificate_that_cannot_be_used_is_said():
+    additional = Settings(additional_certificates=("ab" * 32,))
+    stage = Stage(settings={"": additional}).know(PARTNER).own(SENDER)
+    (outcome,) = go(stage, mail(), "bob@outside.example")
+    assert outcome.treatment is Treatment.SIGNED_ENCRYPTED
+    assert ReasonCode.ADDITIONAL_CERTIFICATE_UNUSABLE in {one.code for one in outcome.reasons}
+
+
+def test_keys_that_cannot_be_looked_up_defer_only_their_reader():
+    outer = Stage(internal=set()).know(READER)
+    go(outer, mail(), "dora@inside.example", sender="eve@elsewhere.example", origin=Origin.OUTSIDE)
+    encrypted = b"".join(outer.sent[0].chunks)
+    to = ("dora@inside.example", "anna@inside.example")
+    names = Stage().own(READER, SENDER)
+    go(names, encrypted, *to, sender="eve@elsewhere.example", origin=Origin.OUTSIDE)
+    k = names.interrupt.names.index("with_key_of") + 1
+    stage = Stage(interrupt=Interrupter(k, lambda: TransientError("away"))).own(READER, SENDER)
+    outcomes = go(stage, encrypted, *to, sender="eve@elsewhere.example", origin=Origin.OUTSIDE)
+    assert [one.fate for one in outcomes] == [Fate.DEFERRED, Fate.RELAYED]

@@ -46,7 +46,7 @@ PAIRS = [
     ("mode", M, F, M),
     ("mode", M, M, M),
     ("on_failure", OnFailure.NOTIFY, OnFailure.NOTIFY, OnFailure.NOTIFY),
-    ("on_failure", OnFailure.NOTIFY, OnFailure.REFUSE, OnFailure.REFUSE),
+    ("on_failure", OnFailure.NOTIFY, OnFailure.REFUSE, OnFailure.NOTIFY),
     ("on_failure", OnFailure.REFUSE, OnFailure.NOTIFY, OnFailure.REFUSE),
     ("on_failure", OnFailure.REFUSE, OnFailure.REFUSE, OnFailure.REFUSE),
     ("revocation_unknown", RevocationUnknown.USABLE, RevocationUnknown.USABLE, RevocationUnknown.USABLE),

@@ -45,7 +45,7 @@ FACTORY = {
 
 DECLARED = {
     "mode": (Pairing.MODE, Strength.HIGHER),
-    "on_failure": (Pairing.EITHER, Strength.HIGHER),
+    "on_failure": (Pairing.SENDER, Strength.HIGHER),
     "smime": (Pairing.BOTH, Strength.HIGHER),
     "smime_max_bytes": (Pairing.SMALLER, Strength.HIGHER),
     "smime_cipher": (Pairing.RECIPIENT, Strength.HIGHER),
