@@ -3,8 +3,8 @@
     python bench/gateway.py [--count 20000] [--population 10000]
 
 Starts a sink, a null relay and a real `mailseal serve` (2 mail workers, SMTP listener, SQLite), on loopback, in
-var/bench. Senders and recipients are drawn uniformly, so that caches miss. Prints mails/s, CPU per mail of each part and
-the ratios.
+var/bench. Senders and recipients are drawn uniformly, so that caches miss. Prints mails/s, CPU per mail of each part,
+and the ratios.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""`mailseal message`: open, protect and explain one mail in a file. The JSON of `open` is described in docs/message.md."""
+"""`mailseal message`: open, protect and explain one mail in a file. docs/message.md describes the JSON."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
