@@ -1,6 +1,6 @@
 """What one look-up costs: cache-missing party, of_recipient, with_key_of, by_fingerprint, private_key; journal import.
 
-    .venv/bin/python bench/store.py [--mysql URL --password P] [--count 10000]
+.venv/bin/python bench/store.py [--mysql URL --password P] [--count 10000]
 """
 
 import argparse
@@ -44,7 +44,12 @@ def fill(count: int, kek: Kek) -> list[Address]:
             certificate = identity.certificate
             private_keys.keep(identity.key, certificate.spki_sha256, certificate.key_algorithm, kek)
             verdict = Verdict(
-                True, None, certificate.not_before, certificate.not_after, Revocation.GOOD, now + timedelta(days=9)
+                True,  # noqa: FBT003 -- trusted
+                None,
+                certificate.not_before,
+                certificate.not_after,
+                Revocation.GOOD,
+                now + timedelta(days=9),
             )
             values = certificate_rows.columns(certificate)
             values |= certificate_rows.verdict_values(verdict, now, candidate=False)
