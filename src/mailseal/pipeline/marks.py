@@ -130,7 +130,7 @@ def _layer_parts(layer: Layer) -> Iterable[tuple[str, str]]:
     yield "kind", layer.kind
     yield "ok", _yes(layer.ok)
     yield "part", layer.part
-    yield "algorithm", layer.algorithm
+    yield "algorithm", layer.algorithm.replace(" ", "-")
     yield "integrity", layer.integrity or ""
     yield "key", (layer.key or "")[:40]
     yield "whole-message", _yes(layer.covers)
