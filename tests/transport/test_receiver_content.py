@@ -71,19 +71,40 @@ def test_too_large(serve):
 def test_bytes_in_flight(serve):
     served = serve(max_bytes_in_flight=5000)
     first, second = served.connect(), served.connect()
-    assert first.ask(b"MAIL FROM:<a@b.test> SIZE=4000")[:3] == "250"
+    first.send(MAIL + RCPT + b"DATA\r\n" + b"x" * 4000 + b"\r\nx")
+    first.codes(3)
+    wait_for(lambda: served.load.bytes_in_flight >= 4000)
     assert second.ask(b"MAIL FROM:<a@b.test> SIZE=1500")[:9] == "452 4.3.1"
     second.send(MAIL + RCPT + b"DATA\r\n")
     second.codes(3)
     second.send(b"x" * 1500 + b"\r\n.\r\n")
     assert second.line()[:9] == b"452 4.3.1"
-    assert served.load.bytes_in_flight == 4000
+    assert 4000 <= served.load.bytes_in_flight <= 4003
     first.close()
     wait_for(lambda: served.load.bytes_in_flight == 0)
     second.send(MAIL + RCPT + b"DATA\r\n")
     second.codes(3)
     second.send(b"x" * 1500 + b"\r\n.\r\n")
     assert second.code() == "250"
+
+
+def test_an_announced_size_holds_nothing(serve):
+    served = serve(max_bytes_in_flight=5000)
+    for _ in range(10):
+        assert served.connect().ask(b"MAIL FROM:<a@b.test> SIZE=4900")[:3] == "250"
+    assert served.load.bytes_in_flight == 0
+
+
+def test_a_mail_that_did_not_fit_holds_nothing_though_it_goes_on(serve):
+    served = serve(max_bytes_in_flight=5000)
+    wire = served.connect()
+    wire.send(MAIL + RCPT + b"DATA\r\n" + b"x" * 4000)
+    wire.codes(3)
+    wait_for(lambda: served.load.bytes_in_flight == 4000)
+    wire.send(b"x" * 2000)
+    wait_for(lambda: served.load.bytes_in_flight == 0)
+    wire.send(b"\r\n.\r\n")
+    assert wire.line()[:9] == b"452 4.3.1"
 
 
 def test_a_large_mail_is_mapped_from_an_unlinked_file(serve, tmp_path):

@@ -1,4 +1,5 @@
 import mmap
+import socket
 import threading
 import time
 from pathlib import Path
@@ -361,3 +362,37 @@ def test_the_relay_speaks_to_our_own_receiver(serve, relay_to):
     body = b"Subject: x\r\n\r\n.\r\n..\r\nend\rno line end"
     assert codes(relay_to(place).send(transfer("a@y.test", "b@y.test", chunks=[body]))) == [250, 250]
     assert served.mails[0][1] == body + b"\r\n"
+
+
+@pytest.mark.parametrize("lmtp", [False, True])
+@pytest.mark.parametrize(
+    ("verb", "answer"),
+    [
+        ("EHLO", HELLO + b"250 ok\r\n"),
+        ("RCPT", b"250 ok\r\n250 ok\r\n"),
+        ("DATA", b"354 go\r\n250 2.0.0 taken\r\n"),
+    ],
+)
+def test_a_reply_out_of_turn_counts_for_nothing(fake, relay_to, verb, answer, lmtp):
+    verb = "LHLO" if lmtp and verb == "EHLO" else verb
+    server = fake({verb: [answer]}, lmtp=lmtp, hello=BARE if verb != "EHLO" else HELLO)
+    assert relay_to(server).send(transfer("r@y.test", "q@y.test")) == [reply.NEXT_HOP_UNAVAILABLE] * 2
+    assert server.contents == []
+
+
+def test_all_addresses_of_a_next_hop_share_the_time(relay_to, monkeypatch):
+    waited = []
+
+    def connect(_place, seconds):
+        waited.append(seconds)
+        time.sleep(seconds)
+        raise TimeoutError
+
+    places = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"192.0.2.{number}", 25)) for number in range(5)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_options: places)
+    monkeypatch.setattr(socket, "create_connection", connect)
+    relay = relay_to(Place("hop.test", 25), connect_seconds=0.5)
+    started = time.monotonic()
+    assert relay.send(transfer()) == [reply.NEXT_HOP_UNAVAILABLE]
+    assert len(waited) == 5
+    assert time.monotonic() - started < 1

@@ -34,9 +34,13 @@ class Load:
         self.connections = 0
         self.bytes_in_flight = 0
 
+    def has_room(self, octets: int, limit: int) -> bool:
+        """Whether `octets` more may be held."""
+        return self.bytes_in_flight + octets <= limit
+
     def reserve(self, octets: int, limit: int) -> bool:
         """Count `octets` as held unless that would go beyond `limit`; False when it would."""
-        if self.bytes_in_flight + octets > limit:
+        if not self.has_room(octets, limit):
             return False
         self.bytes_in_flight += octets
         return True

@@ -15,7 +15,7 @@ from typing import Protocol
 from mailseal.errors import TransientError
 from mailseal.mail.message import Octets
 from mailseal.mail.reply import Reply
-from mailseal.transport.replies import ReplyReader
+from mailseal.transport.replies import GarbageError, ReplyReader
 
 READ_BYTES = 65536
 MAX_GATHERED_CHUNKS = 64
@@ -91,7 +91,8 @@ class Connection:
         return self.read_reply(deadline)
 
     def send(self, octets: bytes, deadline: float) -> None:
-        """Write octets that mostly fit into the socket buffer; raises LostError as `write` does."""
+        """Write octets that mostly fit into the socket buffer; raises as `write` does."""
+        self._check_turn()
         try:
             sent = self._socket.send(octets)
         except BlockingIOError:
@@ -102,7 +103,11 @@ class Connection:
             self.write((memoryview(octets)[sent:],), deadline)
 
     def write(self, chunks: Iterable[Octets], deadline: float) -> None:
-        """Write all chunks, gathered into few system calls; raises LostError if even one octet could not be written."""
+        """Write all chunks, gathered into few system calls; raises LostError if even one octet could not be written.
+
+        Raises GarbageError, with nothing written, if the server speaks out of turn.
+        """
+        self._check_turn()
         waiting: deque[memoryview] = deque()
         source = iter(chunks)
         while _fill(waiting, source):
@@ -114,6 +119,11 @@ class Connection:
             except OSError as error:
                 raise LostError(f"cannot write to the next hop: {error.strerror}") from None
             _drop(waiting, sent)
+
+    def _check_turn(self) -> None:
+        """A reply that is there before its command would be taken for the answer to it, and all others for the next."""
+        if not self._replies.idle:
+            raise GarbageError("the next hop answers what nobody asked")
 
     def read_reply(self, deadline: float) -> tuple[int, list[bytes]]:
         """The next reply; raises LostError or GarbageError."""
@@ -180,20 +190,33 @@ def _drop(waiting: deque[memoryview], sent: int) -> None:
 
 
 def _connect(hop: NextHop, deadline: float) -> socket.socket:
-    seconds = max(0.001, deadline - time.monotonic())
     try:
         if hop.path is not None:
             connection = socket.socket(socket.AF_UNIX)
             try:
-                connection.settimeout(seconds)
+                connection.settimeout(_left(deadline))
                 connection.connect(str(hop.path))
             except BaseException:
                 connection.close()
                 raise
         else:
-            connection = socket.create_connection((hop.host, hop.port), seconds)
+            connection = _connect_tcp(hop, deadline)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
         raise LostError(f"cannot connect to the next hop: {error.strerror or error}") from None
     connection.settimeout(0)
     return connection
+
+
+def _connect_tcp(hop: NextHop, deadline: float) -> socket.socket:
+    """To the first address that answers; each has its share of the time that is left."""
+    found = socket.getaddrinfo(hop.host, hop.port, type=socket.SOCK_STREAM)
+    *others, last = dict.fromkeys((str(address[0]), hop.port) for *_, address in found)
+    for number, place in enumerate(others):
+        with suppress(OSError):
+            return socket.create_connection(place, _left(deadline) / (len(others) + 1 - number))
+    return socket.create_connection(last, _left(deadline))
+
+
+def _left(deadline: float) -> float:
+    return max(0.001, deadline - time.monotonic())

@@ -261,10 +261,11 @@ class Dialogue:
         caps = self._house.caps
         if sender.size > caps.max_message_bytes:
             raise CommandError(reply.TOO_LARGE)
-        if not self._house.load.reserve(sender.size, caps.max_bytes_in_flight):
+        # Octets count when they come: a few clients that only announce large mails must not shut out all others.
+        if not self._house.load.has_room(sender.size, caps.max_bytes_in_flight):
             self.output.append(reply.TOO_BUSY.line())
             return
-        self._transaction = Transaction(self._house, sender, sender.size)
+        self._transaction = Transaction(self._house, sender)
         self.output.append(_SENDER_OK)
 
     def _rcpt(self, argument: str) -> None:

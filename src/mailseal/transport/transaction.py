@@ -60,9 +60,9 @@ class Transaction:
 
     __slots__ = ("_body", "_decoder", "_fault", "_house", "_reserved_bytes", "recipients", "sender")
 
-    def __init__(self, house: House, sender: Sender, reserved_bytes: int) -> None:
+    def __init__(self, house: House, sender: Sender) -> None:
         self._house = house
-        self._reserved_bytes = reserved_bytes
+        self._reserved_bytes = 0
         self._decoder: ContentDecoder | None = None
         self._body: Body | None = None
         self._fault: Reply | None = None
@@ -106,8 +106,6 @@ class Transaction:
     def close(self) -> None:
         """Let go of the octets, and of their place among the bytes in flight."""
         self._let_go()
-        self._house.load.release(self._reserved_bytes)
-        self._reserved_bytes = 0
 
     def _keep(self, content: bytes) -> Reply | None:
         assert self._body is not None
@@ -135,3 +133,5 @@ class Transaction:
         if self._body is not None:
             self._body.close()
             self._body = None
+        self._house.load.release(self._reserved_bytes)
+        self._reserved_bytes = 0
