@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from asn1crypto import algos as asn1_algos
 from asn1crypto import pkcs12 as asn1_pkcs12
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -29,6 +30,9 @@ MAX_MEMBERS = 5000
 MAX_KDF_ITERATIONS = 5_000_000
 """Over a whole PKCS#12 file; a hostile count would keep a processor busy for hours."""
 
+MAX_BAG_DEPTH = 8
+
+_PBMAC1 = "1.2.840.113549.1.5.14"
 _SIGNED_DATA = ber.read(bytes.fromhex("06092a864886f70d010702")).whole
 _CERTIFICATE_LABELS = frozenset({b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE"})
 _PKCS7_LABELS = frozenset({b"PKCS7", b"PKCS #7 SIGNED DATA", b"CMS"})
@@ -247,18 +251,39 @@ def _check_pkcs12(data: bytes) -> None:
 
 def _survey(file: Any) -> tuple[int, int]:
     """(iterations asked for, private keys in view) of a parsed PKCS#12 file."""
-    iterations = int(file["mac_data"]["iterations"].native or 1) if file["mac_data"].native else 0
-    keys = 0
+    iterations, keys = _mac_iterations(file["mac_data"]), 0
     for content in file.authenticated_safe:
         kind = content["content_type"].native
         if kind == "encrypted_data":
             algorithm = content["content"]["encrypted_content_info"]["content_encryption_algorithm"]
             iterations += algorithm.kdf_iterations or 0
         elif kind == "data":
-            for bag in asn1_pkcs12.SafeContents.load(content["content"].native):
-                if bag["bag_id"].native == "pkcs8_shrouded_key_bag":
-                    iterations += bag["bag_value"]["encryption_algorithm"].kdf_iterations or 0
-                    keys += 1
-                elif bag["bag_id"].native == "key_bag":
-                    keys += 1
+            more, found = _survey_bags(asn1_pkcs12.SafeContents.load(content["content"].native), 0)
+            iterations, keys = iterations + more, keys + found
+    return iterations, keys
+
+
+def _mac_iterations(mac: Any) -> int:
+    if not mac.native:
+        return 0
+    algorithm = mac["mac"]["digest_algorithm"]
+    if algorithm["algorithm"].dotted != _PBMAC1:
+        return int(mac["iterations"].native or 1)
+    # RFC 9579 §4: the count is among the parameters, which look like those of PBES2; the other one means nothing.
+    parameters = asn1_algos.Pbes2Params.load(algorithm["parameters"].dump())
+    return int(parameters["key_derivation_func"]["parameters"]["iteration_count"].native)
+
+
+def _survey_bags(bags: Any, depth: int) -> tuple[int, int]:
+    if depth > MAX_BAG_DEPTH:
+        raise ValueError("bags are nested too deeply")
+    iterations = keys = 0
+    for bag in bags:
+        kind = bag["bag_id"].native
+        if kind == "pkcs8_shrouded_key_bag":
+            iterations += bag["bag_value"]["encryption_algorithm"].kdf_iterations or 0
+        elif kind == "safe_contents":
+            more, found = _survey_bags(bag["bag_value"], depth + 1)
+            iterations, keys = iterations + more, keys + found
+        keys += kind in {"pkcs8_shrouded_key_bag", "key_bag"}
     return iterations, keys

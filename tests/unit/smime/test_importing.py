@@ -1,6 +1,8 @@
 """Files with certificates and keys: every known form, damaged ones, hostile ones."""
 
 import base64
+import hashlib
+import hmac as hmac_module
 
 import pytest
 from asn1crypto import pkcs12 as asn1_pkcs12
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pki
-from mailseal.smime import importing
+from mailseal.smime import der, importing
 from mailseal.smime.importing import ImportingError, read_bundle, read_certificates, read_pkcs12
 
 ROOT = pki.Authority("Import Root")
@@ -165,6 +167,44 @@ def test_pkcs12_with_a_hostile_iteration_count():
     file["mac_data"]["iterations"] = 2**31
     with pytest.raises(ImportingError, match="more key derivation than is allowed"):
         read_pkcs12(file.dump(force=True), b"x")
+
+
+def derivation(iterations):
+    hmac = der.sequence(der.oid("1.2.840.113549.2.9"), der.NULL)
+    parameters = der.sequence(der.octet_string(b"saltsalt"), der.integer(iterations), der.integer(32), hmac)
+    return der.sequence(der.oid("1.2.840.113549.1.5.12"), parameters), hmac
+
+
+def test_pkcs12_with_pbmac1():
+    safe = asn1_pkcs12.Pfx.load(BOB.p12(b"x"))["auth_safe"]
+
+    def file(iterations):
+        function, hmac = derivation(iterations)
+        algorithm = der.sequence(der.oid("1.2.840.113549.1.5.14"), der.sequence(function, hmac))
+        key = hashlib.pbkdf2_hmac("sha256", b"x", b"saltsalt", 2048)
+        value = hmac_module.digest(key, safe["content"].native, "sha256")
+        mac = der.sequence(der.sequence(algorithm, der.octet_string(value)), der.octet_string(b""), der.integer(1))
+        return der.sequence(der.integer(3), safe.dump(), mac)
+
+    assert read_pkcs12(file(2048), b"x").keys[0][0] == BOB.certificate
+    with pytest.raises(ImportingError, match="more key derivation than is allowed"):
+        read_pkcs12(file(2**31 - 1), b"x")
+
+
+@pytest.mark.parametrize("depth", [0, 1, 5, 1000])
+def test_pkcs12_with_hostile_bags_inside_bags(depth):
+    function, _ = derivation(2**31 - 1)
+    cipher = der.sequence(der.oid("2.16.840.1.101.3.4.1.42"), der.octet_string(bytes(16)))
+    algorithm = der.sequence(der.oid("1.2.840.113549.1.5.13"), der.sequence(function, cipher))
+    shrouded = der.sequence(algorithm, der.octet_string(bytes(64)))
+    bags = der.sequence(der.sequence(der.oid("1.2.840.113549.1.12.10.1.2"), der.element(0xA0, shrouded)))
+    for _ in range(depth):
+        bags = der.sequence(der.sequence(der.oid("1.2.840.113549.1.12.10.1.6"), der.element(0xA0, bags)))
+    for _ in range(2):
+        content = der.sequence(der.oid("1.2.840.113549.1.7.1"), der.element(0xA0, der.octet_string(bags)))
+        bags = der.sequence(content)
+    with pytest.raises(ImportingError, match="more key derivation than is allowed" if depth < 8 else "damaged"):
+        read_pkcs12(der.sequence(der.integer(3), content), b"x")
 
 
 def test_pkcs12_with_several_keys():
