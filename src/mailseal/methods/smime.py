@@ -1,7 +1,7 @@
 """S/MIME as an encryption method (RFC 8551): choose keys, sign, encrypt, take layers off."""
 
 import binascii
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -23,7 +23,14 @@ from mailseal.smime.errors import CmsError
 from mailseal.smime.message import LayerKind
 from mailseal.smime.name import read_name
 from mailseal.smime.recipient import RecipientId
-from mailseal.smime.select import addresses_of, newest_first, why_not_encrypt, why_not_sign, why_not_trust_signer
+from mailseal.smime.select import (
+    addresses_of,
+    newest_first,
+    speaks_for,
+    why_not_encrypt,
+    why_not_sign,
+    why_not_trust_signer,
+)
 from mailseal.smime.sign import SigningIdentity
 from mailseal.smime.signed import SignedData, read_signed
 from mailseal.smime.verify import SignerCheck, verify
@@ -230,7 +237,7 @@ def _report(check: SignerCheck, signed: SignedData, opening: Opening) -> SignerR
         stored = _judge(certificate, signed.certificates, opening)
         distrust = why_not_trust_signer(stored, opening.at, opening.party.settings)
     sender = opening.senders[0] if len(opening.senders) == 1 else None
-    matches = sender is not None and sender.key in _keys(addresses)
+    matches = sender is not None and speaks_for(addresses, sender)
     reason = because(check.reason) if check.reason else distrust
     if reason is None and not matches:
         several = len(opening.senders) > 1
@@ -250,13 +257,3 @@ def _report(check: SignerCheck, signed: SignedData, opening: Opening) -> SignerR
 def _judge(certificate: Certificate, others: Sequence[Certificate], opening: Opening) -> StoredCertificate:
     known = opening.certificates.by_fingerprint(certificate.fingerprint)
     return known or opening.certificates.judge(certificate, others, opening.at)
-
-
-def _keys(addresses: Iterable[str]) -> set[str]:
-    keys = set()
-    for text in addresses:
-        try:
-            keys.add(Address.parse(text).key)
-        except PermanentError:
-            continue  # a certificate may carry any text; what is no address matches nobody
-    return keys

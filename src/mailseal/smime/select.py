@@ -62,6 +62,22 @@ def addresses_of(certificate: Certificate, *, legacy_subject_email: bool) -> tup
     return certificate.subject_emails
 
 
+def speaks_for(texts: Iterable[str], address: Address) -> bool:
+    """Whether one of a certificate's addresses is this one.
+
+    One beyond ASCII never stands for one within, though case folding makes an ASCII k of the Kelvin sign and ss of
+    the sharp s: it is another mailbox, and one that rfc822Name constraints do not reach (RFC 9598 §6).
+    """
+    for text in texts:
+        try:
+            found = Address.parse(text)
+        except AddressError:
+            continue  # a certificate may carry any text; what is no address matches nobody
+        if found.key == address.key and found.local.isascii() == address.local.isascii():
+            return True
+    return False
+
+
 def _told(code: ReasonCode | None, certificate: Certificate) -> Reason | None:
     return None if code is None else because(code, fingerprint=certificate.fingerprint)
 
@@ -148,11 +164,7 @@ def _unsupported_signing_key(certificate: Certificate) -> ReasonCode | None:
 def _not_of(stored: StoredCertificate, address: Address | None, settings: Settings) -> ReasonCode | None:
     if stored.selected:
         return None
-    if address is not None:
-        for text in addresses_of(stored.certificate, legacy_subject_email=settings.legacy_subject_email):
-            try:
-                if Address.parse(text).key == address.key:
-                    return None
-            except AddressError:
-                continue  # a certificate may carry any text; what is no address matches nobody
-    return ReasonCode.CERTIFICATE_WRONG_ADDRESS
+    texts = addresses_of(stored.certificate, legacy_subject_email=settings.legacy_subject_email)
+    if address is None or not speaks_for(texts, address):
+        return ReasonCode.CERTIFICATE_WRONG_ADDRESS
+    return None

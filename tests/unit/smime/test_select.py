@@ -14,6 +14,7 @@ from mailseal.smime.select import (
     addresses_of,
     newest_first,
     revocation_at,
+    speaks_for,
     why_not_encrypt,
     why_not_sign,
     why_not_trust_signer,
@@ -196,3 +197,17 @@ def test_newest_first():
     assert [one.certificate.not_before for one in newest_first(ages)] == [NOW - DAY, NOW - 2 * DAY, NOW - 3 * DAY]
     twins = [stored(CA.issue("anna@example.com", key="p256", not_before=NOW - DAY)) for _ in range(3)]
     assert newest_first(twins) == newest_first(reversed(twins))
+
+
+@pytest.mark.parametrize(
+    ("in_certificate", "asked", "speaks"),
+    [
+        ("Kate@x.test", "kate@X.test", True),
+        ("jÖrg@x.test", "jörg@x.test", True),
+        ("\u212aate@x.test", "kate@x.test", False),
+        ("stra\u00dfe@x.test", "strasse@x.test", False),
+        ("no address", "kate@x.test", False),
+    ],
+)
+def test_an_address_beyond_ascii_speaks_for_none_within(in_certificate, asked, speaks):
+    assert speaks_for(["other@x.test", in_certificate], Address.parse(asked)) is speaks
