@@ -377,7 +377,7 @@ def test_a_reply_out_of_turn_counts_for_nothing(fake, relay_to, verb, answer, lm
     verb = "LHLO" if lmtp and verb == "EHLO" else verb
     server = fake({verb: [answer]}, lmtp=lmtp, hello=BARE if verb != "EHLO" else HELLO)
     assert relay_to(server).send(transfer("r@y.test", "q@y.test")) == [reply.NEXT_HOP_UNAVAILABLE] * 2
-    assert server.contents == []
+    assert not any(server.contents)  # the fake notes an empty one when the connection goes
 
 
 def test_all_addresses_of_a_next_hop_share_the_time(relay_to, monkeypatch):
