@@ -81,10 +81,10 @@ class House:
         self.mode("works")
         self.config()
 
-    def config(self, workers: int = 2, extra: str = "") -> None:
+    def config(self, workers: int = 2, extra: str = "", drain_seconds: int = 2) -> None:
         (self.folder / "mailseal.toml").write_text(
             f'hostname = "mx.test"\ndata_dir = "{self.data}"\nworkers = {workers}\n'
-            f"[limits]\ndrain_seconds = 2\n[listen]\n{extra}\n"
+            f"[limits]\ndrain_seconds = {drain_seconds}\n[listen]\n{extra}\n"
         )
 
     def mode(self, mode: str) -> None:
@@ -167,6 +167,16 @@ def test_who_ends_is_started_again_with_growing_pauses(house):
     assert "ended with status 7" in text
     assert pauses[0] == pytest.approx(0.1, abs=0.02)
     assert pauses[3] >= 2 * pauses[1]
+
+
+def test_told_to_stop_while_nobody_runs_it_does_not_wait_for_anybody(house):
+    house.config(workers=1, drain_seconds=60)
+    house.mode("fails")
+    process = house.start()
+    wait(lambda: len(house.log("mail-0")) >= 5 and len(house.log("worker")) >= 5)
+    time.sleep(0.3)  # both are in a pause that is longer than this
+    process.terminate()
+    process.communicate(timeout=5)
 
 
 def test_the_back_off_begins_anew_after_a_steady_time(house):

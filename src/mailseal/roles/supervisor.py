@@ -102,7 +102,9 @@ class Supervisor:
 
     def _wait_seconds(self) -> float | None:
         times = [p.start_at for of in self._generations() for p in of.processes if p.running is None]
-        times += [process.kill_at for process in self._leaving if process.kill_at is not None]
+        # One that had ended already when it was told to leave sends no signal any more.
+        times += [0.0 for process in self._leaving if process.running is None]
+        times += [process.kill_at for process in self._leaving if process.running and process.kill_at is not None]
         times += [self._next.ready_by] if self._next else []
         return max(0.0, min(times) - time.monotonic()) if times else None
 
