@@ -86,6 +86,11 @@ def main() -> None:
     kek = Kek(b"k" * 32)
     addresses = fill(options.count, kek)
     random.Random(1).shuffle(addresses)
+    look_ups(addresses, kek)
+    ledger_and_journal(addresses, folder)
+
+
+def look_ups(addresses: list[Address], kek: Kek) -> None:
     directory, certificates = StoreDirectory(), StoreCertificates(kek)
     timed("party, not cached", directory.party, addresses)
     timed("party, cached", directory.party, addresses)
@@ -100,9 +105,12 @@ def main() -> None:
     spkis = list({row[0] for row in CertificateRow.objects.values_list("spki_sha256")})
     timed("private_key (P-256), not cached", certificates.private_key, spkis)
     timed("private_key, cached", certificates.private_key, spkis)
-    nobody = [Address.parse(f"nobody{number}@outside.test") for number in range(options.count)]
+    nobody = [Address.parse(f"nobody{number}@outside.test") for number in range(len(addresses))]
     timed("party of an unknown domain", directory.party, nobody)
     timed("of_recipient of nobody", certificates.of_recipient, nobody)
+
+
+def ledger_and_journal(addresses: list[Address], folder: Path) -> None:
     outcome = Outcome(
         addresses[0], Fate.RELAYED, ACCEPTED, Treatment.SIGNED_ENCRYPTED, MethodName.SMIME,
         (because(ReasonCode.MODE_ALLOW), because(ReasonCode.PROTECTED_BY, method="smime", keys="ab" * 32)),
@@ -114,7 +122,7 @@ def main() -> None:
     timed("ledger.settle", lambda attempt: ledger.settle(attempt, [outcome]), attempts)
     now = datetime.now(UTC)
     writer = JournalWriter(folder)
-    records = range(options.count)
+    records = range(len(addresses))
     timed(
         "journal append of one record",
         lambda number: writer.append(
