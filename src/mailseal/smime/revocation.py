@@ -175,8 +175,8 @@ def _signed_by(crl: Crl, issuer: Certificate) -> bool:
             key.verify(loaded.signature, loaded.tbs_certlist_bytes, parameters)
     except InvalidSignature:
         return False
-    except (ValueError, TypeError, UnsupportedAlgorithm, CertificateError):
-        raise CrlError("the CRL's signature algorithm is not supported") from None
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, CertificateError):
+        raise CrlError("the CRL's version or signature algorithm is not supported") from None
     return True
 
 

@@ -186,3 +186,10 @@ def test_a_changed_crl_raises_the_typed_error_or_fails_to_verify(at, bits):
     changed[at] ^= bits
     with pytest.raises(CrlError):
         verify_crl(read_crl(bytes(changed)), [CA.certificate])
+
+
+def test_a_crl_of_an_unknown_version_is_refused():
+    version = CRL.index(b"\x02\x01\x01")
+    changed = CRL[: version + 2] + b"\x00" + CRL[version + 3 :]
+    with pytest.raises(CrlError):
+        verify_crl(read_crl(changed), [CA.certificate])
