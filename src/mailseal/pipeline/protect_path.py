@@ -146,7 +146,7 @@ class ProtectPath:
                     no_signer = no_signer or found
                 else:
                     signers[name] = found
-        return Able(keys, unable, signers, None if signers else no_signer)
+        return Able(keys, unable, signers, no_signer)
 
     def tasks(self, considered: Sequence[Considered]) -> list[Task]:
         """Group equal plans into tasks; settle what needs none."""
@@ -214,7 +214,7 @@ class ProtectPath:
         able = one.able
         if isinstance(one.plan, Protect) and one.plan.signer not in self.outgoing.failed:
             keys = dict(able.keys)
-            keys.pop(one.plan.method, None)
+            del keys[one.plan.method]
             able = replace(able, keys=keys, unable={**able.unable, one.plan.method: reason})
         else:
             able = replace(able, signers={}, no_signer=reason)
