@@ -7,8 +7,10 @@ import pytest
 from mailseal.mail import reply
 from mailseal.mail.envelope import Protocol
 from mailseal.mail.message import Message
-from mailseal.pipeline.smtp_reply import conclude
+from mailseal.pipeline.smtp_reply import Conclusion, conclude
 from mailseal.policy.model import Fate, Outcome
+from mailseal.policy.reason import ReasonCode, because
+from mailseal.policy.text import render
 from pki import NOW
 from stage import envelope, mail
 
@@ -50,6 +52,36 @@ def test_table(fates, answer, reported):
 def test_no_report_that_the_client_does_not_want(notify):
     assert concluded(Fate.REFUSED, Fate.RELAYED, notify=notify).report is None
     assert concluded(Fate.REFUSED, Fate.RELAYED, notify="SUCCESS,FAILURE").report is not None
+
+
+def test_the_first_of_several_refusals_or_deferrals_is_the_reply():
+    to = envelope("a@outside.example", "b@outside.example")
+    for fate, first, second in (
+        (Fate.REFUSED, reply.TOO_MANY_HOPS, reply.NOT_PROTECTED),
+        (Fate.DEFERRED, reply.OUT_OF_TIME, reply.DEFERRED),
+    ):
+        pairs = zip(to.recipients, (first, second), strict=True)
+        outcomes = [Outcome(one.address, fate, answer) for one, answer in pairs]
+        assert conclude(to, Message(mail()), outcomes, "gw.example", NOW) == Conclusion(first)
+
+
+def test_without_recipients_nothing_is_promised():
+    assert conclude(envelope(), Message(mail()), [], "gw.example", NOW) == Conclusion(reply.DEFERRED)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_report_says_the_last_reason(known):
+    to = envelope("a@outside.example", "b@outside.example")
+    codes = (ReasonCode.MODE_MANDATORY, ReasonCode.NO_USABLE_METHOD, ReasonCode.MUST_ENCRYPT_FAILED)
+    reasons = tuple(because(code) for code in codes) if known else ()
+    outcomes = [
+        Outcome(to.recipients[0].address, Fate.REFUSED, reply.NOT_PROTECTED, reasons=reasons),
+        Outcome(to.recipients[1].address, Fate.RELAYED, reply.ACCEPTED),
+    ]
+    report = b" ".join(conclude(to, Message(mail()), outcomes, "gw.example", NOW).report.split()).decode()
+    assert [render(because(code)) in report for code in codes] == [False, False, known]
+    assert report.count(reply.NOT_PROTECTED.text) == (1 if known else 2)  # always as what the mail system said
+    assert "gw.example" in report
 
 
 def test_no_report_to_the_null_sender():
