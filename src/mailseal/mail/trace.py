@@ -3,6 +3,7 @@
 import re
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
 
 from mailseal.mail.envelope import Client, Envelope, Protocol
 from mailseal.mail.mime import Entity
@@ -26,8 +27,13 @@ def received_field(envelope: Envelope, hostname: str, message_id: str, at: datet
     return (
         f"Received: from {peer}\r\n"
         f"\tby {host_text(hostname)} (Mailseal) with {keyword} id {host_text(message_id)};\r\n"
-        f"\t{format_datetime(at)}\r\n"
+        f"\t{_date(at.replace(microsecond=0))}\r\n"
     ).encode("ascii")
+
+
+@lru_cache(maxsize=4)
+def _date(second: datetime) -> str:
+    return format_datetime(second)
 
 
 def _peer(client: Client) -> str:

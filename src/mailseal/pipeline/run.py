@@ -71,7 +71,8 @@ def in_order(envelope: Envelope, outcomes: dict[str, Outcome]) -> list[Outcome]:
         found = outcomes.get(recipient.address.key)
         if found is None:
             found = Outcome(recipient.address, Fate.DEFERRED, reply.DEFERRED, reasons=(unknown,))
-        result.append(replace(found, recipient=recipient.address))
+        # Object by object: the same address may be written in another case.
+        result.append(found if found.recipient is recipient.address else replace(found, recipient=recipient.address))
     return result
 
 

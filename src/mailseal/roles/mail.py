@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import uvloop
+
 from mailseal.config import LMTP_AUTHORISED, LMTP_OUTSIDE, SMTP, BareLf, Config, listeners
 from mailseal.mail import reply
 from mailseal.mail.envelope import Envelope, Origin, Protocol, attempt_id
@@ -56,7 +58,8 @@ def run(config: Config, worker: int) -> None:
         group = config.listen.socket_group
         inheritance.sockets = {name: bind(place, group) for name, place in listeners(config).items()}
     role = MailRole(node)
-    asyncio.run(role.serve(inheritance))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(role.serve(inheritance))
     if role.is_stuck():
         logging.shutdown()
         os._exit(STUCK_EXIT)  # an ordinary exit would wait for the stuck thread, and nobody would start a fresh worker

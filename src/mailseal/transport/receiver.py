@@ -18,6 +18,8 @@ OriginOf = Callable[[IpAddress | None], Origin]
 """The origin class of a client by its address; None for a UNIX socket."""
 
 _ACCEPT_AGAIN_SECONDS = 0.5
+_HESITATION_SECONDS = 0.0002
+_LONGEST_HESITATION_SECONDS = 0.002
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +72,7 @@ class Receiver:
         listening.setblocking(False)  # noqa: FBT003 -- the socket module's own signature
         self._listening.append(listening)
         loop = asyncio.get_running_loop()
-        loop.add_reader(listening, self._accept, listening)
+        loop.add_reader(listening, self._called, listening)
         if self._sweep_timer is None:
             self._sweep()
 
@@ -107,8 +109,23 @@ class Receiver:
         if not self._sessions:
             self._empty.set()
 
+    def _called(self, listening: socket.socket) -> None:
+        # Workers share the listening socket, and all of them are woken. Who has more connections hesitates longer, so
+        # that the others come first: connections stay for long, and would else all be with whoever woke first.
+        pause = min(self.house.load.connections * _HESITATION_SECONDS, _LONGEST_HESITATION_SECONDS)
+        if pause == 0:
+            self._accept(listening)
+            return
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listening)
+        loop.call_later(pause, self._accept_after_pause, listening)
+
+    def _accept_after_pause(self, listening: socket.socket) -> None:
+        if listening in self._listening:
+            asyncio.get_running_loop().add_reader(listening, self._called, listening)
+            self._accept(listening)
+
     def _accept(self, listening: socket.socket) -> None:
-        # One connection per turn of the loop: workers share the listening socket, and a busy one leaves more to others.
         try:
             connection, address = listening.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -126,7 +143,7 @@ class Receiver:
 
     def _accept_again(self, listening: socket.socket) -> None:
         if listening in self._listening:
-            asyncio.get_running_loop().add_reader(listening, self._accept, listening)
+            asyncio.get_running_loop().add_reader(listening, self._called, listening)
 
     async def _open(self, connection: socket.socket, address: object) -> None:
         try:

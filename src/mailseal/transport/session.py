@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 from mailseal.mail import reply
 from mailseal.mail.envelope import Envelope
@@ -66,8 +66,7 @@ class Session(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet, or say 421 when there are too many connections."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # a loop may have a class of its own for it
         load = self._home.house.load
         load.connections += 1
         self._home.joined(self)
