@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace, sink: subprocess.Popen[bytes]) -> None:
     null = start(PYTHON, *relay, log=FOLDER / "null.log")
     try:
         time.sleep(1)
-        base = measure(arguments, NULL, {"relay": null.pid, "sink": sink.pid})
+        base = measure(arguments, NULL, {"relay": null.pid, "sink": sink.pid}, count=4 * arguments.count)
     finally:
         stop(null)
     show("null relay", base)
