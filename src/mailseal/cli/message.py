@@ -13,7 +13,7 @@ from mailseal.cli.session import Session, pass_session
 from mailseal.errors import MailsealError
 from mailseal.mail.address import Address
 from mailseal.mail.envelope import Client, Envelope, Origin, Recipient
-from mailseal.mail.message import Message, Octets
+from mailseal.mail.message import Message, Octets, with_crlf
 from mailseal.mail.mime import ParsedMessage, parse
 from mailseal.pipeline.open_path import delivered
 from mailseal.policy.settings import Cipher, Digest, Settings
@@ -187,7 +187,7 @@ def crlf(octets: bytes) -> bytes:
     first = octets.find(b"\n")
     if first < 0 or octets[max(0, first - 1) : first] == b"\r":
         return octets
-    return octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    return with_crlf(octets)
 
 
 def read_bundles(keys: Sequence[Path], passwords: Sequence[Path]) -> list[ImportedKeys]:

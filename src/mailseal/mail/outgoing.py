@@ -4,6 +4,7 @@ import binascii
 
 import re2
 
+from mailseal.mail import base64_lines
 from mailseal.mail.message import Octets
 from mailseal.mail.mime import Entity, HeaderField, MimeError
 
@@ -133,7 +134,7 @@ def encode_body(content: bytes, *, text: bool) -> tuple[bytes, bytes]:
     """Content as (transfer encoding, encoded body): quoted-printable for text that is mostly ASCII, else base64."""
     if text and _fits_quoted_printable(content):
         return b"quoted-printable", _quoted_printable(content)
-    return b"base64", base64_lines(content)
+    return b"base64", b"".join(base64_lines.encode(content))
 
 
 def _fits_quoted_printable(content: bytes) -> bool:
@@ -150,14 +151,6 @@ def _quoted_printable(content: bytes) -> bytes:
     # "=46rom" and a soft line break: the line cannot become longer than the 76 octets it may have
     encoded = encoded.replace(b"\nFrom ", b"\n=46rom=\r\n ")
     return b"=46rom=\r\n " + encoded[5:] if encoded.startswith(b"From ") else encoded
-
-
-def base64_lines(content: Octets) -> bytes:
-    """Base64 in lines of 76 characters with CRLF, also after the last (RFC 2045 §6.8)."""
-    encoded = binascii.b2a_base64(content, newline=False)
-    lines = [encoded[start : start + 76] for start in range(0, len(encoded), 76)]
-    lines.append(b"")
-    return b"\r\n".join(lines)
 
 
 def _header_with_encoding(part: Entity, encoding: bytes, *, only_content: bool) -> bytes:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from mailseal.errors import PermanentError
 from mailseal.mail.address import Address
-from mailseal.mail.message import Octets
+from mailseal.mail.message import Octets, with_crlf
 from mailseal.mail.mime import Entity, MimeError, parse
 from mailseal.methods.layer import Layer, Opening, Peeled, SignerReport
 from mailseal.policy.model import Already
@@ -186,9 +186,7 @@ def _decompress(entity: Entity, opening: Opening, depth: int) -> Peeled:
 
 def _inner(content: bytes) -> Entity:
     """Parse what was inside, with CRLF line ends: the mail that carries it on must have no others."""
-    if content.count(b"\n") != content.count(b"\r\n"):
-        content = content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-    parsed = parse(content)
+    parsed = parse(with_crlf(content))
     if parsed.fault is not None:
         raise parsed.fault
     return parsed.root

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 
+from mailseal.mail import base64_lines
 from mailseal.mail.message import Octets
 from mailseal.mail.mime import Entity, MimeError
 from mailseal.policy.model import Already
 from mailseal.policy.reason import ReasonCode
 from mailseal.policy.settings import Cipher, Digest
-from mailseal.smime import algorithms, base64_lines
+from mailseal.smime import algorithms
 from mailseal.smime.certificate import Certificate
 from mailseal.smime.decrypt import UNKNOWN, read_enveloped
 from mailseal.smime.encrypt import encrypt

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
-from mailseal.mail.message import Octets
+from mailseal.mail.message import Octets, with_crlf
 from mailseal.policy.reason import ReasonCode
 from mailseal.smime import algorithms, ber
 from mailseal.smime.algorithms import DigestRow, Scheme
@@ -78,8 +78,7 @@ class _Shown:
         if not canonical:
             return self._octets
         if self._canonical is None:
-            octets = bytes(self._octets)
-            self._canonical = octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+            self._canonical = with_crlf(bytes(self._octets))
         return self._canonical
 
     def looks_like_attributes(self) -> bool:

@@ -6,6 +6,8 @@ second mail can be smuggled in. A bare CR is content. All work is done by byte s
 
 import io
 
+from mailseal.mail.message import with_crlf
+
 _END = b"\r\n.\r\n"
 _STUFFED = b"\r\n."
 
@@ -58,7 +60,7 @@ class ContentDecoder:
         self._newlines.decode(content.decode("latin-1"))
         if self._normalise and self.bare_line_feed:
             # No content ends between a CR and its LF: such a CR is held back. So this is right chunk by chunk.
-            return content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+            return with_crlf(content)
         return content
 
 

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cms_samples import BODY, identity, keys, people, samples
+from mailseal.mail import base64_lines
 from mailseal.mail.mime import parse
 from mailseal.policy.model import Already
 from mailseal.policy.settings import Cipher, Digest
-from mailseal.smime import base64_lines
 from mailseal.smime.decrypt import read_enveloped
 from mailseal.smime.errors import CmsError
 from mailseal.smime.message import (

@@ -4,11 +4,13 @@ from binascii import b2a_base64
 from functools import cache
 from struct import Struct
 
+from mailseal.mail.message import Octets
+
 _LINE_OCTETS = 57
 _BLOCK_LINES = 256
 
 
-def encode(octets: bytes | memoryview) -> list[bytes]:
+def encode(octets: Octets) -> list[bytes]:
     """The lines, each with its line end, in blocks for the caller to join with what is around them."""
     view = memoryview(octets)
     blocks: list[bytes] = []
