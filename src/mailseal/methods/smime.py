@@ -107,8 +107,10 @@ class Smime:
         return Already.SIGNED if root.children else Already.NOTHING
 
     def recognise(self, entity: Entity) -> str | None:
-        """A LayerKind value, or None."""
+        """A LayerKind value, or None. Certificates alone are a signed message without signers."""
         kind = smime_message.classify(entity)
+        if kind is LayerKind.CERTS_ONLY:
+            kind = LayerKind.SIGNED
         return None if kind is None else kind.value
 
     def peel(self, entity: Entity, kind: str, opening: Opening, depth: int) -> Peeled:

@@ -1,6 +1,7 @@
 """The open path: layers, keys of the right reader only, forged marks, EFAIL shapes, signature spoofing."""
 
 import time
+from base64 import b64encode
 
 import pytest
 from hypothesis import given
@@ -299,3 +300,14 @@ def test_an_author_that_cannot_be_read_is_an_author_all_the_same():
     raw = b"From: bob@outside.example, ceo@inside..example\r\nMIME-Version: 1.0\r\n" + signed()
     _, octets, _ = receive(raw)
     assert header(octets, "x-mailseal-signed-by-sender") == "no"
+
+
+def test_certificates_alone_are_a_signed_layer_without_signers():
+    empty = bytes.fromhex("302306092a864886f70d010702a01630140201013100300b06092a864886f70d0107013100")
+    entity = (
+        b"Content-Type: application/pkcs7-mime; smime-type=certs-only; name=smime.p7c\r\n"
+        b"Content-Transfer-Encoding: base64\r\n\r\n" + b64encode(empty) + b"\r\n"
+    )
+    outcome, octets, _ = receive(HEAD + entity)
+    assert header(octets, "x-mailseal-layer-1").startswith("kind=smime-signed; ok=no")
+    assert ReasonCode.NO_SIGNERS in {one.code for one in outcome.reasons}
