@@ -161,6 +161,10 @@ def _parse(der: bytes) -> Certificate:
     outer = elements(der, start, end)
     if [element[0] for element in outer] != [SEQUENCE, SEQUENCE, BIT_STRING]:
         raise DerError("it has not the three parts of a certificate")
+    signature = outer[2][2]
+    if der[signature : signature + 1] != b"\0":
+        # Otherwise one signature could be written in several ways, each another certificate by its thumbprint.
+        raise DerError("its signature is not whole octets")
     tbs = elements(der, outer[0][2], outer[0][3])
     v3 = bool(tbs) and tbs[0][0] == 0xA0
     if v3:

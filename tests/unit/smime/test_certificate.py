@@ -188,3 +188,12 @@ def test_parsing_is_fast():
     for _ in range(200):
         parse_certificate(ANNA.der)
     assert (time.process_time() - began) / 200 < 0.001
+
+
+@pytest.mark.parametrize("unused_bits", [1, 2, 7, 255])
+def test_a_signature_written_in_another_way_is_no_certificate(unused_bits):
+    der = pki.Authority("Root").certificate.der
+    unused = len(der) - len(x509.load_der_x509_certificate(der).signature) - 1  # the octet before the signature
+    assert der[unused] == 0
+    with pytest.raises(CertificateError):
+        parse_certificate(der[:unused] + bytes([unused_bits]) + der[unused + 1 :])
