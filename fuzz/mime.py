@@ -20,7 +20,7 @@ with atheris.instrument_imports(include=["mailseal.mail"]):
     from mailseal.mail.content_type import parse_content_type
     from mailseal.mail.dsn import cut_to_headers
     from mailseal.mail.encoded_word import decode_words
-    from mailseal.mail.header import addresses, decoded_subject, edit
+    from mailseal.mail.header import addresses, decoded_subject
     from mailseal.mail.mime import Entity, MimeError, parse
     from mailseal.mail.outgoing import signable, split_for_protection
 
@@ -106,8 +106,6 @@ def read_everything(data: bytes) -> None:
     split_for_protection(root)
     signable(root)
     cut_to_headers(root)
-    if b"".join(bytes(chunk) for chunk in edit(data, root, remove=["no-such-field"])) != data:
-        raise AssertionError("an edit that changes nothing changed something")
 
 
 def one_input(data: bytes) -> None:

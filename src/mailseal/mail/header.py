@@ -1,14 +1,12 @@
 """Header values and edits that keep every other octet (RFC 5322 §2.2, §3.4, RFC 2047)."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from mailseal.errors import PermanentError
 from mailseal.mail.address import Address
 from mailseal.mail.address_list import read_addresses, read_mailboxes
 from mailseal.mail.encoded_word import decode_words, encode_words
-from mailseal.mail.message import Octets
-from mailseal.mail.mime import Entity, HeaderField
+from mailseal.mail.mime import Entity
 
 MAX_LINE = 998
 _FOLD_AT = 78
@@ -16,7 +14,6 @@ _FOLD_AT = 78
 _NAME = re.compile(r"[!-9;-~]{1,76}")
 _SEGMENT = re.compile(r"[ \t]*[^ \t]+")
 _NOT_PLAIN = re.compile(r"[^\t -~]|=\?")
-_FIELD = re.compile(rb"[!-9;-~]+:[^\r\n\0]*+(?:\r\n[ \t][^\r\n\0]*+)*+\r\n")
 
 
 class HeaderError(PermanentError):
@@ -80,59 +77,3 @@ def _folded(name: str, segments: list[str]) -> bytes:
         fresh = False
     lines.append(line)
     return "\r\n".join(lines).encode("ascii") + b"\r\n"
-
-
-def edit(
-    message_raw: Octets,
-    root: Entity,
-    *,
-    remove: Iterable[str | HeaderField] = (),
-    replace: Mapping[HeaderField, bytes] | None = None,
-    prepend: Sequence[tuple[str, str] | bytes] = (),
-) -> list[Octets]:
-    """The message with fields removed, replaced and prepended; every other octet is kept, the body is not copied.
-
-    `remove` has names (all fields of that name) or single fields; `replace` maps a field to its new raw field;
-    `prepend` has (name, value) pairs for `encode_value`, or raw fields. Raises HeaderError for a bad raw field.
-    """
-    top = b"".join(_checked(item) if isinstance(item, bytes) else encode_value(*item) for item in prepend)
-    replace = replace or {}
-    names: set[str] = set()
-    single: set[HeaderField] = set()
-    for item in remove:
-        if isinstance(item, str):
-            names.add(item.lower())
-        else:
-            single.add(item)
-    if not (names or single or replace):
-        return [top, message_raw] if top else [message_raw]
-    head = _edited(root, names, single, replace)
-    return [top + head, memoryview(message_raw)[_header_end(root) :]]
-
-
-def _edited(
-    root: Entity, names: Collection[str], single: Collection[HeaderField], replace: Mapping[HeaderField, bytes]
-) -> bytes:
-    pieces: list[bytes] = []
-    kept_from = root.start
-    for field in root.fields:
-        new = replace.get(field)
-        if new is None and field not in single and field.name not in names:
-            continue
-        pieces.append(root.buffer[kept_from : field.start])
-        if new is not None:
-            pieces.append(_checked(new))
-        kept_from = field.end
-    pieces.append(root.buffer[kept_from : _header_end(root)])
-    return b"".join(pieces)
-
-
-def _header_end(root: Entity) -> int:
-    return root.fields[-1].end if root.fields else root.start
-
-
-def _checked(raw: bytes) -> bytes:
-    """A raw field that comes out of our own hands: exactly one, whole, folded properly."""
-    if not _FIELD.fullmatch(raw):
-        raise HeaderError("a raw header field is one name, a colon, a value and CRLF, folded before white space")
-    return raw

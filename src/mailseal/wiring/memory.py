@@ -8,8 +8,7 @@ from mailseal.errors import TransientError
 from mailseal.keys import PrivateKey
 from mailseal.mail.address import Address
 from mailseal.mail.reply import ACCEPTED, Reply
-from mailseal.policy.model import Outcome, Party
-from mailseal.policy.settings import Settings
+from mailseal.policy.model import Outcome
 from mailseal.ports import Transfer
 from mailseal.smime.certificate import Certificate, CtlEntry, StoredCertificate
 from mailseal.smime.path import validate
@@ -76,17 +75,6 @@ class MemoryCertificates:
 
 def _names(certificate: Certificate, address: Address) -> bool:
     return address.key in {text.casefold() for text in (*certificate.san_emails, *certificate.subject_emails)}
-
-
-@dataclass(frozen=True, slots=True)
-class OneParty:
-    """Implements `ports.Directory`: everybody is internal and has the same settings."""
-
-    settings: Settings = field(default_factory=Settings)
-
-    def party(self, address: Address | None) -> Party:
-        """An internal party."""
-        return Party(address, internal=address is not None, settings=self.settings)
 
 
 class NoEffect:

@@ -1,7 +1,11 @@
 """A mail put together again: which octets stay, which go, and in which order."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from mails import messages
+from mailseal.mail.header import encode_value
 from mailseal.mail.mime import parse
 from mailseal.pipeline.assemble import assemble, entity_chunks
 
@@ -11,6 +15,7 @@ RAW = (
 )
 ROOT = parse(RAW).root
 ENTITY = b"Content-Type: text/html\r\n\r\nother\r\n"
+VALUES = st.text(st.characters(blacklist_characters="\r\n\0", blacklist_categories=["Cs"]), max_size=80)
 
 
 def field(*names: str) -> list:
@@ -43,6 +48,29 @@ def field(*names: str) -> list:
 )
 def test_assemble(options, octets):
     assert b"".join(assemble(ROOT, **options)) == octets
+
+
+@given(raw=messages, values=st.lists(VALUES, max_size=3), subject=st.none() | VALUES, every=st.integers(1, 4))
+def test_header_edits_keep_every_other_octet(raw, values, subject, every):
+    """Whatever is taken off and put on: the fields that stay and the body are the octets that came."""
+    root = parse(raw).root
+    remove = root.fields[::every] if every > 1 else ()
+    prepend = [(f"X-Mailseal-{number}", value) for number, value in enumerate(values)]
+    expected = [encode_value(name, value) for name, value in prepend]
+    written = subject is None
+    for one in root.fields:
+        if one in remove or (one.name == "subject" and subject is not None and written):
+            continue
+        if one.name == "subject" and subject is not None:
+            expected.append(encode_value("Subject", subject))
+            written = True
+            continue
+        octets = one.raw(raw)
+        expected.append(octets if octets.endswith(b"\n") else octets + b"\r\n")
+    if subject and not written:
+        expected.append(encode_value("Subject", subject))
+    got = b"".join(assemble(root, remove=remove, prepend=prepend, subject=subject))
+    assert got == b"".join(expected) + b"\r\n" + raw[root.body_start :]
 
 
 def test_the_body_is_not_copied():
