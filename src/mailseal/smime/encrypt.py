@@ -89,6 +89,8 @@ def _recipient_info(key: bytes, certificate: Certificate) -> bytes:
         raise CmsError(ReasonCode.CERTIFICATE_UNSUPPORTED_KEY, str(error)) from error
     if isinstance(public, rsa.RSAPublicKey):
         return _key_transport(key, certificate, public)
+    if not isinstance(public, ec.EllipticCurvePublicKey):
+        raise CmsError(ReasonCode.CERTIFICATE_UNSUPPORTED_KEY, "the certificate's key cannot be encrypted to")
     return _key_agreement(key, certificate, public)
 
 

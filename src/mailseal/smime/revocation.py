@@ -10,10 +10,10 @@ from typing import Protocol
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
 from mailseal.errors import PermanentError
-from mailseal.smime.certificate import Certificate, CertificateError, Revocation, public_key
+from mailseal.smime.certificate import Certificate, CertificateError, PublicKey, Revocation, public_key
 from mailseal.smime.name import read_name
 from mailseal.smime.strict import (
     BIT_STRING,
@@ -159,25 +159,30 @@ def verify_crl(crl: Crl, issuers: Iterable[Certificate]) -> Certificate:
 
 def _signed_by(crl: Crl, issuer: Certificate) -> bool:
     try:
-        loaded = x509.load_der_x509_crl(crl.der)
-        digest = loaded.signature_hash_algorithm
-        if digest is None or digest.name in _WEAK_DIGESTS:
-            raise CrlError("the CRL is signed with a digest that is too weak")
-        key = public_key(issuer)
-        parameters = loaded.signature_algorithm_parameters
-        if isinstance(key, rsa.RSAPublicKey):
-            if not isinstance(parameters, padding.PKCS1v15 | padding.PSS):
-                return False
-            key.verify(loaded.signature, loaded.tbs_certlist_bytes, parameters, digest)
-        else:
-            if not isinstance(parameters, ec.ECDSA):
-                return False
-            key.verify(loaded.signature, loaded.tbs_certlist_bytes, parameters)
+        _verify(x509.load_der_x509_crl(crl.der), public_key(issuer))
     except InvalidSignature:
         return False
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, CertificateError):
         raise CrlError("the CRL's version or signature algorithm is not supported") from None
     return True
+
+
+def _verify(crl: x509.CertificateRevocationList, key: PublicKey) -> None:
+    """Raises InvalidSignature, or whatever the library makes of an algorithm that it does not know."""
+    digest = crl.signature_hash_algorithm
+    parameters = crl.signature_algorithm_parameters
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        if crl.signature_algorithm_oid != x509.SignatureAlgorithmOID.ED25519:
+            raise InvalidSignature
+        key.verify(crl.signature, crl.tbs_certlist_bytes)
+    elif digest is None or digest.name in _WEAK_DIGESTS:
+        raise CrlError("the CRL is signed with a digest that is too weak")
+    elif isinstance(key, rsa.RSAPublicKey) and isinstance(parameters, padding.PKCS1v15 | padding.PSS):
+        key.verify(crl.signature, crl.tbs_certlist_bytes, parameters, digest)
+    elif isinstance(key, ec.EllipticCurvePublicKey) and isinstance(parameters, ec.ECDSA):
+        key.verify(crl.signature, crl.tbs_certlist_bytes, parameters)
+    else:
+        raise InvalidSignature
 
 
 def _from_pem(data: bytes) -> bytes:

@@ -17,7 +17,7 @@ from mailseal.policy.reason import ReasonCode
 from mailseal.smime import algorithms, ber
 from mailseal.smime.algorithms import DigestRow, Scheme
 from mailseal.smime.ber import Fields
-from mailseal.smime.certificate import Certificate, CertificateError, public_key
+from mailseal.smime.certificate import Certificate, CertificateError, PublicKey, public_key
 from mailseal.smime.errors import CmsError, malformed, only_cms_errors
 from mailseal.smime.rsa_parameters import digest_row, pss
 from mailseal.smime.select import MIN_RSA_BITS
@@ -29,7 +29,6 @@ MAX_CANDIDATES = 4
 """Certificates tried for one signature: several may have the same name, only one made it."""
 MIN_CURVE_BITS = 224
 
-_Key = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 _PKCS1V15 = padding.PKCS1v15()
 
 
@@ -214,22 +213,20 @@ def _verifying(signer: SignerInfo, shown: _Shown, method: _Method, candidates: l
     raise CmsError(ReasonCode.SIGNATURE_INVALID, "the signature does not hold")
 
 
-def _key(certificate: Certificate) -> _Key:
-    if certificate.key_algorithm == "ed25519":
-        return ed25519.Ed25519PublicKey.from_public_bytes(certificate.spki_der[-32:])
+def _key(certificate: Certificate) -> PublicKey:
     try:
         return public_key(certificate)
     except CertificateError as error:
         raise CmsError(ReasonCode.UNSUPPORTED_ALGORITHM, str(error)) from error
 
 
-def _is_weak(key: _Key) -> bool:
+def _is_weak(key: PublicKey) -> bool:
     if isinstance(key, rsa.RSAPublicKey):
         return key.key_size < MIN_RSA_BITS
     return isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < MIN_CURVE_BITS
 
 
-def _holds_content(key: _Key, signature: bytes, shown: _Shown, method: _Method, *, canonical: bool) -> bool:
+def _holds_content(key: PublicKey, signature: bytes, shown: _Shown, method: _Method, *, canonical: bool) -> bool:
     """Over the content itself, which is hashed once however many signatures and keys there are."""
     if isinstance(key, ed25519.Ed25519PublicKey):
         octets = bytes(shown.octets(canonical=canonical))
@@ -239,7 +236,7 @@ def _holds_content(key: _Key, signature: bytes, shown: _Shown, method: _Method, 
 
 
 def _holds(
-    key: _Key, signature: bytes, octets: bytes, method: _Method, algorithm: hashes.HashAlgorithm | Prehashed
+    key: PublicKey, signature: bytes, octets: bytes, method: _Method, algorithm: hashes.HashAlgorithm | Prehashed
 ) -> bool:
     try:
         if method.scheme is Scheme.ECDSA and isinstance(key, ec.EllipticCurvePublicKey):

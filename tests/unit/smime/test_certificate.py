@@ -7,6 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +22,7 @@ from mailseal.smime.certificate import (
     parse_certificate,
     public_key,
 )
+from mailseal.smime.extension import MAX_CAPABILITIES_OCTETS
 
 ROOT = pki.Authority("Parsing Root")
 ISSUING = ROOT.subordinate("Parsing CA")
@@ -49,6 +54,55 @@ def test_key_algorithms_have_names():
     names = {kind: ISSUING.issue("a@b.de", key=kind).certificate.key_algorithm for kind in ("rsa2048", "p256", "p384")}
     assert names == {"rsa2048": "rsa-2048", "p256": "ec-secp256r1", "p384": "ec-secp384r1"}
     assert ISSUING.issue("a@b.de", key="ed25519").certificate.key_algorithm == "ed25519"
+    assert ISSUING.issue("a@b.de", key=X25519PrivateKey.generate()).certificate.key_algorithm == "x25519"
+
+
+@pytest.mark.parametrize(
+    ("curve", "name"),
+    [
+        (ec.SECP224R1, "ec-secp224r1"),
+        (ec.SECP256K1, "ec-secp256k1"),
+        (ec.BrainpoolP256R1, "ec-brainpoolP256r1"),
+        (ec.BrainpoolP384R1, "ec-brainpoolP384r1"),
+        (ec.BrainpoolP512R1, "ec-brainpoolP512r1"),
+    ],
+)
+def test_curves_have_names(curve, name):
+    key = ec.generate_private_key(curve())
+    certificate = ISSUING.issue("a@b.de", key=key).certificate
+    assert certificate.key_algorithm == name
+    assert public_key(certificate) == key.public_key()
+
+
+def rsa_under(algorithm):
+    """(certificate, its key) with an RSA key that the certificate calls by another algorithm (RFC 4055 §1.2)."""
+    identity = ISSUING.issue("a@b.de", key="rsa2048")
+    der = identity.der.replace(bytes.fromhex("2a864886f70d010101"), bytes.fromhex("2a864886f70d0101") + algorithm)
+    return parse_certificate(der), identity.key.public_key()
+
+
+@pytest.mark.parametrize(("algorithm", "name"), [(b"\x07", "rsa-oaep-2048"), (b"\x0a", "rsa-pss-2048")])
+def test_rsa_keys_for_one_purpose(algorithm, name):
+    certificate, key = rsa_under(algorithm)
+    assert certificate.key_algorithm == name
+    assert public_key(certificate) == key
+
+
+def test_an_rsa_key_whose_algorithm_nobody_knows():
+    certificate, _ = rsa_under(b"\x08")
+    assert certificate.key_algorithm == "1.2.840.113549.1.1.8"
+    with pytest.raises(CertificateError, match="cannot be read"):
+        public_key(certificate)
+
+
+def test_capabilities_are_kept_as_they_are():
+    capabilities = x509.ObjectIdentifier("1.2.840.113549.1.9.15")
+    value = bytes.fromhex("300d300b060960864801650304012a")
+    extra = [(x509.UnrecognizedExtension(capabilities, value), False)]
+    assert ISSUING.issue("a@b.de", key="p256", extra=extra).certificate.capabilities_der == value
+    assert ANNA.certificate.capabilities_der is None
+    large = [(x509.UnrecognizedExtension(capabilities, bytes(MAX_CAPABILITIES_OCTETS + 1)), False)]
+    assert ISSUING.issue("a@b.de", key="p256", extra=large).certificate.capabilities_der is None
 
 
 def test_key_usage_and_ca_flag():
@@ -106,7 +160,13 @@ def test_a_negative_serial_number_is_kept_without_a_warning():
 
 def test_public_key_of_no_use():
     with pytest.raises(CertificateError, match="neither RSA nor"):
-        public_key(ISSUING.issue("a@b.de", key="ed25519").certificate)
+        public_key(ISSUING.issue("a@b.de", key=Ed448PrivateKey.generate()).certificate)
+
+
+@pytest.mark.parametrize("kind", [Ed25519PrivateKey, X25519PrivateKey])
+def test_public_keys_on_curve25519(kind):
+    key = kind.generate()
+    assert public_key(ISSUING.issue("a@b.de", key=key).certificate) == key.public_key()
 
 
 def test_public_key_that_cannot_be_read():

@@ -62,6 +62,17 @@ def test_rsa_issuer_and_key_of_another_kind():
         verify_crl(read_crl(CRL), [rsa.certificate])
 
 
+def test_an_issuer_with_an_ed25519_key():
+    edwards = pki.Authority("CRL CA", "ed25519")
+    crl = read_crl(edwards.crl())
+    assert verify_crl(crl, [CA.certificate, edwards.certificate]) == edwards.certificate
+    for wrong in (CA, pki.Authority("CRL CA", "ed25519")):
+        with pytest.raises(CrlError):
+            verify_crl(crl, [wrong.certificate])
+    with pytest.raises(CrlError):
+        verify_crl(read_crl(CRL), [edwards.certificate])
+
+
 def test_issuer_must_be_allowed_to_sign_crls():
     other = pki.Authority("No CRLs", usage=["key_cert_sign"])
     with pytest.raises(CrlError, match="does not allow it to sign CRLs"):
