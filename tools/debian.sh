@@ -55,14 +55,19 @@ if ! install; then
 fi
 rm -f /tmp/mailseal-apt.$$
 
-# What came just now shall not start at the next boot either: the tests and the demo start private ones.
+# What came just now shall not start at the next boot or login either: the tests and the demo start private ones.
 for package in $missing; do
+    scope=--system
     case $package in
-    postfix) unit=postfix ;;
-    mariadb-server) unit=mariadb ;;
+    postfix) units=postfix ;;
+    mariadb-server) units=mariadb ;;
+    gpg-agent)
+        scope=--global
+        units="gpg-agent.socket gpg-agent-browser.socket gpg-agent-extra.socket gpg-agent-ssh.socket"
+        ;;
     *) continue ;;
     esac
     if command -v systemctl >/dev/null; then
-        systemctl disable "$unit" >/dev/null 2>&1 || true
+        systemctl $scope disable $units >/dev/null 2>&1 || true
     fi
 done
