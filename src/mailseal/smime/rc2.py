@@ -1,6 +1,7 @@
 """RC2 (RFC 2268) in CBC mode, decryption only: what older programs wrote into PKCS#12 files and mail.
 
-Only for reading; OpenSSL offers nothing below 128 effective bits by way of `cryptography`. Tens of microseconds for 8 octets: bound what goes in.
+Only for reading; `cryptography` has none below 128 effective bits. Tens of microseconds for 8 octets: bound what goes
+in.
 """
 
 import struct
