@@ -76,6 +76,11 @@ def revalidate_due(*, at: datetime | None = None, limit: int = AT_ONCE) -> int:
     return len(rows)
 
 
+def due_count(*, at: datetime | None = None) -> int:
+    """How many certificates are due to be judged."""
+    return read(CertificateRow.objects.filter(due__lte=at or utc_now()).count)
+
+
 def handle(job: Job | None = None) -> None:
     """The handler of REVALIDATE jobs: all that is due, for as long as the job is ours."""
     while revalidate_due() == AT_ONCE:
