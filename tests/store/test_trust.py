@@ -160,6 +160,14 @@ def test_a_crl_needs_a_known_signer(stored, root, issuing):
     assert CrlRow.objects.count() == 0
 
 
+def test_a_crl_of_the_future_does_not_block_its_successors(stored, root, issuing, anna):
+    trust.import_roots([root.certificate], at=NOW)
+    with pytest.raises(CrlError, match="future"):
+        crls.import_crl(read_crl(issuing.crl(this_update=NOW + DAY, next_update=NOW + 9 * DAY)), at=NOW)
+    crls.import_crl(read_crl(issuing.crl([anna])), at=NOW)
+    assert stored().revocation is Revocation.REVOKED
+
+
 def test_a_broken_off_import_does_not_count_and_can_be_repeated(stored, root, issuing, anna, monkeypatch):
     trust.import_roots([root.certificate], at=NOW)
     monkeypatch.setattr(crls, "CHUNK_ROWS", 3)

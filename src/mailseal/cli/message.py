@@ -82,7 +82,7 @@ def open_message(
                 read_bundles(keys, passwords),
                 _read_all(roots),
                 _read_all(certificates),
-                [read_crl(read_file(one)) for one in crls],
+                [read_crl(read_file(one), partial=True) for one in crls],
             ),
             at,
         )

@@ -48,8 +48,9 @@ class Certificate:
     `key_usage` and `extended_usage` are None when the extension is absent; `key_usage` has names like
     "digital_signature", `extended_usage` dotted OIDs. `key_algorithm` is like "rsa-2048", "ec-secp256r1", "ed25519",
     "x25519", or a dotted OID; "rsa-pss-2048" may only sign by RSASSA-PSS, "rsa-oaep-2048" only be encrypted to by
-    RSAES-OAEP (RFC 4055 §1.2). `capabilities_der` is the SMIMECapabilities of RFC 4262, unread. `subject_der`,
-    `issuer_der` and `spki_der` are the exact octets of the certificate.
+    RSAES-OAEP (RFC 4055 §1.2). `capabilities_der` and `crl_points_der` are the values of the extensions
+    SMIMECapabilities (RFC 4262) and cRLDistributionPoints, unread. `subject_der`, `issuer_der` and `spki_der` are the
+    exact octets of the certificate.
     """
 
     der: bytes = field(repr=False)
@@ -72,6 +73,7 @@ class Certificate:
     key_algorithm: str
     spki_der: bytes = field(repr=False)
     capabilities_der: bytes | None = field(default=None, repr=False)
+    crl_points_der: bytes | None = field(default=None, repr=False)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Certificate) and self.fingerprint == other.fingerprint
@@ -212,6 +214,7 @@ def _parse(der: bytes) -> Certificate:
         key_algorithm=_key_algorithm(der, children(der, spki)),
         spki_der=spki_der,
         capabilities_der=extensions.capabilities,
+        crl_points_der=extensions.crl_points,
     )
 
 
@@ -265,7 +268,8 @@ def _rsa_bits(der: bytes, bits: Element) -> int:
     if start >= end or der[start] != 0:
         raise DerError("its RSA key is malformed")
     modulus, _ = _pair(elements(der, *only(der, start + 1, end, SEQUENCE)))
-    value = integer(der, modulus, MAX_RSA_BITS // 8 + 1)
-    if modulus[0] != INTEGER or value <= 0 or value.bit_length() > MAX_RSA_BITS:
+    octets = modulus[3] - modulus[2]
+    value = integer(der, modulus, octets) if octets <= MAX_RSA_BITS // 8 + 1 else 0
+    if modulus[0] != INTEGER or not 0 < value.bit_length() <= MAX_RSA_BITS or value < 0:
         raise DerError("its RSA key is too large, or no RSA key")
     return value.bit_length()

@@ -39,7 +39,7 @@ _USAGES = (
 class Extensions:
     """The extensions that Mailseal reads (RFC 5280 §4.2); each may occur once."""
 
-    __slots__ = ("aki", "capabilities", "emails", "extended_usage", "is_ca", "key_usage", "ski")
+    __slots__ = ("aki", "capabilities", "crl_points", "emails", "extended_usage", "is_ca", "key_usage", "ski")
 
     def __init__(self) -> None:
         self.ski: bytes | None = None
@@ -49,6 +49,7 @@ class Extensions:
         self.extended_usage: frozenset[str] | None = None
         self.is_ca = False
         self.capabilities: bytes | None = None
+        self.crl_points: bytes | None = None
 
     def read(self, der: bytes, explicit: Element) -> None:
         """Read the field [3] of a certificate; raises DerError."""
@@ -114,6 +115,10 @@ def _read_capabilities(into: Extensions, der: bytes, start: int, end: int) -> No
         into.capabilities = der[start:end]
 
 
+def _read_crl_points(into: Extensions, der: bytes, start: int, end: int) -> None:
+    into.crl_points = der[start:end]
+
+
 _READERS: dict[bytes, Callable[[Extensions, bytes, int, int], None]] = {
     bytes.fromhex("551d0e"): _read_ski,
     bytes.fromhex("551d23"): _read_aki,
@@ -122,6 +127,7 @@ _READERS: dict[bytes, Callable[[Extensions, bytes, int, int], None]] = {
     bytes.fromhex("551d13"): _read_basic_constraints,
     bytes.fromhex("551d11"): _read_alternative_names,
     bytes.fromhex("2a864886f70d01090f"): _read_capabilities,
+    bytes.fromhex("551d1f"): _read_crl_points,
 }
 
 

@@ -2,6 +2,8 @@
 
 from functools import lru_cache
 
+from asn1crypto import x509 as asn1
+
 from mailseal.smime.strict import (
     IA5_STRING,
     OID,
@@ -67,6 +69,17 @@ def read_name(der: bytes) -> tuple[str, tuple[str, ...]]:
                 emails.append(plain)
         relative.append("+".join(values))
     return ",".join(reversed(relative)), tuple(emails)
+
+
+@lru_cache(maxsize=4096)
+def normalised(der: bytes) -> str:
+    """A text that equal names share, whatever their case, spaces and string types (RFC 5280 §7.1); raises DerError."""
+    if len(der) > MAX_NAME_OCTETS:
+        raise DerError("a distinguished name is too long")
+    try:
+        return str(asn1.Name.load(der, strict=True).hashable)
+    except Exception:  # noqa: BLE001 - asn1crypto raises whatever a hostile name provokes
+        raise DerError("a distinguished name is malformed") from None
 
 
 def _attribute(der: bytes, parts: list[tuple[int, int, int, int]]) -> tuple[str, str, str | None]:

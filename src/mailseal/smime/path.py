@@ -1,21 +1,14 @@
 """Certification paths (RFC 5280 §6, RFC 8550 §4): from a certificate to a root, as a verdict that can be stored.
 
-Paths are searched here, breadth first, and only along signatures that verify, so that many same-named authorities
-cost a bounded number of signature checks; each path found is then validated by pyhanko-certvalidator.
+`path_search` finds the paths; each is then validated by pyhanko-certvalidator, and by rules of our own for e-mail.
 """
 
 import asyncio
 import logging
-import unicodedata
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
-from itertools import pairwise
-from typing import Any
 
-from asn1crypto import x509 as asn1
 from cryptography.exceptions import InvalidSignature
 from pyhanko_certvalidator import PKIXValidationParams, ValidationContext
 from pyhanko_certvalidator.authority import CertTrustAnchor, TrustQualifiers
@@ -23,75 +16,27 @@ from pyhanko_certvalidator.errors import ExpiredError, NotYetValidError
 from pyhanko_certvalidator.name_trees import process_general_subtrees
 from pyhanko_certvalidator.path import ValidationPath
 from pyhanko_certvalidator.policy_decl import NO_REVOCATION, CertRevTrustPolicy
-from pyhanko_certvalidator.sig_validate import (
-    DEFAULT_VALIDATION_CONTEXT,
-    DefaultSignatureValidator,
-    SignatureValidationContext,
-)
+from pyhanko_certvalidator.sig_validate import SignatureValidator
 from pyhanko_certvalidator.validate import async_validate_path
 
 from mailseal.policy.reason import ReasonCode
 from mailseal.smime.certificate import Certificate, Revocation, Verdict
+from mailseal.smime.path_search import MAX_PATH, BudgetSpentError, Node, Search, Signatures, node
 from mailseal.smime.revocation import Revocations
 from mailseal.smime.select import fits_email
 
-MAX_ISSUERS = 10
-"""Candidates looked at for one certificate's issuer."""
-MAX_PATH = 8
-"""Certificates in a path, root included."""
-MAX_SIGNATURE_CHECKS = 50
-MAX_STEPS = 200
-MAX_NAME_COMPARISONS = 20_000
-MAX_OCTETS = 65_536
-"""Of one certificate on a path."""
+__all__ = ["MAX_PATH", "valid_paths", "validate", "with_revocation"]
 
+MAX_VALIDATIONS = 20
+"""Paths validated for one certificate."""
+MAX_NAME_COMPARISONS = 20_000
+MAX_NAME_OCTETS_SQUARED = 8_000_000
+"""Octets of constraints times octets of names, over all paths of one certificate: names can be long, or many."""
+
+POLICIES = PKIXValidationParams()
+"""Every certificate policy will do, and none is demanded (RFC 5280 §6.1.1 (c) to (f))."""
 
 _log = logging.getLogger(__name__)
-_Candidates = dict[str, list[Certificate]]
-
-
-class _BudgetSpentError(Exception):
-    """The search has cost as much as it may; what has been found until then counts."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Node:
-    """A certificate in both forms. `name` and `issuer` are normalised for comparison (RFC 5280 §7.1)."""
-
-    certificate: Certificate
-    asn1: Any
-    name: str
-    issuer: str
-
-
-class _CountedSignatures(DefaultSignatureValidator):
-    """Checks each signature once, and no more than the budget allows."""
-
-    def __init__(self) -> None:
-        self.checks = 0
-        self._known: dict[tuple[bytes, ...], Exception | None] = {}
-
-    def validate_signature(
-        self,
-        signature: bytes,
-        signed_data: bytes,
-        public_key_info: Any,
-        signature_algorithm: Any,
-        context: SignatureValidationContext = DEFAULT_VALIDATION_CONTEXT,
-    ) -> None:
-        asked = (signature, signed_data, public_key_info.dump(), signature_algorithm.dump())
-        if asked not in self._known:
-            if self.checks >= MAX_SIGNATURE_CHECKS:
-                raise _BudgetSpentError
-            self.checks += 1
-            self._known[asked] = None
-            try:
-                super().validate_signature(signature, signed_data, public_key_info, signature_algorithm, context)
-            except Exception as error:  # noqa: BLE001 - whatever a hostile key provokes, the signature is not good
-                self._known[asked] = InvalidSignature(str(type(error).__name__))
-        known = self._known[asked]
-        if known is not None:
-            raise known
 
 
 def validate(
@@ -110,15 +55,12 @@ def validate(
     """
     refused = _Refusal(ReasonCode.CERTIFICATE_UNTRUSTED)
     best: Verdict | None = None
-    try:
-        for path in _valid_paths(certificate, intermediates, roots, at, refused):
-            verdict = _with_revocation(path, revocations, at, crl_grace)
-            if best is None or _rank(verdict) < _rank(best):
-                best = verdict
-            if best.revocation is Revocation.GOOD:
-                break
-    except _BudgetSpentError:
-        pass
+    for path in _valid_paths(certificate, intermediates, roots, at, refused, for_email=True):
+        verdict = with_revocation(path, revocations, at, crl_grace)
+        if best is None or _rank(verdict) < _rank(best):
+            best = verdict
+        if best.revocation is Revocation.GOOD:
+            break
     if best is not None:
         return best
     return Verdict(
@@ -129,6 +71,14 @@ def validate(
         revocation=Revocation.UNKNOWN,
         revocation_until=None,
     )
+
+
+def valid_paths(
+    certificate: Certificate, intermediates: Iterable[Certificate], roots: Iterable[Certificate], at: datetime
+) -> Iterator[tuple[Certificate, ...]]:
+    """The valid paths of a certificate, leaf first, whatever it is for; bounded, never raises."""
+    refused = _Refusal(ReasonCode.CERTIFICATE_UNTRUSTED)
+    return _valid_paths(certificate, intermediates, roots, at, refused, for_email=False)
 
 
 @dataclass(slots=True)
@@ -142,7 +92,7 @@ def _rank(verdict: Verdict) -> int:
     return (Revocation.GOOD, Revocation.UNKNOWN, Revocation.REVOKED).index(verdict.revocation)
 
 
-def _with_revocation(path: Sequence[Certificate], revocations: Revocations, at: datetime, grace: timedelta) -> Verdict:
+def with_revocation(path: Sequence[Certificate], revocations: Revocations, at: datetime, grace: timedelta) -> Verdict:
     """The verdict of a valid path (leaf first): the worst revocation, the narrowest bounds."""
     verdict = Verdict(
         trusted=True,
@@ -153,8 +103,8 @@ def _with_revocation(path: Sequence[Certificate], revocations: Revocations, at: 
         revocation_until=None,
     )
     until: datetime | None = None
-    for one, issuer in pairwise(path):
-        state, next_update = revocations.status(issuer, one.serial)
+    for above in range(len(path) - 1):
+        state, next_update = revocations.status(path[above:])
         if state is Revocation.REVOKED:
             return replace(verdict, revocation=Revocation.REVOKED, revocation_until=None)
         if state is Revocation.GOOD and next_update is not None and next_update + grace >= at:
@@ -170,155 +120,108 @@ def _valid_paths(
     roots: Iterable[Certificate],
     at: datetime,
     refused: _Refusal,
+    *,
+    for_email: bool,
 ) -> Iterator[tuple[Certificate, ...]]:
-    leaf = _node(certificate)
+    leaf = node(certificate)
     if leaf is None:
         return
-    if not fits_email(certificate):
+    if for_email and not fits_email(certificate):
         refused.reason = ReasonCode.CERTIFICATE_WRONG_USAGE
         return
     moment = min(max(at, certificate.not_before), certificate.not_after)
-    signatures = _CountedSignatures()
-    for path in _Search(_by_name(intermediates), _by_name(roots), signatures).paths(leaf):
-        reason = _refuse(path, moment, signatures)
-        if reason is None:
-            yield tuple(node.certificate for node in path)
-        elif refused.reason is ReasonCode.CERTIFICATE_UNTRUSTED:
-            refused.reason = reason
-
-
-def _node(certificate: Certificate) -> _Node | None:
-    if len(certificate.der) > MAX_OCTETS:
-        return None
+    validation = _Validation(moment, for_email=for_email)
     try:
-        parsed = asn1.Certificate.load(certificate.der, strict=True)
-        return _Node(certificate, parsed, parsed.subject.hashable, parsed.issuer.hashable)
-    except Exception:  # noqa: BLE001 - asn1crypto raises whatever a hostile certificate provokes
-        _log.debug("a certificate cannot be used in a path: %s", certificate.fingerprint)
-        return None
+        for path in Search(intermediates, roots, Signatures()).paths(leaf):
+            reason = validation.refuse(path)
+            if reason is None:
+                yield tuple(one.certificate for one in path)
+            elif refused.reason is ReasonCode.CERTIFICATE_UNTRUSTED:
+                refused.reason = reason
+    except BudgetSpentError:
+        return
 
 
-def _by_name(certificates: Iterable[Certificate]) -> _Candidates:
-    """Candidates by a key that equal names share: cheap, so that thousands may be handed in."""
-    found: _Candidates = {}
-    for one in certificates:
-        found.setdefault(_rough(one.subject), []).append(one)
-    return found
+@dataclass(slots=True)
+class _Validation:
+    """The validation of the paths of one certificate, and what it has cost so far."""
 
+    moment: datetime
+    for_email: bool
+    paths: int = 0
+    comparisons: int = 0
+    octets_squared: int = 0
 
-@lru_cache(maxsize=1024)
-def _rough(name: str) -> str:
-    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", name).casefold()))
-
-
-class _Search:
-    """Breadth first from the leaf up, so that a short honest path is found before long dishonest ones."""
-
-    def __init__(self, pool: _Candidates, anchors: _Candidates, signatures: _CountedSignatures) -> None:
-        self._pool = pool
-        self._anchors = anchors
-        self._signatures = signatures
-        self._nodes: dict[str, _Node | None] = {}
-        self._steps = 0
-
-    def paths(self, leaf: _Node) -> Iterator[tuple[_Node, ...]]:
-        """Leaf first, root last; every signature on the way verifies. Raises _BudgetSpentError."""
-        if leaf.certificate in self._anchors.get(_rough(leaf.certificate.subject), ()):
-            yield (leaf,)
-            return
-        waiting: deque[tuple[_Node, ...]] = deque([(leaf,)])
-        while waiting:
-            path = waiting.popleft()
-            for issuer, is_root in self._issuers(path[-1]):
-                self._steps += 1
-                if self._steps > MAX_STEPS:
-                    raise _BudgetSpentError
-                if any(_same_authority(issuer, one) for one in path) or not self._signed(path[-1], issuer):
-                    continue
-                if is_root:
-                    yield (*path, issuer)
-                elif len(path) + 2 <= MAX_PATH:
-                    waiting.append((*path, issuer))
-
-    def _issuers(self, child: _Node) -> Iterator[tuple[_Node, bool]]:
-        rough = _rough(child.certificate.issuer)
-        aki = child.certificate.aki
-        left = MAX_ISSUERS
-        for candidates, is_root in ((self._anchors, True), (self._pool, False)):
-            # The key identifier is a hint only: it puts the likely ones first.
-            for one in sorted(candidates.get(rough, ()), key=lambda one: aki is not None and one.ski != aki):
-                if left == 0:
-                    return
-                left -= 1
-                node = self._node(one)
-                if node is not None and node.name == child.issuer:
-                    yield node, is_root
-
-    def _node(self, certificate: Certificate) -> _Node | None:
-        if certificate.fingerprint not in self._nodes:
-            self._nodes[certificate.fingerprint] = _node(certificate)
-        return self._nodes[certificate.fingerprint]
-
-    def _signed(self, child: _Node, issuer: _Node) -> bool:
+    def refuse(self, path: Sequence[Node]) -> ReasonCode | None:
+        """Why the path is not valid, or None (RFC 5280 §6.1); raises BudgetSpentError."""
+        if len(path) == 1:
+            return None
+        if self.for_email and not all(fits_email(one.certificate) for one in path[1:]):
+            return ReasonCode.CERTIFICATE_WRONG_USAGE
+        # The library takes an anchor as it is; one that is no authority, or is one for other purposes, issues nothing.
+        root = path[-1].certificate
+        if not root.is_ca or (root.key_usage is not None and "key_cert_sign" not in root.key_usage):
+            return ReasonCode.CERTIFICATE_UNTRUSTED
+        self.paths += 1
+        if self.paths > MAX_VALIDATIONS:
+            raise BudgetSpentError
         try:
-            self._signatures.validate_signature(
-                signature=child.asn1["signature_value"].native,
-                signed_data=child.asn1["tbs_certificate"].dump(),
-                public_key_info=issuer.asn1.public_key,
-                signature_algorithm=child.asn1["signature_algorithm"],
-            )
-        except _BudgetSpentError:
-            raise
-        except Exception:  # noqa: BLE001 - asn1crypto reads late: whatever a hostile certificate provokes
-            return False
-        return True
-
-
-def _same_authority(one: _Node, other: _Node) -> bool:
-    return one.name == other.name and one.certificate.spki_der == other.certificate.spki_der
-
-
-def _refuse(path: Sequence[_Node], moment: datetime, signatures: _CountedSignatures) -> ReasonCode | None:
-    """Why the path is not valid, or None (RFC 5280 §6.1)."""
-    if len(path) == 1:
+            self._check_names(path)
+            asyncio.run(_validate(path, self.moment))
+        except ExpiredError:
+            return ReasonCode.CERTIFICATE_EXPIRED
+        except NotYetValidError:
+            return ReasonCode.CERTIFICATE_NOT_YET_VALID
+        except Exception as error:  # noqa: BLE001 - asn1crypto reads late: whatever a hostile certificate provokes
+            _log.debug("path refused for %s: %s", path[0].certificate.fingerprint, type(error).__name__)
+            return ReasonCode.CERTIFICATE_UNTRUSTED
         return None
-    if not all(fits_email(node.certificate) for node in path[1:]):
-        return ReasonCode.CERTIFICATE_WRONG_USAGE
-    # The library takes an anchor as it is; one that is no authority, or is one for other purposes, issues nothing.
-    root = path[-1].certificate
-    if not root.is_ca or (root.key_usage is not None and "key_cert_sign" not in root.key_usage):
-        return ReasonCode.CERTIFICATE_UNTRUSTED
-    try:
-        _check_names(path)
-        asyncio.run(_validate(path, moment, signatures))
-    except _BudgetSpentError:
-        raise
-    except ExpiredError:
-        return ReasonCode.CERTIFICATE_EXPIRED
-    except NotYetValidError:
-        return ReasonCode.CERTIFICATE_NOT_YET_VALID
-    except Exception as error:  # noqa: BLE001 - asn1crypto reads late: whatever a hostile certificate provokes
-        _log.debug("path refused for %s: %s", path[0].certificate.fingerprint, type(error).__name__)
-        return ReasonCode.CERTIFICATE_UNTRUSTED
-    return None
+
+    def _check_names(self, path: Sequence[Node]) -> None:
+        """Raises ValueError for names that cost too much to compare, or that name constraints do not reach."""
+        constraints = octets = 0
+        for one in reversed(path):
+            names = one.asn1.subject_alt_name_value
+            if constraints:
+                self.comparisons += constraints * (1 + len(names or ()))
+                length = len(one.certificate.subject_der) + (len(names.contents) if names else 0)
+                self.octets_squared += octets * length
+            limits = one.asn1.name_constraints_value
+            if limits is not None:
+                constraints += sum(len(limits[field] or ()) for field in ("permitted_subtrees", "excluded_subtrees"))
+                octets += len(limits.contents)
+        if not constraints:
+            return
+        if self.comparisons > MAX_NAME_COMPARISONS or self.octets_squared > MAX_NAME_OCTETS_SQUARED:
+            raise ValueError("too many names under name constraints")
+        _check_addresses(path[0])
 
 
-def _check_names(path: Sequence[_Node]) -> None:
-    """Raises for names that would cost too much to compare, or that name constraints do not reach."""
-    constraints = comparisons = 0
-    for node in reversed(path):
-        comparisons += constraints * (1 + len(node.asn1.subject_alt_name_value or ()))
-        limits = node.asn1.name_constraints_value
-        if limits is not None:
-            constraints += sum(len(limits[field] or ()) for field in ("permitted_subtrees", "excluded_subtrees"))
-    if comparisons > MAX_NAME_COMPARISONS:
-        raise ValueError("too many names under name constraints")
-    if constraints and not all(email.isascii() for email in path[0].certificate.san_emails):
-        # The library compares rfc822Name only, so an SmtpUTF8Mailbox would get round them (RFC 9598 §6).
+def _check_addresses(leaf: Node) -> None:
+    """The library compares rfc822Name, and emailAddress of the subject only where there is no subjectAltName.
+
+    An SmtpUTF8Mailbox (RFC 9598 §6), or an emailAddress beside other names, would get round the constraints.
+    """
+    certificate = leaf.certificate
+    if not all(email.isascii() for email in certificate.san_emails):
         raise ValueError("an internationalised address under name constraints")
+    if certificate.subject_emails and not certificate.san_emails and leaf.asn1.subject_alt_name_value is not None:
+        raise ValueError("an address in the subject that name constraints do not reach")
 
 
-async def _validate(path: Sequence[_Node], moment: datetime, signatures: _CountedSignatures) -> None:
+class _AlreadyVerified(SignatureValidator):
+    """The search has verified every signature of its paths, over the octets of the certificates as they came."""
+
+    def __init__(self, path: Sequence[Node]) -> None:
+        self._signatures = {one.signature for one in path[:-1]}
+
+    def validate_signature(self, signature: bytes, *_: object, **__: object) -> None:
+        """As of the library."""
+        if signature not in self._signatures:
+            raise InvalidSignature
+
+
+async def _validate(path: Sequence[Node], moment: datetime) -> None:
     root = path[-1]
     anchor = CertTrustAnchor(
         root.asn1,
@@ -334,13 +237,13 @@ async def _validate(path: Sequence[_Node], moment: datetime, signatures: _Counte
         moment=moment,
         revinfo_policy=CertRevTrustPolicy(NO_REVOCATION),
         time_tolerance=timedelta(0),
-        signature_validator=signatures,
+        signature_validator=_AlreadyVerified(path),
     )
-    between = [node.asn1 for node in reversed(path[1:-1])]
-    await async_validate_path(context, ValidationPath(anchor, between, path[0].asn1), PKIXValidationParams())
+    between = [one.asn1 for one in reversed(path[1:-1])]
+    await async_validate_path(context, ValidationPath(anchor, between, path[0].asn1), POLICIES)
 
 
-def _root_parameters(root: _Node) -> PKIXValidationParams | None:
+def _root_parameters(root: Node) -> PKIXValidationParams | None:
     """The root's own name constraints bind too (RFC 5937)."""
     limits = root.asn1.name_constraints_value
     if limits is None:

@@ -12,11 +12,11 @@ from uuid import UUID
 
 from mailseal.errors import PermanentError
 from mailseal.smime.certificate import Certificate, Revocation
-from mailseal.smime.revocation import Crl, Entry, verify_crl
+from mailseal.smime.revocation import Crl, CrlError, Entry, verify_crl
 from mailseal.store.certificate_rows import Purpose, name_key, parsed, serial_text
 from mailseal.store.models import CertificateRow, CrlEntryRow, CrlRow
 from mailseal.store.revalidate import after_change, mark_below
-from mailseal.store.row import storable
+from mailseal.store.row import storable, utc_now
 from mailseal.store.stamps import Scope, bump
 from mailseal.store.transaction import read, reads, run
 
@@ -49,6 +49,8 @@ def import_crl(crl: Crl, *, at: datetime | None = None) -> CrlInfo:
 
     The signer must be a root or intermediate that is stored; a candidate only if it is trusted.
     """
+    if crl.is_premature(at or utc_now()):
+        raise CrlError("the CRL is dated in the future")
     issuer = verify_crl(crl, _authorities(crl))
     fingerprint = sha256(crl.der).hexdigest()
     known = run(lambda: _begin(crl, fingerprint, issuer))

@@ -31,9 +31,10 @@ _STATUS = (
 class StoreRevocations:
     """The Protocol `smime.revocation.Revocations` over the rows of imported CRLs."""
 
-    def status(self, issuer: Certificate, serial: int) -> tuple[Revocation, datetime | None]:
+    def status(self, path: Sequence[Certificate]) -> tuple[Revocation, datetime | None]:
         """As of the Protocol: a list of the same name by any key revokes, only one by the same key makes good."""
-        rows = select(_STATUS, (serial_text(serial), name_key(issuer.subject), 1))
+        certificate, issuer = path[0], path[1]
+        rows = select(_STATUS, (serial_text(certificate.serial), name_key(issuer.subject), 1))
         found: tuple[Revocation, datetime | None] = Revocation.UNKNOWN, None
         for signer, next_update, listed in rows:
             bound = None if next_update is None else next_update.replace(tzinfo=UTC)

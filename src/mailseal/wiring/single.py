@@ -16,10 +16,11 @@ from mailseal.policy.model import Party
 from mailseal.policy.settings import Cipher, Digest, Settings
 from mailseal.ports import Certificates
 from mailseal.smime.certificate import Certificate, StoredCertificate
+from mailseal.smime.crl_issuers import trusted_crls
 from mailseal.smime.importing import ImportedKeys
 from mailseal.smime.message import encrypted_entity, signed_entity
 from mailseal.smime.path import validate
-from mailseal.smime.revocation import Crl, CrlSet
+from mailseal.smime.revocation import Crl
 from mailseal.smime.sign import SigningIdentity
 from mailseal.wiring.memory import CRL_GRACE, MemoryCertificates
 
@@ -38,7 +39,7 @@ def certificates_of(materials: Materials, at: datetime) -> MemoryCertificates:
     """Judge everything given as of a time; raises CrlError for a CRL that no given CA signed."""
     chains = [one for bundle in materials.bundles for one in bundle.chain]
     pool = [*materials.certificates, *chains]
-    revocations = CrlSet.build(materials.crls, [*materials.roots, *pool])
+    revocations = trusted_crls(materials.crls, pool, materials.roots, at, crl_grace=CRL_GRACE)
     stored = {}
     for certificate in materials.certificates:
         verdict = validate(certificate, pool, materials.roots, revocations, at, crl_grace=CRL_GRACE)
