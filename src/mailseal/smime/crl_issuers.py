@@ -5,12 +5,11 @@ each is worth something only under a root, and only while no CRL revokes it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from mailseal.smime.certificate import Certificate, Revocation
-from mailseal.smime.name import normalised
+from mailseal.smime.name import same_name
 from mailseal.smime.path import valid_paths, with_revocation
 from mailseal.smime.revocation import Crl, CrlSet, may_sign_crls
 
@@ -40,17 +39,17 @@ def trusted_crls(
     anchors = tuple(roots)
     known = (*anchors, *authorities)
     built = CrlSet.build((one for one in crls if not one.is_premature(at)), known)
-    paths = {signer: _paths(signer, known, anchors, at) for signer in {one.signer for one in built.signed}}
-    trusted = CrlSet(tuple(one for one in built.signed if paths[one.signer]))
+    paths = {signer: _paths(signer, known, anchors, at) for signer in {one.signer for one in built.lists}}
+    trusted = CrlSet(tuple(one for one in built.lists if paths[one.signer]))
     # All are believed at first, so that a CRL can answer for its own signer; who is not good then goes.
-    bounds: Mapping[Certificate, _Bounds] = {
+    clears: Mapping[Certificate, _Bounds] = {
         signer: {path[-1].fingerprint: _FOREVER for path in found} for signer, found in paths.items()
     }
     for _ in range(MAX_ROUNDS):
-        current = CrlSet(tuple(replace(one, clears=bounds[one.signer]) for one in trusted.signed))
-        before = bounds
-        bounds = {signer: _bounds(found, current, at, crl_grace) for signer, found in paths.items()}
-        if bounds == before:
+        current = CrlSet(trusted.lists, clears)
+        before = clears
+        clears = {signer: _bounds(found, current, at, crl_grace) for signer, found in paths.items()}
+        if clears == before:
             return current
     return trusted
 
@@ -59,11 +58,12 @@ def _paths(
     signer: Certificate, known: Sequence[Certificate], roots: Sequence[Certificate], at: datetime
 ) -> tuple[_Path, ...]:
     """Of any certificate for the signer's name and key: it may have several."""
-    name = normalised(signer.subject_der)
     return tuple(
         path
         for one in known
-        if one.spki_sha256 == signer.spki_sha256 and normalised(one.subject_der) == name and may_sign_crls(one)
+        if one.spki_sha256 == signer.spki_sha256
+        and same_name(one.subject_der, signer.subject_der)
+        and may_sign_crls(one)
         for path in islice(valid_paths(one, known, roots, at), MAX_PATHS)
     )
 

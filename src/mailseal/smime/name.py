@@ -82,6 +82,16 @@ def normalised(der: bytes) -> str:
         raise DerError("a distinguished name is malformed") from None
 
 
+def same_name(one: bytes, other: bytes) -> bool:
+    """Whether two DER names are equal; one that cannot be read is equal to itself only."""
+    if one == other:
+        return True
+    try:
+        return normalised(one) == normalised(other)
+    except DerError:
+        return False
+
+
 def _attribute(der: bytes, parts: list[tuple[int, int, int, int]]) -> tuple[str, str, str | None]:
     if len(parts) != 2 or parts[0][0] != OID:
         raise DerError("a distinguished name has a malformed attribute")

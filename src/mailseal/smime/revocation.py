@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from typing import Protocol
 
 from cryptography import x509
@@ -12,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
 from mailseal.smime.certificate import Certificate, CertificateError, PublicKey, Revocation, public_key
 from mailseal.smime.crl import MAX_CRL_OCTETS, REMOVED, Crl, CrlError, Entry, read_crl
-from mailseal.smime.crl_points import ALL_REASONS, Point, issuer_point, read_points
-from mailseal.smime.name import normalised
+from mailseal.smime.crl_points import ALL_REASONS, Point, Scope, issuer_point, read_points
+from mailseal.smime.name import normalised, same_name
 from mailseal.smime.strict import DerError
 
 __all__ = [
@@ -21,10 +20,10 @@ __all__ = [
     "NO_CRLS",
     "Crl",
     "CrlError",
+    "CrlList",
     "CrlSet",
     "Entry",
     "Revocations",
-    "SignedCrl",
     "may_sign_crls",
     "read_crl",
     "verify_crl",
@@ -49,49 +48,41 @@ class Revocations(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class SignedCrl:
-    """A CRL with the certificate of its signer.
+class CrlSet:
+    """Revocations out of a few CRLs in memory, partial ones too; for mail opened by hand and for tests.
 
-    `clears`: the roots, by fingerprint, under which the signer is an authority that is good itself, until when.
+    `clears`: for a signer, the roots (fingerprints) under which it is an authority that is good itself, until when.
     """
 
-    crl: Crl
-    signer: Certificate
-    clears: Mapping[str, datetime] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class CrlSet:
-    """Revocations out of a few CRLs in memory, partial ones too; for mail opened by hand and for tests."""
-
-    signed: tuple[SignedCrl, ...]
+    lists: tuple["CrlList", ...]
+    clears: Mapping[Certificate, Mapping[str, datetime]] = field(default_factory=dict)
 
     @staticmethod
     def build(crls: Iterable[Crl], issuers: Iterable[Certificate]) -> "CrlSet":
         """Verify each CRL against the issuers, trusted authorities all of them; raises CrlError."""
         known = tuple(issuers)
-        return CrlSet(tuple(SignedCrl(crl, verify_crl(crl, known)) for crl in crls))
-
-    @cached_property
-    def _by_issuer(self) -> Mapping[str, tuple["_List", ...]]:
-        found: dict[str, list[_List]] = {}
-        for one in _lists(self.signed):
-            found.setdefault(one.issuer, []).append(one)
-        return {name: tuple(lists) for name, lists in found.items()}
+        return CrlSet(tuple(_lists((crl, verify_crl(crl, known)) for crl in crls)))
 
     def status(self, path: Sequence[Certificate]) -> tuple[Revocation, datetime | None]:
         """As of Revocations."""
         certificate, issuer = path[0], path[1]
         about = normalised(certificate.issuer_der), certificate.serial
         points = _points(certificate)
-        names = {about[0]}.union(*(point.issuers for point in points))
-        lists = [one for name in names for one in self._by_issuer.get(name, ())]
-        covering = [(one, reasons) for one in lists if (reasons := one.reasons_for(certificate, about[0], points))]
+        covering = [(one, reasons) for one in self.lists if (reasons := one.reasons_for(certificate, about[0], points))]
         # What its own issuer lists is revoked even where the list should not cover it.
-        for one in (*(one for one, _ in covering), *(one for one in lists if one.lists_any_of(about[0]))):
+        for one in (*(one for one, _ in covering), *(one for one in self.lists if one.lists_any_of(about[0]))):
             if about in one.revoked:
                 return Revocation.REVOKED, one.until
-        return _good((one.clears_until(issuer, path[-1]), reasons) for one, reasons in covering)
+        return _good((self._clears_until(one, issuer, path[-1]), reasons) for one, reasons in covering)
+
+    def _clears_until(self, one: "CrlList", issuer: Certificate, root: Certificate) -> datetime | None:
+        """Until when a list can say that a certificate of the issuer is good; None: not at all."""
+        if not one.is_complete:
+            return None
+        if one.signer.spki_sha256 == issuer.spki_sha256 and one.issuer == normalised(issuer.subject_der):
+            return one.until
+        bound = self.clears.get(one.signer, {}).get(root.fingerprint)
+        return None if bound is None else min(bound, one.until)
 
 
 def _good(found: Iterable[tuple[datetime | None, int]]) -> tuple[Revocation, datetime | None]:
@@ -119,66 +110,54 @@ NO_CRLS = CrlSet(())
 
 
 @dataclass(frozen=True, slots=True)
-class _List:
+class CrlList:
     """The newest complete CRL of one issuer, key and scope, brought up to date by a delta CRL if there is one.
 
-    A delta CRL that goes with no complete one lists, and clears nothing: `clears` is None.
+    `issuer` is the normalised name. A delta CRL that goes with no complete one revokes, and clears nothing.
     """
 
-    signed: SignedCrl
     issuer: str
+    signer: Certificate
+    scope: Scope
     revoked: frozenset[tuple[str, int]] = field(repr=False)
     until: datetime
     is_complete: bool
 
     def reasons_for(self, certificate: Certificate, issuer: str, points: Sequence[Point]) -> int:
         """The reasons of ALL_REASONS for which a certificate of this issuer would be listed here."""
-        scope, found = self.signed.crl.scope, 0
+        found = 0
         for point in points:
             # RFC 5280 §6.3.3 (b)(1): by an issuer named for CRLs, which says it speaks for others, or by its own.
-            right = self.issuer in point.issuers and scope.indirect if point.issuers else self.issuer == issuer
-            if right:
-                found |= scope.reasons_for(point, is_ca=certificate.is_ca)
+            if (self.issuer in point.issuers and self.scope.indirect) if point.issuers else self.issuer == issuer:
+                found |= self.scope.reasons_for(point, is_ca=certificate.is_ca)
         return found
 
     def lists_any_of(self, issuer: str) -> bool:
         """Whether it lists certificates of this issuer: attribute certificates have serial numbers of their own."""
-        return self.issuer == issuer and not self.signed.crl.scope.attributes_only
-
-    def clears_until(self, issuer: Certificate, root: Certificate) -> datetime | None:
-        """Until when this list can say that a certificate of the issuer is good; None: not at all."""
-        if not self.is_complete:
-            return None
-        signer = self.signed.signer
-        if signer.spki_sha256 == issuer.spki_sha256 and self.issuer == normalised(issuer.subject_der):
-            return self.until
-        bound = self.signed.clears.get(root.fingerprint)
-        return None if bound is None else min(bound, self.until)
+        return self.issuer == issuer and not self.scope.attributes_only
 
 
-def _lists(signed: Iterable[SignedCrl]) -> Iterator[_List]:
-    groups: dict[tuple[object, ...], list[SignedCrl]] = {}
-    for one in sorted(signed, key=lambda one: (one.crl.this_update, one.crl.number or 0), reverse=True):
-        crl = one.crl
-        key = normalised(crl.issuer_der), one.signer.spki_sha256, crl.scope
-        groups.setdefault(key, []).append(one)
+_Signed = tuple[Crl, Certificate]
+
+
+def _lists(signed: Iterable[_Signed]) -> Iterator[CrlList]:
+    groups: dict[tuple[object, ...], list[_Signed]] = {}
+    for crl, signer in sorted(signed, key=lambda one: (one[0].this_update, one[0].number or 0), reverse=True):
+        groups.setdefault((normalised(crl.issuer_der), signer.spki_sha256, crl.scope), []).append((crl, signer))
     for members in groups.values():
-        deltas = [one for one in members if one.crl.base is not None]
-        complete = next((one for one in members if one.crl.base is None), None)
-        yield from _updated(complete, deltas[:1])
+        delta = next((one for one in members if one[0].base is not None), None)
+        complete = next((one for one in members if one[0].base is None), None)
+        yield from _updated(complete, delta)
 
 
-def _updated(complete: SignedCrl | None, deltas: Sequence[SignedCrl]) -> Iterator[_List]:
-    if complete is None:
-        yield from (_list(one, is_complete=False) for one in deltas)
+def _updated(complete: _Signed | None, delta: _Signed | None) -> Iterator[CrlList]:
+    if complete is not None and delta is not None and _goes_with(delta[0], complete[0]):
+        yield _list(*complete, delta[0])
         return
-    for delta in deltas:
-        if _goes_with(delta.crl, complete.crl):
-            yield _with_delta(complete, delta.crl)
-            return
-        if delta.crl.this_update > complete.crl.this_update:
-            yield _list(delta, is_complete=False)
-    yield _list(complete, is_complete=True)
+    if complete is not None:
+        yield _list(*complete)
+    if delta is not None and (complete is None or delta[0].this_update > complete[0].this_update):
+        yield _list(*delta)
 
 
 def _goes_with(delta: Crl, complete: Crl) -> bool:
@@ -188,17 +167,20 @@ def _goes_with(delta: Crl, complete: Crl) -> bool:
     return delta.base <= complete.number < delta.number
 
 
-def _list(one: SignedCrl, *, is_complete: bool) -> _List:
-    revoked = frozenset((issuer, serial) for issuer, serial, reason in one.crl.listed if reason != REMOVED)
-    return _List(one, normalised(one.crl.issuer_der), revoked, one.crl.next_update, is_complete)
-
-
-def _with_delta(complete: SignedCrl, delta: Crl) -> _List:
-    changes = {(issuer, serial): reason != REMOVED for issuer, serial, reason in delta.listed}
-    before = {(issuer, serial): reason != REMOVED for issuer, serial, reason in complete.crl.listed}
-    revoked = frozenset(about for about, listed in (before | changes).items() if listed)
-    until = max(complete.crl.next_update, delta.next_update)
-    return _List(complete, normalised(delta.issuer_der), revoked, until, is_complete=True)
+def _list(crl: Crl, signer: Certificate, delta: Crl | None = None) -> CrlList:
+    listed = {(issuer, serial): reason for issuer, serial, reason in crl.listed}
+    until = crl.next_update
+    if delta is not None:
+        listed |= {(issuer, serial): reason for issuer, serial, reason in delta.listed}
+        until = max(until, delta.next_update)
+    return CrlList(
+        issuer=normalised(crl.issuer_der),
+        signer=signer,
+        scope=crl.scope,
+        revoked=frozenset(about for about, reason in listed.items() if reason != REMOVED),
+        until=until,
+        is_complete=crl.base is None,
+    )
 
 
 def verify_crl(crl: Crl, issuers: Iterable[Certificate]) -> Certificate:
@@ -206,8 +188,7 @@ def verify_crl(crl: Crl, issuers: Iterable[Certificate]) -> Certificate:
 
     `issuers` are certificates of trusted authorities: a signature by anyone else is worth nothing.
     """
-    name = normalised(crl.issuer_der)
-    named = [one for one in issuers if normalised(one.subject_der) == name]
+    named = [one for one in issuers if same_name(one.subject_der, crl.issuer_der)]
     if not named:
         raise CrlError(f"no certificate of the issuer of the CRL is known: {crl.issuer}")
     usable = [one for one in named if may_sign_crls(one)]

@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 from cryptography import x509
+from hypothesis import given
+from hypothesis import strategies as st
 
 import pki
 from mailseal.smime import crl_issuers, revocation
@@ -11,7 +13,7 @@ from mailseal.smime.certificate import Revocation
 from mailseal.smime.crl_issuers import trusted_crls
 from mailseal.smime.crl_points import ALL_REASONS, COMPLETE, read_points
 from mailseal.smime.path import validate
-from mailseal.smime.revocation import CrlError, CrlSet, SignedCrl, read_crl, verify_crl
+from mailseal.smime.revocation import CrlError, CrlSet, read_crl, verify_crl
 from mailseal.smime.strict import DerError
 from pki import DAY, NOW
 
@@ -207,7 +209,7 @@ def test_without_an_end_of_the_rounds_nothing_is_cleared(monkeypatch):
 def test_a_crl_of_the_future_does_not_count():
     soon = CA.crl([ANNA], number=9, this_update=NOW + DAY, next_update=NOW + 9 * DAY)
     assert state(trusted(soon, CA.crl()), ANNA, CA, ROOT) is Revocation.GOOD
-    assert trusted(soon).signed == ()
+    assert trusted(soon).lists == ()
 
 
 def test_an_indirect_crl_speaks_only_for_those_who_name_its_issuer():
@@ -252,9 +254,40 @@ def test_a_signer_with_a_key_of_no_use_does_not_stop_the_others():
 def test_distribution_points_that_cannot_be_read(der):
     with pytest.raises(DerError):
         read_points(der, CA.certificate.subject_der)
-    crls = CrlSet((SignedCrl(read_crl(CA.crl()), CA.certificate),))
+    crls = crl_set(CA.crl())
     extra = [(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.31"), der or b"\x00"), False)]
     assert state(crls, CA.issue("e@example.com", key="p256", extra=extra), CA, ROOT) is Revocation.GOOD
+
+
+@given(st.binary(max_size=200))
+def test_any_octets_as_distribution_points_raise_only_the_typed_error(data):
+    try:
+        found = read_points(data, CA.certificate.subject_der)
+    except DerError:
+        return
+    assert isinstance(found, tuple)
+
+
+PARTS = [
+    part([ANNA], full_name=[URI], only_some_reasons=frozenset({x509.ReasonFlags.key_compromise})),
+    delta(5, [ANNA]),
+]
+
+
+@given(st.sampled_from(PARTS), st.data())
+def test_a_changed_partial_crl_raises_the_typed_error_or_fails_to_verify(der, data):
+    changed = bytearray(der)
+    changed[data.draw(st.integers(0, len(der) - 1))] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(CrlError):
+        verify_crl(read_crl(bytes(changed), partial=True), [CA.certificate])
+
+
+def test_an_issuer_whose_name_cannot_be_read_is_passed_over():
+    """A BMPString of an odd number of octets: shown as hex, equal to no other name."""
+    odd = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "abc", _type=x509.name._ASN1Type.PrintableString)])
+    strange = CA.issue("a@example.com", key="p256", subject=odd)
+    der = strange.der.replace(b"\x13\x03abc", b"\x1e\x03abc")
+    assert verify_crl(read_crl(CA.crl()), [pki.parse_certificate(der), CA.certificate]) == CA.certificate
 
 
 def test_a_name_relative_to_the_issuer():
