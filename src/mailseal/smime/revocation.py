@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
-from mailseal.smime.certificate import Certificate, CertificateError, PublicKey, Revocation, public_key
+from mailseal.smime.certificate import Certificate, CertificateError, Revocation, public_key
 from mailseal.smime.crl import MAX_CRL_OCTETS, REMOVED, Crl, CrlError, Entry, read_crl
 from mailseal.smime.crl_points import ALL_REASONS, Point, Scope, issuer_point, read_points
 from mailseal.smime.name import normalised, same_name
@@ -197,7 +197,7 @@ def verify_crl(crl: Crl, issuers: Iterable[Certificate]) -> Certificate:
     loaded = _load(crl)
     for issuer in sorted(usable, key=lambda one: one.ski != crl.aki)[:MAX_SIGNERS]:
         try:
-            _verify(loaded, public_key(issuer))
+            _verify(loaded, issuer)
         except (InvalidSignature, CertificateError, UnsupportedAlgorithm, ValueError, TypeError):
             continue
         return issuer
@@ -220,8 +220,9 @@ def _load(crl: Crl) -> x509.CertificateRevocationList:
     return loaded
 
 
-def _verify(crl: x509.CertificateRevocationList, key: PublicKey) -> None:
+def _verify(crl: x509.CertificateRevocationList, issuer: Certificate) -> None:
     """Raises InvalidSignature, or whatever the library makes of an algorithm that it does not know."""
+    key, kind = public_key(issuer), issuer.key_algorithm
     parameters = crl.signature_algorithm_parameters
     digest = crl.signature_hash_algorithm
     if isinstance(key, ed25519.Ed25519PublicKey):
@@ -230,11 +231,16 @@ def _verify(crl: x509.CertificateRevocationList, key: PublicKey) -> None:
         key.verify(crl.signature, crl.tbs_certlist_bytes)
     elif isinstance(key, ec.EllipticCurvePublicKey) and isinstance(parameters, ec.ECDSA):
         key.verify(crl.signature, crl.tbs_certlist_bytes, parameters)
-    elif (
-        isinstance(key, rsa.RSAPublicKey)
-        and isinstance(parameters, padding.PKCS1v15 | padding.PSS)
-        and digest is not None
-    ):
+    elif isinstance(key, rsa.RSAPublicKey) and digest is not None and _suits(parameters, kind):
         key.verify(crl.signature, crl.tbs_certlist_bytes, parameters, digest)
     else:
         raise InvalidSignature
+
+
+def _suits(parameters: object, kind: str) -> TypeGuard[padding.PKCS1v15 | padding.PSS]:
+    """A key made for RSASSA-PSS signs by nothing else, one for RSAES-OAEP not at all (RFC 4055 §1.2)."""
+    if kind.startswith("rsa-oaep"):
+        return False
+    return isinstance(parameters, padding.PSS) or (
+        isinstance(parameters, padding.PKCS1v15) and not kind.startswith("rsa-pss")
+    )

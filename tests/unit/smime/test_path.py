@@ -279,3 +279,13 @@ def test_an_address_in_the_subject_does_not_get_round_name_constraints():
         assert not judge(beside, [between]).trusted
     free = ROOT.subordinate("Free CA")
     assert judge(free.issue(key="p256", subject_emails=["a@b.de"], san=[x509.DNSName("b.de")]), [free]).trusted
+
+
+@pytest.mark.parametrize(("algorithm", "trusted"), [(1, True), (7, False), (10, False)])
+def test_an_authority_whose_rsa_key_is_made_for_something_else(algorithm, trusted):
+    """A key for RSASSA-PSS makes no PKCS#1 v1.5 signatures, one for RSAES-OAEP none at all (RFC 4055 §1.2)."""
+    root = pki.Authority("RSA Root", "rsa2048")
+    named = bytes.fromhex("2a864886f70d0101")
+    known = pki.parse_certificate(root.der.replace(named + b"\x01", named + bytes([algorithm])))
+    leaf = root.issue("a@b.de", key="p256").certificate
+    assert validate(leaf, [], [known], NO_CRLS, NOW, crl_grace=GRACE).trusted is trusted

@@ -4,6 +4,8 @@ import time
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,6 +62,24 @@ def test_rsa_issuer_and_key_of_another_kind():
         verify_crl(crl, [CA.certificate])
     with pytest.raises(CrlError):
         verify_crl(read_crl(CRL), [rsa.certificate])
+
+
+@pytest.mark.parametrize(("algorithm", "by_pkcs1", "by_pss"), [(1, True, True), (7, False, False), (10, False, True)])
+def test_an_rsa_key_made_for_one_purpose_signs_by_nothing_else(algorithm, by_pkcs1, by_pss):
+    authority = pki.Authority("CRL CA", "rsa2048")
+    known = pki.parse_certificate(
+        authority.der.replace(bytes.fromhex("2a864886f70d010101"), bytes.fromhex(f"2a864886f70d0101{algorithm:02x}"))
+    )
+    builder = x509.CertificateRevocationListBuilder().issuer_name(authority.subject)
+    builder = builder.last_update(NOW).next_update(NOW + DAY)
+    pss = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
+    for expected, way in ((by_pkcs1, None), (by_pss, pss)):
+        der = builder.sign(authority.key, hashes.SHA256(), rsa_padding=way).public_bytes(Encoding.DER)
+        if expected:
+            assert verify_crl(read_crl(der), [known]) == known
+        else:
+            with pytest.raises(CrlError):
+                verify_crl(read_crl(der), [known])
 
 
 def test_an_issuer_with_an_ed25519_key():
