@@ -131,7 +131,8 @@ def test_certificates_with_keys(home, root):
     anna = issue(root, "anna@example.com")
     home("root", "import", home.put("root.pem", root.pem))
     password = home.put("password", b"secret\n")
-    (row,) = home.json("cert", "import", home.put("anna.p12", anna.p12()), "--password-file", password)[:1]
+    done = home.json("cert", "import", home.put("anna.p12", anna.p12()), "--password-file", password)
+    row = done["certificates"][0]
     assert row["addresses"] == ["anna@example.com"]
     assert row["key"]
     assert row["trusted"]
@@ -168,7 +169,7 @@ def test_a_wrong_password_and_a_file_that_is_nothing(home, root):
 
 def test_trust_roots_and_revocation(home, root):
     bob = issue(root, "bob@example.org")
-    (row,) = home.json("cert", "import", home.put("bob.pem", bob.pem))
+    (row,) = home.json("cert", "import", home.put("bob.pem", bob.pem))["certificates"]
     assert not row["trusted"]
     assert row["reason"] == "the certificate does not lead to a trusted root"
     name = row["fingerprint"]

@@ -1,25 +1,17 @@
 """`mailseal cert`: certificates with and without private keys."""
 
-import sys
-from collections.abc import Sequence
-from pathlib import Path
-
 import click
 
+from mailseal.cli.cert_export import export
+from mailseal.cli.cert_import import import_
 from mailseal.cli.certificate_rows import COLUMNS, row_of
 from mailseal.cli.errors import CommandError
-from mailseal.cli.output import confirm, json_option, read_file, read_password, show, show_one, yes_option
+from mailseal.cli.output import confirm, json_option, show, show_one, yes_option
 from mailseal.cli.session import Session, pass_session
-from mailseal.keys.sealing import Kek
 from mailseal.mail.address import Address
-from mailseal.smime import ber
 from mailseal.smime.certificate import CtlEntry
-from mailseal.smime.errors import CmsError
-from mailseal.smime.importing import Bundle, ImportedKeys, read_bundle, read_pkcs12
-from mailseal.store import certificate_admin, certificate_import, private_keys, trust
+from mailseal.store import certificate_admin, private_keys, trust
 from mailseal.store.certificate_rows import Purpose, Use
-
-FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.group()
@@ -27,60 +19,8 @@ def cert() -> None:
     """Certificates and private keys. A fingerprint may be given by its beginning."""
 
 
-@cert.command("import")
-@click.argument("files", nargs=-1, required=True, type=FILE)
-@click.option("--password-file", type=FILE, help="A file with the password of the PKCS#12 files.")
-@click.option(
-    "--bind-keys",
-    is_flag=True,
-    help="Let certificates renewed for a stored private key use that key.",
-)
-@json_option
-@pass_session
-def import_(
-    session: Session, *, files: Sequence[Path], password_file: Path | None, bind_keys: bool, as_json: bool
-) -> None:
-    """Import PKCS#12 (with keys), PEM, DER or PKCS#7 files.
-
-    CA certificates become intermediates; a root is imported by `mailseal root import`.
-    """
-    read = [_read(path, password_file) for path in files]
-    config = session.open_store()
-    infos: list[certificate_admin.CertificateInfo] = []
-    for path, found in zip(files, read, strict=True):
-        if isinstance(found, ImportedKeys):
-            infos += certificate_import.import_keys(found, Kek.load(config.keys.kek[0]))
-        else:
-            infos += certificate_import.import_certificates(found.certificates, bind_keys=bind_keys)
-        for problem in found.problems:
-            click.echo(f"note: {path}: {problem}", err=True)
-    rows = {info.fingerprint: row_of(info) for info in infos}
-    show(list(rows.values()), (*COLUMNS, "reason"), as_json=as_json)
-
-
-def _read(path: Path, password_file: Path | None) -> ImportedKeys | Bundle:
-    data = read_file(path)
-    if _is_pkcs12(data):
-        password = _password(path, password_file)
-        return read_pkcs12(data, password or None)
-    bundle = read_bundle(data)
-    if not bundle.certificates:
-        raise CommandError(f"{path} holds no certificate that can be read: {'; '.join(bundle.problems[:3])}")
-    return bundle
-
-
-def _password(path: Path, password_file: Path | None) -> bytes:
-    if password_file is None and not sys.stdin.isatty():
-        return b""  # a script that names no password file has a file without password; if not, the reader says so
-    return read_password(password_file, f"Password of {path}")
-
-
-def _is_pkcs12(data: bytes) -> bool:
-    """PFX begins with its version number (RFC 7292 §4); certificates and PKCS#7 begin otherwise."""
-    try:
-        return ber.read(data).children[0].tag == ber.INTEGER
-    except (CmsError, IndexError):
-        return False
+cert.add_command(import_)
+cert.add_command(export)
 
 
 @cert.command("list")

@@ -2,6 +2,8 @@
 
 import os
 import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -22,11 +24,14 @@ class Session:
         """The configuration; raises ConfigError."""
         return load(self.config_path, os.environ)
 
-    def open_store(self) -> Config:
-        """Set the database up for use; a command reads its input files before, since root gives up its rights here."""
+    def open_store(self, *, for_now: bool = False) -> Config:
+        """Set the database up for use; a command reads its input files before, since root gives up its rights here.
+
+        `for_now`: it gets them back in `as_caller`, to read files one by one while it works.
+        """
         from mailseal import store  # noqa: PLC0415 - Django is loaded only by commands that use the store
 
-        become_owner(self.config.data_dir)
+        become_owner(self.config.data_dir, for_now=for_now)
         store.setup(self.config)
         return self.config
 
@@ -34,8 +39,9 @@ class Session:
 pass_session = click.make_pass_decorator(Session)
 
 
-def become_owner(data_dir: Path) -> None:
+def become_owner(data_dir: Path, *, for_now: bool = False) -> None:
     """Run on as the owner of the data folder, so that root leaves no file there that the roles cannot write."""
+    set_group, set_user = (os.setegid, os.seteuid) if for_now else (os.setgid, os.setuid)
     try:
         owner = data_dir.stat()
     except FileNotFoundError:
@@ -47,8 +53,22 @@ def become_owner(data_dir: Path) -> None:
     try:
         entry = pwd.getpwuid(owner.st_uid)
         os.setgroups(os.getgrouplist(entry.pw_name, entry.pw_gid))
-        os.setgid(entry.pw_gid)
+        set_group(entry.pw_gid)
     except KeyError:
         os.setgroups([])
-        os.setgid(owner.st_gid)
-    os.setuid(owner.st_uid)
+        set_group(owner.st_gid)
+    set_user(owner.st_uid)
+
+
+@contextmanager
+def as_caller() -> Iterator[None]:
+    """With the rights of who gave the command, for opening files that only the caller may read or make."""
+    owner = os.geteuid()
+    if owner == os.getuid():
+        yield
+        return
+    os.seteuid(os.getuid())
+    try:
+        yield
+    finally:
+        os.seteuid(owner)

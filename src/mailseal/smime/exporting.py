@@ -1,7 +1,6 @@
 """Certificates and keys into files: PEM (RFC 7468), DER, PKCS#7 (RFC 5652), PKCS#12 (RFC 7292)."""
 
 import os
-import ssl
 from collections.abc import Sequence
 from enum import StrEnum
 
@@ -13,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import KeySerializationEncrypt
 
 from mailseal.errors import PermanentError
 from mailseal.keys import PrivateKey
-from mailseal.smime import ber, der, password_based
+from mailseal.smime import ber, der, password_based, pem
 from mailseal.smime.certificate import Certificate, CertificateError, public_key
 from mailseal.smime.password_based import Work
 
@@ -45,7 +44,7 @@ class Profile(StrEnum):
 
 def to_pem(certificates: Sequence[Certificate]) -> bytes:
     """All of them, one after the other."""
-    return "".join(ssl.DER_cert_to_PEM_cert(one.der) for one in certificates).encode()
+    return b"".join(pem.encode("CERTIFICATE", one.der) for one in certificates)
 
 
 def to_der(certificates: Sequence[Certificate]) -> bytes:

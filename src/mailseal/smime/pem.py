@@ -1,4 +1,4 @@
-"""PEM (RFC 7468, RFC 1421 §4.4) read as a stream: a bundle may be far larger than the memory that it is read with."""
+"""PEM (RFC 7468, RFC 1421 §4.4) written, and read as a stream: a bundle may be far larger than the memory for it."""
 
 import base64
 import binascii
@@ -40,6 +40,13 @@ class Block:
             return base64.b64decode(b"".join(self.text.split()), validate=True)
         except binascii.Error:
             raise ValueError("the PEM block is not base64") from None
+
+
+def encode(label: str, der: bytes) -> bytes:
+    """One block, in lines of 64 characters (RFC 7468 §2)."""
+    text = base64.b64encode(der).decode()
+    lines = [text[start : start + 64] for start in range(0, len(text), 64)]
+    return "\n".join((f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", "")).encode()
 
 
 def blocks(file: BinaryIO, *, max_block_octets: int = MAX_BLOCK_OCTETS) -> Iterator[Block]:

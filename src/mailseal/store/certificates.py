@@ -99,7 +99,7 @@ class StoreCertificates:
         """As of the port: the issuers' certificates by name and key identifier, not the root."""
         # Certificates of one CA share the entry.
         asked = (certificate.issuer, certificate.aki)
-        return _through(self._chains, asked, lambda: _chain(certificate))
+        return _through(self._chains, asked, lambda: chain_above(certificate))
 
     def private_key(self, spki_sha256: str) -> PrivateKey:
         """As of the port; raises SealError and StoreUnavailable, both transient."""
@@ -166,7 +166,8 @@ def _choose(rows: Sequence[tuple[str, StoredCertificate]]) -> _Chosen:
     return tuple(newest_first(own.values())), tuple(newest_first(with_key))
 
 
-def _chain(certificate: Certificate) -> tuple[bytes, ...]:
+def chain_above(certificate: Certificate) -> tuple[bytes, ...]:
+    """As `StoreCertificates.chain`, looked up anew."""
     chain: dict[str, bytes] = {}
     while len(chain) < MAX_PATH:
         rows = select(_ISSUERS, (name_key(certificate.issuer), Purpose.INTERMEDIATE.value))

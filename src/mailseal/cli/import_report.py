@@ -1,0 +1,140 @@
+"""What an import says: a line or a JSON object for each file as it is done, then the certificates if they are few."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import click
+
+from mailseal.cli.certificate_rows import COLUMNS, row_of
+from mailseal.cli.output import jsonable, plain, show
+from mailseal.store.certificate_admin import CertificateInfo
+
+MAX_PROBLEMS = 20
+"""Told of one file; the others are counted."""
+_JUDGED_A_MINUTE = 7500
+
+
+@dataclass(slots=True)
+class FileReport:
+    """What became of one file. `keys` are private keys that are stored now; `lost_key`: one could not be read."""
+
+    path: Path
+    form: str = ""
+    new: int = 0
+    known: int = 0
+    keys: int = 0
+    lost_key: bool = False
+    problems: list[str] = field(default_factory=list)
+    more_problems: int = 0
+
+    def problem(self, text: str) -> None:
+        """Note what is wrong."""
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(text)
+        else:
+            self.more_problems += 1
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the file gave something, and all the keys that it has."""
+        return self.new + self.known > 0 and not self.lost_key
+
+    def row(self) -> dict[str, object]:
+        """As a script reads it."""
+        problems = [*self.problems, *([f"and {self.more_problems} more"] if self.more_problems else [])]
+        return {
+            "file": str(self.path),
+            "form": self.form or None,
+            "imported": self.new,
+            "known": self.known,
+            "keys": self.keys,
+            "good": self.is_good,
+            "problems": problems,
+        }
+
+
+@dataclass(slots=True)
+class Totals:
+    """Over all files. `waiting`: certificates that the worker has yet to judge."""
+
+    files: int = 0
+    not_good: int = 0
+    imported: int = 0
+    known: int = 0
+    keys: int = 0
+    waiting: int = 0
+
+    def count(self, report: FileReport) -> None:
+        """Add a file."""
+        self.files += 1
+        self.not_good += not report.is_good
+        self.imported += report.new
+        self.known += report.known
+        self.keys += report.keys
+
+
+class Output(Protocol):
+    """Where reports go."""
+
+    def file(self, report: FileReport) -> None:
+        """A file is done."""
+
+    def end(self, totals: Totals, infos: Sequence[CertificateInfo]) -> None:
+        """All are."""
+
+
+class Lines:
+    """For people."""
+
+    def __init__(self, line: Callable[[str], None]) -> None:
+        self._line = line
+
+    def file(self, report: FileReport) -> None:
+        """A line, and one on standard error for each problem."""
+        name = plain(str(report.path))
+        counts = f"{_number(report.new, 'new')}  {_number(report.known, 'known')}  {_number(report.keys, 'keys')}"
+        self._line(f"{report.form or '-':<6}  {counts}  {name}")
+        for problem in report.row()["problems"]:  # type: ignore[attr-defined]  # a list, in a row of anything
+            click.echo(f"note: {name}: {plain(problem)}", err=True)
+
+    def end(self, totals: Totals, infos: Sequence[CertificateInfo]) -> None:
+        """Certificates, then the sum."""
+        if infos:
+            show([row_of(info) for info in infos], (*COLUMNS, "reason"), as_json=False)
+        text = f"{totals.files:,} files: {totals.imported:,} certificates imported, {totals.known:,} known already"
+        text += f", {totals.keys:,} private keys" if totals.keys else ""
+        self._line(text + (f"; {totals.not_good:,} files gave nothing, or not their key" if totals.not_good else ""))
+        if totals.waiting:
+            minutes = -(-totals.waiting // _JUDGED_A_MINUTE)
+            self._line(
+                f"{totals.waiting:,} certificates wait for the worker of `mailseal serve` to judge them, which takes it"
+                f" about {minutes} min; until then they are not used"
+            )
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count:>6} {what}"
+
+
+class Json:
+    """For scripts: one object, written as the import goes on, so that it need not be held."""
+
+    def __init__(self) -> None:
+        self._before = '{"files": ['
+
+    def file(self, report: FileReport) -> None:
+        """An element of `files`."""
+        click.echo(f"{self._before}\n  {_json(report.row())}", nl=False)
+        self._before = ","
+
+    def end(self, totals: Totals, infos: Sequence[CertificateInfo]) -> None:
+        """The rest of the object."""
+        rows = ",\n  ".join(_json(row_of(info)) for info in infos)
+        click.echo(f'\n],\n"certificates": [{rows}],\n"summary": {_json(asdict(totals))}}}')
+
+
+def _json(value: Mapping[str, object]) -> str:
+    return json.dumps(value, default=jsonable)
