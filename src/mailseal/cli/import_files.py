@@ -38,20 +38,26 @@ class Source:
         with rights():
             # O_NONBLOCK: a pipe without a writer must not hold the import up.
             descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | (os.O_NONBLOCK if self.folder else 0))
-        return self._usable(os.fdopen(descriptor, "rb"))
-
-    def _usable(self, file: BinaryIO) -> BinaryIO:
-        """Looked at once it is open, since a name may be given to something else in between."""
-        regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-        if self.folder is None:
-            if regular:
-                return file
-            with file:
-                return io.BytesIO(_bounded(file))  # a pipe, as of a shell's <(…), which cannot be read twice
-        if regular and Path(f"/proc/self/fd/{file.fileno()}").readlink().is_relative_to(self.folder):
+        try:
+            is_file = self._check(descriptor)
+        except OSError:
+            os.close(descriptor)
+            raise
+        file = os.fdopen(descriptor, "rb")
+        if is_file:
             return file
-        file.close()
-        raise OSError(0, "it is no file, or a link that leads out of the folder")
+        with file:
+            return io.BytesIO(_bounded(file))  # a pipe, as of a shell's <(…), which cannot be read twice
+
+    def _check(self, descriptor: int) -> bool:
+        """Whether it is a file; raises OSError. What is open is looked at: a name may mean something else by now."""
+        mode = os.fstat(descriptor).st_mode
+        if self.folder is None and not stat.S_ISDIR(mode):
+            return stat.S_ISREG(mode)
+        place = Path(f"/proc/self/fd/{descriptor}").readlink()
+        if self.folder is None or not stat.S_ISREG(mode) or not place.is_relative_to(self.folder):
+            raise OSError(0, "it is no file, or a link that leads out of the folder")
+        return True
 
 
 def _bounded(file: BinaryIO) -> bytes:
