@@ -22,10 +22,11 @@ from cryptography.hazmat.primitives.padding import PKCS7
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from mailseal.policy.settings import Cipher, Digest
+from mailseal.policy.settings import Cipher
 from mailseal.smime.certificate import public_key
 from mailseal.smime.decrypt import read_enveloped
 from mailseal.smime.encrypt import encrypt
+from mailseal.smime.form import EncryptionForm, SignatureForm
 from mailseal.smime.message import encrypted_entity, signed_entity
 from mailseal.smime.sign import SigningIdentity, sign
 from mailseal.smime.verify import read_signed, verify
@@ -34,6 +35,8 @@ from pki import NOW, Authority, Identity
 PKCS1V15 = padding.PKCS1v15()
 SHA256 = hashes.SHA256()
 TARGETS = {"sign rsa-2048": 1.4, "decrypt rsa-2048 cbc": 1.2}
+
+GCM_FORM = EncryptionForm(Cipher.AES256_GCM)
 
 
 def best(engine: Callable[[], object], bare: Callable[[], object], seconds: float) -> tuple[float, float]:
@@ -72,8 +75,8 @@ def signing(name: str, person: Identity, content: bytes) -> list[tuple[str, Call
     public = public_key(person.certificate)
     arguments = (PKCS1V15, SHA256) if name.startswith("rsa") else (ec.ECDSA(SHA256),)
     signature = person.key.sign(content, *arguments)
-    detached = sign(content, identity, digest=Digest.SHA256, at=NOW)
-    opaque = sign(content, identity, digest=Digest.SHA256, at=NOW, detached=False)
+    detached = sign(content, identity, SignatureForm(), at=NOW)
+    opaque = sign(content, identity, SignatureForm(opaque=True), at=NOW)
 
     def bare_sign() -> bytes:
         return person.key.sign(content, *arguments)
@@ -82,8 +85,8 @@ def signing(name: str, person: Identity, content: bytes) -> list[tuple[str, Call
         public.verify(signature, content, *arguments)
 
     return [
-        (f"sign {name}", lambda: sign(content, identity, digest=Digest.SHA256, at=NOW), bare_sign),
-        (f"sign {name} as mail", lambda: signed_entity(content, identity, Digest.SHA256, NOW), bare_sign),
+        (f"sign {name}", lambda: sign(content, identity, SignatureForm(), at=NOW), bare_sign),
+        (f"sign {name} as mail", lambda: signed_entity(content, identity, SignatureForm(), NOW), bare_sign),
         (f"verify {name} detached", lambda: verify(read_signed(detached), content), bare_verify),
         (f"verify {name} opaque", lambda: verify(read_signed(opaque), None), bare_verify),
     ]
@@ -108,13 +111,17 @@ def encrypting(rsa: list[Identity], elliptic: Identity, content: bytes) -> list[
         cbc(key, content)
 
     return [
-        ("encrypt 1 rsa-2048 cbc", lambda: encrypt([content], certificates[:1], Cipher.AES256_CBC), bare(1)),
-        ("encrypt 5 rsa-2048 cbc", lambda: encrypt([content], certificates[:5], Cipher.AES256_CBC), bare(5)),
-        ("encrypt 1 rsa-2048 gcm", lambda: encrypt([content], certificates[:1], Cipher.AES256_GCM), bare(1, gcm)),
-        ("encrypt 1 rsa as mail", lambda: encrypted_entity([content], certificates[:1], Cipher.AES256_CBC), bare(1)),
+        ("encrypt 1 rsa-2048 cbc", lambda: encrypt([content], certificates[:1], EncryptionForm()), bare(1)),
+        ("encrypt 5 rsa-2048 cbc", lambda: encrypt([content], certificates[:5], EncryptionForm()), bare(5)),
+        (
+            "encrypt 1 rsa-2048 gcm",
+            lambda: encrypt([content], certificates[:1], EncryptionForm(Cipher.AES256_GCM)),
+            bare(1, gcm),
+        ),
+        ("encrypt 1 rsa as mail", lambda: encrypted_entity([content], certificates[:1], EncryptionForm()), bare(1)),
         (
             "encrypt 1 p256 cbc",
-            lambda: encrypt([content], [elliptic.certificate], Cipher.AES256_CBC),
+            lambda: encrypt([content], [elliptic.certificate], EncryptionForm()),
             bare_agreement,
         ),
     ]

@@ -6,6 +6,7 @@ from functools import cache
 from mailseal.policy.settings import Cipher, Digest
 from mailseal.smime import algorithms, der
 from mailseal.smime.encrypt import encrypt
+from mailseal.smime.form import SignatureForm
 from mailseal.smime.sign import SigningIdentity, sign
 from pki import NOW, Authority, Identity
 
@@ -39,7 +40,7 @@ def samples() -> dict[str, bytes]:
     everyone = [person.certificate for person in people().values()]
     found = {f"encrypted-{cipher}": encrypt([BODY], everyone, cipher) for cipher in Cipher}
     for kind in people():
-        found[f"detached-{kind}"] = sign(BODY, identity(kind), digest=Digest.SHA256, at=NOW)
-        found[f"opaque-{kind}"] = sign(BODY, identity(kind), digest=Digest.SHA384, at=NOW, detached=False)
+        found[f"detached-{kind}"] = sign(BODY, identity(kind), SignatureForm(), at=NOW)
+        found[f"opaque-{kind}"] = sign(BODY, identity(kind), SignatureForm(Digest.SHA384, opaque=True), at=NOW)
     found["compressed"] = compressed(zlib.compress(BODY))
     return found

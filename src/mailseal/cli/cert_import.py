@@ -144,6 +144,8 @@ class _Run:
         if self._pending:
             self._store()
         for report in self._read:
+            if not report.is_good and not report.problems:
+                report.problem("it holds no certificate")
             self.totals.count(report)
             self._output.file(report)
         self._read.clear()

@@ -16,8 +16,9 @@ from mailseal.mail.envelope import Client, Envelope, Origin, Recipient
 from mailseal.mail.message import Message, Octets, with_crlf
 from mailseal.mail.mime import ParsedMessage, parse
 from mailseal.pipeline.open_path import delivered
-from mailseal.policy.settings import Cipher, Digest, Settings
+from mailseal.policy.settings import Cipher, Digest, KeyTransport, RsaSignature, Settings
 from mailseal.smime.certificate import Certificate
+from mailseal.smime.form import EncryptionForm, SignatureForm
 from mailseal.smime.importing import ImportedKeys, read_certificates, read_pkcs12
 from mailseal.smime.revocation import read_crl
 from mailseal.smime.sign import SigningIdentity
@@ -103,6 +104,13 @@ def open_message(
 @click.option("--password-file", "password", type=FILE, help="Its password.")
 @click.option("--algorithm", type=click.Choice(list(Cipher)), default=Cipher.AES256_CBC, show_default=True)
 @click.option("--digest", type=click.Choice(list(Digest)), default=Digest.SHA256, show_default=True)
+@click.option(
+    "--key-transport", type=click.Choice(list(KeyTransport)), default=KeyTransport.PKCS1V15, show_default=True
+)
+@click.option(
+    "--rsa-signature", type=click.Choice(list(RsaSignature)), default=RsaSignature.PKCS1V15, show_default=True
+)
+@click.option("--opaque", is_flag=True, help="Put the signed mail inside its signature.")
 @click.option("--output", type=FILE, required=True, help="Where to write the protected mail.")
 def protect_message(
     *,
@@ -112,6 +120,9 @@ def protect_message(
     password: Path | None,
     algorithm: str,
     digest: str,
+    key_transport: str,
+    rsa_signature: str,
+    opaque: bool,
     output: Path,
 ) -> None:
     """Sign and encrypt one mail by S/MIME."""
@@ -127,7 +138,9 @@ def protect_message(
         certificate, key = bundle.keys[0]
         identity = SigningIdentity(certificate, key, tuple(one.der for one in bundle.chain))
     now = datetime.now(UTC)
-    write_mail(output, protect_one(parsed.root, to, identity, cipher=Cipher(algorithm), digest=Digest(digest), at=now))
+    encryption = EncryptionForm(Cipher(algorithm), KeyTransport(key_transport))
+    signature = SignatureForm(Digest(digest), RsaSignature(rsa_signature), opaque)
+    write_mail(output, protect_one(parsed.root, to, identity, encryption=encryption, signature=signature, at=now))
 
 
 @message.command("explain")

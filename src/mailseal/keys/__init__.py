@@ -1,6 +1,6 @@
 """Private keys behind sign and decrypt, and the sealing of secrets at rest."""
 
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
 
-PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | x25519.X25519PrivateKey
 """The one interface of a private key: the abstract classes of `cryptography`; a token key subclasses them."""

@@ -7,7 +7,7 @@ comes out of an authenticated, sealed row, so it is what was validated at import
 import hashlib
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -24,7 +24,8 @@ MIN_RSA_BITS = 1024
 SOUND_RSA_BITS = 2048
 MAX_RSA_BITS = 16_384
 MAX_KEY_OCTETS = 65_536
-CURVES = ("secp256r1", "secp384r1", "secp521r1")
+CURVES = ("secp256r1", "secp384r1", "secp521r1", "brainpoolP256r1", "brainpoolP384r1", "brainpoolP512r1")
+_KEY_TYPES = (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey, x25519.X25519PrivateKey)
 
 
 class PrivateKeyError(PermanentError):
@@ -46,7 +47,7 @@ def validate_private_key(key: PrivateKey, spki_der: bytes | None = None) -> tupl
             raise PrivateKeyError(
                 f"an RSA key of {key.key_size} bits is not accepted: {MIN_RSA_BITS} to {MAX_RSA_BITS}"
             )
-    elif key.curve.name not in CURVES:
+    elif isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.name not in CURVES:
         raise PrivateKeyError(f"the curve {key.curve.name} is not supported; supported are {', '.join(CURVES)}")
     # Loading without the skip is the full check: primes, consistency, point on the curve.
     checked = _load(serialize(key), skip_validation=False)
@@ -87,6 +88,6 @@ def _load(pkcs8_der: bytes, *, skip_validation: bool) -> PrivateKey:
         key = load_der_private_key(pkcs8_der, None, unsafe_skip_rsa_key_validation=skip_validation)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise PrivateKeyError("the private key cannot be read, or it is not consistent") from None
-    if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+    if not isinstance(key, _KEY_TYPES):
         raise PrivateKeyError("the private key is neither RSA nor on an elliptic curve")
     return key

@@ -1,6 +1,6 @@
 """The encryption methods: one file and one row in METHODS each; the contract suite runs over the table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -8,6 +8,7 @@ from mailseal.mail.address import Address
 from mailseal.mail.message import Octets
 from mailseal.mail.mime import Entity
 from mailseal.methods.layer import Opening, Peeled
+from mailseal.methods.made import Made
 from mailseal.methods.smime import Smime
 from mailseal.policy.model import Already, MethodName
 from mailseal.policy.reason import Reason
@@ -26,10 +27,15 @@ class Method(Protocol):
     def signer(self, gateway: Gateway, identity: Address, policy: Settings, at: datetime) -> str | Reason:
         """Fingerprint of the key that signs for an address; or why there is none."""
 
-    def sign(self, gateway: Gateway, entity: bytes, fingerprint: str, policy: Settings, at: datetime) -> bytes:
+    def signing(self, gateway: Gateway, readers: Sequence[str], policy: Settings) -> Hashable:
+        """Equal for readers (fingerprints of their keys, none for a mail in clear) for whom is signed alike."""
+
+    def sign(
+        self, gateway: Gateway, entity: bytes, fingerprint: str, readers: Sequence[str], policy: Settings, at: datetime
+    ) -> Made:
         """A signed entity (Content-* fields and body). PermanentError: this method cannot; TransientError: later."""
 
-    def encrypt(self, gateway: Gateway, entity: Sequence[Octets], keys: Sequence[str], policy: Settings) -> bytes:
+    def encrypt(self, gateway: Gateway, entity: Sequence[Octets], keys: Sequence[str], policy: Settings) -> Made:
         """An encrypted entity; errors as for `sign`."""
 
     def already(self, root: Entity) -> Already:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from mailseal.mail.address import Address
 from mailseal.mail.mime import Entity
-from mailseal.policy.model import Party
+from mailseal.policy.model import Harvest, Party
 from mailseal.policy.reason import Reason
 from mailseal.ports import Certificates
 from mailseal.smime.certificate import StoredCertificate
@@ -62,7 +62,7 @@ class Peeled:
     layer: Layer
     inner: Entity | None = None
     decrypted: bool = False
-    harvested: tuple[bytes, ...] = ()
+    harvested: tuple[Harvest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

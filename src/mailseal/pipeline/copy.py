@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mailseal.mail.message import Octets
-from mailseal.policy.model import MethodName, Treatment
+from mailseal.policy.model import Harvest, MethodName, Treatment
 from mailseal.policy.reason import Reason
 from mailseal.ports import Hop
 
@@ -24,7 +24,7 @@ class Copy:
     eight_bit: bool = False
     reasons: tuple[Reason, ...] = ()
     details: tuple[tuple[str, str], ...] = ()
-    harvested: tuple[bytes, ...] = ()
+    harvested: tuple[Harvest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

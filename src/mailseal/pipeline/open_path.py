@@ -20,7 +20,7 @@ from mailseal.pipeline.copy import Copy, Task
 from mailseal.pipeline.marks import forged_fields, result_headers, sender_signed, tags_for, without_tags
 from mailseal.pipeline.outgoing import blind_fields
 from mailseal.pipeline.run import Run, failure_reason
-from mailseal.policy.model import Party, Treatment
+from mailseal.policy.model import Harvest, Party, Treatment
 from mailseal.policy.reason import Reason, ReasonCode, because
 from mailseal.policy.settings import Settings
 from mailseal.policy.trigger import strip_triggers
@@ -37,7 +37,7 @@ class Opened:
 
     layers: tuple[Layer, ...]
     content: Entity | None
-    harvested: tuple[bytes, ...]
+    harvested: tuple[Harvest, ...]
 
     @property
     def decrypted(self) -> bool:
@@ -81,7 +81,7 @@ NOTHING_OPENED = Opened((), None, ())
 def open_mail(root: Entity, opening: Opening) -> Opened:
     """Walk the layers from the outside in."""
     layers: list[Layer] = []
-    harvested: list[bytes] = []
+    harvested: list[Harvest] = []
     entity, content = root, None
     while (found := _recognise(entity)) is not None:
         method, kind = found

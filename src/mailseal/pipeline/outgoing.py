@@ -1,14 +1,18 @@
 """The copies of one mail that leave on the protect path; each signature is made once, however many copies carry it."""
 
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
 from mailseal.errors import PermanentError
 from mailseal.mail.message import Octets
 from mailseal.mail.mime import Entity, HeaderField
 from mailseal.mail.outgoing import signable
 from mailseal.methods import METHODS
+from mailseal.methods.made import Made
 from mailseal.pipeline.assemble import assemble, entity_chunks
 from mailseal.pipeline.run import Run
 from mailseal.policy.model import Protect, Signer
-from mailseal.policy.settings import Digest, Settings
+from mailseal.policy.settings import Settings
 
 BLIND_FIELDS = ("bcc", "resent-bcc")
 
@@ -18,13 +22,22 @@ def blind_fields(root: Entity) -> list[HeaderField]:
     return [field for field in root.fields if field.name in BLIND_FIELDS]
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A copy of the mail, and the algorithms of its encryption and its signature as the log names them."""
+
+    chunks: tuple[Octets, ...]
+    algorithm: str = ""
+    signature: str = ""
+
+
 class Outgoing:
     """Makes copies of the mail with this root. `failed` are the signers that turned out not to be able to sign it."""
 
     def __init__(self, root: Entity) -> None:
         self.root = root
         self.failed: set[Signer] = set()
-        self._signed: dict[tuple[Signer, Digest], bytes] = {}
+        self._signed: dict[tuple[Signer, Hashable], Made] = {}
         self._blind = blind_fields(root)
 
     def clear(self, subject: str | None) -> tuple[Octets, ...]:
@@ -33,28 +46,32 @@ class Outgoing:
             return (self.root.buffer,)
         return assemble(self.root, remove=self._blind, subject=subject)
 
-    def signed(self, run: Run, signer: Signer, policy: Settings, subject: str | None) -> tuple[Octets, ...]:
+    def signed(self, run: Run, signer: Signer, policy: Settings, subject: str | None) -> Written:
         """The mail signed."""
-        entity = self._signed_entity(run, signer, policy)
-        return assemble(self.root, remove=self._blind, subject=subject, entity=(entity,))
+        made = self._signed_entity(run, signer, (), policy)
+        return Written(self._assemble(made, subject), signature=made.algorithm)
 
-    def protected(self, run: Run, wish: Protect, policy: Settings, subject: str | None) -> tuple[Octets, ...]:
+    def protected(self, run: Run, wish: Protect, policy: Settings, subject: str | None) -> Written:
         """The mail encrypted, signed before if the plan says so."""
         inner: list[Octets] = entity_chunks(self.root)
+        signature = ""
         if wish.signer is not None:
-            inner = [self._signed_entity(run, wish.signer, policy)]
-        entity = METHODS[wish.method].encrypt(run.gateway, inner, wish.keys, policy)
-        return assemble(self.root, remove=self._blind, subject=subject, entity=(entity,))
+            signed = self._signed_entity(run, wish.signer, wish.keys, policy)
+            inner, signature = [signed.entity], signed.algorithm
+        made = METHODS[wish.method].encrypt(run.gateway, inner, wish.keys, policy)
+        return Written(self._assemble(made, subject), made.algorithm, signature)
 
-    def _signed_entity(self, run: Run, signer: Signer, policy: Settings) -> bytes:
-        key = (signer, policy.smime_digest)
-        entity = self._signed.get(key)
-        if entity is None:
-            method = METHODS[signer.method]
-            try:
-                entity = method.sign(run.gateway, signable(self.root), signer.fingerprint, policy, run.at)
-            except PermanentError:
-                self.failed.add(signer)
-                raise
-            self._signed[key] = entity
-        return entity
+    def _assemble(self, made: Made, subject: str | None) -> tuple[Octets, ...]:
+        return assemble(self.root, remove=self._blind, subject=subject, entity=(made.entity,))
+
+    def _signed_entity(self, run: Run, signer: Signer, readers: Sequence[str], policy: Settings) -> Made:
+        method = METHODS[signer.method]
+        try:
+            key = (signer, method.signing(run.gateway, readers, policy))
+            if key not in self._signed:
+                entity = signable(self.root)
+                self._signed[key] = method.sign(run.gateway, entity, signer.fingerprint, readers, policy, run.at)
+        except PermanentError:
+            self.failed.add(signer)
+            raise
+        return self._signed[key]

@@ -15,7 +15,7 @@ from mailseal.mail.header import addresses, decoded_subject
 from mailseal.mail.mime import Entity
 from mailseal.methods import METHODS
 from mailseal.pipeline.copy import Copy, Task
-from mailseal.pipeline.outgoing import Outgoing
+from mailseal.pipeline.outgoing import Outgoing, Written
 from mailseal.pipeline.run import Run, failure_reason
 from mailseal.pipeline.sender import Sender, sender_of
 from mailseal.policy.combine import combine
@@ -225,26 +225,28 @@ class ProtectPath:
         if isinstance(wish, Protect):
             return self._protected(wish, policy, subject)
         if isinstance(wish, Clear) and wish.signer is not None:
-            chunks = self.outgoing.signed(self.run, wish.signer, policy, subject)
-            return Copy(chunks, Treatment.SIGNED, wish.signer.method, details=_signer_details(wish.signer, policy))
+            written = self.outgoing.signed(self.run, wish.signer, policy, subject)
+            details = _signer_details(wish.signer, written)
+            return Copy(written.chunks, Treatment.SIGNED, wish.signer.method, details=details)
         if self.run.envelope.sender is None and (cut := cut_to_headers(self.run.root)) is not None:
             return Copy(tuple(cut), Treatment.PASSED, headers_only=True, reasons=(because(ReasonCode.REPORT_CUT),))
         return Copy(self.outgoing.clear(subject), Treatment.PASSED)
 
     def _protected(self, wish: Protect, policy: Settings, subject: str | None) -> Copy:
-        chunks = self.outgoing.protected(self.run, wish, policy, subject)
+        written = self.outgoing.protected(self.run, wish, policy, subject)
         details: tuple[tuple[str, str], ...] = (
-            ("algorithm", policy.smime_cipher.value),
+            ("algorithm", written.algorithm),
             ("keys", " ".join(key[:16] for key in wish.keys)),
         )
-        if wish.signer is None:
-            return Copy(chunks, Treatment.ENCRYPTED, wish.method, headers_only=True, details=details)
-        details += _signer_details(wish.signer, policy)
-        return Copy(chunks, Treatment.SIGNED_ENCRYPTED, wish.method, headers_only=True, details=details)
+        treatment = Treatment.ENCRYPTED
+        if wish.signer is not None:
+            treatment = Treatment.SIGNED_ENCRYPTED
+            details += _signer_details(wish.signer, written)
+        return Copy(written.chunks, treatment, wish.method, headers_only=True, details=details)
 
 
-def _signer_details(signer: Signer, policy: Settings) -> tuple[tuple[str, str], ...]:
-    return (("signer", signer.fingerprint[:16]), ("digest", policy.smime_digest.value))
+def _signer_details(signer: Signer, written: Written) -> tuple[tuple[str, str], ...]:
+    return (("signer", signer.fingerprint[:16]), ("signature", written.signature))
 
 
 def _is_invitation(root: Entity) -> bool:

@@ -5,7 +5,9 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
-from mailseal.policy.table import SETTINGS, Mode, Pairing, Settings, Strength
+from mailseal.policy.choices import Mode
+from mailseal.policy.setting_info import Pairing, Strength
+from mailseal.policy.table import SETTINGS, Settings
 
 
 @lru_cache(maxsize=4096)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from mailseal.mail.address import Address
@@ -176,10 +177,22 @@ class Fate(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Harvest:
+    """A certificate (DER) that came with a good signature. Of the signer's own also what his program can read.
+
+    `capabilities` is `Capabilities.text`, "" when nothing was said; `signed_at` is when he said to have signed.
+    """
+
+    der: bytes = field(repr=False)
+    capabilities: str = ""
+    signed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """The result for one RCPT: the reply it gets, and everything the log says about it.
 
-    `details` are (name, value) pairs: algorithm, keys, signer, layers; safe to log. `harvested` is the DER of
+    `details` are (name, value) pairs: algorithm, keys, signer, layers; safe to log. `harvested` are
     certificates seen in good signatures, for the worker to keep as candidates.
     """
 
@@ -190,4 +203,4 @@ class Outcome:
     method: MethodName | None = None
     reasons: tuple[Reason, ...] = ()
     details: tuple[tuple[str, str], ...] = ()
-    harvested: tuple[bytes, ...] = field(default=(), compare=False)
+    harvested: tuple[Harvest, ...] = field(default=(), compare=False)

@@ -1,34 +1,49 @@
 """Settings: the front door to their table, texts, levels and combination."""
 
+from mailseal.policy.choices import (
+    Cipher,
+    CipherBits,
+    CipherChoice,
+    Digest,
+    DigestChoice,
+    KeyTransport,
+    KeyTransportChoice,
+    Mode,
+    NewKey,
+    OnFailure,
+    RevocationUnknown,
+    RsaSignature,
+    RsaSignatureChoice,
+    SmimeProfile,
+)
 from mailseal.policy.combine import combine, stricter
 from mailseal.policy.levels import Level, Override, levels_for, resolve, resolve_with_origin
-from mailseal.policy.table import (
-    SETTINGS,
-    Cipher,
-    Digest,
-    Mode,
-    OnFailure,
-    Pairing,
-    RevocationUnknown,
-    SettingInfo,
-    Settings,
-    Strength,
-)
+from mailseal.policy.setting_info import Pairing, SettingInfo, Strength
+from mailseal.policy.table import SETTINGS, Settings
 from mailseal.policy.values import SettingError, check, parse_value, setting, show_value
 
 __all__ = [
     "SETTINGS",
     "Cipher",
+    "CipherBits",
+    "CipherChoice",
     "Digest",
+    "DigestChoice",
+    "KeyTransport",
+    "KeyTransportChoice",
     "Level",
     "Mode",
+    "NewKey",
     "OnFailure",
     "Override",
     "Pairing",
     "RevocationUnknown",
+    "RsaSignature",
+    "RsaSignatureChoice",
     "SettingError",
     "SettingInfo",
     "Settings",
+    "SmimeProfile",
     "Strength",
     "check",
     "combine",

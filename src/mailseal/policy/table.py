@@ -5,84 +5,20 @@ command line read it. See docs/policy.md, which is written from it.
 """
 
 from dataclasses import dataclass, field, fields
-from enum import StrEnum
-from typing import Any
 
-
-class Mode(StrEnum):
-    """Whether mail is encrypted, weakest first."""
-
-    NEVER = "never"
-    ALLOW = "allow"
-    FORCE = "force"
-    MANDATORY = "mandatory"
-
-
-class OnFailure(StrEnum):
-    """What becomes of a mail that must be encrypted and cannot be, weakest first. It is never sent in clear."""
-
-    NOTIFY = "notify"
-    REFUSE = "refuse"
-
-
-class Cipher(StrEnum):
-    """Content encryption of S/MIME (RFC 3565, RFC 5084), weakest first: GCM also guards against changes."""
-
-    AES128_CBC = "aes128-cbc"
-    AES256_CBC = "aes256-cbc"
-    AES128_GCM = "aes128-gcm"
-    AES256_GCM = "aes256-gcm"
-
-
-class Digest(StrEnum):
-    """Digest of S/MIME signatures (RFC 5754), weakest first."""
-
-    SHA256 = "sha256"
-    SHA384 = "sha384"
-    SHA512 = "sha512"
-
-
-class RevocationUnknown(StrEnum):
-    """What a certificate is worth whose revocation cannot be looked up, weakest first."""
-
-    USABLE = "usable"
-    UNUSABLE = "unusable"
-
-
-class Pairing(StrEnum):
-    """How the sender's and the recipient's value make the one that counts."""
-
-    MODE = "mode"
-    BOTH = "both"
-    EITHER = "either"
-    SMALLER = "smaller"
-    UNION = "union"
-    RECIPIENT = "recipient"
-    SENDER = "sender"
-
-
-class Strength(StrEnum):
-    """Which of two values protects more; decides what may change a locked value and which of two senders wins."""
-
-    HIGHER = "higher"  # yes, a larger number, a later name in the list of values
-    LOWER = "lower"  # no
-    SUPERSET = "superset"  # all of the other's and more
-    FIXED = "fixed"  # no order: a locked value cannot be changed at all
-
-
-@dataclass(frozen=True, slots=True)
-class SettingInfo:
-    """One row of the table. `lowest` and `highest` bound a number."""
-
-    name: str
-    type: type
-    default: Any
-    pairing: Pairing
-    strength: Strength
-    help: str
-    unit: str = ""
-    lowest: int = 0
-    highest: int = 0
+from mailseal.policy.choices import (
+    CipherBits,
+    CipherChoice,
+    DigestChoice,
+    KeyTransportChoice,
+    Mode,
+    NewKey,
+    OnFailure,
+    RevocationUnknown,
+    RsaSignatureChoice,
+    SmimeProfile,
+)
+from mailseal.policy.setting_info import Pairing, SettingInfo, Strength
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,20 +69,147 @@ class Settings:
             "highest": 2**31 - 1,
         },
     )
-    smime_cipher: Cipher = field(
-        default=Cipher.AES256_CBC,
+    smime_profile: SmimeProfile = field(
+        default=SmimeProfile.DEFAULT,
         metadata={
             "pairing": Pairing.RECIPIENT,
-            "strength": Strength.HIGHER,
-            "help": "Cipher of S/MIME encryption. Not every mail program reads GCM.",
+            "strength": Strength.FIXED,
+            "help": (
+                "What `auto` comes to in the settings below. `default`: what every mail program reads "
+                "(AES-256-CBC, RSA PKCS #1 v1.5, SHA-256), and better where all readers of a mail have said that "
+                "they can. `edi`: RSASSA-PSS, RSAES-OAEP with SHA-256, AES-128, GCM where the partner has said "
+                "that he can."
+            ),
         },
     )
-    smime_digest: Digest = field(
-        default=Digest.SHA256,
+    smime_cipher: CipherChoice = field(
+        default=CipherChoice.AUTO,
         metadata={
             "pairing": Pairing.RECIPIENT,
+            "strength": Strength.FIXED,
+            "help": (
+                "Cipher of S/MIME encryption. `auto`: the strongest that all readers of a mail can read, as far "
+                "as their signed mail has told."
+            ),
+        },
+    )
+    smime_min_cipher_bits: CipherBits = field(
+        default=CipherBits.BITS_128,
+        metadata={
+            "pairing": Pairing.EITHER,
             "strength": Strength.HIGHER,
-            "help": "Digest of S/MIME signatures.",
+            "help": "The shortest content key, whatever a reader says he can and whatever `smime_cipher` says.",
+            "unit": "bits",
+        },
+    )
+    smime_authenticated_only: bool = field(
+        default=False,
+        metadata={
+            "pairing": Pairing.EITHER,
+            "strength": Strength.HIGHER,
+            "help": (
+                "Encrypt only with ciphers that also guard against changes (GCM), whatever a reader says he can "
+                "and whatever `smime_cipher` says."
+            ),
+        },
+    )
+    smime_key_transport: KeyTransportChoice = field(
+        default=KeyTransportChoice.AUTO,
+        metadata={
+            "pairing": Pairing.RECIPIENT,
+            "strength": Strength.FIXED,
+            "help": (
+                "How the content key is encrypted to RSA keys. `auto`: OAEP if all readers of a mail can, else "
+                "PKCS #1 v1.5."
+            ),
+        },
+    )
+    smime_digest: DigestChoice = field(
+        default=DigestChoice.AUTO,
+        metadata={
+            "pairing": Pairing.RECIPIENT,
+            "strength": Strength.FIXED,
+            "help": (
+                "Digest of S/MIME signatures. `auto`: SHA-256, or a longer one that all readers of an encrypted "
+                "mail can check."
+            ),
+        },
+    )
+    smime_rsa_signature: RsaSignatureChoice = field(
+        default=RsaSignatureChoice.AUTO,
+        metadata={
+            "pairing": Pairing.RECIPIENT,
+            "strength": Strength.FIXED,
+            "help": (
+                "Padding of signatures by RSA keys. `auto`: PSS if all readers of an encrypted mail can check it, "
+                "else PKCS #1 v1.5."
+            ),
+        },
+    )
+    smime_opaque: bool = field(
+        default=False,
+        metadata={
+            "pairing": Pairing.RECIPIENT,
+            "strength": Strength.FIXED,
+            "help": (
+                "Put a signed mail inside its signature (opaque) instead of beside it. Programs without S/MIME "
+                "cannot show such a mail, but no gateway on the way can break its signature."
+            ),
+        },
+    )
+    smime_read_3des: bool = field(
+        default=True,
+        metadata={
+            "pairing": Pairing.RECIPIENT,
+            "strength": Strength.LOWER,
+            "help": "Decrypt mail that was encrypted with triple DES.",
+        },
+    )
+    smime_read_rc2: bool = field(
+        default=True,
+        metadata={
+            "pairing": Pairing.RECIPIENT,
+            "strength": Strength.LOWER,
+            "help": (
+                "Decrypt mail that was encrypted with RC2 (40 to 128 bits; below 128 only with the optional library)."
+            ),
+        },
+    )
+    smime_read_des: bool = field(
+        default=True,
+        metadata={
+            "pairing": Pairing.RECIPIENT,
+            "strength": Strength.LOWER,
+            "help": "Decrypt mail that was encrypted with DES.",
+        },
+    )
+    smime_read_cast5: bool = field(
+        default=True,
+        metadata={
+            "pairing": Pairing.RECIPIENT,
+            "strength": Strength.LOWER,
+            "help": "Decrypt mail that was encrypted with CAST5.",
+        },
+    )
+    harvest_certificates: bool = field(
+        default=True,
+        metadata={
+            "pairing": Pairing.RECIPIENT,
+            "strength": Strength.LOWER,
+            "help": (
+                "Keep certificates that come with well signed mail. They are used only when they have a valid path."
+            ),
+        },
+    )
+    new_key_for_known_address: NewKey = field(
+        default=NewKey.USABLE,
+        metadata={
+            "pairing": Pairing.EITHER,
+            "strength": Strength.HIGHER,
+            "help": (
+                "Whether to encrypt to a certificate that came with a mail and brings another key for an address "
+                "that was known already, before `mailseal cert accept`."
+            ),
         },
     )
     sign: bool = field(

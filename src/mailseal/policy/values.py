@@ -8,7 +8,8 @@ from functools import lru_cache
 
 from mailseal.errors import PermanentError
 from mailseal.policy.pattern import MAX_PATTERN_LENGTH, PatternError, compile_pattern
-from mailseal.policy.table import SETTINGS, SettingInfo, Settings
+from mailseal.policy.setting_info import SettingInfo
+from mailseal.policy.table import SETTINGS, Settings
 
 SUBJECT_TRIGGERS = ("encrypt_subject_trigger", "sign_subject_trigger")
 AS_PATTERN = "subject_trigger_is_pattern"

@@ -5,6 +5,7 @@ from datetime import datetime
 from mailseal.mail.envelope import Envelope
 from mailseal.pipeline import Processed
 from mailseal.pipeline.process import mail_id
+from mailseal.policy.model import Harvest
 from mailseal.store.journal import CandidateRecord, LogRecord, Record
 
 INWARD, OUTWARD = "in", "out"
@@ -13,7 +14,7 @@ INWARD, OUTWARD = "in", "out"
 def records_of(envelope: Envelope, done: Processed, attempt: bytes, at: datetime) -> list[Record]:
     """The records, one per RCPT, and one per certificate."""
     records: list[Record] = []
-    harvested: dict[bytes, None] = {}
+    harvested: dict[Harvest, None] = {}
     for outcome in done.outcomes:
         key = outcome.recipient.key
         harvested.update(dict.fromkeys(outcome.harvested))
@@ -28,5 +29,5 @@ def records_of(envelope: Envelope, done: Processed, attempt: bytes, at: datetime
                 subject=done.subject if key in done.subject_for else "",
             )
         )
-    records += [CandidateRecord(der) for der in harvested]
+    records += [CandidateRecord(one) for one in harvested]
     return records

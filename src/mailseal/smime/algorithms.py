@@ -10,9 +10,10 @@ from enum import Enum, auto
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 
-from mailseal.policy.settings import Cipher, Digest
-from mailseal.smime.der import NULL, oid, sequence
+from mailseal.policy.settings import Cipher, Digest, KeyTransport
+from mailseal.smime.der import NULL, element, integer, oid, sequence
 
 # Content types: RFC 5652 §4, 5, 6; RFC 5083 §2; RFC 3274 §1.1
 DATA = oid("1.2.840.113549.1.7.1")
@@ -37,6 +38,7 @@ P_SPECIFIED = oid("1.2.840.113549.1.1.9")
 RSASSA_PSS = oid("1.2.840.113549.1.1.10")
 EC_PUBLIC_KEY = oid("1.2.840.10045.2.1")
 ED25519 = oid("1.3.101.112")
+X25519 = oid("1.3.101.110")
 
 ZLIB = oid("1.2.840.113549.1.9.16.3.8")
 
@@ -69,6 +71,8 @@ DIGESTS = {row.oid: row for row in _DIGEST_ROWS}
 DIGESTS_BY_NAME = {row.name: row for row in _DIGEST_ROWS}
 SHA1 = DIGESTS_BY_NAME["sha1"]
 SHA256 = DIGESTS_BY_NAME["sha256"]
+SHA384 = DIGESTS_BY_NAME["sha384"]
+SHA512 = DIGESTS_BY_NAME["sha512"]
 
 
 class Scheme(Enum):
@@ -106,23 +110,59 @@ SIGNATURES: dict[bytes, tuple[Scheme, str | None]] = {
     ED25519: (Scheme.ED25519, "sha512"),
 }
 
-# What we write: the digest and the AlgorithmIdentifier of the signature for an RSA and for an EC key.
-WRITTEN_DIGESTS: dict[Digest, tuple[DigestRow, bytes, bytes]] = {
-    Digest.SHA256: (
-        DIGESTS_BY_NAME["sha256"],
-        sequence(oid("1.2.840.113549.1.1.11"), NULL),
-        sequence(oid("1.2.840.10045.4.3.2")),
-    ),
-    Digest.SHA384: (
-        DIGESTS_BY_NAME["sha384"],
-        sequence(oid("1.2.840.113549.1.1.12"), NULL),
-        sequence(oid("1.2.840.10045.4.3.3")),
-    ),
-    Digest.SHA512: (
-        DIGESTS_BY_NAME["sha512"],
-        sequence(oid("1.2.840.113549.1.1.13"), NULL),
-        sequence(oid("1.2.840.10045.4.3.4")),
-    ),
+
+def mask_identifier(row: DigestRow) -> bytes:
+    """MGF1 as an AlgorithmIdentifier (RFC 4055 §2.1, which wants NULL behind the digest)."""
+    return sequence(MGF1, sequence(row.oid, NULL))
+
+
+def pss_identifier(row: DigestRow) -> bytes:
+    """RSASSA-PSS with a salt as long as the digest (RFC 4055 §3.1)."""
+    digest = element(0xA0, sequence(row.oid, NULL))
+    salt = element(0xA2, integer(row.algorithm.digest_size))
+    return sequence(RSASSA_PSS, sequence(digest, element(0xA1, mask_identifier(row)), salt))
+
+
+def oaep_identifier(row: DigestRow) -> bytes:
+    """RSAES-OAEP with MGF1 and no label (RFC 4055 §4.1); SHA-1 is the default and so not written."""
+    if row is SHA1:
+        return sequence(RSAES_OAEP, sequence())
+    digest = element(0xA0, sequence(row.oid, NULL))
+    return sequence(RSAES_OAEP, sequence(digest, element(0xA1, mask_identifier(row))))
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenDigest:
+    """A digest we sign with, and the AlgorithmIdentifier of such a signature for each kind of key."""
+
+    row: DigestRow
+    rsa: bytes
+    pss: bytes
+    ecdsa: bytes
+
+
+def _written(name: str, rsa: str, ecdsa: str) -> WrittenDigest:
+    row = DIGESTS_BY_NAME[name]
+    return WrittenDigest(row, sequence(oid(rsa), NULL), pss_identifier(row), sequence(oid(ecdsa)))
+
+
+WRITTEN_DIGESTS: dict[Digest, WrittenDigest] = {
+    Digest.SHA256: _written("sha256", "1.2.840.113549.1.1.11", "1.2.840.10045.4.3.2"),
+    Digest.SHA384: _written("sha384", "1.2.840.113549.1.1.12", "1.2.840.10045.4.3.3"),
+    Digest.SHA512: _written("sha512", "1.2.840.113549.1.1.13", "1.2.840.10045.4.3.4"),
+}
+
+# AlgorithmIdentifier and padding for the transport of a content key (RFC 3370 §4.2.1, RFC 3560 §3).
+WRITTEN_KEY_TRANSPORTS: dict[KeyTransport, tuple[bytes, padding.PKCS1v15 | padding.OAEP]] = {
+    KeyTransport.PKCS1V15: (sequence(RSA_ENCRYPTION, NULL), padding.PKCS1v15())
+} | {
+    transport: (oaep_identifier(row), padding.OAEP(padding.MGF1(row.algorithm), row.algorithm, None))
+    for transport, row in (
+        (KeyTransport.OAEP_SHA1, SHA1),
+        (KeyTransport.OAEP_SHA256, SHA256),
+        (KeyTransport.OAEP_SHA384, SHA384),
+        (KeyTransport.OAEP_SHA512, SHA512),
+    )
 }
 
 
@@ -163,10 +203,19 @@ AES256_WRAP = oid("2.16.840.1.101.3.4.1.45")
 
 # Octets of the key-encryption key (RFC 3394, RFC 3565 §2.3.2)
 KEY_WRAPS = {AES128_WRAP: 16, AES192_WRAP: 24, AES256_WRAP: 32}
+WRAP_BY_OCTETS = {octets: wrap for wrap, octets in KEY_WRAPS.items()}
 
 STD_DH_SHA256_KDF = oid("1.3.132.1.11.1")
 STD_DH_SHA384_KDF = oid("1.3.132.1.11.2")
 STD_DH_SHA512_KDF = oid("1.3.132.1.11.3")
+
+# HKDF for X25519 (RFC 8418 §2.2), by its digest.
+STD_DH_HKDF_SHA256 = oid("1.2.840.113549.1.9.16.3.19")
+HKDF_AGREEMENTS: dict[bytes, hashes.HashAlgorithm] = {
+    STD_DH_HKDF_SHA256: hashes.SHA256(),
+    oid("1.2.840.113549.1.9.16.3.20"): hashes.SHA384(),
+    oid("1.2.840.113549.1.9.16.3.21"): hashes.SHA512(),
+}
 
 # The digest of the X9.63 key derivation (RFC 5753 §7.1.4). The cofactor of the curves we load is 1, so that
 # cofactor Diffie-Hellman yields the same as the standard one.

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from mailseal.errors import PermanentError
 from mailseal.policy.reason import ReasonCode
 from mailseal.smime import der as write
+from mailseal.smime.capabilities import Capabilities
 from mailseal.smime.extension import Extensions, is_email
 from mailseal.smime.name import read_name
 from mailseal.smime.strict import (
@@ -117,13 +118,19 @@ class CtlEntry(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoredCertificate:
-    """A certificate with its stored verdict. `selected`: chosen by hand for this address or its domain."""
+    """A certificate with its stored verdict. `selected`: chosen by hand for this address or its domain.
+
+    `capabilities`: what its owner's program can read, None if that is not known. `conflict`: it came with a mail and
+    brings another key for an address that was known before.
+    """
 
     certificate: Certificate
     verdict: Verdict
     ctl: CtlEntry | None = None
     selected: bool = False
     has_key: bool = False
+    capabilities: Capabilities | None = None
+    conflict: bool = False
 
 
 def parse_certificate(der: bytes) -> Certificate:

@@ -1,24 +1,28 @@
-"""Make EnvelopedData (RFC 5652 §6) and AuthEnvelopedData (RFC 5083, RFC 5084) for RSA and EC recipients (RFC 5753)."""
+"""Make EnvelopedData (RFC 5652 §6) and AuthEnvelopedData (RFC 5083, RFC 5084) for RSA and EC recipients (RFC 5753,
+RFC 8418).
+"""
 
 import os
 from collections.abc import Sequence
 
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
 from cryptography.hazmat.primitives.ciphers import Cipher as Primitive
 from cryptography.hazmat.primitives.ciphers import CipherContext
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC, GCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.x963kdf import X963KDF
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from mailseal.mail.message import Octets
 from mailseal.policy.reason import ReasonCode
-from mailseal.policy.settings import Cipher
+from mailseal.policy.settings import KeyTransport
 from mailseal.smime import algorithms, der
 from mailseal.smime.algorithms import Mode
 from mailseal.smime.certificate import Certificate, CertificateError, public_key
 from mailseal.smime.errors import CmsError
+from mailseal.smime.form import EncryptionForm
 from mailseal.smime.sign import issuer_and_serial
 
 BLOCK_OCTETS = 16
@@ -26,13 +30,12 @@ NONCE_OCTETS = 12
 TAG_OCTETS = 16
 MAX_RECIPIENTS = 1000
 
-_PKCS1V15 = padding.PKCS1v15()
-_RSA_IDENTIFIER = der.sequence(algorithms.RSA_ENCRYPTION, der.NULL)
 _VERSION_0, _VERSION_2, _VERSION_3 = der.integer(0), der.integer(2), der.integer(3)
 _EC_IDENTIFIER = der.sequence(algorithms.EC_PUBLIC_KEY)
+_X25519_IDENTIFIER = der.sequence(algorithms.X25519)
 
 
-def encrypt(content: Sequence[Octets], recipients: Sequence[Certificate], cipher: Cipher) -> bytes:
+def encrypt(content: Sequence[Octets], recipients: Sequence[Certificate], form: EncryptionForm) -> bytes:
     """ContentInfo with the content encrypted once and its key for every recipient, as DER.
 
     Raises CmsError when there is no recipient, there are too many, or one has a key that cannot receive.
@@ -41,9 +44,9 @@ def encrypt(content: Sequence[Octets], recipients: Sequence[Certificate], cipher
         raise CmsError(ReasonCode.NO_CERTIFICATE, "there is no recipient to encrypt to")
     if len(recipients) > MAX_RECIPIENTS:
         raise CmsError(ReasonCode.TOO_LARGE, "there are too many recipients")
-    row = algorithms.WRITTEN_CIPHERS[cipher]
+    row = algorithms.WRITTEN_CIPHERS[form.cipher]
     key = os.urandom(row.key_octets)
-    infos = [_recipient_info(key, one) for one in dict.fromkeys(recipients)]
+    infos = [_recipient_info(key, one, form.key_transport) for one in dict.fromkeys(recipients)]
     key_transport_only = all(info[0] == 0x30 for info in infos)
     if row.mode is Mode.GCM:
         # The content type is data and there are no attributes, so nothing is authenticated besides (RFC 5083 §2.1).
@@ -82,55 +85,79 @@ def _encrypted_content(identifier: bytes, ciphertext: list[Octets]) -> list[Octe
     return der.enclose(0x30, [algorithms.DATA, identifier, *der.enclose(0x80, ciphertext)])
 
 
-def _recipient_info(key: bytes, certificate: Certificate) -> bytes:
+def _recipient_info(key: bytes, certificate: Certificate, transport: KeyTransport) -> bytes:
     try:
         public = public_key(certificate)
     except CertificateError as error:
         raise CmsError(ReasonCode.CERTIFICATE_UNSUPPORTED_KEY, str(error)) from error
-    if isinstance(public, rsa.RSAPublicKey):
-        return _key_transport(key, certificate, public)
-    if not isinstance(public, ec.EllipticCurvePublicKey):
-        raise CmsError(ReasonCode.CERTIFICATE_UNSUPPORTED_KEY, "the certificate's key cannot be encrypted to")
-    return _key_agreement(key, certificate, public)
+    match public:
+        case rsa.RSAPublicKey():
+            return _key_transport(key, certificate, public, transport)
+        case ec.EllipticCurvePublicKey():
+            return _key_agreement(key, certificate, public)
+        case x25519.X25519PublicKey():
+            return _montgomery_agreement(key, certificate, public)
+        case ed25519.Ed25519PublicKey():
+            raise CmsError(ReasonCode.CERTIFICATE_UNSUPPORTED_KEY, "a key on Ed25519 only signs")
 
 
-def _key_transport(key: bytes, certificate: Certificate, public: rsa.RSAPublicKey) -> bytes:
+def _key_transport(key: bytes, certificate: Certificate, public: rsa.RSAPublicKey, transport: KeyTransport) -> bytes:
     """KeyTransRecipientInfo (RFC 5652 §6.2.1)."""
+    if certificate.key_algorithm.startswith("rsa-oaep") and transport is KeyTransport.PKCS1V15:
+        transport = KeyTransport.OAEP_SHA256
+    identifier, scheme = algorithms.WRITTEN_KEY_TRANSPORTS[transport]
     try:
-        encrypted = public.encrypt(key, _PKCS1V15)
+        encrypted = public.encrypt(key, scheme)
     except ValueError as error:
         raise CmsError(ReasonCode.CERTIFICATE_UNSUPPORTED_KEY, "the RSA key cannot carry the content key") from error
-    return der.sequence(_VERSION_0, issuer_and_serial(certificate), _RSA_IDENTIFIER, der.octet_string(encrypted))
+    return der.sequence(_VERSION_0, issuer_and_serial(certificate), identifier, der.octet_string(encrypted))
 
 
 def _key_agreement(key: bytes, certificate: Certificate, public: ec.EllipticCurvePublicKey) -> bytes:
-    """KeyAgreeRecipientInfo with an ephemeral key (RFC 5753 §3.1)."""
-    derivation, wrap = _agreement_for(public.curve.key_size, len(key))
+    """With an ephemeral key on the curve of the recipient's (RFC 5753 §3.1)."""
+    wrap = algorithms.WRAP_BY_OCTETS[len(key)]
+    derivation = _derivation_for(public.curve.key_size)
     ephemeral = ec.generate_private_key(public.curve)
-    kek = key_encryption_key(
-        ephemeral.exchange(ec.ECDH(), public), derivation, wrap, algorithms.KEY_WRAPS[wrap], user_material=None
-    )
+    secret = ephemeral.exchange(ec.ECDH(), public)
     point = ephemeral.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-    originator = der.element(0xA0, der.element(0xA1, _EC_IDENTIFIER, der.bit_string(point)))
+    kek = key_encryption_key(secret, derivation, wrap, len(key), user_material=None)
+    return _agreed(key, kek, certificate, (derivation, wrap), (_EC_IDENTIFIER, point))
+
+
+def _montgomery_agreement(key: bytes, certificate: Certificate, public: x25519.X25519PublicKey) -> bytes:
+    """With an ephemeral key on Curve25519 (RFC 8418 §3)."""
+    wrap = algorithms.WRAP_BY_OCTETS[len(key)]
+    derivation = algorithms.STD_DH_HKDF_SHA256
+    ephemeral = x25519.X25519PrivateKey.generate()
+    secret = ephemeral.exchange(public)
+    point = ephemeral.public_key().public_bytes_raw()
+    kek = key_encryption_key(secret, derivation, wrap, len(key), user_material=None)
+    return _agreed(key, kek, certificate, (derivation, wrap), (_X25519_IDENTIFIER, point))
+
+
+def _agreed(
+    key: bytes, kek: bytes, certificate: Certificate, algorithm: tuple[bytes, bytes], originator: tuple[bytes, bytes]
+) -> bytes:
+    """KeyAgreeRecipientInfo (RFC 5652 §6.2.2). `algorithm`: derivation, wrap; `originator`: its identifier, point."""
+    derivation, wrap = algorithm
+    identifier, point = originator
+    sender = der.element(0xA0, der.element(0xA1, identifier, der.bit_string(point)))
     encrypted_key = der.sequence(issuer_and_serial(certificate), der.octet_string(aes_key_wrap(kek, key)))
-    identifier = der.sequence(derivation, der.sequence(wrap))
-    return der.element(0xA1, _VERSION_3, originator, identifier, der.sequence(encrypted_key))
+    agreement = der.sequence(derivation, der.sequence(wrap))
+    return der.element(0xA1, _VERSION_3, sender, agreement, der.sequence(encrypted_key))
 
 
-def _agreement_for(curve_bits: int, key_octets: int) -> tuple[bytes, bytes]:
-    """Key derivation by the strength of the curve, key wrap by that of the content key (RFC 5753 §8)."""
-    wrap = algorithms.AES128_WRAP if key_octets == 16 else algorithms.AES256_WRAP
+def _derivation_for(curve_bits: int) -> bytes:
+    """Key derivation by the strength of the curve (RFC 5753 §8)."""
     if curve_bits <= 256:
-        return algorithms.STD_DH_SHA256_KDF, wrap
-    if curve_bits <= 384:
-        return algorithms.STD_DH_SHA384_KDF, wrap
-    return algorithms.STD_DH_SHA512_KDF, wrap
+        return algorithms.STD_DH_SHA256_KDF
+    return algorithms.STD_DH_SHA384_KDF if curve_bits <= 384 else algorithms.STD_DH_SHA512_KDF
 
 
 def key_encryption_key(
     secret: bytes, derivation: bytes, wrap: bytes, octets: int, user_material: bytes | None
 ) -> bytes:
-    """X9.63 over ECC-CMS-SharedInfo (RFC 5753 §7.2).
+    """X9.63 (RFC 5753 §7.2) or HKDF (RFC 8418 §2.2) over ECC-CMS-SharedInfo.
 
     `wrap`: the key wrap as an object identifier, or its whole AlgorithmIdentifier exactly as received.
     """
@@ -138,4 +165,6 @@ def key_encryption_key(
     entity_info = der.element(0xA0, der.octet_string(user_material)) if user_material is not None else b""
     bits_info = der.element(0xA2, der.octet_string((octets * 8).to_bytes(4, "big")))
     shared = der.sequence(key_info, entity_info, bits_info)
+    if derivation in algorithms.HKDF_AGREEMENTS:
+        return HKDF(algorithms.HKDF_AGREEMENTS[derivation], octets, user_material, shared).derive(secret)
     return X963KDF(algorithms.KEY_AGREEMENTS[derivation], octets, shared).derive(secret)

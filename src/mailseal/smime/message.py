@@ -11,13 +11,14 @@ from mailseal.mail.message import Octets
 from mailseal.mail.mime import Entity, MimeError
 from mailseal.policy.model import Already
 from mailseal.policy.reason import ReasonCode
-from mailseal.policy.settings import Cipher, Digest
 from mailseal.smime import algorithms
+from mailseal.smime.algorithms import Mode
 from mailseal.smime.certificate import Certificate
 from mailseal.smime.decrypt import UNKNOWN, read_enveloped
 from mailseal.smime.encrypt import encrypt
 from mailseal.smime.errors import CmsError, malformed
-from mailseal.smime.sign import SigningIdentity, sign
+from mailseal.smime.form import EncryptionForm, SignatureForm
+from mailseal.smime.sign import SigningIdentity, digest_for, sign
 from mailseal.smime.verify import read_signed
 
 
@@ -58,6 +59,12 @@ _SIGNATURE_HEADER = (
     b"Content-Transfer-Encoding: base64\r\n"
     b'Content-Disposition: attachment; filename="smime.p7s"\r\n'
     b"Content-Description: S/MIME signature\r\n\r\n"
+)
+_MIME_TYPE = b'Content-Type: application/pkcs7-mime; name="smime.p7m";\r\n smime-type='
+_OPAQUE_HEADER = (
+    b"\r\nContent-Transfer-Encoding: base64\r\n"
+    b'Content-Disposition: attachment; filename="smime.p7m"\r\n'
+    b"Content-Description: S/MIME signed message\r\n\r\n"
 )
 _ENCRYPTED_HEADER = (
     b"\r\nContent-Transfer-Encoding: base64\r\n"
@@ -147,14 +154,16 @@ def signed_parts(entity: Entity) -> tuple[memoryview, bytes]:
     return content.octets, read_cms(signature)
 
 
-def signed_entity(entity: bytes, identity: SigningIdentity, digest: Digest, at: datetime) -> bytes:
-    """A multipart/signed (RFC 8551 §3.5.3) around the octets of `entity`, which are kept as they are.
+def signed_entity(entity: bytes, identity: SigningIdentity, form: SignatureForm, at: datetime) -> bytes:
+    """The octets of `entity`, kept as they are, signed: multipart/signed (RFC 8551 §3.5.3) or opaque (§3.5.2).
 
     Raises what `sign` raises.
     """
-    signature = base64_lines.encode(sign(entity, identity, digest=digest, at=at))
+    signature = base64_lines.encode(sign(entity, identity, form, at=at))
+    if form.opaque:
+        return b"".join((_MIME_TYPE, b"signed-data", _OPAQUE_HEADER, *signature))
     boundary = _boundary(entity)
-    micalg = algorithms.WRITTEN_DIGESTS[digest][0].micalg.encode()
+    micalg = algorithms.WRITTEN_DIGESTS[digest_for(identity.certificate, form)].row.micalg.encode()
     return b"".join(
         (
             b'Content-Type: multipart/signed; protocol="application/pkcs7-signature";\r\n micalg=',
@@ -183,20 +192,14 @@ def _boundary(entity: bytes) -> bytes:
             return boundary
 
 
-def encrypted_entity(entity: Sequence[Octets], recipients: Sequence[Certificate], cipher: Cipher) -> bytes:
+def encrypted_entity(entity: Sequence[Octets], recipients: Sequence[Certificate], form: EncryptionForm) -> bytes:
     """An application/pkcs7-mime (RFC 8551 §3.3, §3.4) with the octets of `entity` encrypted to the recipients.
 
     Raises what `encrypt` raises.
     """
-    gcm = cipher in (Cipher.AES128_GCM, Cipher.AES256_GCM)
-    return b"".join(
-        (
-            b'Content-Type: application/pkcs7-mime; name="smime.p7m";\r\n smime-type=',
-            b"authEnveloped-data" if gcm else b"enveloped-data",
-            _ENCRYPTED_HEADER,
-            *base64_lines.encode(encrypt(entity, recipients, cipher)),
-        )
-    )
+    gcm = algorithms.WRITTEN_CIPHERS[form.cipher].mode is Mode.GCM
+    kind = b"authEnveloped-data" if gcm else b"enveloped-data"
+    return b"".join((_MIME_TYPE, kind, _ENCRYPTED_HEADER, *base64_lines.encode(encrypt(entity, recipients, form))))
 
 
 def already(root: Entity) -> Already:

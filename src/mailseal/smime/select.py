@@ -7,9 +7,10 @@ Each question answers None (usable) or the first reason against.
 from collections.abc import Iterable
 from datetime import datetime
 
+from mailseal.keys.software import CURVES
 from mailseal.mail.address import Address, AddressError
 from mailseal.policy.reason import Reason, ReasonCode, because
-from mailseal.policy.settings import RevocationUnknown, Settings
+from mailseal.policy.settings import NewKey, RevocationUnknown, Settings
 from mailseal.smime.certificate import Certificate, CtlEntry, Revocation, StoredCertificate
 
 MIN_RSA_BITS = 2048
@@ -26,7 +27,10 @@ def why_not_encrypt(
     """Why not to encrypt to this certificate for the address; None for the address only suits a selected one."""
     certificate = stored.certificate
     return _told(
-        _distrusted(stored, settings, at) or _unfit_to_encrypt(certificate) or _not_of(stored, address, settings),
+        _distrusted(stored, settings, at)
+        or _unfit_to_encrypt(certificate)
+        or _not_of(stored, address, settings)
+        or _new_key(stored, settings),
         certificate,
     )
 
@@ -78,6 +82,11 @@ def speaks_for(texts: Iterable[str], address: Address) -> bool:
     return False
 
 
+def _new_key(stored: StoredCertificate, settings: Settings) -> ReasonCode | None:
+    unwanted = stored.conflict and settings.new_key_for_known_address is NewKey.UNUSABLE
+    return ReasonCode.CERTIFICATE_NEW_KEY if unwanted and not stored.selected else None
+
+
 def _told(code: ReasonCode | None, certificate: Certificate) -> Reason | None:
     return None if code is None else because(code, fingerprint=certificate.fingerprint)
 
@@ -124,18 +133,20 @@ def _outside(begin: datetime, end: datetime, at: datetime) -> ReasonCode | None:
 
 
 def _unfit_to_encrypt(certificate: Certificate) -> ReasonCode | None:
-    kind = certificate.key_algorithm
-    if kind.startswith("rsa-") and kind[4:].isdigit():
-        if not MIN_RSA_BITS <= int(kind[4:]) <= MAX_RSA_BITS:
-            return ReasonCode.CERTIFICATE_UNSUPPORTED_KEY
+    if _is_sound_rsa(certificate, ("rsa-", "rsa-oaep-")):
         needed = "key_encipherment"
-    elif kind in _CURVES:
+    elif certificate.key_algorithm in _CURVES | {"x25519"}:
         needed = "key_agreement"
     else:
         return ReasonCode.CERTIFICATE_UNSUPPORTED_KEY
     if certificate.key_usage is not None and needed not in certificate.key_usage:
         return ReasonCode.CERTIFICATE_WRONG_USAGE
     return None if fits_email(certificate) else ReasonCode.CERTIFICATE_WRONG_USAGE
+
+
+def _is_sound_rsa(certificate: Certificate, kinds: tuple[str, ...]) -> bool:
+    kind, _, bits = certificate.key_algorithm.rpartition("-")
+    return f"{kind}-" in kinds and bits.isdigit() and MIN_RSA_BITS <= int(bits) <= MAX_RSA_BITS
 
 
 def _unfit_to_sign(certificate: Certificate) -> ReasonCode | None:
@@ -149,14 +160,11 @@ def fits_email(certificate: Certificate) -> bool:
     return certificate.extended_usage is None or not EMAIL_USAGES.isdisjoint(certificate.extended_usage)
 
 
-_CURVES = frozenset({"ec-secp256r1", "ec-secp384r1", "ec-secp521r1"})
+_CURVES = frozenset(f"ec-{name}" for name in CURVES)
 
 
 def _unsupported_signing_key(certificate: Certificate) -> ReasonCode | None:
-    kind = certificate.key_algorithm
-    if kind in _CURVES:
-        return None
-    if kind.startswith("rsa-") and kind[4:].isdigit() and MIN_RSA_BITS <= int(kind[4:]) <= MAX_RSA_BITS:
+    if certificate.key_algorithm in _CURVES | {"ed25519"} or _is_sound_rsa(certificate, ("rsa-", "rsa-pss-")):
         return None
     return ReasonCode.CERTIFICATE_UNSUPPORTED_KEY
 

@@ -1,37 +1,35 @@
 """Make SignedData (RFC 5652 §5) with the signed attributes of S/MIME (RFC 8551 §2.5, RFC 5035)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, x25519
 
 from mailseal.keys import PrivateKey
 from mailseal.mail.message import Octets
 from mailseal.policy.reason import ReasonCode
-from mailseal.policy.settings import Digest
-from mailseal.smime import algorithms, der
-from mailseal.smime.algorithms import DigestRow
+from mailseal.policy.settings import Digest, RsaSignature
+from mailseal.smime import algorithms, capabilities, der
+from mailseal.smime.algorithms import DigestRow, Scheme
 from mailseal.smime.certificate import Certificate
 from mailseal.smime.errors import CmsError
+from mailseal.smime.form import SignatureForm
 
 _VERSION_1 = der.integer(1)
 
-# What we can read, in order of preference (RFC 8551 §2.5.2).
-_CAPABILITIES = der.sequence(
-    algorithms.SMIME_CAPABILITIES,
-    der.element(
-        0x31,
-        der.sequence(
-            *(
-                der.sequence(algorithms.CIPHERS_BY_NAME[name].oid)
-                for name in ("aes256-gcm", "aes128-gcm", "aes256-cbc", "aes128-cbc")
-            )
-        ),
-    ),
-)
+_CAPABILITIES = der.sequence(algorithms.SMIME_CAPABILITIES, der.element(0x31, capabilities.OURS))
 _CONTENT_IS_DATA = der.sequence(algorithms.CONTENT_TYPE, der.element(0x31, algorithms.DATA))
 _PKCS1V15 = padding.PKCS1v15()
+_ED25519_IDENTIFIER = der.sequence(algorithms.ED25519)
+_CURVE_DIGESTS = {
+    "ec-secp384r1": Digest.SHA384,
+    "ec-secp521r1": Digest.SHA512,
+    "ec-brainpoolP384r1": Digest.SHA384,
+    "ec-brainpoolP512r1": Digest.SHA512,
+    "ed25519": Digest.SHA512,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,35 +41,84 @@ class SigningIdentity:
     chain: tuple[bytes, ...] = ()
 
 
-def sign(content: Octets, identity: SigningIdentity, *, digest: Digest, at: datetime, detached: bool = True) -> bytes:
-    """ContentInfo with SignedData, as DER; the content is in it unless detached.
+def sign(content: Octets, identity: SigningIdentity, form: SignatureForm, *, at: datetime) -> bytes:
+    """ContentInfo with SignedData, as DER; the content is in it if the form is opaque.
 
     Raises CmsError when the key cannot make this signature, and what the key itself raises (TransientError).
     """
-    row, rsa_identifier, ec_identifier = algorithms.WRITTEN_DIGESTS[digest]
+    way = _way(identity, form)
     attributes = der.set_of(
         (
             _CONTENT_IS_DATA,
             _attribute(algorithms.SIGNING_TIME, der.time(at)),
-            _attribute(algorithms.MESSAGE_DIGEST, der.octet_string(row.make(content).digest())),
+            _attribute(algorithms.MESSAGE_DIGEST, der.octet_string(way.digest.make(content).digest())),
             _attribute(algorithms.SIGNING_CERTIFICATE_V2, _signing_certificate(identity.certificate)),
             _CAPABILITIES,
         )
     )
-    is_rsa = isinstance(identity.key, rsa.RSAPrivateKey)
     signer = der.sequence(
         _VERSION_1,
         issuer_and_serial(identity.certificate),
-        row.identifier,
+        way.digest.identifier,
         b"\xa0" + attributes[1:],
-        rsa_identifier if is_rsa else ec_identifier,
-        der.octet_string(_signature(attributes, identity.key, row)),
+        way.identifier,
+        der.octet_string(_signature(attributes, way)),
     )
     behind = (
         der.set_of({identity.certificate.der, *identity.chain}, tag=0xA0),
         der.element(0x31, signer),
     )
-    return _signed_data(None if detached else content, row, behind)
+    return _signed_data(content if form.opaque else None, way.digest, behind)
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How one signature is made: digest, AlgorithmIdentifier, and the key with its arguments."""
+
+    digest: DigestRow
+    identifier: bytes
+    make: Callable[[bytes], bytes]
+
+
+def digest_for(certificate: Certificate, form: SignatureForm) -> Digest:
+    """The digest of a signature: at least as long as the curve (RFC 5480 §4); Ed25519 has its own (RFC 8419 §2.3)."""
+    floor = _CURVE_DIGESTS.get(certificate.key_algorithm, Digest.SHA256)
+    order = list(Digest)
+    return max(floor, form.digest, key=order.index)
+
+
+def algorithm_name(certificate: Certificate, form: SignatureForm) -> str:
+    """What the log says of a signature, like "rsa-pss sha256"."""
+    kind = certificate.key_algorithm
+    if kind == "ed25519":
+        return f"{algorithms.SCHEME_NAMES[Scheme.ED25519]} {Digest.SHA512}"
+    if kind.startswith("ec-"):
+        scheme = Scheme.ECDSA
+    else:
+        scheme = Scheme.RSA_PSS if _is_pss(certificate, form) else Scheme.RSA_PKCS1V15
+    return f"{algorithms.SCHEME_NAMES[scheme]} {digest_for(certificate, form)}"
+
+
+def _is_pss(certificate: Certificate, form: SignatureForm) -> bool:
+    return form.rsa is RsaSignature.PSS or certificate.key_algorithm.startswith("rsa-pss")
+
+
+def _way(identity: SigningIdentity, form: SignatureForm) -> _Way:
+    key, certificate = identity.key, identity.certificate
+    written = algorithms.WRITTEN_DIGESTS[digest_for(certificate, form)]
+    row = written.row
+    match key:
+        case rsa.RSAPrivateKey():
+            if _is_pss(certificate, form):
+                scheme = padding.PSS(padding.MGF1(row.algorithm), row.algorithm.digest_size)
+                return _Way(row, written.pss, lambda octets: key.sign(octets, scheme, row.algorithm))
+            return _Way(row, written.rsa, lambda octets: key.sign(octets, _PKCS1V15, row.algorithm))
+        case ec.EllipticCurvePrivateKey():
+            return _Way(row, written.ecdsa, lambda octets: key.sign(octets, ec.ECDSA(row.algorithm)))
+        case ed25519.Ed25519PrivateKey():
+            return _Way(algorithms.SHA512, _ED25519_IDENTIFIER, key.sign)
+        case x25519.X25519PrivateKey():
+            raise CmsError(ReasonCode.CERTIFICATE_UNSUPPORTED_KEY, "a key on X25519 does not sign")
 
 
 def _signed_data(content: Octets | None, row: DigestRow, behind: tuple[bytes, bytes]) -> bytes:
@@ -102,10 +149,8 @@ def _signing_certificate(certificate: Certificate) -> bytes:
     return der.sequence(der.sequence(der.sequence(fingerprint, issuer_serial)))
 
 
-def _signature(attributes: bytes, key: PrivateKey, row: DigestRow) -> bytes:
+def _signature(attributes: bytes, way: _Way) -> bytes:
     try:
-        if isinstance(key, rsa.RSAPrivateKey):
-            return key.sign(attributes, _PKCS1V15, row.algorithm)
-        return key.sign(attributes, ec.ECDSA(row.algorithm))
+        return way.make(attributes)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise CmsError(ReasonCode.UNSUPPORTED_ALGORITHM, "the key cannot sign with this digest") from error

@@ -9,6 +9,7 @@ from mailseal.mail.message import Octets
 from mailseal.policy.reason import ReasonCode
 from mailseal.smime import algorithms, ber, der
 from mailseal.smime.ber import Element, Fields
+from mailseal.smime.capabilities import Capabilities, read_capabilities
 from mailseal.smime.certificate import Certificate, CertificateError, parse_certificate
 from mailseal.smime.errors import CmsError, malformed, only_cms_errors
 from mailseal.smime.recipient import issuer_and_serial
@@ -69,6 +70,15 @@ class SignerInfo:
         """When the signer says to have signed."""
         values = (self.attributes or {}).get(algorithms.SIGNING_TIME)
         return _time(values[0]) if values else None
+
+    @property
+    def capabilities(self) -> Capabilities | None:
+        """What the signer says that his program can read (RFC 8551 §2.5.2); None also when that cannot be read."""
+        values = (self.attributes or {}).get(algorithms.SMIME_CAPABILITIES)
+        try:
+            return read_capabilities(values[0]) if values else None
+        except CmsError:
+            return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from mailseal.policy.reason import ReasonCode
 from mailseal.smime import algorithms, ber
 from mailseal.smime.algorithms import DigestRow, Scheme
 from mailseal.smime.ber import Fields
+from mailseal.smime.capabilities import Capabilities
 from mailseal.smime.certificate import Certificate, CertificateError, PublicKey, public_key
 from mailseal.smime.errors import CmsError, malformed, only_cms_errors
 from mailseal.smime.rsa_parameters import digest_row, pss
@@ -37,6 +38,7 @@ class SignerCheck:
     """What is true of one signature. A weak one may be `verified`, and is not good all the same.
 
     `certificate` is the one that verified it, or else the one it names. `reason` is None for a good one.
+    `capabilities`: what the signer says that his program can read.
     """
 
     certificate: Certificate | None
@@ -46,6 +48,7 @@ class SignerCheck:
     weak: bool
     signing_time: datetime | None
     reason: ReasonCode | None
+    capabilities: Capabilities | None = None
 
 
 def verify(
@@ -137,7 +140,15 @@ def _check(
     verified = reason is None
     if verified and weak:
         reason = ReasonCode.SIGNATURE_WEAK
-    return SignerCheck(certificate, *_names(signer), verified, weak, signer.signing_time, reason)
+    return SignerCheck(
+        certificate,
+        *_names(signer),
+        verified,
+        weak,
+        signer.signing_time,
+        reason,
+        signer.capabilities if verified else None,
+    )
 
 
 def _reason(error: CmsError) -> ReasonCode:

@@ -10,6 +10,7 @@ from itertools import islice
 from django.db.models import F
 
 from mailseal.keys import PrivateKey
+from mailseal.policy.model import Harvest
 from mailseal.smime.certificate import Certificate, CertificateError, parse_certificate
 from mailseal.smime.importing import ImportedKeys
 from mailseal.store import private_keys
@@ -204,12 +205,12 @@ def bind(fingerprints: Sequence[str]) -> None:
     rows.filter(spki_sha256__in=keys).update(bound=True)
 
 
-def insert_candidates(ders: Iterable[bytes]) -> int:
+def insert_candidates(harvested: Iterable[Harvest]) -> int:
     """Add certificates seen in signed mail, not judged yet; in the caller's transaction. Returns how many are new.
 
     Bumps no stamp, binds no key, trusts nothing. What cannot be parsed is left out.
     """
-    found = {sha256(der).hexdigest(): der for der in ders}
+    found = {sha256(one.der).hexdigest(): one.der for one in harvested}
     rows = CertificateRow.objects.filter(fingerprint__in=list(found)).values_list("fingerprint", flat=True)
     stored = set(rows)
     unknown = [der for fingerprint, der in found.items() if fingerprint not in stored]

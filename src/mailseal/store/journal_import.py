@@ -11,9 +11,11 @@ import logging
 import os
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from mailseal.policy.model import Harvest
 from mailseal.store import jobs, records
 from mailseal.store.certificate_import import insert_candidates
 from mailseal.store.models import JournalRow
@@ -117,7 +119,7 @@ def _writer_is_gone(descriptor: int) -> bool:
 
 def _store(name: str, data: bytes, offset: int) -> Imported:
     rows: list[tuple[str, ...]] = []
-    ders: list[bytes] = []
+    candidates: list[Harvest] = []
     bad = 0
     for line in data.splitlines():
         try:
@@ -125,14 +127,14 @@ def _store(name: str, data: bytes, offset: int) -> Imported:
             if kind == records.LOG:
                 rows.append(_row(values))
             else:
-                ders.append(_candidate(kind, values))
+                candidates.append(_candidate(kind, values))
         except (ValueError, TypeError, IndexError, RecursionError):
             logger.warning("a line of journal %s cannot be read and is left out", name)
             bad += 1
 
     def work() -> Imported:
         stored = insert_new(_INSERT, rows)
-        fresh = insert_candidates(ders) if ders else 0
+        fresh = insert_candidates(candidates) if candidates else 0
         if fresh:
             jobs.enqueue(REVALIDATE, dedupe="now")
         JournalRow.objects.update_or_create(name=name, defaults={"offset": offset})
@@ -147,7 +149,10 @@ def _row(values: list[Any]) -> tuple[str, ...]:
     return tuple([one if one.isascii() else storable(one) for one in values])
 
 
-def _candidate(kind: object, values: list[Any]) -> bytes:
+def _candidate(kind: object, values: list[Any]) -> Harvest:
     if kind != records.CANDIDATE:
         raise ValueError("a kind of record that this release does not know")
-    return bytes.fromhex(values[0])
+    der, capabilities, signed_at = values
+    return Harvest(
+        bytes.fromhex(der), str(capabilities), None if signed_at is None else datetime.fromisoformat(signed_at)
+    )

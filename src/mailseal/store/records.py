@@ -11,7 +11,7 @@ from hashlib import sha256
 from uuid import UUID
 
 from mailseal.mail.address import Address
-from mailseal.policy.model import Outcome
+from mailseal.policy.model import Harvest, Outcome
 from mailseal.store.outcomes import reasons_to_json
 from mailseal.store.row import storable, uuid7
 
@@ -70,18 +70,20 @@ class LogRecord:
 class CandidateRecord:
     """A certificate seen in signed mail, to be imported as a candidate."""
 
-    der: bytes
+    harvest: Harvest
 
     @property
     def digest(self) -> bytes:
-        """SHA-256 of the DER."""
-        return sha256(self.der).digest()
+        """SHA-256 of what is to be kept."""
+        return sha256(self.line()).digest()
 
     def line(self) -> bytes:
         """The record as a JSON line; nothing for a certificate that is too large to be one."""
-        if len(self.der) > MAX_CANDIDATE_OCTETS:
+        found = self.harvest
+        if len(found.der) > MAX_CANDIDATE_OCTETS:
             return b""
-        return json.dumps((CANDIDATE, self.der.hex())).encode() + b"\n"
+        at = None if found.signed_at is None else found.signed_at.isoformat()
+        return json.dumps((CANDIDATE, found.der.hex(), found.capabilities, at)).encode() + b"\n"
 
 
 Record = LogRecord | CandidateRecord

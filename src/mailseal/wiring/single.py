@@ -13,10 +13,11 @@ from mailseal.pipeline.assemble import assemble, entity_chunks
 from mailseal.pipeline.open_path import Opened, open_mail
 from mailseal.pipeline.outgoing import blind_fields
 from mailseal.policy.model import Party
-from mailseal.policy.settings import Cipher, Digest, Settings
+from mailseal.policy.settings import Settings
 from mailseal.ports import Certificates
 from mailseal.smime.certificate import Certificate, StoredCertificate
 from mailseal.smime.crl_issuers import trusted_crls
+from mailseal.smime.form import EncryptionForm, SignatureForm
 from mailseal.smime.importing import ImportedKeys
 from mailseal.smime.message import encrypted_entity, signed_entity
 from mailseal.smime.path import validate
@@ -70,14 +71,14 @@ def protect_one(
     recipients: Sequence[Certificate],
     identity: SigningIdentity | None,
     *,
-    cipher: Cipher,
-    digest: Digest,
+    encryption: EncryptionForm,
+    signature: SignatureForm,
     at: datetime,
 ) -> tuple[Octets, ...]:
     """Sign if there is an identity, encrypt if there are recipients."""
     entity: list[Octets] = entity_chunks(root)
     if identity is not None:
-        entity = [signed_entity(signable(root), identity, digest, at)]
+        entity = [signed_entity(signable(root), identity, signature, at)]
     if recipients:
-        entity = [encrypted_entity(entity, recipients, cipher)]
+        entity = [encrypted_entity(entity, recipients, encryption)]
     return assemble(root, remove=blind_fields(root), entity=entity)

@@ -11,7 +11,8 @@ from mailseal.mail.mime import parse
 from mailseal.mail.reply import Reply
 from mailseal.pipeline import process
 from mailseal.policy.model import Fate
-from mailseal.policy.settings import Cipher, Digest, Mode, OnFailure, Settings
+from mailseal.policy.settings import Mode, OnFailure, Settings
+from mailseal.smime.form import EncryptionForm, SignatureForm
 from mailseal.smime.message import encrypted_entity, signed_entity
 from mailseal.smime.sign import SigningIdentity
 from pki import NOW
@@ -105,13 +106,13 @@ def test_notify_becomes_refuse_where_nobody_may_be_told(sender):
 def test_clear_words_beside_a_ciphertext_are_not_already_encrypted():
     must = Settings(mode=Mode.MANDATORY)
     head = b"From: anna@inside.example\r\nTo: nobody@outside.example\r\nMIME-Version: 1.0\r\n"
-    ciphertext = encrypted_entity([b"\r\nx\r\n"], [PARTNER.certificate], Cipher.AES256_CBC)
+    ciphertext = encrypted_entity([b"\r\nx\r\n"], [PARTNER.certificate], EncryptionForm())
     der = parse(ciphertext).root.decoded_body(10_000)
     binary = (
         b"Content-Type: application/pkcs7-mime; smime-type=enveloped-data\r\nContent-Transfer-Encoding: binary\r\n\r\n"
     )
     identity = SigningIdentity(SENDER.certificate, SENDER.key)
-    around = signed_entity(ciphertext, identity, digest=Digest.SHA256, at=NOW)
+    around = signed_entity(ciphertext, identity, SignatureForm(), at=NOW)
     preamble = b"This is an S/MIME signed message"
     alone = [ciphertext, ciphertext + b"\r\n \r\n", binary + der, around.replace(preamble, b"")]
     beside = [

@@ -17,7 +17,8 @@ from mailseal.pipeline import process
 from mailseal.pipeline.marks import result_headers
 from mailseal.policy.model import Fate, Party, Treatment
 from mailseal.policy.reason import ReasonCode
-from mailseal.policy.settings import Cipher, Digest, Settings
+from mailseal.policy.settings import Settings
+from mailseal.smime.form import EncryptionForm, SignatureForm
 from mailseal.smime.message import encrypted_entity, signed_entity
 from mailseal.smime.sign import SigningIdentity
 from pki import NOW
@@ -35,11 +36,11 @@ def identity(one) -> SigningIdentity:
 
 
 def signed(entity: bytes = TEXT, by=PARTNER) -> bytes:
-    return signed_entity(entity, identity(by), digest=Digest.SHA256, at=NOW)
+    return signed_entity(entity, identity(by), SignatureForm(), at=NOW)
 
 
 def encrypted(entity: bytes = TEXT, *to) -> bytes:
-    return encrypted_entity([entity], [one.certificate for one in to or (READER,)], Cipher.AES256_CBC)
+    return encrypted_entity([entity], [one.certificate for one in to or (READER,)], EncryptionForm())
 
 
 def receive(raw: bytes, to: str = "dora@inside.example", **settings: object):

@@ -16,7 +16,8 @@ from mailseal.pipeline import process, process_mail
 from mailseal.pipeline.open_path import Opened, open_mail
 from mailseal.policy.model import Fate, Outcome, Party, Treatment
 from mailseal.policy.reason import ReasonCode, because
-from mailseal.policy.settings import Cipher, Digest, Settings
+from mailseal.policy.settings import Settings
+from mailseal.smime.form import EncryptionForm, SignatureForm
 from mailseal.smime.message import encrypted_entity, signed_entity
 from mailseal.smime.sign import SigningIdentity
 from pki import NOW
@@ -30,11 +31,11 @@ NOTHING = because(ReasonCode.NOTHING_TO_OPEN)
 
 
 def signed(entity: bytes = TEXT, by=PARTNER) -> bytes:
-    return signed_entity(entity, SigningIdentity(by.certificate, by.key), digest=Digest.SHA256, at=NOW)
+    return signed_entity(entity, SigningIdentity(by.certificate, by.key), SignatureForm(), at=NOW)
 
 
 def encrypted(entity: bytes = TEXT, to=READER) -> bytes:
-    return encrypted_entity([entity], [to.certificate], Cipher.AES256_CBC)
+    return encrypted_entity([entity], [to.certificate], EncryptionForm())
 
 
 def mixed(*parts: bytes, boundary: bytes = b"outer") -> bytes:

@@ -15,6 +15,7 @@ from mailseal.policy.model import Defer, Fate, MethodName, Notify, Outcome, Trea
 from mailseal.policy.reason import Reason, ReasonCode, because
 from mailseal.policy.settings import Cipher, Digest, Mode, OnFailure, Settings
 from mailseal.policy.text import render
+from mailseal.smime.form import EncryptionForm, SignatureForm
 from mailseal.smime.message import encrypted_entity, signed_entity
 from mailseal.smime.sign import SigningIdentity
 from pki import NOW
@@ -119,10 +120,10 @@ def test_who_cannot_sign_is_told_by_the_reason():
 
 
 def test_a_protected_mail_is_left_alone():
-    ciphertext = encrypted_entity([TEXT], [PARTNER.certificate], Cipher.AES256_CBC)
+    ciphertext = encrypted_entity([TEXT], [PARTNER.certificate], EncryptionForm())
     (outcome,) = go(Stage().know(PARTNER).own(SENDER), HEAD + ciphertext, BOB)
     assert outcome == relayed(BOB, Treatment.PASSED, (because(ReasonCode.ALREADY_ENCRYPTED),))
-    signed = signed_entity(TEXT, SigningIdentity(SENDER.certificate, SENDER.key), digest=Digest.SHA256, at=NOW)
+    signed = signed_entity(TEXT, SigningIdentity(SENDER.certificate, SENDER.key), SignatureForm(), at=NOW)
     (outcome,) = go(Stage().own(SENDER), HEAD + signed, X)
     already = because(ReasonCode.ALREADY_SIGNED)
     assert outcome == relayed(X, Treatment.PASSED, (ALLOW, already, NO_CERTIFICATE, NO_METHOD, CLEAR))

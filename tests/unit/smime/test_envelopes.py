@@ -20,6 +20,7 @@ from mailseal.smime import algorithms, ber, der
 from mailseal.smime.decrypt import MAX_ATTEMPTS, read_enveloped
 from mailseal.smime.encrypt import encrypt
 from mailseal.smime.errors import CmsError
+from mailseal.smime.form import EncryptionForm
 from mailseal.smime.sign import issuer_and_serial
 from pki import Authority
 
@@ -78,7 +79,7 @@ def test_what_we_encrypt_each_recipient_decrypts(chunks, cipher, kind):
 
 def test_recipients_are_named_once_and_fit():
     rsa_one, elliptic = people()["rsa2048"].certificate, people()["p256"].certificate
-    found = read_enveloped(encrypt([BODY], [rsa_one, elliptic, rsa_one], Cipher.AES128_GCM))
+    found = read_enveloped(encrypt([BODY], [rsa_one, elliptic, rsa_one], EncryptionForm(Cipher.AES128_GCM)))
     assert len(found.recipients) == 2
     assert found.fits(rsa_one)
     assert found.fits(elliptic)
@@ -94,18 +95,18 @@ def test_who_cannot_be_encrypted_to():
         ([people()["rsa2048"].certificate] * 1001, ReasonCode.TOO_LARGE),
     ):
         with pytest.raises(CmsError) as caught:
-            encrypt([BODY], recipients, Cipher.AES256_CBC)
+            encrypt([BODY], recipients, EncryptionForm())
         assert caught.value.reason is reason
 
 
 def test_no_fitting_key():
-    octets = encrypt([BODY], [people()["rsa2048"].certificate], Cipher.AES256_CBC)
+    octets = encrypt([BODY], [people()["rsa2048"].certificate], EncryptionForm())
     assert failure(octets, "p256").reason is ReasonCode.KEY_NOT_FOUND
     assert failure(octets).reason is ReasonCode.KEY_NOT_FOUND
 
 
 def test_a_limit_is_kept_before_any_key_is_used():
-    octets = encrypt([bytes(1000)], [people()["rsa2048"].certificate], Cipher.AES256_CBC)
+    octets = encrypt([bytes(1000)], [people()["rsa2048"].certificate], EncryptionForm())
     lost = [(people()["rsa2048"].certificate, _Lost())]
     with pytest.raises(CmsError) as caught:
         read_enveloped(octets).decrypt(lost, 1000)
@@ -139,7 +140,7 @@ class _Strict(_Lost):
 
 
 def test_what_the_key_raises_passes_unchanged():
-    octets = encrypt([BODY], [people()["rsa2048"].certificate], Cipher.AES256_CBC)
+    octets = encrypt([BODY], [people()["rsa2048"].certificate], EncryptionForm())
     with pytest.raises(TransientError):
         read_enveloped(octets).decrypt([(people()["rsa2048"].certificate, _Lost())], 1000)
 

@@ -11,13 +11,13 @@ from cryptography.hazmat.primitives.asymmetric import padding
 
 from cms_samples import identity, people
 from mailseal.policy.reason import ReasonCode
-from mailseal.policy.settings import Cipher, Digest
 from mailseal.smime import algorithms, ber, der
 from mailseal.smime.certificate import CertificateError, parse_certificate
 from mailseal.smime.compress import decompress
 from mailseal.smime.decrypt import read_enveloped
 from mailseal.smime.encrypt import encrypt
 from mailseal.smime.errors import CmsError
+from mailseal.smime.form import EncryptionForm, SignatureForm
 from mailseal.smime.sign import SigningIdentity, sign
 from mailseal.smime.signed import MAX_KEPT_OCTETS, _short_certificate, read_signed
 from mailseal.smime.verify import verify
@@ -88,7 +88,7 @@ def test_only_data_is_a_mail():
 
 def test_a_small_key_makes_a_weak_signature():
     person = Authority("Root").issue("a@example.org", key="rsa1024")
-    octets = sign(b"x\r\n", SigningIdentity(person.certificate, person.key), digest=Digest.SHA256, at=NOW)
+    octets = sign(b"x\r\n", SigningIdentity(person.certificate, person.key), SignatureForm(), at=NOW)
     check = verify(read_signed(octets), b"x\r\n")[0]
     assert (check.verified, check.weak, check.reason) == (True, True, ReasonCode.SIGNATURE_WEAK)
 
@@ -114,7 +114,7 @@ def test_what_follows_the_end_of_compressed_content_costs_nothing():
 
 def test_a_wrapped_key_has_the_length_of_one(monkeypatch):
     person = people()["p256"]
-    octets = encrypt([b"x"], [person.certificate], Cipher.AES256_CBC)
+    octets = encrypt([b"x"], [person.certificate], EncryptionForm())
     monkeypatch.setattr("mailseal.smime.recipient.aes_key_unwrap", lambda *_: pytest.fail("unwrapped"))
     enveloped = read_enveloped(octets)
     object.__setattr__(enveloped._infos[0], "encrypted_key", bytes(1_000_008))
@@ -125,7 +125,7 @@ def test_a_wrapped_key_has_the_length_of_one(monkeypatch):
 
 def test_a_large_certificate_is_not_kept():
     _short_certificate.cache_clear()
-    octets = sign(b"x", identity("p256"), digest=Digest.SHA256, at=NOW)
+    octets = sign(b"x", identity("p256"), SignatureForm(), at=NOW)
     assert len(read_signed(octets).certificates) > 1
     kept = _short_certificate.cache_info().currsize
     large = der.element(0x30, bytes(MAX_KEPT_OCTETS))

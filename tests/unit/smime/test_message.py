@@ -11,6 +11,7 @@ from mailseal.policy.model import Already
 from mailseal.policy.settings import Cipher, Digest
 from mailseal.smime.decrypt import read_enveloped
 from mailseal.smime.errors import CmsError
+from mailseal.smime.form import EncryptionForm, SignatureForm
 from mailseal.smime.message import (
     LayerKind,
     already,
@@ -129,13 +130,13 @@ def test_already_goes_by_structure():
 
 
 def test_a_signed_mail_around_an_encrypted_one_is_encrypted():
-    inner = encrypted_entity([BODY], [people()["p256"].certificate], Cipher.AES256_CBC)
-    root = parse(signed_entity(inner, identity("p256"), Digest.SHA256, NOW)).root
+    inner = encrypted_entity([BODY], [people()["p256"].certificate], EncryptionForm())
+    root = parse(signed_entity(inner, identity("p256"), SignatureForm(), NOW)).root
     assert already(root) is Already.ENCRYPTED
 
 
 def test_signed_parts_are_two_and_closed():
-    octets = signed_entity(BODY, identity("p256"), Digest.SHA256, NOW)
+    octets = signed_entity(BODY, identity("p256"), SignatureForm(), NOW)
     end = octets.rindex(b"--\r\n")
     boundary = octets[octets.index(b'boundary="') + 10 :].split(b'"')[0]
     three = octets[:end] + b"\r\nContent-Type: text/plain\r\n\r\nmore\r\n--" + boundary + b"--\r\n"
@@ -145,7 +146,7 @@ def test_signed_parts_are_two_and_closed():
 
 
 def test_a_signed_mail_that_leaves_labels_out():
-    octets = signed_entity(BODY, identity("p256"), Digest.SHA256, NOW)
+    octets = signed_entity(BODY, identity("p256"), SignatureForm(), NOW)
     octets = octets.replace(b' protocol="application/pkcs7-signature";', b"")
     assert classify(parse(octets).root) is LayerKind.SIGNED
     octets = octets.replace(b"application/pkcs7-signature", b"application/octet-stream")
@@ -167,6 +168,6 @@ def test_damaged_base64():
 @given(st.binary(max_size=200))
 def test_the_boundary_is_not_in_the_content(octets):
     entity = b"Content-Type: text/plain\r\n\r\n" + octets
-    root = parse(signed_entity(entity, identity("p256"), Digest.SHA256, NOW))
+    root = parse(signed_entity(entity, identity("p256"), SignatureForm(), NOW))
     assert root.fault is None
     assert root.root.children[0].octets == entity

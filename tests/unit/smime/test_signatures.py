@@ -13,6 +13,7 @@ from mailseal.policy.reason import ReasonCode
 from mailseal.policy.settings import Digest
 from mailseal.smime import algorithms, ber, der
 from mailseal.smime.errors import CmsError
+from mailseal.smime.form import SignatureForm
 from mailseal.smime.sign import SigningIdentity, issuer_and_serial, sign
 from mailseal.smime.verify import read_signed, verify
 from pki import NOW, Authority
@@ -107,7 +108,7 @@ def test_what_we_sign_we_verify(kind, digest, detached):
 
 
 def test_the_attributes_are_those_of_smime_in_order_of_der():
-    attributes = signer_parts(sign(BODY, identity("p256"), digest=Digest.SHA256, at=NOW))[3]
+    attributes = signer_parts(sign(BODY, identity("p256"), SignatureForm(), at=NOW))[3]
     kinds = [ber.oid(one.children[0]) for one in attributes.children]
     assert set(kinds) == {
         algorithms.CONTENT_TYPE,
@@ -121,7 +122,7 @@ def test_the_attributes_are_those_of_smime_in_order_of_der():
 
 @given(st.binary(max_size=300), st.binary(min_size=1, max_size=300))
 def test_other_content_is_not_signed(content, added):
-    octets = sign(content, identity("p256"), digest=Digest.SHA256, at=NOW)
+    octets = sign(content, identity("p256"), SignatureForm(), at=NOW)
     assert check(octets, content).verified
     found = check(octets, content + added)
     assert not found.verified
@@ -129,18 +130,18 @@ def test_other_content_is_not_signed(content, added):
 
 
 def test_content_shown_must_be_the_content_inside():
-    octets = sign(BODY, identity("p256"), digest=Digest.SHA256, at=NOW, detached=False)
+    octets = sign(BODY, identity("p256"), SignatureForm(opaque=True), at=NOW)
     assert check(octets, BODY).verified
     assert check(octets, BODY + b"x").reason is ReasonCode.SIGNATURE_INVALID
 
 
 def test_content_must_be_somewhere():
     with pytest.raises(CmsError):
-        verify(read_signed(sign(BODY, identity("p256"), digest=Digest.SHA256, at=NOW)), None)
+        verify(read_signed(sign(BODY, identity("p256"), SignatureForm(), at=NOW)), None)
 
 
 def test_bare_lf_counts_as_crlf_and_only_that():
-    octets = sign(b"a\r\nb\r\n", identity("p256"), digest=Digest.SHA256, at=NOW)
+    octets = sign(b"a\r\nb\r\n", identity("p256"), SignatureForm(), at=NOW)
     for content, holds in (
         (b"a\nb\n", True),
         (b"a\r\nb\n", True),
@@ -307,7 +308,7 @@ def test_unknown_algorithms_are_named_as_such():
 
 
 def test_a_missing_certificate_is_named_as_such():
-    signed = read_signed(sign(BODY, identity("p256"), digest=Digest.SHA256, at=NOW))
+    signed = read_signed(sign(BODY, identity("p256"), SignatureForm(), at=NOW))
     signed = replace(signed, certificates=())
     (found,) = verify(signed, BODY)
     assert (found.certificate, found.reason) == (None, ReasonCode.SIGNER_CERTIFICATE_MISSING)
@@ -322,7 +323,7 @@ def test_a_signer_is_found_by_subject_key_identifier():
 
 
 def test_bounds_on_signers_and_certificates():
-    octets = sign(BODY, identity("p256"), digest=Digest.SHA256, at=NOW)
+    octets = sign(BODY, identity("p256"), SignatureForm(), at=NOW)
     signed = ber.read(octets).children[1].children[0]
     version, digests, encapsulated, certificates, signers = (one.whole for one in signed.children)
     one = ber.read(signers).children[0].whole
@@ -341,7 +342,7 @@ def test_bounds_on_signers_and_certificates():
 
 def test_the_time_after_2049():
     at = datetime(2051, 2, 3, 4, 5, 6, tzinfo=UTC)
-    assert check(sign(BODY, identity("p256"), digest=Digest.SHA256, at=at), BODY).signing_time == at
+    assert check(sign(BODY, identity("p256"), SignatureForm(), at=at), BODY).signing_time == at
 
 
 class _Lost(rsa.RSAPrivateKey):
@@ -362,4 +363,4 @@ class _Lost(rsa.RSAPrivateKey):
 def test_what_the_key_raises_passes_unchanged():
     lost = SigningIdentity(people()["rsa2048"].certificate, _Lost())
     with pytest.raises(TransientError):
-        sign(BODY, lost, digest=Digest.SHA256, at=NOW)
+        sign(BODY, lost, SignatureForm(), at=NOW)
