@@ -19,9 +19,11 @@ from mailseal.smime import der
 from mailseal.smime.certificate import parse_certificate, public_key
 from mailseal.smime.decrypt import read_enveloped
 from mailseal.smime.errors import CmsError
+from mailseal.smime.form import SignatureForm
 from mailseal.smime.importing import ImportingError, read_certificates, read_pkcs12
 from mailseal.smime.path import validate
 from mailseal.smime.revocation import NO_CRLS
+from mailseal.smime.sign import SigningIdentity, sign
 from mailseal.smime.verify import read_signed, verify
 from pki import DAY
 
@@ -81,7 +83,7 @@ def test_a_path_ends_with_its_certificates():
     assert (verdict.valid_from.year, verdict.valid_until.year) == (2019, 2052)
 
 
-@pytest.mark.parametrize("owner", ["alice", "bob"])
+@pytest.mark.parametrize("owner", OWNERS)
 def test_pkcs12(owner):
     found = read_pkcs12(bundle(owner), owner.encode())
     own = {certificate(f"{owner}.{use}"): key(f"{owner}.{use}").public_key() for use in ("sign", "encrypt")}
@@ -141,6 +143,13 @@ def test_signatures(owner):
     # The encryption certificate of the same person did not sign it.
     (check,) = verify(replace(signed, certificates=(certificate(f"{owner}.encrypt"),)), CONTENT)
     assert not check.verified
+
+
+@pytest.mark.parametrize("owner", OWNERS)
+def test_what_the_sample_keys_sign_here(owner):
+    identity = SigningIdentity(certificate(f"{owner}.sign"), key(f"{owner}.sign"))
+    (check,) = verify(read_signed(sign(CONTENT, identity, SignatureForm(), at=AT)), CONTENT)
+    assert (check.verified, check.reason, check.signing_time) == (True, None, AT)
 
 
 @pytest.mark.parametrize("owner", [owner for owner, kind in OWNERS.items() if kind == "rsa"])

@@ -138,6 +138,15 @@ def test_what_must_not_be_read_as_complete(extension, text):
         read_crl(CA.crl(extensions=[(extension, True)]))
 
 
+def test_a_field_in_the_place_of_the_extensions():
+    """What stands where the extensions stand is not read as something else."""
+    whole = CA.crl()
+    at = whole.index(b"\xa0", whole.index(b"\x17\x0d"))
+    assert whole[at] == 0xA0
+    with pytest.raises(CrlError, match="wrong place"):
+        read_crl(whole[:at] + b"\xa1" + whole[at + 1 :])
+
+
 def test_harmless_extensions_pass():
     unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
     assert read_crl(CA.crl(extensions=[(unknown, False)])).entry_count == 0

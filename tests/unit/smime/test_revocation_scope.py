@@ -187,6 +187,16 @@ def test_the_clearing_ends_with_the_signer():
     assert verdict.revocation is Revocation.UNKNOWN
 
 
+def test_the_grace_is_counted_once():
+    """For a signer that ends, and for its own CRL, which is late: not for both, one after the other."""
+    signer = ROOT.subordinate("Scope CA", usage=["crl_sign"], is_ca=False, not_after=NOW + 2 * DAY)
+    pool = [CA.certificate, signer.certificate]
+    lists = [read_crl(one.crl(next_update=NOW + 9 * DAY)) for one in (signer, ROOT)]
+    crls = trusted_crls(lists, pool, [ROOT.certificate], NOW, crl_grace=DAY)
+    verdict = validate(ANNA.certificate, pool, [ROOT.certificate], crls, NOW, crl_grace=DAY)
+    assert (verdict.revocation, verdict.revocation_until) == (Revocation.GOOD, NOW + 2 * DAY)
+
+
 def test_signers_that_answer_for_each_other():
     """A CRL may answer for its own signer; one that another signer revokes is believed no longer."""
     first, second = second_key(CA), second_key(CA)
