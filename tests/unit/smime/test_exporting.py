@@ -60,6 +60,14 @@ def test_pkcs12_round_trip(kind, profile, monkeypatch):
     assert imported.problems == ()
 
 
+@pytest.mark.parametrize("profile", Profile)
+def test_an_ed25519_key(profile):
+    one = ISSUING.issue("anna@example.com", key="ed25519")
+    made = to_pkcs12(one.certificate, one.key, (), PASSWORD, profile=profile)
+    ((_, key),) = read_pkcs12(made, PASSWORD).keys
+    assert key.private_bytes_raw() == one.key.private_bytes_raw()
+
+
 def test_what_the_profiles_are():
     modern, legacy = (
         asn1_pkcs12.Pfx.load(to_pkcs12(BOB.certificate, BOB.key, [ISSUING.certificate], PASSWORD, profile=profile))

@@ -3,6 +3,7 @@
 from io import BytesIO
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519, x25519
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -69,6 +70,16 @@ def test_keys_find_their_certificates_wherever_they_stand():
     assert members[1].key is None
     assert members[2].key.private_numbers() == BOB.key.private_numbers()
     assert not any(member.problem for member in members)
+
+
+@pytest.mark.parametrize("key", [ed25519.Ed25519PrivateKey.generate(), x25519.X25519PrivateKey.generate()])
+def test_keys_on_curve_25519(key):
+    one = ISSUING.issue("new@example.com", key=key)
+    for written in (one.key_pem, encrypted(one)):
+        _, (member,) = read(written + one.pem, b"secret")
+        assert member.certificate == one.certificate
+        assert member.key.private_bytes_raw() == key.private_bytes_raw()
+        assert not member.problem
 
 
 def test_a_renewed_certificate_has_the_key_too():
