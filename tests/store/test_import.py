@@ -12,7 +12,7 @@ from django.db.models import Count
 
 from mailseal.keys.sealing import Kek
 from mailseal.store import certificate_import, jobs, revalidate, trust
-from mailseal.store.certificate_import import CHUNK_ROWS, CertificateImport, insert_all, insert_candidates
+from mailseal.store.certificate_import import CHUNK_ROWS, CertificateImport, insert_all
 from mailseal.store.certificate_rows import DUE_NOW, Purpose
 from mailseal.store.models import CertificateRow, CertificateUse, KnownAddress, PrivateKeyRow
 from mailseal.store.stamps import Scope, stamps
@@ -20,7 +20,7 @@ from mailseal.store.transaction import connection, run
 from pki import NOW, Authority
 from store import many_certificates
 
-COUNT = int(os.environ.get("MAILSEAL_IMPORT_CERTIFICATES", "1800"))
+COUNT = int(os.environ.get("MAILSEAL_IMPORT_CERTIFICATES", "1200"))
 """How many certificates the imports in processes of their own have."""
 
 
@@ -75,7 +75,7 @@ def test_keys_are_sealed_and_bound(store, issuing, kek):
 
 def test_what_is_known_is_not_judged_again(importing, issuing):
     anna, bob = (issuing.issue(f"{name}@example.com") for name in ("anna", "bob"))
-    run(lambda: insert_candidates([bob.der]))
+    run(lambda: insert_all([(bob.certificate, Purpose.END_ENTITY)], candidate=True))
     importing.add(alone(anna))
     importing.finish()
     CertificateRow.objects.update(due=NOW + timedelta(days=1))
@@ -155,7 +155,7 @@ def test_few_certificates_are_judged_at_once(store, root, issuing):
 
 def test_a_row_that_another_process_stores_meanwhile(store, issuing, monkeypatch):
     anna, bob = (issuing.issue(f"{name}@example.com").certificate for name in ("anna", "bob"))
-    run(lambda: insert_candidates([anna.der]))
+    run(lambda: insert_all([(anna, Purpose.END_ENTITY)], candidate=True))
     real = certificate_import._stored
     asked = []
 

@@ -11,7 +11,7 @@ import click
 from mailseal.cli.errors import CommandError
 from mailseal.cli.import_files import Source, sources
 from mailseal.cli.import_report import FileReport, Json, Lines, Output, Totals
-from mailseal.cli.output import json_option, read_password
+from mailseal.cli.output import json_option, plain, read_password
 from mailseal.cli.progress import Meter
 from mailseal.cli.session import Session, as_caller, pass_session
 from mailseal.keys import PrivateKey
@@ -77,7 +77,7 @@ def _password(given: bytes | None, source: Source, meter: Meter) -> bytes:
     if not sys.stdin.isatty() or str(source.path) == "-":
         return b""  # a script that names no password file has a file without password; if not, the reader says so
     with meter.aside():
-        return read_password(None, f"Password of {source.path}")
+        return read_password(None, f"Password of {plain(str(source.path))}")
 
 
 class _Run:

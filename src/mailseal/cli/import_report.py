@@ -42,9 +42,13 @@ class FileReport:
         """Whether the file gave something, and all the keys that it has."""
         return self.new + self.known > 0 and not self.lost_key
 
+    @property
+    def told(self) -> list[str]:
+        """The problems, as far as they are shown."""
+        return [*self.problems, f"and {self.more_problems} more"] if self.more_problems else self.problems
+
     def row(self) -> dict[str, object]:
         """As a script reads it."""
-        problems = [*self.problems, *([f"and {self.more_problems} more"] if self.more_problems else [])]
         return {
             "file": str(self.path),
             "form": self.form or None,
@@ -52,7 +56,7 @@ class FileReport:
             "known": self.known,
             "keys": self.keys,
             "good": self.is_good,
-            "problems": problems,
+            "problems": self.told,
         }
 
 
@@ -97,7 +101,7 @@ class Lines:
         name = plain(str(report.path))
         counts = f"{_number(report.new, 'new')}  {_number(report.known, 'known')}  {_number(report.keys, 'keys')}"
         self._line(f"{report.form or '-':<6}  {counts}  {name}")
-        for problem in report.row()["problems"]:  # type: ignore[attr-defined]  # a list, in a row of anything
+        for problem in report.told:
             click.echo(f"note: {name}: {plain(problem)}", err=True)
 
     def end(self, totals: Totals, infos: Sequence[CertificateInfo]) -> None:

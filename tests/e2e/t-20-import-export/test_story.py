@@ -18,6 +18,7 @@ from harness.folder import short_folder
 from harness.gateway import COMMAND, clean_environment
 from harness.site import people
 from mailseal.cli import run
+from mailseal.smime import exporting
 from mailseal.smime.importing import read_certificates, read_pkcs12
 
 PASSWORD = "correct horse"
@@ -55,7 +56,8 @@ class Node:
 @pytest.fixture(scope="module")
 def gateway() -> Iterator[Node]:
     """With a root, the CA below it, and two keys."""
-    with short_folder("t20") as folder:
+    with short_folder("t20") as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exporting, "ITERATIONS", 20_000)  # quicker; nothing else is different
         made = Node(folder / "mailseal")
         who = people()
         others = made.put("others.pem", who.issuing.pem + who.olga.pem)
