@@ -5,14 +5,16 @@ import pytest
 from mailseal.errors import PermanentError, TransientError
 from mailseal.keys.sealing import BrokenSealError, Kek
 from mailseal.mail.address import Address
+from mailseal.policy.model import Harvest
 from mailseal.policy.reason import ReasonCode
 from mailseal.smime.certificate import CtlEntry
 from mailseal.smime.importing import ImportedKeys
 from mailseal.store import certificate_admin as admin
-from mailseal.store import certificate_import, private_keys, trust
-from mailseal.store.certificate_import import import_certificates, import_keys, insert_candidates
+from mailseal.store import private_keys, revalidate, trust
+from mailseal.store.certificate_import import import_certificates, import_keys
 from mailseal.store.certificate_rows import Purpose, Use
 from mailseal.store.certificates import StoreCertificates
+from mailseal.store.harvest import insert_candidates, purge_candidates
 from mailseal.store.models import CertificateRow, PrivateKeyRow
 from mailseal.store.stamps import Scope, stamps
 from mailseal.store.transaction import run
@@ -111,9 +113,9 @@ def test_a_strangers_certificate_of_our_public_key_opens_nothing(trusted, certif
     anna = issuing.issue("anna@example.com", fresh_key=True)
     with_key(anna, kek)
     forged = Authority("Eve's own").issue("eve@example.com", key=anna.key)
-    run(lambda: insert_candidates([forged.der]))
+    run(lambda: insert_candidates([Harvest(forged.der)]))
     signed = issuing.issue("eve@example.com", key=anna.key)
-    run(lambda: insert_candidates([signed.der]))
+    run(lambda: insert_candidates([Harvest(signed.der)]))
     import_certificates([signed.certificate], at=NOW)
     assert list(certificates.with_key_of(EVE)) == []
     assert len(certificates.with_key_of(ANNA)) == 1
@@ -188,10 +190,11 @@ def test_candidates_bump_no_stamp_and_come_last(trusted, certificates, issuing):
     stranger = Authority("Stranger")
     ders = [stranger.issue("anna@example.com").der for _ in range(30)]
     known = issuing.issue("bob@example.com")
-    assert run(lambda: insert_candidates([*ders, known.der, b"no certificate", known.der])) == 21
+    seen = [Harvest(der) for der in (*ders, known.der, b"no certificate", known.der)]
+    assert run(lambda: insert_candidates(seen)) == 21
     assert stamps() == before
     assert certificates.by_fingerprint(known.certificate.fingerprint) is None
-    certificate_import.after_change(at=NOW)
+    revalidate.after_change(at=NOW)
     assert stamps() == before
     found = certificates.of_recipient(BOB)
     assert fingerprints(found) == [known.certificate.fingerprint]
@@ -199,13 +202,13 @@ def test_candidates_bump_no_stamp_and_come_last(trusted, certificates, issuing):
     assert admin.show(known.certificate.fingerprint).candidate
     (only,) = [one for one in certificates.of_recipient(ANNA) if one.verdict.trusted]
     assert only.certificate == real.certificate
-    assert certificate_import.purge_candidates(older_than_days=-1) == 20
-    assert run(lambda: insert_candidates([known.der])) == 0
+    assert purge_candidates(older_than_days=-1) == 20
+    assert run(lambda: insert_candidates([Harvest(known.der)])) == 0
 
 
 def test_an_import_lifts_a_candidate(trusted, issuing):
     anna = issuing.issue("anna@example.com")
-    run(lambda: insert_candidates([anna.der]))
+    run(lambda: insert_candidates([Harvest(anna.der)]))
     assert admin.show(anna.certificate.fingerprint).judged_at is None
     (info,) = import_certificates([anna.certificate], at=NOW)
     assert (info.candidate, info.verdict.trusted) == (False, True)

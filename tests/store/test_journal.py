@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mailseal.errors import TransientError
 from mailseal.mail.address import Address
 from mailseal.mail.reply import ACCEPTED, NOT_PROTECTED
-from mailseal.policy.model import Fate, MethodName, Outcome, Treatment
+from mailseal.policy.model import Fate, Harvest, MethodName, Outcome, Treatment
 from mailseal.policy.reason import ReasonCode, because
 from mailseal.store import certificate_admin, jobs, journal, journal_import, log
 from mailseal.store.journal import CandidateRecord, Imported, JournalWriter, LogRecord, import_journals
@@ -116,6 +116,10 @@ def test_a_torn_last_line_waits_for_its_writer_and_is_dropped_after_its_death(fo
 
 def test_bad_lines_do_not_stop_the_others(folder):
     bad = [b"", b"{", b"[]", b"{}", b'["log"]', b'["new", "x"]', b'["candidate"]', b'["candidate","zz"]', b"\xff", b"5"]
+    times = (5, "", "yesterday", "2026-11-23T12:00:00", "0001-01-01T00:00:00+14:00")
+    bad += [json.dumps(["candidate", "", "", at]).encode() for at in times]
+    bad += [json.dumps(["candidate", "", told, None]).encode() for told in (5, None, ["pss"])]
+    bad.append(b'["candidate",""]')
     bad.append(b"[" * 100_000)
     bad.append(json.dumps([*json.loads(record().line())[:-1], 5]).encode())
     lines = [one + b"\n" for one in bad]
@@ -199,17 +203,18 @@ def test_threads_share_a_writer(folder, in_threads):
 def test_candidates_come_by_the_journal_and_are_judged_by_a_job(folder):
     certificate = Authority("Stranger").issue("eve@example.org")
     writer = JournalWriter(folder)
-    writer.append([CandidateRecord(certificate.der), CandidateRecord(b"x" * 70_000), CandidateRecord(certificate.der)])
+    seen = CandidateRecord(Harvest(certificate.der))
+    writer.append([seen, CandidateRecord(Harvest(b"x" * 70_000)), seen])
     assert import_journals(folder) == Imported(candidates=1)
     info = certificate_admin.show(certificate.certificate.fingerprint)
     assert (info.candidate, info.judged_at) == (True, None)
     assert jobs.claim("w", kinds=[REVALIDATE]) is not None
     # The same writer does not write it again; another one may.
-    writer.append([CandidateRecord(certificate.der)])
+    writer.append([seen])
     writer.close()
     assert import_journals(folder) == Imported(deleted_files=1)
     other = JournalWriter(folder)
-    other.append([CandidateRecord(certificate.der)])
+    other.append([seen])
     other.close()
     assert import_journals(folder) == Imported(deleted_files=1)
 

@@ -2,6 +2,7 @@
 
 import click
 
+from mailseal.cli.cert_accept import accept
 from mailseal.cli.cert_export import export
 from mailseal.cli.cert_import import import_
 from mailseal.cli.certificate_rows import COLUMNS, row_of
@@ -19,6 +20,7 @@ def cert() -> None:
     """Certificates and private keys. A fingerprint may be given by its beginning."""
 
 
+cert.add_command(accept)
 cert.add_command(import_)
 cert.add_command(export)
 
@@ -30,6 +32,7 @@ cert.add_command(export)
 @click.option("--without-key", "has_key", flag_value="no", help="Only those without.")
 @click.option("--ca", is_flag=True, help="Intermediate CA certificates instead of end-entity ones.")
 @click.option("--candidates", is_flag=True, help="Only those that came with signed mail and nobody has looked at.")
+@click.option("--conflicts", is_flag=True, help="Only candidates that bring another key for a known address.")
 @click.option("--before", metavar="FINGERPRINT", help="Older than this one, for the next page.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
 @json_option
@@ -42,6 +45,7 @@ def list_(
     has_key: str | None,
     ca: bool,
     candidates: bool,
+    conflicts: bool,
     before: str | None,
     limit: int,
     as_json: bool,
@@ -52,7 +56,8 @@ def list_(
         address=Address.parse(address) if address else None,
         purpose=Purpose.INTERMEDIATE if ca else Purpose.END_ENTITY,
         has_key=None if has_key is None else has_key == "yes",
-        candidate=True if candidates else None,
+        candidate=True if candidates or conflicts else None,
+        conflict=True if conflicts else None,
         text=text,
         before=before,
         limit=limit,

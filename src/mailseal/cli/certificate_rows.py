@@ -5,7 +5,7 @@ from mailseal.policy.text import render
 from mailseal.store.certificate_admin import CertificateInfo
 from mailseal.store.certificate_rows import Use
 
-COLUMNS = ("fingerprint", "addresses", "subject", "expires", "trusted", "key", "ctl")
+COLUMNS = ("fingerprint", "addresses", "subject", "expires", "trusted", "key", "ctl", "conflict", "capabilities")
 
 
 def row_of(info: CertificateInfo) -> dict[str, object]:
@@ -27,6 +27,9 @@ def row_of(info: CertificateInfo) -> dict[str, object]:
         "revocation": verdict.revocation.value,
         "ctl": info.ctl.value if info.ctl else None,
         "candidate": info.candidate,
+        "conflict": info.conflict,
+        "capabilities": info.capabilities or None,
+        "capabilities_at": info.capabilities_at,
         "chosen_for": [owner for owner, use in info.uses if use is Use.SELECTED],
         "shared_with": [owner for owner, use in info.uses if use is Use.SHARED],
         "judged_at": info.judged_at,

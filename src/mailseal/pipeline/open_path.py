@@ -189,7 +189,7 @@ def open_copy(run: Run, party: Party, keys: Sequence[StoredCertificate], *, prot
         eight_bit=opened.content is not None,
         reasons=fault or opened.reasons,
         details=opened.details,
-        harvested=opened.harvested,
+        harvested=opened.harvested if party.settings.harvest_certificates else (),
     )
 
 

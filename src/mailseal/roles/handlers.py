@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from mailseal.errors import PermanentError, TransientError
 from mailseal.mail.envelope import Recipient
 from mailseal.ports import Hop, Transfer
-from mailseal.store import certificate_import, jobs, ledger, log, revalidate
+from mailseal.store import harvest, jobs, ledger, log, revalidate
 from mailseal.store.jobs import Job
 from mailseal.store.reports import REPORT
 from mailseal.wiring.gateway import Node
@@ -49,7 +49,7 @@ def purge_old(node: Node, job: Job) -> None:  # noqa: ARG001 -- a Handler's sign
     now = datetime.now(UTC)
     ledger.purge(now - timedelta(days=node.config.ledger.retention_days))
     log.purge(now - timedelta(days=node.config.log.retention_days))
-    certificate_import.purge_candidates()
+    harvest.purge_candidates()
     jobs.purge(now - timedelta(days=node.config.ledger.retention_days))
 
 

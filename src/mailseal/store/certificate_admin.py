@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from django.db.models import QuerySet, TextField, Value
+from django.db.models import F, QuerySet, TextField, Value
 from django.db.models.functions import Concat, Lower
 
 from mailseal.errors import PermanentError
 from mailseal.mail.address import Address
 from mailseal.smime.certificate import Certificate, CtlEntry, Verdict
 from mailseal.store.addresses import remember
-from mailseal.store.certificate_rows import Purpose, Use, parsed, verdict_from_row
+from mailseal.store.certificate_rows import DUE_NOW, Purpose, Use, parsed, verdict_from_row
 from mailseal.store.models import CertificateRow, CertificateUse, CtlRow, PrivateKeyRow
 from mailseal.store.owners import owners_of_domain, read_owner
 from mailseal.store.revalidate import after_change, mark_below
@@ -25,7 +25,9 @@ class NoSuchCertificateError(PermanentError):
 
 @dataclass(frozen=True, slots=True)
 class CertificateInfo:
-    """A stored certificate as administrators see it. `uses` are (owner, use) pairs."""
+    """A stored certificate as administrators see it. `uses` are (owner, use) pairs, `capabilities` what its owner's
+    program has said to know (`Capabilities.text`, "" for nothing) in a mail signed at `capabilities_at`.
+    """
 
     certificate: Certificate
     purpose: Purpose
@@ -36,6 +38,9 @@ class CertificateInfo:
     ctl: CtlEntry | None
     uses: tuple[tuple[str, Use], ...]
     created: datetime
+    conflict: bool = False
+    capabilities: str = ""
+    capabilities_at: datetime | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -51,6 +56,7 @@ def list_certificates(
     purpose: Purpose | None = Purpose.END_ENTITY,
     has_key: bool | None = None,
     candidate: bool | None = None,
+    conflict: bool | None = None,
     trusted: bool | None = None,
     text: str = "",
     expires_before: datetime | None = None,
@@ -69,7 +75,9 @@ def list_certificates(
         rows = rows.filter(pk__in=CertificateUse.objects.filter(owner__in=owners).values("certificate"))
     if owner is not None:
         rows = rows.filter(pk__in=CertificateUse.objects.filter(owner=read_owner(owner)[1]).values("certificate"))
-    exact = {"purpose": purpose, "candidate": candidate, "trusted": trusted, "bound": has_key}
+    exact = {
+        "purpose": purpose, "candidate": candidate, "conflict": conflict, "trusted": trusted, "bound": has_key,
+    }  # fmt: skip
     rows = rows.filter(**{name: value for name, value in exact.items() if value is not None})
     if text:
         # Not icontains: the tables' collation compares octet by octet.
@@ -130,9 +138,49 @@ def use(fingerprint: str, owner: str, use_kind: Use = Use.SELECTED) -> None:
         raise PermanentError("the certificate has no private key here that could be shared")
     CertificateUse.objects.get_or_create(certificate=row, owner=key, kind=use_kind)
     CertificateRow.objects.filter(pk=row.pk).update(candidate=False)
+    if use_kind is Use.SELECTED:
+        _settle_conflict(row)
     if "@" in key:
         remember([key])
     bump(Scope.KEYS)
+
+
+def _settle_conflict(row: CertificateRow) -> None:
+    """Where it is chosen for all its addresses, nobody is left for whom its key is in question."""
+    uses = CertificateUse.objects.filter(certificate=row)
+    chosen = uses.filter(kind=Use.SELECTED).values("owner")
+    if not uses.filter(kind__in=(Use.SAN, Use.SUBJECT)).exclude(owner__in=chosen).exists():
+        CertificateRow.objects.filter(pk=row.pk).update(conflict=False)
+
+
+def accept(fingerprint: str, *, at: datetime | None = None) -> CertificateInfo:
+    """Make a certificate that came with a mail one like those imported, its key no longer in question.
+
+    Its path is judged as before. Raises NoSuchCertificateError.
+    """
+
+    def work() -> str:
+        row = _row(fingerprint)
+        if row.candidate or row.conflict:
+            values = {"candidate": False, "conflict": False, "due": DUE_NOW, "marks": F("marks") + 1}
+            CertificateRow.objects.filter(pk=row.pk).update(**values)
+            remember(
+                list(
+                    CertificateUse.objects.filter(certificate=row, owner__contains="@").values_list("owner", flat=True)
+                )
+            )
+            bump(Scope.KEYS)
+        return row.fingerprint
+
+    name = run(work)
+    after_change(at=at)
+    return show(name)
+
+
+@reads
+def count_conflicts() -> int:
+    """How many certificates with a valid path bring another key for a known address and wait to be accepted."""
+    return CertificateRow.objects.filter(candidate=True, conflict=True, trusted=True).count()
 
 
 @writes
@@ -182,6 +230,9 @@ def _infos(rows: QuerySet[CertificateRow]) -> tuple[CertificateInfo, ...]:
             CtlEntry(ctl[row.fingerprint]) if row.fingerprint in ctl else None,
             tuple(uses.get(row.pk, ())),
             row.created.astimezone(UTC),
+            row.conflict,
+            row.capabilities,
+            row.capabilities_at,
         )
         for row in found
     )

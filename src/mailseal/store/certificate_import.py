@@ -1,26 +1,23 @@
-"""Certificates and keys into the store: by an administrator, or as candidates out of signed mail."""
+"""Certificates and keys into the store, as an administrator vouches for them."""
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from hashlib import sha256
+from datetime import datetime
 from itertools import islice
 
 from django.db.models import F
 
 from mailseal.keys import PrivateKey
-from mailseal.policy.model import Harvest
-from mailseal.smime.certificate import Certificate, CertificateError, parse_certificate
+from mailseal.smime.certificate import Certificate
 from mailseal.smime.importing import ImportedKeys
 from mailseal.store import private_keys
 from mailseal.store.addresses import remember
 from mailseal.store.certificate_admin import CertificateInfo, infos
 from mailseal.store.certificate_rows import DUE_NOW, Purpose, address_uses, columns
-from mailseal.store.models import CertificateRow, CertificateUse, CtlRow
+from mailseal.store.models import CertificateRow, CertificateUse
 from mailseal.store.private_keys import Sealing
 from mailseal.store.revalidate import AT_ONCE, after_change, due_count, mark_below, revalidate
-from mailseal.store.row import utc_now
 from mailseal.store.stamps import Scope, bump
 from mailseal.store.transaction import run
 
@@ -28,8 +25,6 @@ CHUNK_ROWS = 200
 """In one transaction: some tens of milliseconds."""
 STAMP_SECONDS = 10.0
 """Between two stamps of a long import: each empties the caches of all mail workers."""
-MAX_CANDIDATES = 200_000
-MAX_CANDIDATES_PER_ADDRESS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +166,7 @@ def _stored(fingerprints: Collection[str]) -> dict[str, CertificateRow]:
     if not fingerprints:
         return {}
     rows = CertificateRow.objects.filter(fingerprint__in=list(fingerprints))
-    return {row.fingerprint: row for row in rows.only("fingerprint", "purpose", "candidate")}
+    return {row.fingerprint: row for row in rows.only("fingerprint", "purpose", "candidate", "conflict")}
 
 
 def _insert_uses(rows: Sequence[tuple[CertificateRow, Certificate]], *, candidate: bool) -> None:
@@ -191,8 +186,10 @@ def _lift(stored: Mapping[str, CertificateRow], purposes: Mapping[str, Purpose])
     lifted: set[str] = set()
     for name, row in stored.items():
         purpose = row.purpose if row.purpose == Purpose.ROOT else purposes[name].value
-        if purpose != row.purpose or row.candidate:
-            values = {"candidate": False, "purpose": purpose, "due": DUE_NOW, "marks": F("marks") + 1}
+        if purpose != row.purpose or row.candidate or row.conflict:
+            values = {
+                "candidate": False, "conflict": False, "purpose": purpose, "due": DUE_NOW, "marks": F("marks") + 1,
+            }  # fmt: skip
             CertificateRow.objects.filter(pk=row.pk).update(**values)
             lifted.add(name)
     return frozenset(lifted)
@@ -203,50 +200,3 @@ def bind(fingerprints: Sequence[str]) -> None:
     rows = CertificateRow.objects.filter(fingerprint__in=fingerprints, purpose=Purpose.END_ENTITY)
     keys = private_keys.known(rows.values_list("spki_sha256", flat=True))
     rows.filter(spki_sha256__in=keys).update(bound=True)
-
-
-def insert_candidates(harvested: Iterable[Harvest]) -> int:
-    """Add certificates seen in signed mail, not judged yet; in the caller's transaction. Returns how many are new.
-
-    Bumps no stamp, binds no key, trusts nothing. What cannot be parsed is left out.
-    """
-    found = {sha256(one.der).hexdigest(): one.der for one in harvested}
-    rows = CertificateRow.objects.filter(fingerprint__in=list(found)).values_list("fingerprint", flat=True)
-    stored = set(rows)
-    unknown = [der for fingerprint, der in found.items() if fingerprint not in stored]
-    fresh = 0
-    room = MAX_CANDIDATES - CertificateRow.objects.filter(candidate=True).count() if unknown else 0
-    for der in unknown:
-        try:
-            certificate = parse_certificate(der)
-        except CertificateError:
-            continue
-        if fresh >= room or not _welcome(certificate):
-            continue
-        purpose = Purpose.INTERMEDIATE if certificate.is_ca else Purpose.END_ENTITY
-        fresh += insert(certificate, purpose, candidate=True)
-    return fresh
-
-
-def _welcome(certificate: Certificate) -> bool:
-    """Not one of many untrusted ones for the same address or of the same CA name: more than that is no accident."""
-    if certificate.is_ca:
-        same_name = CertificateRow.objects.filter(subject_sha256=columns(certificate)["subject_sha256"], candidate=True)
-        return same_name.count() < MAX_CANDIDATES_PER_ADDRESS
-    owners = [key for key, _ in address_uses(certificate)]
-    untrusted = CertificateUse.objects.filter(owner__in=owners, certificate__candidate=True, certificate__trusted=False)
-    return bool(owners) and untrusted.count() < MAX_CANDIDATES_PER_ADDRESS
-
-
-def purge_candidates(*, older_than_days: int = 30) -> int:
-    """Delete candidates that never became trusted and are in no CTL; returns how many."""
-    limit = utc_now() - timedelta(days=older_than_days)
-    listed = CtlRow.objects.values("fingerprint")
-    rows = CertificateRow.objects.filter(candidate=True, trusted=False, created__lt=limit)
-    deleted = 0
-    while True:
-        keys = run(lambda: list(rows.exclude(fingerprint__in=listed).values_list("pk", flat=True)[:500]))
-        if not keys:
-            return deleted
-        run(lambda keys=keys: CertificateRow.objects.filter(pk__in=keys).delete())  # type: ignore[misc]
-        deleted += len(keys)

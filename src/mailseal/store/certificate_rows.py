@@ -10,6 +10,7 @@ from typing import Any
 
 from mailseal.mail.address import Address, AddressError
 from mailseal.policy.reason import ReasonCode
+from mailseal.smime.capabilities import Capabilities
 from mailseal.smime.certificate import (
     Certificate,
     CtlEntry,
@@ -153,6 +154,28 @@ def _keys(texts: Iterable[str]) -> list[str]:
     return list(keys)
 
 
-def stored(certificate: Certificate, verdict: Verdict, ctl: str | None, *, has_key: bool) -> StoredCertificate:
-    """The snapshot that the mail path gets."""
-    return StoredCertificate(certificate, verdict, None if ctl is None else CtlEntry(ctl), False, has_key)  # noqa: FBT003 -- selected; by position: this runs for each mail
+def stored(
+    certificate: Certificate,
+    verdict: Verdict,
+    ctl: str | None,
+    *,
+    has_key: bool,
+    told: str = "",
+    conflict: bool = False,
+) -> StoredCertificate:
+    """The snapshot that the mail path gets. `told`: the capabilities as they are stored."""
+    return StoredCertificate(
+        certificate,
+        verdict,
+        None if ctl is None else CtlEntry(ctl),
+        False,  # noqa: FBT003 -- selected; by position: this runs for each mail
+        has_key,
+        capabilities_told(told) if told else None,
+        conflict,
+    )
+
+
+@lru_cache(maxsize=1024)
+def capabilities_told(text: str) -> Capabilities:
+    """Read once: most programs say the same."""
+    return Capabilities.from_text(text)

@@ -27,16 +27,16 @@ from mailseal.store.transaction import select
 
 # A private key counts only where it is bound to the certificate, see models.CertificateRow.
 _OF_OWNERS = (
-    "SELECT u.kind, c.fingerprint, c.der, c.bound, t.entry, :columns FROM store_certificate_use u"
-    " JOIN store_certificate c ON c.id = u.certificate_id LEFT JOIN store_ctl t ON t.fingerprint = c.fingerprint"
-    " WHERE u.owner IN (:owners) AND c.judged_at IS NOT NULL LIMIT 101"
+    "SELECT u.kind, c.fingerprint, c.der, c.bound, c.capabilities, c.conflict, t.entry, :columns"
+    " FROM store_certificate_use u JOIN store_certificate c ON c.id = u.certificate_id"
+    " LEFT JOIN store_ctl t ON t.fingerprint = c.fingerprint WHERE u.owner IN (:owners) AND c.judged_at IS NOT NULL LIMIT 101"
 ).replace(":columns", VERDICT_COLUMNS)
 # An address stays usable that strangers have made thousands of candidates for: they come last.
 _BEST_OF_OWNERS = _OF_OWNERS.replace(
     " LIMIT 101", " ORDER BY c.candidate, c.trusted DESC, c.not_before DESC, c.id LIMIT 100"
 )
 _BY_FINGERPRINT = (
-    "SELECT '', c.fingerprint, c.der, c.bound, t.entry, :columns FROM store_certificate c"
+    "SELECT '', c.fingerprint, c.der, c.bound, c.capabilities, c.conflict, t.entry, :columns FROM store_certificate c"
     " LEFT JOIN store_ctl t ON t.fingerprint = c.fingerprint"
     " WHERE c.fingerprint = %s AND c.purpose = %s AND c.judged_at IS NOT NULL"
 ).replace(":columns", VERDICT_COLUMNS)
@@ -143,8 +143,11 @@ def _through(cache: Lru[K, V], key: K, read: Callable[[], V]) -> V:
 
 
 def _from_row(row: tuple[Any, ...]) -> tuple[str, StoredCertificate]:
-    kind, fingerprint, der, bound, entry, *verdict = row
-    return kind, stored(parsed(fingerprint, der), verdict_from_row(*verdict), entry, has_key=bool(bound))
+    kind, fingerprint, der, bound, told, conflict, entry, *verdict = row
+    certificate = parsed(fingerprint, der)
+    return kind, stored(
+        certificate, verdict_from_row(*verdict), entry, has_key=bool(bound), told=told, conflict=bool(conflict)
+    )
 
 
 def _choose(rows: Sequence[tuple[str, StoredCertificate]]) -> _Chosen:

@@ -17,7 +17,7 @@ from typing import Any
 
 from mailseal.policy.model import Harvest
 from mailseal.store import jobs, records
-from mailseal.store.certificate_import import insert_candidates
+from mailseal.store.harvest import insert_candidates
 from mailseal.store.models import JournalRow
 from mailseal.store.revalidate import REVALIDATE
 from mailseal.store.row import storable
@@ -128,7 +128,7 @@ def _store(name: str, data: bytes, offset: int) -> Imported:
                 rows.append(_row(values))
             else:
                 candidates.append(_candidate(kind, values))
-        except (ValueError, TypeError, IndexError, RecursionError):
+        except (ValueError, TypeError, IndexError, OverflowError, RecursionError):
             logger.warning("a line of journal %s cannot be read and is left out", name)
             bad += 1
 
@@ -153,6 +153,13 @@ def _candidate(kind: object, values: list[Any]) -> Harvest:
     if kind != records.CANDIDATE:
         raise ValueError("a kind of record that this release does not know")
     der, capabilities, signed_at = values
-    return Harvest(
-        bytes.fromhex(der), str(capabilities), None if signed_at is None else datetime.fromisoformat(signed_at)
-    )
+    if type(capabilities) is not str:
+        raise ValueError("capabilities are text")
+    return Harvest(bytes.fromhex(der), capabilities, None if signed_at is None else _aware(signed_at))
+
+
+def _aware(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time without its zone")
+    return moment.astimezone(UTC)

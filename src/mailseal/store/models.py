@@ -53,7 +53,8 @@ class CertificateRow(Row):
 
     A certificate that only repeats the public key of a stored private key is not bound: whoever saw the public key
     can make one, with any address in it, and have other people's mail opened. `due`: when to judge again; `marks`: how
-    often a change has marked it.
+    often a change has marked it. `capabilities`: what the owner's program can read (`Capabilities.text`, "" when he has
+    not said), of the mail signed at `capabilities_at`. `conflict`: a candidate with another key for a known address.
     """
 
     fingerprint = models.CharField(max_length=64, unique=True)
@@ -80,10 +81,16 @@ class CertificateRow(Row):
     judged_at = models.DateTimeField(null=True)
     due = models.DateTimeField(null=True, db_index=True)
     marks = models.BigIntegerField(default=0)
+    capabilities = models.CharField(max_length=400, default="")
+    capabilities_at = models.DateTimeField(null=True)
+    conflict = models.BooleanField(default=False)
 
     class Meta:
         db_table = "store_certificate"
-        indexes = (Index(fields=("purpose", "id"), name="store_certificate_purpose"),)
+        indexes = (
+            Index(fields=("purpose", "id"), name="store_certificate_purpose"),
+            Index(fields=("candidate", "conflict", "id"), name="store_certificate_harvested"),
+        )
 
 
 class CertificateUse(Row):

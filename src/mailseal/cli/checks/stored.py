@@ -8,7 +8,7 @@ from mailseal.cli.checks.finding import Finding, Status
 from mailseal.config import Config
 from mailseal.errors import MailsealError
 from mailseal.keys.sealing import Kek
-from mailseal.store import certificate_admin, private_keys, transaction
+from mailseal.store import certificate_admin, private_keys, revalidate, transaction
 from mailseal.store import domains as store_domains
 
 EXPIRING = timedelta(days=30)
@@ -86,3 +86,15 @@ def certificates(_config: Config) -> Iterator[Finding]:
         yield Finding("certificates", Status.WARN, f"{len(expiring) - MAX_NAMED} more expire within 30 days")
     if not expiring:
         yield Finding("certificates", Status.OK, "none with a private key expires within 30 days")
+    yield from _harvested()
+
+
+def _harvested() -> Iterator[Finding]:
+    """What came with signed mail and waits: for an administrator, for the worker."""
+    conflicts = certificate_admin.count_conflicts()
+    if conflicts:
+        text = f"{conflicts} came with a mail and bring another key for an address that was known"
+        yield Finding("certificates", Status.WARN, text, "see `mailseal cert list --conflicts`, then `cert accept`")
+    due = revalidate.due_count()
+    if due:
+        yield Finding("certificates", Status.OK, f"{due} wait to be judged by the worker")

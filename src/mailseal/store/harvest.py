@@ -1,0 +1,159 @@
+"""What signed mail brings: certificates as candidates, and what their owners' programs can read (RFC 8551 §2.5.2).
+
+A candidate binds no key and is trusted by its path alone. It is in conflict when its address is known already with
+another key: until an administrator accepts it, a setting decides whether mail is encrypted to it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+
+from django.db.models import Q
+
+from mailseal.policy.model import Harvest
+from mailseal.smime.capabilities import Capabilities
+from mailseal.smime.certificate import Certificate, CertificateError, parse_certificate
+from mailseal.store.certificate_import import insert
+from mailseal.store.certificate_rows import Purpose, Use, address_uses, columns
+from mailseal.store.models import CertificateRow, CertificateUse, CtlRow
+from mailseal.store.row import utc_now
+from mailseal.store.stamps import Scope, bump
+from mailseal.store.transaction import run
+
+MAX_CANDIDATES = 200_000
+MAX_CANDIDATES_PER_ADDRESS = 20
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+"""No signature is older; a database may have no room for the time that one claims."""
+_NAMES_PER_QUERY = 400
+
+
+def insert_candidates(harvested: Iterable[Harvest], *, at: datetime | None = None) -> int:
+    """Store what is new of certificates seen in signed mail, in the caller's transaction, read at a time.
+
+    Returns how many certificates are new; they are not judged yet. What cannot be parsed is left out. Nothing is
+    written for what is known already, but what an owner has told since.
+    """
+    found: dict[str, bytes] = {}
+    told: dict[str, Harvest] = {}
+    now = at or utc_now()
+    for one in harvested:
+        name = sha256(one.der).hexdigest()
+        found[name] = one.der
+        if one.capabilities:
+            _keep_latest(told, name, _in_time(one, now))
+    stored = _stored(list(found))
+    fresh = _insert([(name, der) for name, der in found.items() if name not in stored])
+    _tell(told, stored | _stored(fresh))
+    return len(fresh)
+
+
+def _in_time(one: Harvest, now: datetime) -> Harvest:
+    """With a time that can be stored and is not to come, and capabilities that this release knows."""
+    signed_at = None if one.signed_at is None else min(max(one.signed_at, EARLIEST), now)
+    return Harvest(one.der, Capabilities.from_text(one.capabilities).text, signed_at)
+
+
+def _keep_latest(told: dict[str, Harvest], name: str, one: Harvest) -> None:
+    """Of several mails of one group the last signed counts; one without a time only where there is no other."""
+    known = told.get(name)
+    if known is None or (one.signed_at is not None and (known.signed_at is None or one.signed_at > known.signed_at)):
+        told[name] = one
+
+
+def _stored(fingerprints: Sequence[str]) -> dict[str, CertificateRow]:
+    rows: dict[str, CertificateRow] = {}
+    for start in range(0, len(fingerprints), _NAMES_PER_QUERY):
+        some = CertificateRow.objects.filter(fingerprint__in=fingerprints[start : start + _NAMES_PER_QUERY])
+        some = some.only("fingerprint", "purpose", "candidate", "bound", "capabilities", "capabilities_at")
+        rows |= {row.fingerprint: row for row in some}
+    return rows
+
+
+def _insert(unknown: Sequence[tuple[str, bytes]]) -> list[str]:
+    fresh: list[str] = []
+    room = MAX_CANDIDATES - CertificateRow.objects.filter(candidate=True).count() if unknown else 0
+    for name, der in unknown:
+        try:
+            certificate = parse_certificate(der)
+        except CertificateError:
+            continue
+        if len(fresh) >= room or not _welcome(certificate):
+            continue
+        purpose = Purpose.INTERMEDIATE if certificate.is_ca else Purpose.END_ENTITY
+        conflict = purpose is Purpose.END_ENTITY and _conflicts(certificate)
+        if insert(certificate, purpose, candidate=True):
+            fresh.append(name)
+            if conflict:
+                CertificateRow.objects.filter(fingerprint=name).update(conflict=True)
+    return fresh
+
+
+def _welcome(certificate: Certificate) -> bool:
+    """Not one of many untrusted ones for the same address or of the same CA name: more than that is no accident."""
+    if certificate.is_ca:
+        same_name = CertificateRow.objects.filter(subject_sha256=columns(certificate)["subject_sha256"], candidate=True)
+        return same_name.count() < MAX_CANDIDATES_PER_ADDRESS
+    owners = [key for key, _ in address_uses(certificate)]
+    untrusted = CertificateUse.objects.filter(owner__in=owners, certificate__candidate=True, certificate__trusted=False)
+    return bool(owners) and untrusted.count() < MAX_CANDIDATES_PER_ADDRESS
+
+
+def _conflicts(certificate: Certificate) -> bool:
+    """Whether one of its addresses is known, by a trusted certificate or one that somebody imported, but its key not.
+
+    A key that is itself in conflict makes no second certificate of it known.
+    """
+    known = CertificateUse.objects.filter(
+        Q(certificate__trusted=True) | Q(certificate__candidate=False),
+        owner__in=[key for key, _ in address_uses(certificate)],
+        certificate__purpose=Purpose.END_ENTITY,
+    ).exclude(kind=Use.SHARED)
+    others: set[str] = set()
+    same: set[str] = set()
+    for owner, spki, conflict in known.values_list("owner", "certificate__spki_sha256", "certificate__conflict"):
+        if spki != certificate.spki_sha256:
+            others.add(owner)
+        elif not conflict:
+            same.add(owner)
+    return bool(others - same)
+
+
+def _tell(told: Mapping[str, Harvest], rows: Mapping[str, CertificateRow]) -> None:
+    """Keep what owners have told later than what is kept; an old mail that is sent again changes nothing."""
+    usable_changed = False
+    for name, one in told.items():
+        row = rows.get(name)
+        if row is None or row.purpose != Purpose.END_ENTITY or not _is_news(one, row):
+            continue
+        # Asked again in the update: another node's worker may have stored a later one meanwhile.
+        unless_later = Q(capabilities="") if one.signed_at is None else _kept_before(one.signed_at)
+        values = {"capabilities": one.capabilities, "capabilities_at": one.signed_at}
+        if CertificateRow.objects.filter(unless_later, pk=row.pk).update(**values):
+            # Candidates are forgotten by age, and who holds the key can read everything.
+            usable_changed |= one.capabilities != row.capabilities and not row.candidate and not row.bound
+    if usable_changed:
+        bump(Scope.KEYS)
+
+
+def _is_news(one: Harvest, row: CertificateRow) -> bool:
+    if one.signed_at is None:
+        return not row.capabilities
+    return row.capabilities_at is None or row.capabilities_at < one.signed_at
+
+
+def _kept_before(signed_at: datetime) -> Q:
+    return Q(capabilities_at__isnull=True) | Q(capabilities_at__lt=signed_at)
+
+
+def purge_candidates(*, older_than_days: int = 30) -> int:
+    """Delete candidates that never became trusted and are in no CTL; returns how many."""
+    limit = utc_now() - timedelta(days=older_than_days)
+    listed = CtlRow.objects.values("fingerprint")
+    rows = CertificateRow.objects.filter(candidate=True, trusted=False, created__lt=limit)
+    deleted = 0
+    while True:
+        keys = run(lambda: list(rows.exclude(fingerprint__in=listed).values_list("pk", flat=True)[:500]))
+        if not keys:
+            return deleted
+        run(lambda keys=keys: CertificateRow.objects.filter(pk__in=keys).delete())  # type: ignore[misc]
+        deleted += len(keys)
