@@ -172,16 +172,23 @@ class Mode(Enum):
     CBC = auto()
     GCM = auto()
     TRIPLE_DES_CBC = auto()
+    RC2_CBC = auto()
+    DES_CBC = auto()
+    CAST5_CBC = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class CipherRow:
-    """A content-encryption algorithm (RFC 3565, RFC 5084, RFC 3370 §5.1)."""
+    """A content-encryption algorithm (RFC 3565, RFC 5084, RFC 3370 §5, RFC 2984).
+
+    `weak`: of old mail, read and never written. Where the parameters tell the size, it is here the largest one.
+    """
 
     name: str
     key_octets: int
     mode: Mode
     oid: bytes
+    weak: bool = False
 
 
 _CIPHER_ROWS = (
@@ -191,7 +198,10 @@ _CIPHER_ROWS = (
     CipherRow("aes256-cbc", 32, Mode.CBC, oid("2.16.840.1.101.3.4.1.42")),
     CipherRow("aes192-cbc", 24, Mode.CBC, oid("2.16.840.1.101.3.4.1.22")),
     CipherRow("aes128-cbc", 16, Mode.CBC, oid("2.16.840.1.101.3.4.1.2")),
-    CipherRow("3des-cbc", 24, Mode.TRIPLE_DES_CBC, oid("1.2.840.113549.3.7")),  # old mail: read, never written
+    CipherRow("3des-cbc", 24, Mode.TRIPLE_DES_CBC, oid("1.2.840.113549.3.7"), weak=True),
+    CipherRow("rc2-128-cbc", 16, Mode.RC2_CBC, oid("1.2.840.113549.3.2"), weak=True),
+    CipherRow("cast5-cbc", 16, Mode.CAST5_CBC, oid("1.2.840.113533.7.66.10"), weak=True),
+    CipherRow("des-cbc", 8, Mode.DES_CBC, oid("1.3.14.3.2.7"), weak=True),
 )
 CIPHERS = {row.oid: row for row in _CIPHER_ROWS}
 CIPHERS_BY_NAME = {row.name: row for row in _CIPHER_ROWS}
@@ -204,6 +214,15 @@ AES256_WRAP = oid("2.16.840.1.101.3.4.1.45")
 # Octets of the key-encryption key (RFC 3394, RFC 3565 §2.3.2)
 KEY_WRAPS = {AES128_WRAP: 16, AES192_WRAP: 24, AES256_WRAP: 32}
 WRAP_BY_OCTETS = {octets: wrap for wrap, octets in KEY_WRAPS.items()}
+
+# Wraps of old mail (RFC 3370 §4.3), and the one for passwords (RFC 3211 §2.3): read, never written.
+TRIPLE_DES_WRAP = oid("1.2.840.113549.1.9.16.3.6")
+RC2_WRAP = oid("1.2.840.113549.1.9.16.3.7")
+PWRI_KEK = oid("1.2.840.113549.1.9.16.3.9")
+PBKDF2 = oid("1.2.840.113549.1.5.12")
+
+# Effective bits by the version that RC2's parameters name (RFC 2268 §6).
+RC2_BITS = {160: 40, 120: 64, 58: 128}
 
 STD_DH_SHA256_KDF = oid("1.3.132.1.11.1")
 STD_DH_SHA384_KDF = oid("1.3.132.1.11.2")

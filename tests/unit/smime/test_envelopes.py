@@ -70,7 +70,7 @@ def failure(octets: bytes, *kinds: str, limit=1_000_000) -> CmsError:
 
 @given(st.lists(st.binary(max_size=100), max_size=4), st.sampled_from(Cipher), st.sampled_from(KINDS))
 def test_what_we_encrypt_each_recipient_decrypts(chunks, cipher, kind):
-    octets = encrypt(chunks, [person.certificate for person in people().values()], cipher)
+    octets = encrypt(chunks, [person.certificate for person in people().values()], EncryptionForm(cipher))
     found = read_enveloped(octets)
     assert found.algorithm == cipher.value
     assert found.integrity == ("authenticated" if cipher.value.endswith("gcm") else "none")
@@ -198,10 +198,10 @@ def test_recipients_are_bounded():
 def test_unknown_recipients_are_passed_over():
     key = os.urandom(32)
     wrapped = people()["rsa2048"].key.public_key().encrypt(key, padding.PKCS1v15())
-    password = der.element(0xA3, der.integer(0))
+    other = der.element(0xA4, der.oid("1.2.3.4"), der.NULL)
     octets = gcm(key)
     assert read_enveloped(octets).decrypt(keys("rsa2048"), 1000) == BODY
-    infos = [password, transport(encrypted=wrapped)]
+    infos = [other, transport(encrypted=wrapped)]
     assert len(read_enveloped(enveloped(infos, key, bytes(16))).recipients) == 1
 
 

@@ -115,7 +115,7 @@ def test_what_follows_the_end_of_compressed_content_costs_nothing():
 def test_a_wrapped_key_has_the_length_of_one(monkeypatch):
     person = people()["p256"]
     octets = encrypt([b"x"], [person.certificate], EncryptionForm())
-    monkeypatch.setattr("mailseal.smime.recipient.aes_key_unwrap", lambda *_: pytest.fail("unwrapped"))
+    monkeypatch.setattr("mailseal.smime.key_wrap.aes_key_unwrap", lambda *_: pytest.fail("unwrapped"))
     enveloped = read_enveloped(octets)
     object.__setattr__(enveloped._infos[0], "encrypted_key", bytes(1_000_008))
     with pytest.raises(CmsError) as caught:

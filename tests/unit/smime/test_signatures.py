@@ -95,13 +95,13 @@ def plain_attributes(content: bytes = BODY) -> list[bytes]:
 @pytest.mark.parametrize("digest", Digest)
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_we_sign_we_verify(kind, digest, detached):
-    octets = sign(BODY, identity(kind), digest=digest, at=NOW, detached=detached)
+    octets = sign(BODY, identity(kind), SignatureForm(digest, opaque=not detached), at=NOW)
     found = check(octets, BODY if detached else None)
     assert found.verified
     assert not found.weak
     assert found.reason is None
     assert found.certificate == people()[kind].certificate
-    assert found.digest == digest.value
+    assert found.digest == (Digest.SHA384 if (kind, digest) == ("p384", Digest.SHA256) else digest)
     assert found.signing_time == NOW
     signed = read_signed(octets)
     assert {one.der for one in signed.certificates} == {people()[kind].certificate.der, *people()[kind].chain}
