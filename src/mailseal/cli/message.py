@@ -15,12 +15,13 @@ from mailseal.mail.address import Address
 from mailseal.mail.envelope import Client, Envelope, Origin, Recipient
 from mailseal.mail.message import Message, Octets, with_crlf
 from mailseal.mail.mime import ParsedMessage, parse
-from mailseal.pipeline.open_path import delivered
+from mailseal.pipeline.open_path import Opened, delivered
 from mailseal.policy.settings import Cipher, Digest, KeyTransport, RsaSignature, Settings
 from mailseal.smime.certificate import Certificate
 from mailseal.smime.form import EncryptionForm, SignatureForm
 from mailseal.smime.importing import ImportedKeys, read_certificates, read_pkcs12
 from mailseal.smime.revocation import read_crl
+from mailseal.smime.secret import Secret, SharedKey, SharedPassword
 from mailseal.smime.sign import SigningIdentity
 from mailseal.wiring.single import Materials, certificates_of, open_one, protect_one
 
@@ -42,6 +43,16 @@ def message() -> None:
 @click.option("--trust", "roots", type=FILE, multiple=True, help="Trusted root certificates (PEM or DER).")
 @click.option("--cert", "certificates", type=FILE, multiple=True, help="More certificates, known but not trusted.")
 @click.option("--crl", "crls", type=FILE, multiple=True, help="Revocation list of one of these authorities.")
+@click.option(
+    "--smime-password-file",
+    "shared_passwords",
+    type=FILE,
+    multiple=True,
+    help="Password that the mail is for.",
+)
+@click.option(
+    "--smime-kek-file", "shared_keys", type=FILE, multiple=True, help="Key agreed beforehand (KEK), as hex digits."
+)
 @click.option("--at", "at_text", metavar="TIME", help="Judge as of this time (ISO 8601). Default: now.")
 @click.option("--store", "use_store", is_flag=True, help="Use the keys and certificates of the gateway.")
 @click.option("--to", "reader", metavar="ADDRESS", help="With --store: whose keys to use.")
@@ -57,6 +68,8 @@ def open_message(
     roots: Sequence[Path],
     certificates: Sequence[Path],
     crls: Sequence[Path],
+    shared_passwords: Sequence[Path],
+    shared_keys: Sequence[Path],
     at_text: str | None,
     use_store: bool,
     reader: str | None,
@@ -66,16 +79,9 @@ def open_message(
     """Decrypt and verify one mail, and say what each of its layers is worth."""
     at = read_time(at_text)
     parsed = read_mail(file)
+    secrets = _secrets(shared_passwords, shared_keys)
     if use_store:
-        if reader is None:
-            raise CommandError("--store needs --to", "name the reader: mailseal message open FILE --store --to A@B")
-        gateway = _gateway(session)
-        address = Address.parse(reader)
-        party = gateway.directory.party(address)
-        opened = open_one(
-            parsed.root, gateway.certificates, gateway.certificates.with_key_of(address), party.settings, at
-        )
-        settings = party.settings
+        opened, settings = _open_by_store(session, parsed, reader, secrets, at)
     else:
         settings = Settings()
         given = certificates_of(
@@ -87,7 +93,7 @@ def open_message(
             ),
             at,
         )
-        opened = open_one(parsed.root, given, given.with_key(), settings, at)
+        opened = open_one(parsed.root, given, given.with_key(), settings, at, secrets)
     errors = [] if parsed.fault is None else [str(parsed.fault)]
     if output is not None:
         write_mail(output, delivered(parsed.root, opened, settings, from_outside=True))
@@ -95,6 +101,28 @@ def open_message(
         print_json(opened_json(opened, errors))
     else:
         show_opened(opened, errors)
+
+
+def _open_by_store(
+    session: Session, parsed: ParsedMessage, reader: str | None, secrets: Sequence[Secret], at: datetime
+) -> tuple[Opened, Settings]:
+    if reader is None:
+        raise CommandError("--store needs --to", "name the reader: mailseal message open FILE --store --to A@B")
+    gateway = _gateway(session)
+    address = Address.parse(reader)
+    settings = gateway.directory.party(address).settings
+    keys = gateway.certificates.with_key_of(address)
+    return open_one(parsed.root, gateway.certificates, keys, settings, at, secrets), settings
+
+
+def _secrets(passwords: Sequence[Path], keys: Sequence[Path]) -> list[Secret]:
+    found: list[Secret] = [SharedPassword(read_password(one, "")) for one in passwords]
+    for one in keys:
+        try:
+            found.append(SharedKey(bytes.fromhex(read_file(one).decode("ascii"))))
+        except ValueError:
+            raise CommandError(f"{one} is not a key in hex digits") from None
+    return found
 
 
 @message.command("protect")

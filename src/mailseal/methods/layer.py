@@ -10,6 +10,7 @@ from mailseal.policy.model import Harvest, Party
 from mailseal.policy.reason import Reason
 from mailseal.ports import Certificates
 from mailseal.smime.certificate import StoredCertificate
+from mailseal.smime.secret import Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,10 @@ class Peeled:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """For whom and with what a mail is opened. `senders` are its authors, None for one that cannot be read."""
+    """For whom and with what a mail is opened. `senders` are its authors, None for one that cannot be read.
+
+    `secrets` open what is encrypted to a password or to a key agreed beforehand.
+    """
 
     party: Party
     keys: Sequence[StoredCertificate]
@@ -75,3 +79,4 @@ class Opening:
     at: datetime
     senders: tuple[Address | None, ...] = ()
     max_bytes: int = 200 * 1024 * 1024
+    secrets: Sequence[Secret] = ()

@@ -4,25 +4,30 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mailseal.errors import PermanentError
+from mailseal.mail.address import Address
 from mailseal.mail.message import Octets, with_crlf
 from mailseal.mail.mime import Entity, MimeError, parse
 from mailseal.methods.layer import Layer, Opening, Peeled, SignerReport
 from mailseal.policy.model import Harvest
-from mailseal.policy.reason import ReasonCode, because
+from mailseal.policy.reason import Reason, ReasonCode, because
+from mailseal.policy.settings import Settings
 from mailseal.smime import message as smime_message
-from mailseal.smime.certificate import Certificate, StoredCertificate
+from mailseal.smime.certificate import Certificate
 from mailseal.smime.compress import decompress
 from mailseal.smime.decrypt import read_enveloped
 from mailseal.smime.errors import CmsError
 from mailseal.smime.message import LayerKind
 from mailseal.smime.name import read_name
-from mailseal.smime.recipient import RecipientId
+from mailseal.smime.recipient import RecipientId, RecipientKind
 from mailseal.smime.select import addresses_of, speaks_for, why_not_trust_signer
 from mailseal.smime.signed import SignedData, read_signed
 from mailseal.smime.verify import SignerCheck, verify
 
-MAX_SIGNERS = 8
-"""Signatures that are looked at in one layer: each may cost a path of certificates."""
+MAX_JUDGED = 8
+"""Certificates that came with a mail and are judged for one layer: each costs a path. Those beyond are not trusted."""
+MAX_KEY_ID_OCTETS = 64
+SECRET_KEY = "secret"  # noqa: S105 - the word for it
+"""The `key` of a layer that was opened by a password, or by a key agreed beforehand."""
 
 
 def peel(entity: Entity, kind: LayerKind, opening: Opening, depth: int) -> Peeled:
@@ -53,22 +58,44 @@ def _decrypt(entity: Entity, opening: Opening, depth: int) -> Peeled:
         integrity=enveloped.integrity,
         recipients=tuple(_named(one) for one in enveloped.recipients),
     )
-    if not opening.party.settings.smime:
+    settings = opening.party.settings
+    if not settings.smime:
         return Peeled(replace(layer, reason=because(ReasonCode.DECRYPTION_OFF)))
+    if enveloped.weak and not _may_read(enveloped.algorithm, settings):
+        return Peeled(replace(layer, reason=because(ReasonCode.CIPHER_OFF, algorithm=enveloped.algorithm)))
     fitting = [one.certificate for one in opening.keys if enveloped.fits(one.certificate)]
-    if not fitting:
+    secrets = [one for one in opening.secrets if enveloped.fits_secret(one)]
+    if not fitting and not secrets:
         return Peeled(replace(layer, reason=because(ReasonCode.KEY_NOT_FOUND)))
-    pairs = [(one, opening.certificates.private_key(one.spki_sha256)) for one in fitting]
     try:
-        content = enveloped.decrypt(pairs, opening.max_bytes)
+        if fitting:
+            pairs = [(one, opening.certificates.private_key(one.spki_sha256)) for one in fitting]
+            content, key = enveloped.decrypt(pairs, opening.max_bytes), fitting[0].fingerprint
+        else:
+            content, key = enveloped.decrypt_with_secrets(secrets, opening.max_bytes), SECRET_KEY
         inner = _inner(content)
     except (CmsError, MimeError):
         # One text for whatever failed inside: a difference would be a padding oracle.
         return Peeled(replace(layer, reason=because(ReasonCode.DECRYPTION_FAILED)))
-    return Peeled(replace(layer, ok=True, key=fitting[0].fingerprint), inner, decrypted=True)
+    weak = because(ReasonCode.ENCRYPTION_WEAK, algorithm=enveloped.algorithm) if enveloped.weak else None
+    return Peeled(replace(layer, ok=True, key=key, reason=weak), inner, decrypted=True)
+
+
+def _may_read(algorithm: str, settings: Settings) -> bool:
+    """Whether a cipher of old mail, like "rc2-40-cbc", is switched on."""
+    return {
+        "3des": settings.smime_read_3des,
+        "rc2": settings.smime_read_rc2,
+        "des": settings.smime_read_des,
+        "cast5": settings.smime_read_cast5,
+    }[algorithm.partition("-")[0]]
 
 
 def _named(recipient: RecipientId) -> str:
+    if recipient.kind is RecipientKind.PASSWORD:
+        return "a password"
+    if recipient.key_id is not None:
+        return f"shared key {recipient.key_id[:MAX_KEY_ID_OCTETS].hex()}"
     if recipient.ski is not None:
         return f"key {recipient.ski.hex()}"
     try:
@@ -103,10 +130,9 @@ def _verify(entity: Entity, opening: Opening, depth: int) -> Peeled:
     if not signed.signers:
         layer = Layer(LayerKind.SIGNED, depth, entity.path, ok=False, reason=because(ReasonCode.NO_SIGNERS))
         return Peeled(layer, harvested=tuple(Harvest(one.der) for one in signed.certificates))
-    if len(signed.signers) > MAX_SIGNERS:
-        raise CmsError(ReasonCode.TOO_LARGE, "there are too many signers")
     checks = verify(signed, content)
-    signers = tuple(_report(check, signed, opening) for check in checks)
+    judge = _Judge(signed.certificates, opening)
+    signers = tuple(_report(check, judge, opening) for check in checks)
     good = all(one.verified for one in signers)
     layer = Layer(
         LayerKind.SIGNED,
@@ -133,7 +159,7 @@ def _harvest(signed: SignedData, checks: Sequence[SignerCheck]) -> tuple[Harvest
     return tuple(told.get(one) or Harvest(one.der) for one in signed.certificates)
 
 
-def _report(check: SignerCheck, signed: SignedData, opening: Opening) -> SignerReport:
+def _report(check: SignerCheck, judge: "_Judge", opening: Opening) -> SignerReport:
     certificate = check.certificate
     if certificate is None:
         return SignerReport(
@@ -142,12 +168,12 @@ def _report(check: SignerCheck, signed: SignedData, opening: Opening) -> SignerR
         )  # fmt: skip
     legacy = opening.party.settings.legacy_subject_email
     addresses = addresses_of(certificate, legacy_subject_email=legacy)
-    distrust = None
-    if check.verified and check.reason is None:
-        stored = _judge(certificate, signed.certificates, opening)
-        distrust = why_not_trust_signer(stored, opening.at, opening.party.settings)
+    good = check.verified and check.reason is None
+    distrust = judge.why_not_trust(certificate) if good else None
     sender = opening.senders[0] if len(opening.senders) == 1 else None
-    matches = sender is not None and speaks_for(addresses, sender)
+    matches = sender is not None and (
+        speaks_for(addresses, sender) or (good and _chosen_for(certificate, sender, opening))
+    )
     reason = because(check.reason) if check.reason else distrust
     if reason is None and not matches:
         several = len(opening.senders) > 1
@@ -157,13 +183,40 @@ def _report(check: SignerCheck, signed: SignedData, opening: Opening) -> SignerR
         certificate.subject,
         certificate.fingerprint,
         verified=check.verified,
-        trusted=check.verified and not check.weak and check.reason is None and distrust is None,
+        trusted=good and not check.weak and distrust is None,
         matches_from=matches,
         signing_time=check.signing_time,
         reason=reason,
     )
 
 
-def _judge(certificate: Certificate, others: Sequence[Certificate], opening: Opening) -> StoredCertificate:
-    known = opening.certificates.by_fingerprint(certificate.fingerprint)
-    return known or opening.certificates.judge(certificate, others, opening.at)
+def _chosen_for(certificate: Certificate, sender: Address, opening: Opening) -> bool:
+    """Whether an administrator chose it by hand for the sender or his domain: a domain's signature (RFC 3183 §3)."""
+    chosen = opening.certificates.of_recipient(sender)
+    return any(one.selected and one.certificate == certificate for one in chosen)
+
+
+class _Judge:
+    """Judges the certificates of one layer, each once and not more than MAX_JUDGED that are not stored."""
+
+    def __init__(self, others: Sequence[Certificate], opening: Opening) -> None:
+        self._others = others
+        self._opening = opening
+        self._known: dict[str, Reason | None] = {}
+        self._left = MAX_JUDGED
+
+    def why_not_trust(self, certificate: Certificate) -> Reason | None:
+        """None for a certificate whose signature counts."""
+        if certificate.fingerprint not in self._known:
+            self._known[certificate.fingerprint] = self._judged(certificate)
+        return self._known[certificate.fingerprint]
+
+    def _judged(self, certificate: Certificate) -> Reason | None:
+        opening = self._opening
+        stored = opening.certificates.by_fingerprint(certificate.fingerprint)
+        if stored is None:
+            if not self._left:
+                return because(ReasonCode.TOO_MANY_SIGNERS)
+            self._left -= 1
+            stored = opening.certificates.judge(certificate, self._others, opening.at)
+        return why_not_trust_signer(stored, opening.at, opening.party.settings)

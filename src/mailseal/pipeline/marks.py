@@ -16,6 +16,8 @@ from mailseal.policy.settings import Settings
 PREFIX = "x-mailseal-"
 MAX_VALUE_CHARACTERS = 500
 MAX_STRIP_ROUNDS = 20
+MAX_SIGNER_FIELDS = 40
+"""In one mail: next hops refuse a header of more than some 100 KB. Signers beyond are in the verdict all the same."""
 _NO_SIGNERS = ReasonCode.NO_SIGNERS
 
 # Where some reader sees a field of ours begin: behind a bare CR too, and behind octets that no field name has.
@@ -119,10 +121,12 @@ def result_headers(layers: Sequence[Layer]) -> list[tuple[str, str]]:
         ("X-Mailseal-Decrypted", _yes(any(layer.ok and layer.key is not None for layer in layers))),
         ("X-Mailseal-Signed-By-Sender", _yes(any(sender_signed(layer) for layer in layers))),
     ]
+    left = MAX_SIGNER_FIELDS
     for number, layer in enumerate(layers, 1):
         headers.append((f"X-Mailseal-Layer-{number}", _value(_layer_parts(layer))))
-        for order, signer in enumerate(layer.signers, 1):
+        for order, signer in enumerate(layer.signers[:left], 1):
             headers.append((f"X-Mailseal-Layer-{number}-Signer-{order}", _value(_signer_parts(signer))))
+        left -= min(left, len(layer.signers))
     return headers
 
 

@@ -67,6 +67,7 @@ class ReasonCode(StrEnum):
     MANY_FROM = "many-from"
     NOT_WHOLE_MESSAGE = "not-whole-message"
     NO_SIGNERS = "no-signers"
+    TOO_MANY_SIGNERS = "too-many-signers"
     UNSUPPORTED_ALGORITHM = "unsupported-algorithm"
     MALFORMED = "malformed"
     TOO_DEEP = "too-deep"

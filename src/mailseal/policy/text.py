@@ -58,6 +58,7 @@ TEXTS: dict[ReasonCode, str] = {
     ReasonCode.MANY_FROM: "the mail names several senders in From",
     ReasonCode.NOT_WHOLE_MESSAGE: "the protection does not cover the whole message",
     ReasonCode.NO_SIGNERS: "the signed structure has no signature",
+    ReasonCode.TOO_MANY_SIGNERS: "there are more signers than are judged for one mail",
     ReasonCode.UNSUPPORTED_ALGORITHM: "an algorithm is not supported",
     ReasonCode.MALFORMED: "the structure of the protected content is broken",
     ReasonCode.TOO_DEEP: "the layers are nested too deep",

@@ -22,6 +22,7 @@ from mailseal.smime.importing import ImportedKeys
 from mailseal.smime.message import encrypted_entity, signed_entity
 from mailseal.smime.path import validate
 from mailseal.smime.revocation import Crl
+from mailseal.smime.secret import Secret
 from mailseal.smime.sign import SigningIdentity
 from mailseal.wiring.memory import CRL_GRACE, MemoryCertificates
 
@@ -60,10 +61,11 @@ def open_one(
     keys: Sequence[StoredCertificate],
     settings: Settings,
     at: datetime,
+    secrets: Sequence[Secret] = (),
 ) -> Opened:
-    """Open one mail with these keys."""
+    """Open one mail with these keys, or with passwords and keys agreed beforehand."""
     party = Party(None, internal=True, settings=settings)
-    return open_mail(root, Opening(party, keys, certificates, at, authors(root)))
+    return open_mail(root, Opening(party, keys, certificates, at, authors(root), secrets=secrets))
 
 
 def protect_one(

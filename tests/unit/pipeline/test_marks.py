@@ -7,7 +7,14 @@ import pytest
 from mailseal.mail.mime import parse
 from mailseal.methods.layer import Layer, SignerReport
 from mailseal.pipeline import marks
-from mailseal.pipeline.marks import forged_fields, result_headers, sender_signed, tags_for, without_tags
+from mailseal.pipeline.marks import (
+    MAX_SIGNER_FIELDS,
+    forged_fields,
+    result_headers,
+    sender_signed,
+    tags_for,
+    without_tags,
+)
 from mailseal.policy.reason import ReasonCode, because
 from mailseal.policy.settings import Settings
 
@@ -171,3 +178,23 @@ def test_fields_that_only_we_may_write():
         b"X-Mailseal-Layer-9: yes\r\n",
         b"A: b\rx-mailseal-c: d\r\n",
     ]
+
+
+def test_headers_of_very_many_signers_stay_short():
+    signer = SignerReport(("a" * 600,), "", "f" * 64, verified=True, trusted=True, matches_from=False)
+    layers = [Layer("smime-signed", 0, "", ok=True, signers=(signer,) * 32) for _ in range(30)]
+    headers = result_headers(layers)
+    assert sum("-Signer-" in name for name, _ in headers) == MAX_SIGNER_FIELDS
+    assert sum(name.startswith("X-Mailseal-Layer-") and "Signer" not in name for name, _ in headers) == 30
+    assert sum(len(name) + len(value) for name, value in headers) < 50_000
+
+
+def test_a_weak_cipher_is_told_and_is_no_failure():
+    weak = because(ReasonCode.ENCRYPTION_WEAK, algorithm="rc2-40-cbc")
+    layer = Layer("smime-encrypted", 0, "", ok=True, reason=weak, algorithm="rc2-40-cbc", key="ff")
+    settings = Settings(subject_tags=True)
+    assert tags_for([layer], settings) == [settings.tag_decrypted]
+    headers = dict(result_headers([layer]))
+    assert headers["X-Mailseal-Decrypted"] == "yes"
+    assert "ok=yes; algorithm=rc2-40-cbc; key=ff; " in headers["X-Mailseal-Layer-1"]
+    assert headers["X-Mailseal-Layer-1"].endswith("reason=encryption-weak")

@@ -160,13 +160,6 @@ def test_a_long_address_of_the_signer_does_not_push_the_verdict_out_of_the_heade
     assert "," not in value
 
 
-def test_too_many_signers_are_not_looked_at(monkeypatch):
-    monkeypatch.setattr("mailseal.methods.smime.MAX_SIGNERS", 0)
-    outcome, octets, _ = receive(HEAD + signed())
-    assert ReasonCode.TOO_LARGE in {one.code for one in outcome.reasons}
-    assert header(octets, "x-mailseal-signed-by-sender") == "no"
-
-
 def test_readers_of_a_mail_that_is_only_signed_share_one_copy():
     readers = [ROOT.issue(f"reader{number}@inside.example") for number in range(3)]
     stage = Stage().own(*readers)
