@@ -1,12 +1,16 @@
 """CMS structures for tests: made once per process."""
 
 import zlib
+from collections.abc import Sequence
+from datetime import datetime
 from functools import cache
 
+from mailseal.mail.message import Octets
 from mailseal.policy.settings import Cipher, Digest
-from mailseal.smime import algorithms, der
+from mailseal.smime import algorithms, der, message
+from mailseal.smime.certificate import Certificate
 from mailseal.smime.encrypt import encrypt
-from mailseal.smime.form import SignatureForm
+from mailseal.smime.form import EncryptionForm, SignatureForm
 from mailseal.smime.sign import SigningIdentity, sign
 from pki import NOW, Authority, Identity
 
@@ -28,6 +32,14 @@ def keys(*kinds: str) -> list:
     return [(people()[kind].certificate, people()[kind].key) for kind in kinds]
 
 
+def signed_entity(entity: bytes, signer: SigningIdentity, form: SignatureForm, at: datetime) -> bytes:
+    return b"".join(message.signed_entity(entity, signer, form, at))
+
+
+def encrypted_entity(entity: Sequence[Octets], recipients: Sequence[Certificate], form: EncryptionForm) -> bytes:
+    return b"".join(message.encrypted_entity(entity, recipients, form))
+
+
 def compressed(content: bytes) -> bytes:
     encapsulated = der.sequence(algorithms.DATA, der.element(0xA0, der.octet_string(content)))
     inside = der.sequence(der.integer(0), der.sequence(algorithms.ZLIB), encapsulated)
@@ -38,7 +50,7 @@ def compressed(content: bytes) -> bytes:
 def samples() -> dict[str, bytes]:
     """One of each kind, by name."""
     everyone = [person.certificate for person in people().values()]
-    found = {f"encrypted-{cipher}": encrypt([BODY], everyone, cipher) for cipher in Cipher}
+    found = {f"encrypted-{cipher}": encrypt([BODY], everyone, EncryptionForm(cipher)) for cipher in Cipher}
     for kind in people():
         found[f"detached-{kind}"] = sign(BODY, identity(kind), SignatureForm(), at=NOW)
         found[f"opaque-{kind}"] = sign(BODY, identity(kind), SignatureForm(Digest.SHA384, opaque=True), at=NOW)

@@ -60,7 +60,9 @@ def test_keys_are_fingerprints_or_a_reason(name):
 def test_what_it_encrypts_only_the_reader_opens(name):
     stage, method = RIGS[name].stage(), METHODS[name]
     keys = method.usable_keys(stage.gateway(), DORA, Settings(), NOW)
-    octets = method.encrypt(stage.gateway(), [ENTITY[:10], memoryview(ENTITY)[10:]], keys, Settings())
+    made = method.encrypt(stage.gateway(), [ENTITY[:10], memoryview(ENTITY)[10:]], keys, Settings())
+    octets = b"".join(made.entity)
+    assert made.algorithm
     assert b"canary" not in octets
     root = parse(HEAD + octets).root
     assert method.already(root) is Already.ENCRYPTED
@@ -78,7 +80,9 @@ def test_what_it_encrypts_only_the_reader_opens(name):
 def test_what_it_signs_verifies_and_a_change_is_seen(name):
     stage, method = RIGS[name].stage(), METHODS[name]
     signer = method.signer(stage.gateway(), ANNA, Settings(), NOW)
-    octets = method.sign(stage.gateway(), ENTITY, signer, Settings(), NOW)
+    made = method.sign(stage.gateway(), ENTITY, signer, (), Settings(), NOW)
+    octets = b"".join(made.entity)
+    assert made.algorithm
     root = parse(HEAD + octets).root
     assert method.already(root) is Already.SIGNED
     layer = method.peel(root, method.recognise(root), opening(stage), 0).layer
@@ -95,13 +99,26 @@ def test_a_missing_private_key_is_transient(name):
     signer = method.signer(stage.gateway(), ANNA, Settings(), NOW)
     stage.keys.clear()
     with pytest.raises(TransientError):
-        method.sign(stage.gateway(), ENTITY, signer, Settings(), NOW)
+        method.sign(stage.gateway(), ENTITY, signer, (), Settings(), NOW)
 
 
 def test_a_key_that_is_gone_is_permanent(name):
     stage, method = RIGS[name].stage(), METHODS[name]
     with pytest.raises(PermanentError):
         method.encrypt(stage.gateway(), [ENTITY], ("00" * 32,), Settings())
+    signer = method.signer(stage.gateway(), ANNA, Settings(), NOW)
+    with pytest.raises(PermanentError):
+        method.sign(stage.gateway(), ENTITY, signer, ("00" * 32,), Settings(), NOW)
+    with pytest.raises(PermanentError):
+        method.signing(stage.gateway(), ("00" * 32,), Settings())
+
+
+def test_readers_for_whom_is_signed_alike_have_equal_forms(name):
+    stage, method = RIGS[name].stage(), METHODS[name]
+    keys = method.usable_keys(stage.gateway(), DORA, Settings(), NOW)
+    forms = [method.signing(stage.gateway(), one, Settings()) for one in (keys, keys, ())]
+    assert forms[0] == forms[1]
+    assert len({*forms}) <= 2
 
 
 @given(cut=st.integers(1, 3000), octet=st.integers(0, 255), truncate=st.booleans())
@@ -109,7 +126,7 @@ def test_a_key_that_is_gone_is_permanent(name):
 def test_damaged_content_is_a_layer_that_is_not_ok_never_an_exception(which, cut, octet, truncate):
     stage, method = RIGS[which].stage(), METHODS[which]
     keys = method.usable_keys(stage.gateway(), DORA, Settings(), NOW)
-    good = method.encrypt(stage.gateway(), [ENTITY], keys, Settings())
+    good = b"".join(method.encrypt(stage.gateway(), [ENTITY], keys, Settings()).entity)
     body = good.index(b"\r\n\r\n") + 4
     cut = body + cut % (len(good) - body)
     bad = good[:cut] + (b"" if truncate else bytes([octet]) + good[cut + 1 :])

@@ -19,12 +19,13 @@ from mailseal.ports import Gateway
 from mailseal.smime import ber
 from mailseal.smime import message as smime_message
 from mailseal.smime.certificate import StoredCertificate
+from mailseal.smime.encrypt import encryption_algorithms
 from mailseal.smime.errors import CmsError
 from mailseal.smime.form import SignatureForm
 from mailseal.smime.message import LayerKind
 from mailseal.smime.negotiate import capabilities_of, encryption_form, signature_form
 from mailseal.smime.select import newest_first, why_not_encrypt, why_not_sign
-from mailseal.smime.sign import SigningIdentity, algorithm_name
+from mailseal.smime.sign import SigningIdentity, signature_algorithms
 
 MAX_KEYS_PER_RECIPIENT = 20
 
@@ -81,17 +82,16 @@ class Smime:
             gateway.certificates.private_key(certificate.spki_sha256),
             tuple(gateway.certificates.chain(certificate)),
         )
-        return Made(smime_message.signed_entity(entity, identity, form, at), algorithm_name(certificate, form))
+        return Made(smime_message.signed_entity(entity, identity, form, at), signature_algorithms(certificate, form))
 
     def encrypt(self, gateway: Gateway, entity: Sequence[Octets], keys: Sequence[str], policy: Settings) -> Made:
         """application/pkcs7-mime to all keys; PermanentError when one of them is gone."""
         readers = [self._stored(gateway, fingerprint) for fingerprint in keys]
         form = encryption_form(policy, [capabilities_of(one) for one in readers])
         certificates = [one.certificate for one in readers]
-        algorithm = form.cipher.value
-        if any(one.key_algorithm.startswith("rsa") for one in certificates):
-            algorithm += f" {form.key_transport.value}"
-        return Made(smime_message.encrypted_entity(entity, certificates, form), algorithm)
+        return Made(
+            smime_message.encrypted_entity(entity, certificates, form), encryption_algorithms(certificates, form)
+        )
 
     @staticmethod
     def _stored(gateway: Gateway, fingerprint: str) -> StoredCertificate:

@@ -53,16 +53,16 @@ class Outgoing:
 
     def protected(self, run: Run, wish: Protect, policy: Settings, subject: str | None) -> Written:
         """The mail encrypted, signed before if the plan says so."""
-        inner: list[Octets] = entity_chunks(self.root)
+        inner: Sequence[Octets] = entity_chunks(self.root)
         signature = ""
         if wish.signer is not None:
             signed = self._signed_entity(run, wish.signer, wish.keys, policy)
-            inner, signature = [signed.entity], signed.algorithm
+            inner, signature = signed.entity, signed.algorithm
         made = METHODS[wish.method].encrypt(run.gateway, inner, wish.keys, policy)
         return Written(self._assemble(made, subject), made.algorithm, signature)
 
     def _assemble(self, made: Made, subject: str | None) -> tuple[Octets, ...]:
-        return assemble(self.root, remove=self._blind, subject=subject, entity=(made.entity,))
+        return assemble(self.root, remove=self._blind, subject=subject, entity=made.entity)
 
     def _signed_entity(self, run: Run, signer: Signer, readers: Sequence[str], policy: Settings) -> Made:
         method = METHODS[signer.method]

@@ -1,19 +1,20 @@
 """What somebody's program can read: SMIMECapabilities of his signed mail (RFC 8551 §2.5.2) or certificate (RFC 4262).
 
-Only what we could write is kept. An absent OAEP or PSS parameter means SHA-1 there (RFC 3560, RFC 4056), as in CMS.
+Only what we could write is kept. A capability is looked up by its octets, as the RFC means it to be: one that is not
+in the table, such as OAEP with two different digests, is none that we could use.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
 from mailseal.policy.settings import Cipher, Digest, KeyTransport
 from mailseal.smime import algorithms, ber, der
+from mailseal.smime.algorithms import DIGESTS_BY_NAME, DigestRow
 from mailseal.smime.ber import Element
 from mailseal.smime.errors import CmsError, malformed, only_cms_errors
-from mailseal.smime.rsa_parameters import algorithm_identifier, oaep, pss
 
 MAX_CAPABILITIES = 100
+MAX_OCTETS = 10_000
 
 _PSS = "pss"
 _OAEP_BY_DIGEST = {
@@ -59,17 +60,11 @@ ALL = Capabilities(frozenset(Cipher), frozenset(KeyTransport), frozenset(Digest)
 def read_capabilities(value: Element) -> Capabilities:
     """The value of the attribute, a SEQUENCE OF SMIMECapability; raises CmsError.
 
-    One capability that cannot be read hides none of the others.
+    One capability that cannot be used hides none of the others.
     """
-    if value.tag != ber.SEQUENCE or len(value.children) > MAX_CAPABILITIES:
-        raise malformed("capabilities are expected, 100 at most")
-    found: set[str] = set()
-    for one in value.children:
-        try:
-            found.update(_names(one))
-        except CmsError:
-            continue
-    return Capabilities.from_text(" ".join(found))
+    if value.end - value.start > MAX_OCTETS:
+        raise malformed("the capabilities are too large")
+    return _read(value.whole)
 
 
 @lru_cache(maxsize=1024)
@@ -81,29 +76,67 @@ def capabilities_of_extension(octets: bytes) -> Capabilities | None:
         return None
 
 
-@only_cms_errors
-def _names(capability: Element) -> Iterable[str]:
-    kind, parameters = algorithm_identifier(capability)
-    if kind in algorithms.CIPHERS:
-        return (algorithms.CIPHERS[kind].name,)
-    if kind == algorithms.RSAES_OAEP:
-        transport = _OAEP_BY_DIGEST.get(oaep(parameters).algorithm.name)
-        return () if transport is None else (transport,)
-    if kind == algorithms.RSASSA_PSS:
-        return _PSS, pss(parameters)[1].name
-    if kind in algorithms.DIGESTS:
-        return (algorithms.DIGESTS[kind].name,)
-    digest = algorithms.SIGNATURES.get(kind, (None, None))[1]
-    return () if digest is None else (digest,)
+# Every mail of a program has the same octets here.
+@lru_cache(maxsize=512)
+def _read(octets: bytes) -> Capabilities:
+    value = ber.read(octets)
+    if value.tag != ber.SEQUENCE or len(value.children) > MAX_CAPABILITIES:
+        raise malformed(f"capabilities are expected, {MAX_CAPABILITIES} at most")
+    return Capabilities.from_text(" ".join(_NAMES.get(one.whole, "") for one in value.children))
+
+
+def _names_by_octets() -> dict[bytes, str]:
+    """The capabilities that we could use; parameters of NULL and absent ones are the same."""
+    plain = {algorithms.CIPHERS_BY_NAME[cipher].oid: cipher.value for cipher in Cipher}
+    plain |= {algorithms.DIGESTS_BY_NAME[digest].oid: digest.value for digest in Digest}
+    plain |= {kind: name for kind, (_, name) in algorithms.SIGNATURES.items() if name in set(Digest)}
+    found = {der.sequence(kind, end): name for kind, name in plain.items() for end in (b"", der.NULL)}
+    for name, transport in _OAEP_BY_DIGEST.items():
+        row = DIGESTS_BY_NAME[name]
+        found |= dict.fromkeys(_oaep_encodings(row), transport.value)
+        if name in set(Digest):
+            found |= dict.fromkeys(_pss_encodings(row), f"{_PSS} {name}")
+    # All defaults: SHA-1. PSS with SHA-1 is nothing that we would write.
+    return found | {der.sequence(algorithms.RSAES_OAEP, end): KeyTransport.OAEP_SHA1 for end in (b"", der.NULL)}
+
+
+def _tagged_pairs(row: DigestRow) -> list[bytes]:
+    """The digest and MGF1 with the same digest, in each way to write them."""
+    plain, with_null = der.sequence(row.oid), der.sequence(row.oid, der.NULL)
+    return [
+        der.element(0xA0, digest) + der.element(0xA1, der.sequence(algorithms.MGF1, masked))
+        for digest in (plain, with_null)
+        for masked in (plain, with_null)
+    ]
+
+
+def _oaep_encodings(row: DigestRow) -> list[bytes]:
+    return [algorithms.oaep_identifier(row)] + [
+        der.sequence(algorithms.RSAES_OAEP, der.sequence(pair)) for pair in _tagged_pairs(row)
+    ]
+
+
+def _pss_encodings(row: DigestRow) -> list[bytes]:
+    salt = der.element(0xA2, der.integer(row.algorithm.digest_size))
+    return [der.sequence(algorithms.RSASSA_PSS, der.sequence(pair, salt)) for pair in _tagged_pairs(row)]
+
+
+_NAMES = _names_by_octets()
 
 
 def _ours() -> bytes:
-    ciphers = ("aes256-gcm", "aes128-gcm", "aes256-cbc", "aes192-cbc", "aes128-cbc")
+    """By category: signatures, ciphers, key encipherment; in each the best first."""
+    digests = (Digest.SHA512, Digest.SHA384, Digest.SHA256)
+    ciphers = (Cipher.AES256_GCM, Cipher.AES192_GCM, Cipher.AES128_GCM)
+    ciphers += (Cipher.AES256_CBC, Cipher.AES192_CBC, Cipher.AES128_CBC)
     return der.sequence(
-        *(der.sequence(algorithms.CIPHERS_BY_NAME[name].oid) for name in ciphers),
-        algorithms.oaep_identifier(algorithms.SHA256),
-        algorithms.pss_identifier(algorithms.SHA256),
-        *(der.sequence(row.oid) for row in (algorithms.SHA512, algorithms.SHA384, algorithms.SHA256)),
+        der.sequence(algorithms.ED25519),
+        *(algorithms.WRITTEN_DIGESTS[one].ecdsa for one in digests),
+        *(algorithms.WRITTEN_DIGESTS[one].pss for one in digests),
+        *(algorithms.WRITTEN_DIGESTS[one].rsa for one in digests),
+        *(der.sequence(algorithms.WRITTEN_CIPHERS[one].oid) for one in ciphers),
+        algorithms.WRITTEN_KEY_TRANSPORTS[KeyTransport.OAEP_SHA256][0],
+        algorithms.WRITTEN_KEY_TRANSPORTS[KeyTransport.PKCS1V15][0],
     )
 
 

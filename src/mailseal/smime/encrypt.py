@@ -3,7 +3,7 @@ RFC 8418).
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
 from cryptography.hazmat.primitives.ciphers import Cipher as Primitive
@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.kdf.x963kdf import X963KDF
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from mailseal.mail.base64_lines import WINDOW_OCTETS
 from mailseal.mail.message import Octets
 from mailseal.policy.reason import ReasonCode
 from mailseal.policy.settings import KeyTransport
@@ -40,6 +41,11 @@ def encrypt(content: Sequence[Octets], recipients: Sequence[Certificate], form: 
 
     Raises CmsError when there is no recipient, there are too many, or one has a key that cannot receive.
     """
+    return b"".join(encrypted(content, recipients, form))
+
+
+def encrypted(content: Sequence[Octets], recipients: Sequence[Certificate], form: EncryptionForm) -> Iterator[bytes]:
+    """What `encrypt` makes, piece by piece, so that who writes it on need not hold it; raises what `encrypt` raises."""
     if not recipients:
         raise CmsError(ReasonCode.NO_CERTIFICATE, "there is no recipient to encrypt to")
     if len(recipients) > MAX_RECIPIENTS:
@@ -47,42 +53,60 @@ def encrypt(content: Sequence[Octets], recipients: Sequence[Certificate], form: 
     row = algorithms.WRITTEN_CIPHERS[form.cipher]
     key = os.urandom(row.key_octets)
     infos = [_recipient_info(key, one, form.key_transport) for one in dict.fromkeys(recipients)]
-    key_transport_only = all(info[0] == 0x30 for info in infos)
+    length = sum(map(len, content))
     if row.mode is Mode.GCM:
         # The content type is data and there are no attributes, so nothing is authenticated besides (RFC 5083 §2.1).
-        encrypted, tag = _gcm(row.oid, key, content)
-        kind, version, behind = algorithms.AUTH_ENVELOPED_DATA, _VERSION_0, [der.octet_string(tag)]
-    else:
-        encrypted, behind = _cbc(row.oid, key, content), []
-        kind, version = algorithms.ENVELOPED_DATA, _VERSION_0 if key_transport_only else _VERSION_2
-    enveloped = der.enclose(0x30, [version, der.set_of(infos), *encrypted, *behind])
-    return b"".join(der.enclose(0x30, [kind, *der.enclose(0xA0, enveloped)]))
-
-
-def _cbc(oid: bytes, key: bytes, content: Sequence[Octets]) -> list[Octets]:
+        nonce = os.urandom(NONCE_OCTETS)
+        encryptor = Primitive(AES(key), GCM(nonce)).encryptor()
+        identifier = der.sequence(row.oid, der.sequence(der.octet_string(nonce), der.integer(TAG_OCTETS)))
+        heading = (algorithms.AUTH_ENVELOPED_DATA, _VERSION_0 + der.set_of(infos), algorithms.DATA + identifier)
+        yield _heading(heading, length, len(der.octet_string(bytes(TAG_OCTETS))))
+        yield from _ciphertext(encryptor, content)
+        yield encryptor.finalize() + der.octet_string(encryptor.tag)
+        return
     vector = os.urandom(BLOCK_OCTETS)
+    missing = BLOCK_OCTETS - length % BLOCK_OCTETS
     encryptor = Primitive(AES(key), CBC(vector)).encryptor()
-    missing = BLOCK_OCTETS - sum(map(len, content)) % BLOCK_OCTETS
-    ciphertext = _run(encryptor, [*content, bytes((missing,)) * missing])
-    return _encrypted_content(der.sequence(oid, der.octet_string(vector)), ciphertext)
+    version = _VERSION_0 if all(info[0] == 0x30 for info in infos) else _VERSION_2
+    identifier = der.sequence(row.oid, der.octet_string(vector))
+    heading = (algorithms.ENVELOPED_DATA, version + der.set_of(infos), algorithms.DATA + identifier)
+    yield _heading(heading, length + missing, 0)
+    yield from _ciphertext(encryptor, content)
+    yield encryptor.update(bytes((missing,)) * missing) + encryptor.finalize()
 
 
-def _gcm(oid: bytes, key: bytes, content: Sequence[Octets]) -> tuple[list[Octets], bytes]:
-    nonce = os.urandom(NONCE_OCTETS)
-    encryptor = Primitive(AES(key), GCM(nonce)).encryptor()
-    ciphertext = _run(encryptor, content)
-    parameters = der.sequence(der.octet_string(nonce), der.integer(TAG_OCTETS))
-    return _encrypted_content(der.sequence(oid, parameters), ciphertext), encryptor.tag
+def _heading(fields: tuple[bytes, bytes, bytes], length: int, behind: int) -> bytes:
+    """All that is before a ciphertext of `length` octets; `behind` are the octets that EnvelopedData has after it.
+
+    `fields`: what comes first in ContentInfo, in EnvelopedData, and in EncryptedContentInfo.
+    """
+    outer, enveloped, content = fields
+    octets = b""
+    for tag, before, after in ((0x80, b"", 0), (0x30, content, 0), (0x30, enveloped, behind), (0xA0, b"", 0)):
+        length += len(before) + after
+        start = der.header(tag, length)
+        length += len(start)
+        octets = start + before + octets
+    return der.header(0x30, len(outer) + length) + outer + octets
 
 
-def _run(encryptor: CipherContext, content: Sequence[Octets]) -> list[Octets]:
-    pieces: list[Octets] = [encryptor.update(memoryview(octets)) for octets in content]
-    pieces.append(encryptor.finalize())
-    return pieces
+def _ciphertext(encryptor: CipherContext, content: Sequence[Octets]) -> Iterator[bytes]:
+    for octets in content:
+        view = memoryview(octets)
+        for start in range(0, len(view), WINDOW_OCTETS):
+            yield encryptor.update(view[start : start + WINDOW_OCTETS])
 
 
-def _encrypted_content(identifier: bytes, ciphertext: list[Octets]) -> list[Octets]:
-    return der.enclose(0x30, [algorithms.DATA, identifier, *der.enclose(0x80, ciphertext)])
+def encryption_algorithms(recipients: Sequence[Certificate], form: EncryptionForm) -> str:
+    """What the log says of a ciphertext, like "aes256-gcm oaep-sha256"; how keys are agreed follows from the keys."""
+    used = {_transport_to(one, form.key_transport) for one in recipients if one.key_algorithm.startswith("rsa")}
+    return " ".join((form.cipher, *(one for one in KeyTransport if one in used)))
+
+
+def _transport_to(certificate: Certificate, wanted: KeyTransport) -> KeyTransport:
+    """A key for RSAES-OAEP only (RFC 4055 §4) gets nothing else."""
+    only_oaep = certificate.key_algorithm.startswith("rsa-oaep")
+    return KeyTransport.OAEP_SHA256 if only_oaep and wanted is KeyTransport.PKCS1V15 else wanted
 
 
 def _recipient_info(key: bytes, certificate: Certificate, transport: KeyTransport) -> bytes:
@@ -103,9 +127,7 @@ def _recipient_info(key: bytes, certificate: Certificate, transport: KeyTranspor
 
 def _key_transport(key: bytes, certificate: Certificate, public: rsa.RSAPublicKey, transport: KeyTransport) -> bytes:
     """KeyTransRecipientInfo (RFC 5652 §6.2.1)."""
-    if certificate.key_algorithm.startswith("rsa-oaep") and transport is KeyTransport.PKCS1V15:
-        transport = KeyTransport.OAEP_SHA256
-    identifier, scheme = algorithms.WRITTEN_KEY_TRANSPORTS[transport]
+    identifier, scheme = algorithms.WRITTEN_KEY_TRANSPORTS[_transport_to(certificate, transport)]
     try:
         encrypted = public.encrypt(key, scheme)
     except ValueError as error:

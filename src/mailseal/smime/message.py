@@ -15,10 +15,10 @@ from mailseal.smime import algorithms
 from mailseal.smime.algorithms import Mode
 from mailseal.smime.certificate import Certificate
 from mailseal.smime.decrypt import UNKNOWN, read_enveloped
-from mailseal.smime.encrypt import encrypt
+from mailseal.smime.encrypt import encrypted
 from mailseal.smime.errors import CmsError, malformed
 from mailseal.smime.form import EncryptionForm, SignatureForm
-from mailseal.smime.sign import SigningIdentity, digest_for, sign
+from mailseal.smime.sign import SigningIdentity, digest_for, signed
 from mailseal.smime.verify import read_signed
 
 
@@ -154,35 +154,22 @@ def signed_parts(entity: Entity) -> tuple[memoryview, bytes]:
     return content.octets, read_cms(signature)
 
 
-def signed_entity(entity: bytes, identity: SigningIdentity, form: SignatureForm, at: datetime) -> bytes:
+def signed_entity(entity: bytes, identity: SigningIdentity, form: SignatureForm, at: datetime) -> tuple[Octets, ...]:
     """The octets of `entity`, kept as they are, signed: multipart/signed (RFC 8551 §3.5.3) or opaque (§3.5.2).
 
-    Raises what `sign` raises.
+    In pieces to send one after the other. Raises what `sign` raises.
     """
-    signature = base64_lines.encode(sign(entity, identity, form, at=at))
+    signature = base64_lines.encode_all(signed(entity, identity, form, at=at))
     if form.opaque:
-        return b"".join((_MIME_TYPE, b"signed-data", _OPAQUE_HEADER, *signature))
+        return _MIME_TYPE, b"signed-data", _OPAQUE_HEADER, *signature
     boundary = _boundary(entity)
     micalg = algorithms.WRITTEN_DIGESTS[digest_for(identity.certificate, form)].row.micalg.encode()
-    return b"".join(
-        (
-            b'Content-Type: multipart/signed; protocol="application/pkcs7-signature";\r\n micalg=',
-            micalg,
-            b'; boundary="',
-            boundary,
-            b'"\r\n\r\nThis is an S/MIME signed message\r\n\r\n--',
-            boundary,
-            b"\r\n",
-            entity,
-            b"\r\n--",
-            boundary,
-            _SIGNATURE_HEADER,
-            *signature,
-            b"--",
-            boundary,
-            b"--\r\n",
-        )
+    start = (
+        b'Content-Type: multipart/signed; protocol="application/pkcs7-signature";\r\n micalg=%b; boundary="%b"\r\n\r\n'
+        b"This is an S/MIME signed message\r\n\r\n--%b\r\n" % (micalg, boundary, boundary)
     )
+    middle = b"\r\n--%b%b" % (boundary, _SIGNATURE_HEADER)
+    return start, entity, middle, *signature, b"--%b--\r\n" % boundary
 
 
 def _boundary(entity: bytes) -> bytes:
@@ -192,14 +179,16 @@ def _boundary(entity: bytes) -> bytes:
             return boundary
 
 
-def encrypted_entity(entity: Sequence[Octets], recipients: Sequence[Certificate], form: EncryptionForm) -> bytes:
+def encrypted_entity(
+    entity: Sequence[Octets], recipients: Sequence[Certificate], form: EncryptionForm
+) -> tuple[Octets, ...]:
     """An application/pkcs7-mime (RFC 8551 §3.3, §3.4) with the octets of `entity` encrypted to the recipients.
 
-    Raises what `encrypt` raises.
+    In pieces to send one after the other. Raises what `encrypt` raises.
     """
     gcm = algorithms.WRITTEN_CIPHERS[form.cipher].mode is Mode.GCM
     kind = b"authEnveloped-data" if gcm else b"enveloped-data"
-    return b"".join((_MIME_TYPE, kind, _ENCRYPTED_HEADER, *base64_lines.encode(encrypt(entity, recipients, form))))
+    return _MIME_TYPE, kind, _ENCRYPTED_HEADER, *base64_lines.encode_all(encrypted(entity, recipients, form))
 
 
 def already(root: Entity) -> Already:

@@ -1,7 +1,9 @@
 """Choose the form of a ciphertext and a signature: by what all readers can, within what the settings allow.
 
 Nothing better than the baseline of a profile is used unless every reader has said that he can read it; nothing weaker
-than the floor is used whatever a reader says. A setting other than `auto` decides by itself, above the floor.
+than the floor is used whatever a reader says. A cipher that also guards against changes counts for more than one with
+a longer key: the floor of the length is a setting of its own. A setting other than `auto` decides by itself, above the
+floor.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -69,8 +71,8 @@ def encryption_form(settings: Settings, readers: Readers) -> EncryptionForm:
     """The form of a ciphertext for these readers: one entry for each certificate it is encrypted to."""
     profile = _PROFILES[settings.smime_profile]
     if settings.smime_cipher is CipherChoice.AUTO:
-        told = _all_told(readers, lambda one: one.ciphers)
-        cipher = _best(profile.better_ciphers, told, profile.cipher)
+        better = [_raised(one, settings) for one in profile.better_ciphers]
+        cipher = _best(better, _all_told(readers, lambda one: one.ciphers), profile.cipher)
     else:
         cipher = Cipher(settings.smime_cipher.value)
     if settings.smime_key_transport is KeyTransportChoice.AUTO:

@@ -46,6 +46,11 @@ def sign(content: Octets, identity: SigningIdentity, form: SignatureForm, *, at:
 
     Raises CmsError when the key cannot make this signature, and what the key itself raises (TransientError).
     """
+    return b"".join(signed(content, identity, form, at=at))
+
+
+def signed(content: Octets, identity: SigningIdentity, form: SignatureForm, *, at: datetime) -> list[Octets]:
+    """What `sign` makes, in pieces, the content not copied; raises what `sign` raises."""
     way = _way(identity, form)
     attributes = der.set_of(
         (
@@ -87,7 +92,7 @@ def digest_for(certificate: Certificate, form: SignatureForm) -> Digest:
     return max(floor, form.digest, key=order.index)
 
 
-def algorithm_name(certificate: Certificate, form: SignatureForm) -> str:
+def signature_algorithms(certificate: Certificate, form: SignatureForm) -> str:
     """What the log says of a signature, like "rsa-pss sha256"."""
     kind = certificate.key_algorithm
     if kind == "ed25519":
@@ -121,15 +126,15 @@ def _way(identity: SigningIdentity, form: SignatureForm) -> _Way:
             raise CmsError(ReasonCode.CERTIFICATE_UNSUPPORTED_KEY, "a key on X25519 does not sign")
 
 
-def _signed_data(content: Octets | None, row: DigestRow, behind: tuple[bytes, bytes]) -> bytes:
+def _signed_data(content: Octets | None, row: DigestRow, behind: tuple[bytes, bytes]) -> list[Octets]:
     encapsulated: list[Octets] = [algorithms.DATA]
     if content is not None:
         encapsulated += der.enclose(0xA0, der.enclose(0x04, [content]))
-    signed = der.enclose(
+    inside = der.enclose(
         0x30,
         [_VERSION_1, der.element(0x31, row.identifier), *der.enclose(0x30, encapsulated), *behind],
     )
-    return b"".join(der.enclose(0x30, [algorithms.SIGNED_DATA, *der.enclose(0xA0, signed)]))
+    return der.enclose(0x30, [algorithms.SIGNED_DATA, *der.enclose(0xA0, inside)])
 
 
 def _attribute(kind: bytes, value: bytes) -> bytes:

@@ -80,7 +80,7 @@ def protect_one(
     """Sign if there is an identity, encrypt if there are recipients."""
     entity: list[Octets] = entity_chunks(root)
     if identity is not None:
-        entity = [signed_entity(signable(root), identity, signature, at)]
+        entity = list(signed_entity(signable(root), identity, signature, at))
     if recipients:
-        entity = [encrypted_entity(entity, recipients, encryption)]
+        entity = list(encrypted_entity(entity, recipients, encryption))
     return assemble(root, remove=blind_fields(root), entity=entity)

@@ -1,7 +1,7 @@
 """Software keys: validated at import, loaded fast afterwards."""
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ed448, ed25519, rsa, x448, x25519
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +20,7 @@ ANNA = CA.issue("anna@example.com")
 BOB = CA.issue("bob@example.com", key="p256")
 
 
-@pytest.mark.parametrize("kind", ["rsa2048", "p256", "p384", "p521"])
+@pytest.mark.parametrize("kind", ["rsa2048", "p256", "p384", "p521", "brainpoolP384r1"])
 def test_round_trip(kind):
     identity = CA.issue("a@b.de", key=kind)
     loaded = load_private_key(serialize(identity.key))
@@ -77,8 +77,20 @@ def test_what_is_no_key(der):
         load_private_key(der)
 
 
-def test_a_key_of_another_kind():
-    der = pki.make_key("ed25519").private_bytes(pki.Encoding.DER, pki.PrivateFormat.PKCS8, pki.NoEncryption())
+@pytest.mark.parametrize("kind", [ed25519.Ed25519PrivateKey, x25519.X25519PrivateKey])
+def test_keys_on_curve25519(kind):
+    key = kind.generate()
+    loaded = load_private_key(serialize(key))
+    assert loaded.private_bytes_raw() == key.private_bytes_raw()
+    assert validate_private_key(loaded, public_spki(key)) == ()
+    assert spki_sha256(loaded) == spki_sha256(key)
+    with pytest.raises(PrivateKeyError, match="does not belong"):
+        validate_private_key(key, public_spki(kind.generate()))
+
+
+@pytest.mark.parametrize("kind", [ed448.Ed448PrivateKey, x448.X448PrivateKey])
+def test_a_key_of_another_kind(kind):
+    der = kind.generate().private_bytes(pki.Encoding.DER, pki.PrivateFormat.PKCS8, pki.NoEncryption())
     with pytest.raises(PrivateKeyError, match="neither RSA nor"):
         load_private_key(der)
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cms_samples import encrypted_entity, signed_entity
 from mailseal.errors import PermanentError, TransientError
 from mailseal.mail.envelope import Origin, Protocol
 from mailseal.mail.message import Message
@@ -13,7 +14,6 @@ from mailseal.pipeline import process
 from mailseal.policy.model import Fate
 from mailseal.policy.settings import Mode, OnFailure, Settings
 from mailseal.smime.form import EncryptionForm, SignatureForm
-from mailseal.smime.message import encrypted_entity, signed_entity
 from mailseal.smime.sign import SigningIdentity
 from pki import NOW
 from stage import PARTNER, PARTNER_EC, READER, SENDER, Interrupter, Stage, envelope, mail

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cms_samples import encrypted_entity, signed_entity
 from mailseal.mail.envelope import Origin
 from mailseal.mail.header import decoded_subject
 from mailseal.mail.message import Message
@@ -18,8 +19,9 @@ from mailseal.pipeline.marks import result_headers
 from mailseal.policy.model import Fate, Party, Treatment
 from mailseal.policy.reason import ReasonCode
 from mailseal.policy.settings import Settings
+from mailseal.smime import ber
+from mailseal.smime.capabilities import OURS, Capabilities, read_capabilities
 from mailseal.smime.form import EncryptionForm, SignatureForm
-from mailseal.smime.message import encrypted_entity, signed_entity
 from mailseal.smime.sign import SigningIdentity
 from pki import NOW
 from stage import PARTNER, READER, ROOT, SENDER, Stage, envelope
@@ -63,7 +65,9 @@ def test_signed_and_encrypted_is_opened_and_said_to_be_by_the_sender():
     assert "integrity=none" in header(octets, "x-mailseal-layer-1")
     assert b"The canary sings." in octets
     assert transfer.ret == "HDRS"
-    assert outcome.harvested == (PARTNER.certificate.der,)
+    (harvest,) = outcome.harvested
+    assert (harvest.der, harvest.signed_at) == (PARTNER.certificate.der, NOW)
+    assert Capabilities.from_text(harvest.capabilities) == read_capabilities(ber.read(OURS))
     # the signature that was inside is still there
     assert parse(octets).root.content_type.type == "multipart/signed"
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from cms_samples import encrypted_entity, signed_entity
 from mailseal.errors import PermanentError, TransientError
 from mailseal.mail import reply
 from mailseal.mail.address import Address
@@ -18,7 +19,6 @@ from mailseal.policy.model import Fate, Outcome, Party, Treatment
 from mailseal.policy.reason import ReasonCode, because
 from mailseal.policy.settings import Settings
 from mailseal.smime.form import EncryptionForm, SignatureForm
-from mailseal.smime.message import encrypted_entity, signed_entity
 from mailseal.smime.sign import SigningIdentity
 from pki import NOW
 from stage import PARTNER, PARTNER_EC, READER, SENDER, Interrupter, Stage, envelope, stored
@@ -59,14 +59,14 @@ def test_what_is_reported_of_layers_within_layers():
     kinds = [(one.kind, one.depth, one.ok, one.covers) for one in found.layers]
     names = ("smime-signed", "smime-encrypted", "smime-signed")
     assert kinds == [(name, depth, True, True) for depth, name in enumerate(names)]
-    assert found.harvested == (PARTNER.certificate.der, PARTNER_EC.certificate.der)
+    assert tuple(one.der for one in found.harvested) == (PARTNER.certificate.der, PARTNER_EC.certificate.der)
     assert found.decrypted
     assert found.signed_by_sender
     assert found.covers_whole_message
 
 
 def test_certificates_are_harvested_once():
-    assert opened(signed(signed())).harvested == (PARTNER.certificate.der,)
+    assert [one.der for one in opened(signed(signed())).harvested] == [PARTNER.certificate.der]
 
 
 @pytest.mark.parametrize("count", [10, 11])

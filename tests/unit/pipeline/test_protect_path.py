@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from cms_samples import encrypted_entity, signed_entity
 from mailseal.errors import PermanentError, TransientError
 from mailseal.mail import reply
 from mailseal.mail.address import Address
@@ -13,10 +14,9 @@ from mailseal.methods.smime import Smime
 from mailseal.pipeline import process, process_mail
 from mailseal.policy.model import Defer, Fate, MethodName, Notify, Outcome, Treatment
 from mailseal.policy.reason import Reason, ReasonCode, because
-from mailseal.policy.settings import Cipher, Digest, Mode, OnFailure, Settings
+from mailseal.policy.settings import CipherChoice, DigestChoice, Mode, OnFailure, Settings
 from mailseal.policy.text import render
 from mailseal.smime.form import EncryptionForm, SignatureForm
-from mailseal.smime.message import encrypted_entity, signed_entity
 from mailseal.smime.sign import SigningIdentity
 from pki import NOW
 from stage import PARTNER, PARTNER_EC, SENDER, Interrupter, Stage, envelope, mail
@@ -38,8 +38,8 @@ NO_CERTIFICATE = because(ReasonCode.NO_CERTIFICATE, address=X)
 CLEAR = because(ReasonCode.SENT_CLEAR)
 FAILED = because(ReasonCode.MUST_ENCRYPT_FAILED)
 CANNOT = because(ReasonCode.METHOD_FAILED, detail="cannot")
-KEYS = (("algorithm", "aes256-cbc"), ("keys", BOBS[:16]))
-SIGNATURE = (("signer", SIGNER[:16]), ("digest", "sha256"))
+KEYS = (("algorithm", "aes256-cbc pkcs1v15"), ("keys", BOBS[:16]))
+SIGNATURE = (("signer", SIGNER[:16]), ("signature", "rsa-pkcs1v15 sha256"))
 
 
 def go(stage: Stage, raw: bytes, *recipients: str, **options: object) -> list[Outcome]:
@@ -78,10 +78,10 @@ def test_with_and_without_a_key_to_sign():
 
 
 def test_additional_certificates_are_keys_too_and_one_that_is_gone_is_said():
-    additional = Settings(additional_certificates=(CAROLS, "ab" * 32), smime_cipher=Cipher.AES128_GCM)
+    additional = Settings(additional_certificates=(CAROLS, "ab" * 32), smime_cipher=CipherChoice.AES128_GCM)
     (outcome,) = go(Stage(settings={"": additional}).know(PARTNER, PARTNER_EC), mail(), BOB)
     gone = because(ReasonCode.ADDITIONAL_CERTIFICATE_UNUSABLE, fingerprint="ab" * 32)
-    details = (("algorithm", "aes128-gcm"), ("keys", f"{BOBS[:16]} {CAROLS[:16]}"))
+    details = (("algorithm", "aes128-gcm pkcs1v15"), ("keys", f"{BOBS[:16]} {CAROLS[:16]}"))
     assert outcome == relayed(BOB, Treatment.ENCRYPTED, (ALLOW, NO_SIGNER, PROTECTED, gone), details)
 
 
@@ -193,9 +193,9 @@ def test_recipients_in_to_and_cc_may_know_of_each_other():
 
 
 def test_each_digest_has_a_signature_of_its_own():
-    stage = Stage(settings={BOB: Settings(smime_digest=Digest.SHA512)}).own(SENDER)
+    stage = Stage(settings={BOB: Settings(smime_digest=DigestChoice.SHA512)}).own(SENDER)
     outcomes = go(stage, mail(), BOB, X)
-    assert [dict(one.details)["digest"] for one in outcomes] == ["sha512", "sha256"]
+    assert [dict(one.details)["signature"] for one in outcomes] == ["rsa-pkcs1v15 sha512", "rsa-pkcs1v15 sha256"]
     micalg = [b"micalg=sha-512" in b"".join(one.chunks) for one in stage.sent]
     assert micalg == [True, False]
 

@@ -7,15 +7,20 @@ from mailseal.mail.address import Address
 from mailseal.policy.combine import weakens
 from mailseal.policy.settings import (
     SETTINGS,
-    Cipher,
-    Digest,
+    CipherBits,
+    CipherChoice,
+    DigestChoice,
+    KeyTransportChoice,
     Level,
     Mode,
+    NewKey,
     OnFailure,
     Override,
     Pairing,
     RevocationUnknown,
+    RsaSignatureChoice,
     Settings,
+    SmimeProfile,
     Strength,
     combine,
     levels_for,
@@ -54,9 +59,17 @@ PAIRS = [
     ("revocation_unknown", RevocationUnknown.UNUSABLE, RevocationUnknown.USABLE, RevocationUnknown.UNUSABLE),
     ("smime_max_bytes", 2000, 3000, 2000),
     ("smime_max_bytes", 3000, 2000, 2000),
-    ("smime_cipher", Cipher.AES128_CBC, Cipher.AES256_GCM, Cipher.AES256_GCM),
-    ("smime_cipher", Cipher.AES256_GCM, Cipher.AES128_CBC, Cipher.AES128_CBC),
-    ("smime_digest", Digest.SHA512, Digest.SHA256, Digest.SHA256),
+    ("smime_profile", SmimeProfile.EDI, SmimeProfile.DEFAULT, SmimeProfile.DEFAULT),
+    ("smime_profile", SmimeProfile.DEFAULT, SmimeProfile.EDI, SmimeProfile.EDI),
+    ("smime_cipher", CipherChoice.AES128_CBC, CipherChoice.AES256_GCM, CipherChoice.AES256_GCM),
+    ("smime_cipher", CipherChoice.AES256_GCM, CipherChoice.AUTO, CipherChoice.AUTO),
+    ("smime_min_cipher_bits", CipherBits.BITS_256, CipherBits.BITS_128, CipherBits.BITS_256),
+    ("smime_min_cipher_bits", CipherBits.BITS_128, CipherBits.BITS_192, CipherBits.BITS_192),
+    ("smime_key_transport", KeyTransportChoice.AUTO, KeyTransportChoice.OAEP_SHA1, KeyTransportChoice.OAEP_SHA1),
+    ("smime_digest", DigestChoice.SHA512, DigestChoice.SHA256, DigestChoice.SHA256),
+    ("smime_rsa_signature", RsaSignatureChoice.PSS, RsaSignatureChoice.AUTO, RsaSignatureChoice.AUTO),
+    ("new_key_for_known_address", NewKey.USABLE, NewKey.UNUSABLE, NewKey.UNUSABLE),
+    ("new_key_for_known_address", NewKey.UNUSABLE, NewKey.USABLE, NewKey.UNUSABLE),
     ("sign", True, False, True),
     ("sign", False, True, False),
     ("additional_certificates", (X, Y), (Y, Z), (X, Y, Z)),
@@ -76,7 +89,17 @@ PAIRS += [
     for one in (False, True)
     for other in (False, True)
 ]
-PAIRS += [("sign_only_when_encrypting", one, other, one or other) for one in (False, True) for other in (False, True)]
+PAIRS += [
+    (name, one, other, one or other)
+    for name in ("sign_only_when_encrypting", "smime_authenticated_only")
+    for one in (False, True)
+    for other in (False, True)
+]
+PAIRS += [
+    (name, not value, value, value)
+    for name in ("smime_opaque", "smime_read_3des", "smime_read_rc2", "smime_read_des", "smime_read_cast5")
+    for value in (False, True)
+]
 
 
 @pytest.mark.parametrize(("name", "sender", "recipient", "counts"), PAIRS)
@@ -120,8 +143,11 @@ STRENGTHS = [
     ("on_failure", OnFailure.NOTIFY, OnFailure.REFUSE),
     ("smime", False, True),
     ("smime_max_bytes", 1024, 1025),
-    ("smime_cipher", Cipher.AES256_CBC, Cipher.AES128_GCM),
-    ("smime_digest", Digest.SHA256, Digest.SHA384),
+    ("smime_min_cipher_bits", CipherBits.BITS_128, CipherBits.BITS_192),
+    ("smime_authenticated_only", False, True),
+    ("smime_read_rc2", True, False),
+    ("harvest_certificates", True, False),
+    ("new_key_for_known_address", NewKey.USABLE, NewKey.UNUSABLE),
     ("sign", False, True),
     ("sign_only_when_encrypting", False, True),
     ("skip_calendar", True, False),

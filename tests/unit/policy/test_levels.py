@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from mailseal.mail.address import Address
 from mailseal.policy.settings import (
     SETTINGS,
-    Cipher,
+    CipherBits,
+    CipherChoice,
     Level,
     Mode,
     OnFailure,
@@ -117,7 +118,8 @@ LOCKS = [
     ("on_failure", OnFailure.REFUSE, [OnFailure.REFUSE], [OnFailure.NOTIFY]),
     ("smime", True, [True], [False]),
     ("smime_max_bytes", 5000, [5000, 5001], [4999]),
-    ("smime_cipher", Cipher.AES256_CBC, [Cipher.AES256_CBC, Cipher.AES256_GCM], [Cipher.AES128_CBC]),
+    ("smime_min_cipher_bits", CipherBits.BITS_192, [CipherBits.BITS_192, CipherBits.BITS_256], [CipherBits.BITS_128]),
+    ("smime_cipher", CipherChoice.AES256_CBC, [CipherChoice.AES256_CBC], [CipherChoice.AUTO, CipherChoice.AES256_GCM]),
     ("skip_calendar", False, [False], [True]),
     ("skip_calendar", True, [False, True], []),
     ("log_subject", False, [False], [True]),

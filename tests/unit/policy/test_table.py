@@ -5,13 +5,22 @@ import pytest
 from mailseal.policy.settings import (
     SETTINGS,
     Cipher,
+    CipherBits,
+    CipherChoice,
     Digest,
+    DigestChoice,
+    KeyTransport,
+    KeyTransportChoice,
     Mode,
+    NewKey,
     OnFailure,
     Pairing,
     RevocationUnknown,
+    RsaSignature,
+    RsaSignatureChoice,
     SettingInfo,
     Settings,
+    SmimeProfile,
     Strength,
 )
 
@@ -20,8 +29,20 @@ FACTORY = {
     "on_failure": OnFailure.REFUSE,
     "smime": True,
     "smime_max_bytes": 52_428_800,
-    "smime_cipher": Cipher.AES256_CBC,
-    "smime_digest": Digest.SHA256,
+    "smime_profile": SmimeProfile.DEFAULT,
+    "smime_cipher": CipherChoice.AUTO,
+    "smime_min_cipher_bits": CipherBits.BITS_128,
+    "smime_authenticated_only": False,
+    "smime_key_transport": KeyTransportChoice.AUTO,
+    "smime_digest": DigestChoice.AUTO,
+    "smime_rsa_signature": RsaSignatureChoice.AUTO,
+    "smime_opaque": False,
+    "smime_read_3des": True,
+    "smime_read_rc2": True,
+    "smime_read_des": True,
+    "smime_read_cast5": True,
+    "harvest_certificates": True,
+    "new_key_for_known_address": NewKey.USABLE,
     "sign": True,
     "sign_only_when_encrypting": False,
     "encrypt_subject_trigger": "[encrypt]",
@@ -48,8 +69,20 @@ DECLARED = {
     "on_failure": (Pairing.SENDER, Strength.HIGHER),
     "smime": (Pairing.BOTH, Strength.HIGHER),
     "smime_max_bytes": (Pairing.SMALLER, Strength.HIGHER),
-    "smime_cipher": (Pairing.RECIPIENT, Strength.HIGHER),
-    "smime_digest": (Pairing.RECIPIENT, Strength.HIGHER),
+    "smime_profile": (Pairing.RECIPIENT, Strength.FIXED),
+    "smime_cipher": (Pairing.RECIPIENT, Strength.FIXED),
+    "smime_min_cipher_bits": (Pairing.EITHER, Strength.HIGHER),
+    "smime_authenticated_only": (Pairing.EITHER, Strength.HIGHER),
+    "smime_key_transport": (Pairing.RECIPIENT, Strength.FIXED),
+    "smime_digest": (Pairing.RECIPIENT, Strength.FIXED),
+    "smime_rsa_signature": (Pairing.RECIPIENT, Strength.FIXED),
+    "smime_opaque": (Pairing.RECIPIENT, Strength.FIXED),
+    "smime_read_3des": (Pairing.RECIPIENT, Strength.LOWER),
+    "smime_read_rc2": (Pairing.RECIPIENT, Strength.LOWER),
+    "smime_read_des": (Pairing.RECIPIENT, Strength.LOWER),
+    "smime_read_cast5": (Pairing.RECIPIENT, Strength.LOWER),
+    "harvest_certificates": (Pairing.RECIPIENT, Strength.LOWER),
+    "new_key_for_known_address": (Pairing.EITHER, Strength.HIGHER),
     "sign": (Pairing.SENDER, Strength.HIGHER),
     "sign_only_when_encrypting": (Pairing.EITHER, Strength.HIGHER),
     "encrypt_subject_trigger": (Pairing.SENDER, Strength.FIXED),
@@ -100,9 +133,25 @@ def test_numbers_have_a_unit_and_bounds():
 def test_values_are_listed_weakest_first():
     assert list(Mode) == ["never", "allow", "force", "mandatory"]
     assert list(OnFailure) == ["notify", "refuse"]
-    assert list(Cipher) == ["aes128-cbc", "aes256-cbc", "aes128-gcm", "aes256-gcm"]
+    assert list(Cipher) == ["aes128-cbc", "aes192-cbc", "aes256-cbc", "aes128-gcm", "aes192-gcm", "aes256-gcm"]
+    assert list(CipherBits) == ["128", "192", "256"]
     assert list(Digest) == ["sha256", "sha384", "sha512"]
-    assert list(RevocationUnknown) == ["usable", "unusable"]
+    assert list(KeyTransport) == ["pkcs1v15", "oaep-sha1", "oaep-sha256", "oaep-sha384", "oaep-sha512"]
+    assert list(RsaSignature) == ["pkcs1v15", "pss"]
+    assert list(RevocationUnknown) == list(NewKey) == ["usable", "unusable"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "values"),
+    [
+        (CipherChoice, Cipher),
+        (DigestChoice, Digest),
+        (KeyTransportChoice, KeyTransport),
+        (RsaSignatureChoice, RsaSignature),
+    ],
+)
+def test_a_choice_is_auto_or_a_value(choice, values):
+    assert list(choice) == ["auto", *values]
 
 
 def test_settings_cannot_be_changed():

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from mailseal.policy.settings import (
     SETTINGS,
-    Cipher,
+    CipherChoice,
     Mode,
     SettingError,
     Settings,
@@ -45,7 +45,7 @@ def test_any_text_gives_a_value_or_a_setting_error(info, text):
     ("name", "text", "value"),
     [
         ("mode", " Mandatory ", Mode.MANDATORY),
-        ("smime_cipher", "AES128-GCM", Cipher.AES128_GCM),
+        ("smime_cipher", "AES128-GCM", CipherChoice.AES128_GCM),
         ("smime", "yes", True),
         ("smime", "TRUE", True),
         ("smime", "on", True),

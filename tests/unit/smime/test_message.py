@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cms_samples import BODY, identity, keys, people, samples
+from cms_samples import BODY, encrypted_entity, identity, keys, people, samples, signed_entity
 from mailseal.mail import base64_lines
 from mailseal.mail.mime import parse
 from mailseal.policy.model import Already
@@ -16,9 +16,7 @@ from mailseal.smime.message import (
     LayerKind,
     already,
     classify,
-    encrypted_entity,
     read_cms,
-    signed_entity,
     signed_parts,
 )
 from mailseal.smime.verify import read_signed, verify
@@ -51,7 +49,7 @@ def test_base64_at_the_edges_of_lines_and_blocks(size):
 
 @pytest.mark.parametrize("digest", Digest)
 def test_signed_entity(digest):
-    octets = signed_entity(BODY, identity("p256"), digest, NOW)
+    octets = signed_entity(BODY, identity("p256"), SignatureForm(digest), NOW)
     root = parse(octets).root
     assert root.content_type.parameters["micalg"] == {"sha256": "sha-256", "sha384": "sha-384"}.get(digest, "sha-512")
     assert root.content_type.parameters["protocol"] == "application/pkcs7-signature"
@@ -67,7 +65,7 @@ def test_signed_entity(digest):
 
 @pytest.mark.parametrize("cipher", Cipher)
 def test_encrypted_entity(cipher):
-    octets = encrypted_entity([BODY[:5], memoryview(BODY)[5:]], [people()["p256"].certificate], cipher)
+    octets = encrypted_entity([BODY[:5], memoryview(BODY)[5:]], [people()["p256"].certificate], EncryptionForm(cipher))
     root = parse(octets).root
     assert classify(root) is LayerKind.ENCRYPTED
     assert already(root) is Already.ENCRYPTED

@@ -4,11 +4,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import x25519
 
 import pki
 from mailseal.mail.address import Address
 from mailseal.policy.reason import ReasonCode
-from mailseal.policy.settings import RevocationUnknown, Settings
+from mailseal.policy.settings import NewKey, RevocationUnknown, Settings
 from mailseal.smime.certificate import CtlEntry, Revocation, StoredCertificate, Verdict
 from mailseal.smime.select import (
     addresses_of,
@@ -153,11 +154,38 @@ def test_usage(key, usage, eku, fit):
     assert allowed == answers
 
 
-@pytest.mark.parametrize("kind", ["rsa1024", "ed25519", "secp256k1"])
+@pytest.mark.parametrize("kind", ["rsa1024", "secp256k1"])
 def test_keys_of_no_use(kind):
     answers = codes(stored(CA.issue("anna@example.com", key=kind)))
     assert answers["encrypt"] is ReasonCode.CERTIFICATE_UNSUPPORTED_KEY
     assert answers["sign"] is ReasonCode.CERTIFICATE_UNSUPPORTED_KEY
+
+
+def test_ed25519_signs_and_x25519_receives():
+    unsupported, wrong = ReasonCode.CERTIFICATE_UNSUPPORTED_KEY, ReasonCode.CERTIFICATE_WRONG_USAGE
+    assert of_key("ed25519") == {"encrypt": unsupported, "sign": None, "signer": None}
+    key = x25519.X25519PrivateKey.generate()
+    assert of_key(key, usage=("key_agreement",)) == {"encrypt": None, "sign": wrong, "signer": wrong}
+    assert of_key(key, usage=None)["sign"] is unsupported
+    assert of_key(key, usage=("data_encipherment",))["encrypt"] is wrong
+
+
+def of_key(key, **options):
+    return codes(stored(CA.issue("anna@example.com", key=key, **options)))
+
+
+@pytest.mark.parametrize("kind", ["brainpoolP256r1", "brainpoolP384r1", "brainpoolP512r1", "p521"])
+def test_curves_of_use(kind):
+    assert codes(stored(CA.issue("anna@example.com", key=kind))) == everywhere(None)
+
+
+def test_a_new_key_for_a_known_address_by_setting():
+    strict = replace(SETTINGS, new_key_for_known_address=NewKey.UNUSABLE)
+    conflict = stored(conflict=True)
+    assert codes(conflict) == everywhere(None)
+    assert codes(conflict, strict) == everywhere(None) | {"encrypt": ReasonCode.CERTIFICATE_NEW_KEY}
+    assert codes(replace(conflict, selected=True), strict) == everywhere(None)
+    assert codes(stored(), strict) == everywhere(None)
 
 
 def test_address():
