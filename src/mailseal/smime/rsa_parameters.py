@@ -1,5 +1,7 @@
 """Parameters of RSASSA-PSS and RSAES-OAEP (RFC 8017 A.2.3, A.2.1; RFC 4055): absent ones mean SHA-1 and salt 20."""
 
+from dataclasses import dataclass
+
 from cryptography.hazmat.primitives.asymmetric import padding
 
 from mailseal.policy.reason import ReasonCode
@@ -43,8 +45,26 @@ def digest_row(element: Element) -> DigestRow:
     return row
 
 
-def pss(parameters: Element | None) -> tuple[padding.PSS, DigestRow]:
-    """Padding and digest."""
+@dataclass(frozen=True, slots=True)
+class PssParameters:
+    """RSASSA-PSS-params: digest, digest of the mask, octets of salt."""
+
+    digest: DigestRow
+    mask: DigestRow
+    salt_octets: int
+
+    @property
+    def padding(self) -> padding.PSS:
+        """As `cryptography` takes it."""
+        return padding.PSS(padding.MGF1(self.mask.algorithm), self.salt_octets)
+
+    def allows(self, other: "PssParameters") -> bool:
+        """Whether a key with these parameters may have made a signature with the other ones (RFC 4055 §3.3)."""
+        return (self.digest, self.mask) == (other.digest, other.mask) and self.salt_octets <= other.salt_octets
+
+
+def pss_parameters(parameters: Element | None) -> PssParameters:
+    """Of a signature, or of a key; raises CmsError."""
     digest = mask = algorithms.SHA1
     salt_octets = 20
     for tag, element in _explicit(parameters):
@@ -58,7 +78,13 @@ def pss(parameters: Element | None) -> tuple[padding.PSS, DigestRow]:
             raise malformed("unknown PSS parameter")
     if not 0 <= salt_octets <= MAX_SALT_OCTETS:
         raise malformed("the PSS salt is too long")
-    return padding.PSS(padding.MGF1(mask.algorithm), salt_octets), digest
+    return PssParameters(digest, mask, salt_octets)
+
+
+def pss(parameters: Element | None) -> tuple[padding.PSS, DigestRow]:
+    """Padding and digest."""
+    found = pss_parameters(parameters)
+    return found.padding, found.digest
 
 
 def oaep(parameters: Element | None) -> padding.OAEP:

@@ -3,9 +3,10 @@
 Only the signature is judged here: whether its certificate is trusted, and whose it is, is judged elsewhere.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -20,7 +21,7 @@ from mailseal.smime.ber import Fields
 from mailseal.smime.capabilities import Capabilities
 from mailseal.smime.certificate import Certificate, CertificateError, PublicKey, public_key
 from mailseal.smime.errors import CmsError, malformed, only_cms_errors
-from mailseal.smime.rsa_parameters import digest_row, pss
+from mailseal.smime.rsa_parameters import PssParameters, algorithm_identifier, digest_row, pss_parameters
 from mailseal.smime.select import MIN_RSA_BITS
 from mailseal.smime.signed import SignedData, SignerInfo, read_signed
 
@@ -28,6 +29,10 @@ __all__ = ["SignedData", "SignerCheck", "SignerInfo", "read_signed", "verify"]
 
 MAX_CANDIDATES = 4
 """Certificates tried for one signature: several may have the same name, only one made it."""
+MAX_NAMED = 16
+"""Certificates compared with the one that a signature names."""
+MAX_KEY_USES = 64
+"""Uses of public keys for one structure: the largest RSA keys take milliseconds each."""
 MIN_CURVE_BITS = 224
 
 _PKCS1V15 = padding.PKCS1v15()
@@ -62,10 +67,13 @@ def verify(
     if content is None and signed.econtent is None:
         raise malformed("the signed content is missing")
     inside = signed.econtent
-    same = content is None or inside is None or inside == bytes(content)
-    shown = _Shown(content if content is not None else inside or b"")
-    known = tuple(dict.fromkeys((*signed.certificates, *extra_certificates)))
-    return tuple(_check(signer, signed, shown, known, same=same) for signer in signed.signers)
+    case = _Case(
+        signed,
+        _Shown(content if content is not None else inside or b""),
+        tuple(dict.fromkeys((*signed.certificates, *extra_certificates))),
+        same=content is None or inside is None or inside == bytes(content),
+    )
+    return tuple(_check(signer, case) for signer in signed.signers)
 
 
 class _Shown:
@@ -106,33 +114,59 @@ def _is_one_element(octets: bytes) -> bool:
         return False
 
 
+@dataclass(slots=True)
+class _Case:
+    """What all signatures of one structure have in common. `same`: the content shown is the one inside."""
+
+    signed: SignedData
+    shown: _Shown
+    known: tuple[Certificate, ...]
+    same: bool
+    key_uses_left: int = MAX_KEY_USES
+
+    def use_key(self) -> None:
+        """Pay for one; raises CmsError."""
+        if not self.key_uses_left:
+            raise CmsError(ReasonCode.TOO_MANY_SIGNERS, "there are too many signatures and certificates to try")
+        self.key_uses_left -= 1
+
+
 @dataclass(frozen=True, slots=True)
 class _Method:
-    """How one signature is made: digest of the content, digest under the signature, padding for RSA."""
+    """How one signature is made: digest of the content, digest under the signature, parameters of RSASSA-PSS."""
 
     content: DigestRow
     scheme: Scheme
     signing: DigestRow
-    padding: padding.PSS | padding.PKCS1v15
+    pss: PssParameters | None
     weak: bool
 
+    def fits(self, certificate: Certificate) -> bool:
+        """Whether a key for one purpose only may sign like this (RFC 4055 §1.2, §3.3)."""
+        if certificate.key_algorithm.startswith("rsa-oaep"):
+            return False
+        if not certificate.key_algorithm.startswith("rsa-pss"):
+            return True
+        if self.pss is None:
+            return False
+        _, parameters = algorithm_identifier(ber.read(certificate.spki_der).children[0])
+        return parameters is None or pss_parameters(parameters).allows(self.pss)
 
-def _check(
-    signer: SignerInfo, signed: SignedData, shown: _Shown, known: tuple[Certificate, ...], *, same: bool
-) -> SignerCheck:
-    named = [one for one in known if signer.names(one)]
+
+def _check(signer: SignerInfo, case: _Case) -> SignerCheck:
+    named = [one for one in case.known if signer.names(one)][:MAX_NAMED]
     certificate = named[0] if named else None
     reason: ReasonCode | None = ReasonCode.SIGNER_CERTIFICATE_MISSING
     weak = False
     try:
         method = _method(signer)
         weak = method.weak
-        if certificate is not None and not same:
+        if certificate is not None and not case.same:
             reason = ReasonCode.SIGNATURE_INVALID
         elif certificate is not None:
             candidates = _bound(signer, named)
-            _check_attributes(signer, signed, shown, method)
-            certificate = _verifying(signer, shown, method, candidates)
+            _check_attributes(signer, case, method)
+            certificate = _verifying(signer, case, method, candidates)
             weak = weak or _is_weak(_key(certificate))
             reason = None
     except CmsError as error:
@@ -168,10 +202,10 @@ def _method(signer: SignerInfo) -> _Method:
     if content is None or scheme is None:
         raise CmsError(ReasonCode.UNSUPPORTED_ALGORITHM, "the signature algorithm is not supported")
     signing = algorithms.DIGESTS_BY_NAME[name] if name else content
-    scheme_padding: padding.PSS | padding.PKCS1v15 = _PKCS1V15
-    if scheme is Scheme.RSA_PSS:
-        scheme_padding, signing = pss(signer.parameters)
-    return _Method(content, scheme, signing, scheme_padding, weak=content.weak or signing.weak)
+    parameters = pss_parameters(signer.parameters) if scheme is Scheme.RSA_PSS else None
+    if parameters is not None:
+        signing = parameters.digest
+    return _Method(content, scheme, signing, parameters, weak=content.weak or signing.weak)
 
 
 @only_cms_errors
@@ -190,8 +224,9 @@ def _bound(signer: SignerInfo, named: list[Certificate]) -> list[Certificate]:
 
 
 @only_cms_errors
-def _check_attributes(signer: SignerInfo, signed: SignedData, shown: _Shown, method: _Method) -> None:
+def _check_attributes(signer: SignerInfo, case: _Case, method: _Method) -> None:
     """The rules on contentType and messageDigest (RFC 5652 §5.3, §11.1, §11.2)."""
+    signed, shown = case.signed, case.shown
     if signed.content_type != algorithms.DATA:
         # RFC 8551 §2.4.2. A signature on a timestamp or a receipt says nothing about a mail.
         raise malformed("the signed content is no mail")
@@ -211,17 +246,27 @@ def _check_attributes(signer: SignerInfo, signed: SignedData, shown: _Shown, met
 
 
 @only_cms_errors
-def _verifying(signer: SignerInfo, shown: _Shown, method: _Method, candidates: list[Certificate]) -> Certificate:
+def _verifying(signer: SignerInfo, case: _Case, method: _Method, candidates: list[Certificate]) -> Certificate:
     """The certificate whose key made the signature."""
     for certificate in candidates[:MAX_CANDIDATES]:
+        if not method.fits(certificate):
+            continue
         key = _key(certificate)
-        if signer.attributes is not None:
-            algorithm = method.signing.algorithm
-            if any(_holds(key, signer.signature, octets, method, algorithm) for octets in signer.signed_octets()):
+        for holds in _ways(key, signer, case.shown, method):
+            case.use_key()
+            if holds():
                 return certificate
-        elif any(_holds_content(key, signer.signature, shown, method, canonical=one) for one in (False, True)):
-            return certificate
     raise CmsError(ReasonCode.SIGNATURE_INVALID, "the signature does not hold")
+
+
+def _ways(key: PublicKey, signer: SignerInfo, shown: _Shown, method: _Method) -> Iterator[Callable[[], bool]]:
+    """What the signature may be over: its attributes in two readings, or without any the content in two readings."""
+    if signer.attributes is not None:
+        for octets in signer.signed_octets():
+            yield partial(_holds, key, signer.signature, octets, method, method.signing.algorithm)
+    else:
+        for canonical in (False, True):
+            yield partial(_holds_content, key, signer.signature, shown, method, canonical=canonical)
 
 
 def _key(certificate: Certificate) -> PublicKey:
@@ -255,7 +300,7 @@ def _holds(
         elif method.scheme is Scheme.ED25519 and isinstance(key, ed25519.Ed25519PublicKey):
             key.verify(signature, octets)
         elif method.scheme in (Scheme.RSA_PKCS1V15, Scheme.RSA_PSS) and isinstance(key, rsa.RSAPublicKey):
-            key.verify(signature, octets, method.padding, algorithm)
+            key.verify(signature, octets, method.pss.padding if method.pss else _PKCS1V15, algorithm)
         else:
             return False
     except (InvalidSignature, ValueError):
