@@ -32,7 +32,7 @@ cert.add_command(export)
 @click.option("--without-key", "has_key", flag_value="no", help="Only those without.")
 @click.option("--ca", is_flag=True, help="Intermediate CA certificates instead of end-entity ones.")
 @click.option("--candidates", is_flag=True, help="Only those that came with signed mail and nobody has looked at.")
-@click.option("--conflicts", is_flag=True, help="Only candidates that bring another key for a known address.")
+@click.option("--conflicts", is_flag=True, help="Only those that came with a mail and bring another key for a known address.")
 @click.option("--before", metavar="FINGERPRINT", help="Older than this one, for the next page.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
 @json_option
@@ -54,9 +54,9 @@ def list_(
     session.open_store()
     found = certificate_admin.list_certificates(
         address=Address.parse(address) if address else None,
-        purpose=Purpose.INTERMEDIATE if ca else Purpose.END_ENTITY,
+        purpose=None if conflicts else Purpose.INTERMEDIATE if ca else Purpose.END_ENTITY,
         has_key=None if has_key is None else has_key == "yes",
-        candidate=True if candidates or conflicts else None,
+        candidate=True if candidates else None,
         conflict=True if conflicts else None,
         text=text,
         before=before,

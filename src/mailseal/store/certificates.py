@@ -29,7 +29,8 @@ from mailseal.store.transaction import select
 _OF_OWNERS = (
     "SELECT u.kind, c.fingerprint, c.der, c.bound, c.capabilities, c.conflict, t.entry, :columns"
     " FROM store_certificate_use u JOIN store_certificate c ON c.id = u.certificate_id"
-    " LEFT JOIN store_ctl t ON t.fingerprint = c.fingerprint WHERE u.owner IN (:owners) AND c.judged_at IS NOT NULL LIMIT 101"
+    " LEFT JOIN store_ctl t ON t.fingerprint = c.fingerprint"
+    " WHERE u.owner IN (:owners) AND c.judged_at IS NOT NULL LIMIT 101"
 ).replace(":columns", VERDICT_COLUMNS)
 # An address stays usable that strangers have made thousands of candidates for: they come last.
 _BEST_OF_OWNERS = _OF_OWNERS.replace(
@@ -40,8 +41,9 @@ _BY_FINGERPRINT = (
     " LEFT JOIN store_ctl t ON t.fingerprint = c.fingerprint"
     " WHERE c.fingerprint = %s AND c.purpose = %s AND c.judged_at IS NOT NULL"
 ).replace(":columns", VERDICT_COLUMNS)
+# The + keeps SQLite, which has no statistics, from reading all intermediates by the index of purposes.
 _ISSUERS = (
-    "SELECT fingerprint, der FROM store_certificate WHERE subject_sha256 = %s AND purpose = %s AND candidate = 0"
+    "SELECT fingerprint, der FROM store_certificate WHERE subject_sha256 = %s AND +purpose = %s AND candidate = 0"
     " ORDER BY not_before DESC LIMIT 20"
 )
 _CTL = "SELECT entry FROM store_ctl WHERE fingerprint = %s"

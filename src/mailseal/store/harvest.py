@@ -106,7 +106,6 @@ def _conflicts(certificate: Certificate) -> bool:
     known = CertificateUse.objects.filter(
         Q(certificate__trusted=True) | Q(certificate__candidate=False),
         owner__in=[key for key, _ in address_uses(certificate)],
-        certificate__purpose=Purpose.END_ENTITY,
     ).exclude(kind=Use.SHARED)
     others: set[str] = set()
     same: set[str] = set()

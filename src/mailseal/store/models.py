@@ -89,7 +89,7 @@ class CertificateRow(Row):
         db_table = "store_certificate"
         indexes = (
             Index(fields=("purpose", "id"), name="store_certificate_purpose"),
-            Index(fields=("candidate", "conflict", "id"), name="store_certificate_harvested"),
+            Index(fields=("conflict", "candidate", "trusted"), name="store_certificate_harvested"),
         )
 
 

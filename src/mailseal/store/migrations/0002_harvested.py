@@ -24,6 +24,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="certificaterow",
-            index=models.Index(fields=["candidate", "conflict", "id"], name="store_certificate_harvested"),
+            index=models.Index(fields=["conflict", "candidate", "trusted"], name="store_certificate_harvested"),
         ),
     ]
