@@ -126,15 +126,13 @@ _NAMES = _names_by_octets()
 
 def _ours() -> bytes:
     """By category: signatures, ciphers, key encipherment; in each the best first."""
-    digests = (Digest.SHA512, Digest.SHA384, Digest.SHA256)
-    ciphers = (Cipher.AES256_GCM, Cipher.AES192_GCM, Cipher.AES128_GCM)
-    ciphers += (Cipher.AES256_CBC, Cipher.AES192_CBC, Cipher.AES128_CBC)
+    digests = [algorithms.WRITTEN_DIGESTS[one] for one in reversed(Digest)]
     return der.sequence(
         der.sequence(algorithms.ED25519),
-        *(algorithms.WRITTEN_DIGESTS[one].ecdsa for one in digests),
-        *(algorithms.WRITTEN_DIGESTS[one].pss for one in digests),
-        *(algorithms.WRITTEN_DIGESTS[one].rsa for one in digests),
-        *(der.sequence(algorithms.WRITTEN_CIPHERS[one].oid) for one in ciphers),
+        *(one.ecdsa for one in digests),
+        *(one.pss for one in digests),
+        *(one.rsa for one in digests),
+        *(der.sequence(algorithms.WRITTEN_CIPHERS[one].oid) for one in reversed(Cipher)),
         algorithms.WRITTEN_KEY_TRANSPORTS[KeyTransport.OAEP_SHA256][0],
         algorithms.WRITTEN_KEY_TRANSPORTS[KeyTransport.PKCS1V15][0],
     )

@@ -53,24 +53,31 @@ def encrypted(content: Sequence[Octets], recipients: Sequence[Certificate], form
     row = algorithms.WRITTEN_CIPHERS[form.cipher]
     key = os.urandom(row.key_octets)
     infos = [_recipient_info(key, one, form.key_transport) for one in dict.fromkeys(recipients)]
-    length = sum(map(len, content))
-    if row.mode is Mode.GCM:
-        # The content type is data and there are no attributes, so nothing is authenticated besides (RFC 5083 §2.1).
-        nonce = os.urandom(NONCE_OCTETS)
-        encryptor = Primitive(AES(key), GCM(nonce)).encryptor()
-        identifier = der.sequence(row.oid, der.sequence(der.octet_string(nonce), der.integer(TAG_OCTETS)))
-        heading = (algorithms.AUTH_ENVELOPED_DATA, _VERSION_0 + der.set_of(infos), algorithms.DATA + identifier)
-        yield _heading(heading, length, len(der.octet_string(bytes(TAG_OCTETS))))
-        yield from _ciphertext(encryptor, content)
-        yield encryptor.finalize() + der.octet_string(encryptor.tag)
-        return
+    write = _gcm if row.mode is Mode.GCM else _cbc
+    yield from write(row.oid, key, infos, content)
+
+
+def _gcm(oid: bytes, key: bytes, infos: Sequence[bytes], content: Sequence[Octets]) -> Iterator[bytes]:
+    """AuthEnvelopedData (RFC 5083 §2.1): of type data and without attributes, so nothing is authenticated besides."""
+    nonce = os.urandom(NONCE_OCTETS)
+    encryptor = Primitive(AES(key), GCM(nonce)).encryptor()
+    identifier = der.sequence(oid, der.sequence(der.octet_string(nonce), der.integer(TAG_OCTETS)))
+    fields = (algorithms.AUTH_ENVELOPED_DATA, _VERSION_0 + der.set_of(infos), algorithms.DATA + identifier)
+    yield _heading(fields, sum(map(len, content)), len(der.octet_string(bytes(TAG_OCTETS))))
+    yield from _ciphertext(encryptor, content)
+    yield encryptor.finalize() + der.octet_string(encryptor.tag)
+
+
+def _cbc(oid: bytes, key: bytes, infos: Sequence[bytes], content: Sequence[Octets]) -> Iterator[bytes]:
+    """EnvelopedData (RFC 5652 §6.1)."""
     vector = os.urandom(BLOCK_OCTETS)
-    missing = BLOCK_OCTETS - length % BLOCK_OCTETS
     encryptor = Primitive(AES(key), CBC(vector)).encryptor()
+    length = sum(map(len, content))
+    missing = BLOCK_OCTETS - length % BLOCK_OCTETS
     version = _VERSION_0 if all(info[0] == 0x30 for info in infos) else _VERSION_2
-    identifier = der.sequence(row.oid, der.octet_string(vector))
-    heading = (algorithms.ENVELOPED_DATA, version + der.set_of(infos), algorithms.DATA + identifier)
-    yield _heading(heading, length + missing, 0)
+    identifier = der.sequence(oid, der.octet_string(vector))
+    fields = (algorithms.ENVELOPED_DATA, version + der.set_of(infos), algorithms.DATA + identifier)
+    yield _heading(fields, length + missing, 0)
     yield from _ciphertext(encryptor, content)
     yield encryptor.update(bytes((missing,)) * missing) + encryptor.finalize()
 
