@@ -81,12 +81,6 @@ def pss_parameters(parameters: Element | None) -> PssParameters:
     return PssParameters(digest, mask, salt_octets)
 
 
-def pss(parameters: Element | None) -> tuple[padding.PSS, DigestRow]:
-    """Padding and digest."""
-    found = pss_parameters(parameters)
-    return found.padding, found.digest
-
-
 def oaep(parameters: Element | None) -> padding.OAEP:
     """The padding."""
     digest = mask = algorithms.SHA1
