@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.folder import short_folder
 from mailseal.cli import import_files
 from mailseal.cli.import_files import Source, sources
 
@@ -140,14 +141,13 @@ print(os.geteuid(), readable(), (data / "made").stat().st_uid)
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="rights are given up by root")
 @pytest.mark.parametrize("how", ["for now", "for good"])
-def test_root_reads_files_while_it_works_as_somebody_else(tmp_path, how):
-    for path in (tmp_path, *list(tmp_path.parents)[:2]):
-        path.chmod(0o755)
-    data, private = tmp_path / "data", tmp_path / "private"
-    data.mkdir()
-    os.chown(data, 65534, 65534)
-    private.write_text("content")
-    private.chmod(0o600)
-    done = subprocess.run([sys.executable, "-c", RIGHTS, data, private, how], capture_output=True, check=True)
+def test_root_reads_files_while_it_works_as_somebody_else(how):
+    with short_folder("rights") as folder:  # not below pytest's own, which nobody else may enter
+        data, private = folder / "data", folder / "private"
+        data.mkdir()
+        os.chown(data, 65534, 65534)
+        private.write_text("content")
+        private.chmod(0o600)
+        done = subprocess.run([sys.executable, "-c", RIGHTS, data, private, how], capture_output=True, check=True)
     between = "0 content" if how == "for now" else "65534 None"
     assert done.stdout.decode().splitlines() == ["65534 None", between, "65534 None 65534"]
