@@ -39,7 +39,7 @@ def root():
 @pytest.fixture
 def bob(store, root):
     trust.import_roots([root.certificate], at=NOW)
-    return root.issue("bob@partner.test", fresh_key=True)
+    return root.issue("bob@partner.test", key="p256")
 
 
 def harvest_all(*found, at=NOW):
@@ -166,7 +166,7 @@ def test_the_stamp_is_for_certificates_that_caches_hold_and_for_what_is_new(bob,
     harvest_all(told(bob, GCM, NOW + 3 * HOUR), at=NOW + 3 * HOUR)
     assert watch.poll(4.0) == {"keys"}
     assert certificates.of_recipient(BOB)[0].capabilities == Capabilities.from_text(GCM)
-    own = root.issue("anna@example.com", fresh_key=True)
+    own = root.issue("anna@example.com", key="p256")
     with_key(own, kek)
     watch.poll(5.0)
     harvest_all(told(own, CBC))
@@ -185,7 +185,7 @@ def test_an_import_keeps_what_was_told(bob):
 
 
 def test_what_is_known_costs_one_query(bob, root):
-    several = [bob, *(root.issue(f"user{number}@partner.test") for number in range(20))]
+    several = [bob, *(root.issue(f"user{number}@partner.test", key="p256") for number in range(20))]
     harvest_all(*(told(one, GCM) for one in several))
     with CaptureQueriesContext(connection()) as queries:
         run(lambda: insert_candidates([told(one, GCM) for one in several] * 3, at=NOW))
@@ -213,7 +213,7 @@ def test_by_the_journal_once_an_hour_for_the_same_words(bob, tmp_path):
 
 def test_the_first_certificates_of_an_address_are_no_conflict(bob, root):
     """One to sign and one to encrypt to often come in the same mail."""
-    harvest_all(told(bob, GCM), Harvest(root.issue("bob@partner.test", fresh_key=True).der))
+    harvest_all(told(bob, GCM), Harvest(root.issue("bob@partner.test", key="p256").der))
     assert not conflicting()
 
 
@@ -223,7 +223,7 @@ def test_another_key_for_a_known_address(bob, root, certificates, imported):
         import_certificates([bob.certificate], at=NOW)
     else:
         harvest_all(told(bob, GCM))
-    other = root.issue(["new@partner.test", "Bob@partner.test"], fresh_key=True)
+    other = root.issue(["new@partner.test", "Bob@partner.test"], key="p256")
     harvest_all(told(other, GCM))
     assert conflicting() == {other.certificate.fingerprint}
     assert admin.count_conflicts() == 1
@@ -250,7 +250,7 @@ def test_a_renewal_with_the_same_key_is_none(bob, root):
 
 def test_a_second_certificate_does_not_help_a_key_in_conflict(bob, root):
     harvest_all(told(bob, GCM))
-    new = root.issue("bob@partner.test", fresh_key=True)
+    new = root.issue("bob@partner.test", key="p256")
     again = root.issue("bob@partner.test", key=new.key)
     harvest_all(told(new, GCM))
     harvest_all(told(again, GCM))
@@ -262,7 +262,7 @@ def test_a_second_certificate_does_not_help_a_key_in_conflict(bob, root):
 
 
 def test_each_address_of_a_certificate_is_asked_for_its_own_key(bob, root):
-    carol = root.issue("carol@partner.test", fresh_key=True)
+    carol = root.issue("carol@partner.test", key="p256")
     import_certificates([bob.certificate, carol.certificate], at=NOW)
     both = root.issue(["bob@partner.test", "carol@partner.test"], key=bob.key)
     harvest_all(told(both, GCM))
@@ -271,10 +271,10 @@ def test_each_address_of_a_certificate_is_asked_for_its_own_key(bob, root):
 
 def test_what_nobody_trusts_makes_no_conflict_and_waits_for_nobody(bob, root):
     stranger = Authority("Stranger")
-    harvest_all(Harvest(stranger.issue("bob@partner.test", fresh_key=True).der))
+    harvest_all(Harvest(stranger.issue("bob@partner.test", key="p256").der))
     harvest_all(told(bob, GCM))
     assert not conflicting()
-    untrusted = stranger.issue("bob@partner.test", fresh_key=True)
+    untrusted = stranger.issue("bob@partner.test", key="p256")
     harvest_all(told(untrusted, GCM))
     assert conflicting() == {untrusted.certificate.fingerprint}
     assert admin.count_conflicts() == 0
@@ -282,7 +282,7 @@ def test_what_nobody_trusts_makes_no_conflict_and_waits_for_nobody(bob, root):
 
 
 def test_a_key_shared_with_an_address_is_not_its_own(bob, root, kek):
-    team = root.issue("team@partner.test", fresh_key=True)
+    team = root.issue("team@partner.test", key="p256")
     with_key(team, kek)
     admin.use(team.certificate.fingerprint, "bob@partner.test", Use.SHARED)
     harvest_all(told(bob, GCM))
@@ -291,20 +291,20 @@ def test_a_key_shared_with_an_address_is_not_its_own(bob, root, kek):
 
 def test_an_import_settles_it_and_makes_none(bob, root):
     harvest_all(told(bob, GCM))
-    other = root.issue("bob@partner.test", fresh_key=True)
+    other = root.issue("bob@partner.test", key="p256")
     harvest_all(told(other, GCM))
     assert conflicting()
     (info,) = import_certificates([other.certificate], at=NOW)
     assert not info.conflict
-    (info,) = import_certificates([root.issue("bob@partner.test", fresh_key=True).certificate], at=NOW)
+    (info,) = import_certificates([root.issue("bob@partner.test", key="p256").certificate], at=NOW)
     assert not info.conflict
     assert not conflicting()
 
 
 def test_one_chosen_by_hand_counts_for_whom_it_was_chosen(bob, root, certificates):
-    carol = root.issue("carol@partner.test", fresh_key=True)
+    carol = root.issue("carol@partner.test", key="p256")
     import_certificates([bob.certificate, carol.certificate], at=NOW)
-    both = root.issue(["bob@partner.test", "carol@partner.test"], fresh_key=True)
+    both = root.issue(["bob@partner.test", "carol@partner.test"], key="p256")
     harvest_all(told(both, GCM))
     name = both.certificate.fingerprint
     admin.use(name, "bob@partner.test")

@@ -32,7 +32,7 @@ cert.add_command(export)
 @click.option("--without-key", "has_key", flag_value="no", help="Only those without.")
 @click.option("--ca", is_flag=True, help="Intermediate CA certificates instead of end-entity ones.")
 @click.option("--candidates", is_flag=True, help="Only those that came with signed mail and nobody has looked at.")
-@click.option("--conflicts", is_flag=True, help="Only those that came with a mail and bring another key for a known address.")
+@click.option("--conflicts", is_flag=True, help="Only those that brought another key for a known address.")
 @click.option("--before", metavar="FINGERPRINT", help="Older than this one, for the next page.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
 @json_option

@@ -72,6 +72,17 @@ def test_signed_and_encrypted_is_opened_and_said_to_be_by_the_sender():
     assert parse(octets).root.content_type.type == "multipart/signed"
 
 
+def test_nothing_is_harvested_for_a_reader_who_does_not_want_it():
+    outcome, octets, _ = receive(HEAD + encrypted(signed()), harvest_certificates=False)
+    assert outcome.harvested == ()
+    assert header(octets, "x-mailseal-signed-by-sender") == "yes"
+    stage = Stage(settings={"dora@inside.example": Settings(harvest_certificates=False)}).own(SENDER, READER)
+    to = envelope("dora@inside.example", "anna@inside.example", sender="bob@outside.example", origin=Origin.OUTSIDE)
+    without, with_it = process(to, Message(HEAD + signed()), stage.gateway())
+    assert without.harvested == ()
+    assert [one.der for one in with_it.harvested] == [PARTNER.certificate.der]
+
+
 def test_a_mail_is_not_opened_for_another_reader():
     outcome, octets, _ = receive(HEAD + encrypted(), to="anna@inside.example")
     assert b"canary" not in octets
