@@ -20,8 +20,8 @@ from mailseal.smime.ber import Element, Fields
 from mailseal.smime.errors import CmsError, malformed, only_cms_errors
 
 MIN_TAG_OCTETS = 12
-MAX_SLOW_OCTETS = 1024 * 1024
-"""Of ciphertext that is decrypted without the help of a library: RC2 below 128 bits, some seconds each MiB."""
+MAX_SLOW_OCTETS = 4 * 1024 * 1024
+"""Of ciphertext that is decrypted without the help of a library: RC2 below 128 bits, half a second a MiB."""
 FAILED = "the content could not be decrypted"
 
 
@@ -85,7 +85,7 @@ class EncryptedContent:
 
 def decrypt_blocks(row: CipherRow, key: bytes, vector: bytes, pieces: tuple[memoryview | bytes, ...]) -> bytes:
     """CBC of whole blocks, their padding left on. Raises ValueError for a key or vector of a wrong size."""
-    if row.mode is Mode.RC2_CBC and row.key_octets < 16:
+    if is_slow(row):
         if sum(map(len, pieces)) > MAX_SLOW_OCTETS:
             raise CmsError(ReasonCode.TOO_LARGE, "the content is too large for a cipher as slow as this one")
         return rc2.decrypt_cbc(key, 8 * row.key_octets, vector, b"".join(pieces))
@@ -93,6 +93,11 @@ def decrypt_blocks(row: CipherRow, key: bytes, vector: bytes, pieces: tuple[memo
     plain = _joined([decryptor.update(piece) for piece in pieces])
     decryptor.finalize()  # whole blocks went in, so none is left
     return plain
+
+
+def is_slow(row: CipherRow) -> bool:
+    """Whether no library knows the cipher in this size."""
+    return row.mode is Mode.RC2_CBC and row.key_octets < 16
 
 
 @only_cms_errors

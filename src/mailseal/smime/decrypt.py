@@ -11,7 +11,7 @@ from mailseal.smime import algorithms, ber, der
 from mailseal.smime.algorithms import CipherRow, Mode
 from mailseal.smime.ber import Element, Fields
 from mailseal.smime.certificate import Certificate
-from mailseal.smime.content import FAILED, EncryptedContent, sized
+from mailseal.smime.content import FAILED, MAX_SLOW_OCTETS, EncryptedContent, is_slow, sized
 from mailseal.smime.errors import CmsError, malformed, only_cms_errors
 from mailseal.smime.recipient import RecipientId, RecipientInfo
 from mailseal.smime.recipients import read_recipients
@@ -68,7 +68,10 @@ class Enveloped:
         if not fitting:
             raise CmsError(ReasonCode.KEY_NOT_FOUND, "the content is encrypted to none of the keys")
         failure: CmsError | None = None
-        for info, secret in fitting[:MAX_ATTEMPTS]:
+        attempts = MAX_ATTEMPTS
+        if is_slow(content.row):
+            attempts = min(attempts, max(1, MAX_SLOW_OCTETS // max(1, content.size)))
+        for info, secret in fitting[:attempts]:
             try:
                 return self._open(info, secret, content.row)
             except CmsError as error:

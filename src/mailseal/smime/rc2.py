@@ -1,13 +1,13 @@
 """RC2 (RFC 2268) in CBC mode, decryption only: what older programs wrote into PKCS#12 files and mail.
 
-Only for reading; `cryptography` has none below 128 effective bits. Tens of microseconds for 8 octets: bound what goes
-in.
+Only for reading; `cryptography` has none below 128 effective bits. Blocks go through side by side, as lanes of large
+integers; still it takes half a second for a MiB: bound what goes in.
 """
 
 import struct
 
 BLOCK_OCTETS = 8
-_WORDS = struct.Struct("<4H")
+_BLOCKS_AT_ONCE = 4096
 
 # RFC 2268 §2: a permutation of the octets made of the digits of pi.
 _PI = bytes.fromhex(
@@ -29,13 +29,11 @@ def decrypt_cbc(key: bytes, effective_bits: int, iv: bytes, ciphertext: bytes) -
     if len(iv) != BLOCK_OCTETS or len(ciphertext) % BLOCK_OCTETS:
         raise ValueError("RC2 has blocks of 8 octets")
     words = _expanded(key, effective_bits)
-    plain = bytearray()
-    before = iv
-    for start in range(0, len(ciphertext), BLOCK_OCTETS):
-        block = ciphertext[start : start + BLOCK_OCTETS]
-        plain += bytes(a ^ b for a, b in zip(_decrypted(words, block), before, strict=True))
-        before = block
-    return bytes(plain)
+    step = _BLOCKS_AT_ONCE * BLOCK_OCTETS
+    plain = b"".join(_decrypted(words, ciphertext[at : at + step]) for at in range(0, len(ciphertext), step))
+    before = (iv + ciphertext)[: len(plain)]
+    mixed = int.from_bytes(plain, "little") ^ int.from_bytes(before, "little")
+    return mixed.to_bytes(len(plain), "little")
 
 
 def _expanded(key: bytes, effective_bits: int) -> tuple[int, ...]:
@@ -51,18 +49,39 @@ def _expanded(key: bytes, effective_bits: int) -> tuple[int, ...]:
     return struct.unpack("<64H", octets)
 
 
-def _decrypted(words: tuple[int, ...], block: bytes) -> bytes:
-    """RFC 2268 §4: five rounds of mixing, one of mashing, six, one, five; backwards."""
-    a, b, c, d = _WORDS.unpack(block)
+def _decrypted(words: tuple[int, ...], blocks: bytes) -> bytes:
+    """RFC 2268 §4: five rounds of mixing, one of mashing, six, one, five; backwards, on all blocks at once.
+
+    Each of the four words of a block is a lane of 32 bits, so that neither a shift nor a sum reaches the next one.
+    """
+    count = len(blocks) // BLOCK_OCTETS
+    given = struct.unpack(f"<{4 * count}H", blocks)
+    lanes = struct.Struct(f"<{count}I")
+    a, b, c, d = (int.from_bytes(lanes.pack(*given[at::4]), "little") for at in range(4))
+    ones = int.from_bytes(b"\1\0\0\0" * count, "little")
+    low = 0xFFFF * ones
+
+    def mixed(word: int, left: int, key: int, one: int, two: int, three: int) -> int:
+        turned = (word << left | word >> 16 - left) & low
+        # What is added to each lane is a multiple of what the lane is cut to; it keeps the difference positive.
+        return turned + (0x30000 - key) * ones - (one & two) - (three ^ (three & one)) & low
+
+    def mashed(word: int, index: int) -> int:
+        chosen = (words[one & 63] for one in lanes.unpack(index.to_bytes(lanes.size, "little")))
+        return word + 0x10000 * ones - int.from_bytes(lanes.pack(*chosen), "little") & low
+
     for turn in range(15, -1, -1):
         k0, k1, k2, k3 = words[4 * turn : 4 * turn + 4]
-        d = ((d << 11 | d >> 5) & 0xFFFF) - k3 - (c & b) - (~c & a) & 0xFFFF
-        c = ((c << 13 | c >> 3) & 0xFFFF) - k2 - (b & a) - (~b & d) & 0xFFFF
-        b = ((b << 14 | b >> 2) & 0xFFFF) - k1 - (a & d) - (~a & c) & 0xFFFF
-        a = ((a << 15 | a >> 1) & 0xFFFF) - k0 - (d & c) - (~d & b) & 0xFFFF
+        d = mixed(d, 11, k3, c, b, a)
+        c = mixed(c, 13, k2, b, a, d)
+        b = mixed(b, 14, k1, a, d, c)
+        a = mixed(a, 15, k0, d, c, b)
         if turn in {11, 5}:
-            d = d - words[c & 63] & 0xFFFF
-            c = c - words[b & 63] & 0xFFFF
-            b = b - words[a & 63] & 0xFFFF
-            a = a - words[d & 63] & 0xFFFF
-    return _WORDS.pack(a, b, c, d)
+            d = mashed(d, c)
+            c = mashed(c, b)
+            b = mashed(b, a)
+            a = mashed(a, d)
+    found = [0] * (4 * count)
+    for at, word in enumerate((a, b, c, d)):
+        found[at::4] = lanes.unpack(word.to_bytes(lanes.size, "little"))
+    return struct.pack(f"<{4 * count}H", *found)
