@@ -110,20 +110,15 @@ def know(*identities):
 # ---- domain to domain
 
 
-@pytest.mark.parametrize(
-    ("owner", "recipient", "found"),
-    [
-        ("partner.test", "bob@partner.test", True),
-        ("partner.test", "bob@sub.partner.test", False),
-        ("*.partner.test", "bob@sub.partner.test", True),
-        ("*.partner.test", "bob@a.sub.partner.test", True),
-        ("*.partner.test", "bob@partner.test", False),
-    ],
-)
-def test_whom_a_domain_certificate_is_for(usable, theirs, owner, recipient, found):
-    know(theirs)
-    admin.use(name_of(theirs), owner)
-    assert usable(Address.parse(recipient)) == ({name_of(theirs)} if found else ReasonCode.NO_CERTIFICATE)
+def test_whom_a_domain_certificate_is_for(usable, root, theirs):
+    wild = root.issue("gateway@partner.test", key="p256")
+    know(theirs, wild)
+    admin.use(name_of(theirs), "partner.test")
+    admin.use(name_of(wild), "*.partner.test")
+    assert usable() == {name_of(theirs)}
+    for subdomain in ("sub.partner.test", "a.sub.partner.test"):
+        assert usable(Address.parse(f"bob@{subdomain}")) == {name_of(wild)}
+    assert usable(Address.parse("bob@otherpartner.test")) is ReasonCode.NO_CERTIFICATE
 
 
 @pytest.mark.parametrize(("our_owner", "their_owner"), [("inside.example", "partner.test"), ("*.example", "*.test")])
@@ -230,44 +225,34 @@ def test_all_usable_certificates_of_an_address(usable, root):
     assert usable() == {name_of(one) for one in good}
 
 
-@pytest.mark.parametrize(
-    ("what", "entry", "expected"),
-    [
-        ("stranger", None, ReasonCode.CERTIFICATE_UNTRUSTED),
-        ("stranger", CtlEntry.ALLOW, None),
-        ("stranger", CtlEntry.ALLOW_EXPIRED, None),
-        ("stranger", CtlEntry.DENY, ReasonCode.CERTIFICATE_DENIED),
-        ("expired", None, ReasonCode.CERTIFICATE_EXPIRED),
-        ("expired", CtlEntry.ALLOW, ReasonCode.CERTIFICATE_EXPIRED),
-        ("expired", CtlEntry.ALLOW_EXPIRED, None),
-        ("good", CtlEntry.DENY, ReasonCode.CERTIFICATE_DENIED),
-        ("good", CtlEntry.ALLOW, None),
-    ],
-)
-def test_the_trust_list(usable, root, what, entry, expected):
-    one = {
-        "stranger": lambda: Authority("Stranger").issue("bob@partner.test", key="p256"),
-        "expired": lambda: root.issue("bob@partner.test", key="p256", not_after=NOW - DAY),
-        "good": lambda: root.issue("bob@partner.test", key="p256"),
-    }[what]()
-    know(one)
-    if entry is not None:
-        trust.set_ctl(name_of(one), entry, at=NOW)
-    assert usable() == ({name_of(one)} if expected is None else expected)
+def test_the_trust_list(usable, root):
+    untrusted, expired = ReasonCode.CERTIFICATE_UNTRUSTED, ReasonCode.CERTIFICATE_EXPIRED
+    allow, even_expired, deny = CtlEntry.ALLOW, CtlEntry.ALLOW_EXPIRED, CtlEntry.DENY
+    cases = [
+        (Authority("Stranger"), DAY, {None: untrusted, allow: None, even_expired: None}),
+        (root, -DAY, {None: expired, allow: expired, even_expired: None}),
+        (root, DAY, {None: None, allow: None, even_expired: None}),
+    ]
+    for authority, days, answers in cases:
+        one = authority.issue(str(BOB), key="p256", not_after=NOW + days)
+        know(one)
+        for entry, expected in (answers | {deny: ReasonCode.CERTIFICATE_DENIED}).items():
+            if entry is not None:
+                trust.set_ctl(name_of(one), entry, at=NOW)
+            assert usable() == ({name_of(one)} if expected is None else expected), (days, entry)
+        trust.delete_ctl(name_of(one), at=NOW)
+        admin.delete(name_of(one), at=NOW)
 
 
-@pytest.mark.parametrize("chosen", [False, True])
-def test_one_chosen_by_hand_needs_a_path_or_the_trust_list(usable, theirs, chosen):
+def test_one_chosen_by_hand_needs_a_path_or_the_trust_list_too(usable, root):
     stranger = Authority("Stranger").issue("gateway@partner.test", key="p256")
     know(stranger)
-    if chosen:
-        admin.use(name_of(stranger), "bob@partner.test")
-        assert usable() is ReasonCode.CERTIFICATE_UNTRUSTED
-        trust.set_ctl(name_of(stranger), CtlEntry.ALLOW, at=NOW)
-        assert usable() == {name_of(stranger)}
-    else:
-        trust.set_ctl(name_of(stranger), CtlEntry.ALLOW, at=NOW)
-        assert usable() is ReasonCode.NO_CERTIFICATE
+    admin.use(name_of(stranger), str(BOB))
+    assert usable() is ReasonCode.CERTIFICATE_UNTRUSTED
+    trust.set_ctl(name_of(stranger), CtlEntry.ALLOW, at=NOW)
+    assert usable() == {name_of(stranger)}
+    admin.stop_using(name_of(stranger), str(BOB))
+    assert usable() is ReasonCode.NO_CERTIFICATE
 
 
 def test_additional_certificates_and_those_of_no_use(usable, root, theirs):
