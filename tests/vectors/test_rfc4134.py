@@ -18,6 +18,7 @@ from mailseal.smime.importing import ImportedKeys, read_bundle
 from mailseal.smime.message import LayerKind, classify, read_cms, signed_parts
 from mailseal.smime.path import validate
 from mailseal.smime.revocation import NO_CRLS, CrlError, read_crl
+from mailseal.smime.secret import SharedKey
 from mailseal.smime.verify import read_signed, verify
 from mailseal.wiring.single import Materials, certificates_of, open_one
 from pki import DAY
@@ -126,7 +127,7 @@ def test_certificates_only():
     assert set(bundle.certificates) == set(signed.certificates)
 
 
-@pytest.mark.parametrize(("name", "cipher"), [("5.1.bin", "3des")])
+@pytest.mark.parametrize(("name", "cipher"), [("5.1.bin", "3des"), ("5.2.bin", "rc2-40-cbc")])
 def test_enveloped(name, cipher):
     enveloped = read_enveloped(octets(name))
     assert enveloped.algorithm.startswith(cipher)
@@ -174,3 +175,10 @@ def test_an_encrypted_mail():
     assert (layer.ok, layer.algorithm, layer.integrity) == (False, "3des-cbc", "none")
     assert layer.reason.code is ReasonCode.DECRYPTION_FAILED
     assert result.content is None
+
+
+def test_a_key_of_a_mailing_list():
+    """5.2: the content key under RC2 too, for whoever has the list's key (RFC 4134 §5.2)."""
+    enveloped = read_enveloped(octets("5.2.bin"))
+    key = SharedKey(bytes.fromhex("b70a25fbc9d86a86050ce0d711ead4d9"), b"MailListRC2")
+    assert enveloped.decrypt_with_secrets([key], 1000) == CONTENT
