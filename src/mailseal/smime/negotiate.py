@@ -7,7 +7,7 @@ floor.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from mailseal.policy.settings import (
@@ -102,9 +102,14 @@ def capabilities_of(stored: StoredCertificate) -> Capabilities | None:
     """What the owner of a certificate can read: all, of one whose key we hold; else what he told last, if anything."""
     if stored.has_key:
         return ALL
-    if stored.capabilities is not None or stored.certificate.capabilities_der is None:
-        return stored.capabilities
-    return capabilities_of_extension(stored.certificate.capabilities_der)
+    told = stored.capabilities
+    extension = stored.certificate.capabilities_der
+    if told is None and extension is not None:
+        told = capabilities_of_extension(extension)
+    if stored.certificate.key_algorithm.startswith("rsa"):
+        return told
+    # A key is agreed with him, so that he stands in the way of no key transport to the others.
+    return replace(told or Capabilities(), key_transports=ALL.key_transports)
 
 
 def _all_told(readers: Readers, of: Callable[[Capabilities], frozenset[T]]) -> frozenset[T]:
