@@ -1,5 +1,7 @@
 """Rule 1: what must be encrypted never leaves in clear, whatever fails, wherever it fails."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +14,22 @@ from mailseal.mail.mime import parse
 from mailseal.mail.reply import Reply
 from mailseal.pipeline import process
 from mailseal.policy.model import Fate
-from mailseal.policy.settings import Mode, OnFailure, Settings
+from mailseal.policy.settings import (
+    Cipher,
+    CipherBits,
+    CipherChoice,
+    Digest,
+    DigestChoice,
+    KeyTransport,
+    KeyTransportChoice,
+    Mode,
+    NewKey,
+    OnFailure,
+    RsaSignatureChoice,
+    Settings,
+    SmimeProfile,
+)
+from mailseal.smime.capabilities import Capabilities
 from mailseal.smime.form import EncryptionForm, SignatureForm
 from mailseal.smime.sign import SigningIdentity
 from pki import NOW
@@ -23,8 +40,32 @@ ERRORS = [lambda: RuntimeError("boom"), lambda: TransientError("later"), lambda:
 RECIPIENTS = ("bob@outside.example", "carol@outside.example", "nobody@outside.example", "dora@inside.example")
 
 
-def strict_stage(on_failure: OnFailure, interrupt: Interrupter | None = None) -> Stage:
-    must = Settings(mode=Mode.MANDATORY, on_failure=on_failure)
+# What is written in which form; none of it may open a way to clear.
+form_settings = st.builds(
+    dict,
+    smime_profile=st.sampled_from(SmimeProfile),
+    smime_cipher=st.sampled_from(CipherChoice),
+    smime_min_cipher_bits=st.sampled_from(CipherBits),
+    smime_authenticated_only=st.booleans(),
+    smime_key_transport=st.sampled_from(KeyTransportChoice),
+    smime_digest=st.sampled_from(DigestChoice),
+    smime_rsa_signature=st.sampled_from(RsaSignatureChoice),
+    smime_opaque=st.booleans(),
+    new_key_for_known_address=st.sampled_from(NewKey),
+)
+told = st.none() | st.builds(
+    Capabilities,
+    st.frozensets(st.sampled_from(Cipher)),
+    st.frozensets(st.sampled_from(KeyTransport)),
+    st.frozensets(st.sampled_from(Digest)),
+    st.booleans(),
+)
+
+
+def strict_stage(
+    on_failure: OnFailure, interrupt: Interrupter | None = None, forms: dict[str, object] | None = None
+) -> Stage:
+    must = Settings(mode=Mode.MANDATORY, on_failure=on_failure, **(forms or {}))
     stage = Stage(settings={"outside.example": must}, interrupt=interrupt or Interrupter())
     return stage.know(PARTNER, PARTNER_EC).own(SENDER, READER)
 
@@ -79,9 +120,14 @@ def test_every_port_call_may_fail(error, on_failure):
     ),
     body=st.binary(max_size=200),
     answers=st.lists(st.sampled_from([250, 451, 550]), min_size=1, max_size=6),
+    forms=form_settings,
+    readers=st.tuples(told, told, st.booleans()),
 )
-def test_property(recipients, k, error, on_failure, origin, protocol, sender, prefix, body, answers):
-    stage = strict_stage(on_failure, Interrupter(k, error))
+def test_property(recipients, k, error, on_failure, origin, protocol, sender, prefix, body, answers, forms, readers):
+    stage = strict_stage(on_failure, Interrupter(k, error), forms)
+    for email, capabilities in zip(RECIPIENTS, readers[:2], strict=False):
+        (known,) = stage.certificates_of[email]
+        stage.certificates_of[email] = [replace(known, capabilities=capabilities, conflict=readers[2])]
     stage.answer = lambda transfer: [
         Reply(answers[i % len(answers)], "", "said the next hop") for i in range(len(transfer.recipients))
     ]
