@@ -13,6 +13,8 @@ from django.db import connections
 
 from mailseal.cli import run
 from mailseal.keys.sealing import Kek
+from mailseal.policy.model import Harvest
+from mailseal.store import harvest, revalidate, transaction
 from pki import Authority
 
 DAY = timedelta(days=1)
@@ -151,6 +153,28 @@ def test_certificates_with_keys(home, root):
     home("cert", "delete", short, "--with-key", "--yes")
     assert home.json("cert", "list") == []
     assert "0 private keys" in home("check", status=1)
+
+
+def test_a_key_that_came_with_a_mail_waits_to_be_accepted(home, root):
+    home("root", "import", home.put("root.pem", root.pem))
+    home("cert", "import", home.put("bob.pem", issue(root, "bob@partner.test").pem))
+    assert "another key" not in home("check", status=1)
+    other = issue(root, "bob@partner.test")
+    now = datetime.now(UTC)
+    harvested = [Harvest(other.der, "aes256-gcm pss", now), Harvest(issue(root, "carol@partner.test").der)]
+    transaction.run(lambda: harvest.insert_candidates(harvested))
+    assert "to judge them: 2" in home("check", status=1)
+    revalidate.after_change()
+    assert "out of signed mail: 1" in home("check", status=1)
+    (row,) = home.json("cert", "list", "--conflicts")
+    assert (row["fingerprint"], row["conflict"], row["candidate"]) == (other.certificate.fingerprint, True, True)
+    assert (row["capabilities"], row["capabilities_at"]) == ("aes256-gcm pss", now.isoformat())
+    assert "aes256-gcm pss" in home("cert", "list", "--candidates")
+    accepted = home.json("cert", "accept", row["fingerprint"][:12])
+    assert (accepted["conflict"], accepted["candidate"], accepted["trusted"]) == (False, False, True)
+    assert home.json("cert", "list", "--conflicts") == []
+    assert "another key" not in home("check", status=1)
+    home("cert", "accept", "00000000", status=1)
 
 
 def test_a_wrong_password_and_a_file_that_is_nothing(home, root):

@@ -7,14 +7,48 @@ import pytest
 from django.core.management import call_command
 
 from mailseal.store import pending_migrations
-from mailseal.store.configure import DatabaseUrlError, database_settings
-from mailseal.store.models import KnownAddress
+from mailseal.store.configure import DatabaseUrlError, database_settings, migrate
+from mailseal.store.models import CertificateRow, KnownAddress
 from mailseal.store.transaction import connection
 
 
 def test_models_and_migrations_agree(store):
     call_command("makemigrations", "store", check=True, dry_run=True, verbosity=0)
     assert pending_migrations() == ()
+
+
+def test_what_was_stored_before_harvests_were_kept_is_still_there(store):
+    call_command("migrate", "store", "0001", verbosity=0)
+    try:
+        with connection().cursor() as cursor:
+            values = {
+                "id": "0" * 32,
+                "fingerprint": "ab" * 32,
+                "purpose": "end-entity",
+                "candidate": 0,
+                "bound": 1,
+                "der": b"x",
+                "spki_sha256": "s",
+                "subject": "",
+                "issuer": "",
+                "subject_sha256": "",
+                "issuer_sha256": "",
+                "serial": "1",
+                "key_algorithm": "",
+                "revocation": "unknown",
+                "reason": "",
+                "trusted": 1,
+                "marks": 0,
+            } | dict.fromkeys(
+                ("not_before", "not_after", "created", "valid_from", "valid_until"), "2026-01-01 00:00:00"
+            )
+            marks = ", ".join(["%s"] * len(values))
+            into = f"INSERT INTO store_certificate ({', '.join(values)}) VALUES ({marks})"
+            cursor.execute(into, list(values.values()))
+    finally:
+        migrate()
+    row = CertificateRow.objects.get()
+    assert (row.bound, row.capabilities, row.capabilities_at, row.conflict) == (True, "", None, False)
 
 
 def test_sqlite_is_durable_and_private(store):

@@ -93,8 +93,10 @@ def _harvested() -> Iterator[Finding]:
     """What came with signed mail and waits: for an administrator, for the worker."""
     conflicts = certificate_admin.count_conflicts()
     if conflicts:
-        text = f"{conflicts} came with a mail and bring another key for an address that was known"
-        yield Finding("certificates", Status.WARN, text, "see `mailseal cert list --conflicts`, then `cert accept`")
+        text = f"with another key for a known address, out of signed mail: {conflicts}"
+        yield Finding(
+            "certificates", Status.WARN, text, "`mailseal cert list --conflicts`, then `mailseal cert accept`"
+        )
     due = revalidate.due_count()
     if due:
-        yield Finding("certificates", Status.OK, f"{due} wait to be judged by the worker")
+        yield Finding("certificates", Status.OK, f"waiting for the worker to judge them: {due}")
