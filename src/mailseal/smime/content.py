@@ -109,14 +109,18 @@ def sized(row: CipherRow, parameters: Element | None) -> CipherRow:
 
 
 def cbc_parameters(row: CipherRow, parameters: Element | None) -> tuple[CipherRow, bytes]:
-    """The cipher in its size, and the initialisation vector."""
+    """The cipher in its size, and the initialisation vector of one block."""
     if parameters is None:
         raise malformed("the initialisation vector is missing")
     if row.mode is Mode.RC2_CBC:
-        return _rc2_parameters(row, Fields(parameters))
-    if row.mode is Mode.CAST5_CBC and parameters.tag == ber.SEQUENCE:
-        return _cast5_parameters(row, Fields(parameters))
-    return row, ber.octets(parameters)
+        row, vector = _rc2_parameters(row, Fields(parameters))
+    elif row.mode is Mode.CAST5_CBC and parameters.tag == ber.SEQUENCE:
+        row, vector = _cast5_parameters(row, Fields(parameters))
+    else:
+        vector = ber.octets(parameters)
+    if len(vector) != (16 if row.mode is Mode.CBC else 8):
+        raise malformed("the initialisation vector is of a wrong size")
+    return row, vector
 
 
 def _rc2_parameters(row: CipherRow, fields: Fields) -> tuple[CipherRow, bytes]:

@@ -124,7 +124,4 @@ def password_wrap(parameters: Element | None) -> PasswordWrap:
     row = algorithms.CIPHERS.get(kind)
     if row is None or row.mode is Mode.GCM:
         raise CmsError(ReasonCode.UNSUPPORTED_ALGORITHM, "the cipher of the password's key is not supported")
-    row, vector = cbc_parameters(row, inner)
-    if len(vector) not in (8, 16):
-        raise malformed("the initialisation vector is of a wrong size")
-    return PasswordWrap(row, vector)
+    return PasswordWrap(*cbc_parameters(row, inner))
