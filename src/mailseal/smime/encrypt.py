@@ -122,6 +122,8 @@ def _recipient_info(key: bytes, certificate: Certificate, transport: KeyTranspor
     except CertificateError as error:
         raise CmsError(ReasonCode.CERTIFICATE_UNSUPPORTED_KEY, str(error)) from error
     match public:
+        case rsa.RSAPublicKey() if certificate.key_algorithm.startswith("rsa-pss"):
+            raise CmsError(ReasonCode.CERTIFICATE_UNSUPPORTED_KEY, "a key for RSASSA-PSS only signs")
         case rsa.RSAPublicKey():
             return _key_transport(key, certificate, public, transport)
         case ec.EllipticCurvePublicKey():

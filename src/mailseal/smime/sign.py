@@ -113,6 +113,8 @@ def _way(identity: SigningIdentity, form: SignatureForm) -> _Way:
     written = algorithms.WRITTEN_DIGESTS[digest_for(certificate, form)]
     row = written.row
     match key:
+        case rsa.RSAPrivateKey() if certificate.key_algorithm.startswith("rsa-oaep"):
+            raise CmsError(ReasonCode.CERTIFICATE_UNSUPPORTED_KEY, "a key for RSAES-OAEP does not sign")
         case rsa.RSAPrivateKey():
             if _is_pss(certificate, form):
                 scheme = padding.PSS(padding.MGF1(row.algorithm), row.algorithm.digest_size)

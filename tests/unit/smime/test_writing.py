@@ -294,6 +294,17 @@ def test_an_rsa_key_too_small_for_the_transport():
     assert encrypt([CONTENT], [person("rsa2048").certificate], form)
 
 
+def test_keys_for_one_purpose_serve_no_other():
+    one = person("rsa2048")
+    with pytest.raises(CmsError) as caught:
+        encrypt([CONTENT], [only(one.certificate, algorithms.RSASSA_PSS)], EncryptionForm())
+    assert caught.value.reason is ReasonCode.CERTIFICATE_UNSUPPORTED_KEY
+    identity = SigningIdentity(only(one.certificate, algorithms.RSAES_OAEP), one.key)
+    with pytest.raises(CmsError) as caught:
+        sign(CONTENT, identity, SignatureForm(), at=NOW)
+    assert caught.value.reason is ReasonCode.CERTIFICATE_UNSUPPORTED_KEY
+
+
 def test_ed25519_receives_nothing():
     with pytest.raises(CmsError) as caught:
         encrypt([CONTENT], [person("ed25519").certificate], EncryptionForm())
