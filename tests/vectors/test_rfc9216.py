@@ -11,15 +11,24 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.kdf.x963kdf import X963KDF
+from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from harness import openssl
+from mailseal.policy import settings
 from mailseal.policy.reason import ReasonCode
 from mailseal.smime import der
 from mailseal.smime.certificate import parse_certificate, public_key
 from mailseal.smime.decrypt import read_enveloped
+from mailseal.smime.encrypt import encrypt
 from mailseal.smime.errors import CmsError
-from mailseal.smime.form import SignatureForm
+from mailseal.smime.form import EncryptionForm, SignatureForm
 from mailseal.smime.importing import ImportingError, read_certificates, read_pkcs12
 from mailseal.smime.path import validate
 from mailseal.smime.revocation import NO_CRLS
@@ -164,3 +173,60 @@ def test_encrypted_to_an_rsa_key(owner, options):
     assert enveloped.decrypt([(certificate(f"{owner}.encrypt"), key(f"{owner}.encrypt"))], 1000) == CONTENT
     with pytest.raises(CmsError):
         enveloped.decrypt([(certificate(f"{owner}.sign"), key(f"{owner}.sign"))], 1000)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [EncryptionForm(), EncryptionForm(settings.Cipher.AES128_GCM, settings.KeyTransport.OAEP_SHA256)],
+    ids=["cbc", "gcm-oaep"],
+)
+def test_what_is_encrypted_here_to_the_sample_keys(form):
+    made = encrypt([CONTENT], [certificate(f"{owner}.encrypt") for owner in OWNERS], form)
+    for owner in OWNERS:
+        own = certificate(f"{owner}.encrypt"), key(f"{owner}.encrypt")
+        assert read_enveloped(made).decrypt([own], 1000) == CONTENT
+
+
+AES128_WRAP = der.sequence(der.oid("2.16.840.1.101.3.4.1.5"))
+DERIVATIONS = {
+    "1.3.132.1.11.1": lambda info: X963KDF(hashes.SHA256(), 16, info),
+    "1.2.840.113549.1.9.16.3.19": lambda info: HKDF(hashes.SHA256(), 16, None, info),
+}
+"""dhSinglePass-stdDH-sha256kdf-scheme and -hkdf-sha256-scheme (RFC 8418 §2.2)."""
+
+
+def encrypted_to(owner, derivation):
+    """EnvelopedData with an ephemeral X25519 key (RFC 8418 §3), written here and not by what reads it."""
+    one, ephemeral = certificate(f"{owner}.encrypt"), X25519PrivateKey.from_private_bytes(bytes(range(32)))
+    info = der.sequence(AES128_WRAP, der.element(0xA2, der.octet_string((128).to_bytes(4, "big"))))
+    kek = DERIVATIONS[derivation](info).derive(ephemeral.exchange(public_key(one)))
+    key_, vector = bytes(range(16)), bytes(16)
+    point = der.bit_string(ephemeral.public_key().public_bytes_raw())
+    agreement = der.element(
+        0xA1,
+        der.integer(3),
+        der.element(0xA0, der.element(0xA1, der.sequence(der.oid("1.3.101.110")), point)),
+        der.sequence(der.oid(derivation), AES128_WRAP),
+        der.sequence(
+            der.sequence(
+                der.sequence(one.issuer_der, der.integer(one.serial)), der.octet_string(aes_key_wrap(kek, key_))
+            )
+        ),
+    )
+    encryptor = Cipher(AES(key_), CBC(vector)).encryptor()
+    missing = 16 - len(CONTENT) % 16
+    ciphertext = encryptor.update(CONTENT + bytes([missing]) * missing) + encryptor.finalize()
+    cipher = der.sequence(der.oid("2.16.840.1.101.3.4.1.2"), der.octet_string(vector))
+    content = der.sequence(DATA, cipher, der.element(0x80, ciphertext))
+    enveloped = der.sequence(der.integer(2), der.set_of([agreement]), content)
+    return der.sequence(der.oid("1.2.840.113549.1.7.3"), der.element(0xA0, enveloped))
+
+
+@pytest.mark.parametrize("derivation", DERIVATIONS)
+@pytest.mark.parametrize("owner", ["carlos", "dana"])
+def test_encrypted_to_an_x25519_key(owner, derivation):
+    enveloped = read_enveloped(encrypted_to(owner, derivation))
+    assert enveloped.decrypt([(certificate(f"{owner}.encrypt"), key(f"{owner}.encrypt"))], 1000) == CONTENT
+    other = {"carlos": "dana", "dana": "carlos"}[owner]
+    with pytest.raises(CmsError):
+        enveloped.decrypt([(certificate(f"{owner}.encrypt"), key(f"{other}.encrypt"))], 1000)

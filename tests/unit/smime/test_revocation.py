@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pki
+from mailseal.smime import crl, der
 from mailseal.smime.certificate import Revocation
 from mailseal.smime.revocation import MAX_CRL_OCTETS, NO_CRLS, CrlError, CrlSet, read_crl, verify_crl
+from mailseal.smime.strict import DerError
 from pki import DAY, NOW
 
 CA = pki.Authority("CRL CA")
@@ -150,6 +152,23 @@ def test_a_field_in_the_place_of_the_extensions():
 def test_harmless_extensions_pass():
     unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
     assert read_crl(CA.crl(extensions=[(unknown, False)])).entry_count == 0
+
+
+@pytest.mark.parametrize(("flag", "critical"), [("", False), ("010100", False), ("0101ff", True)])
+def test_what_an_extension_says_of_being_critical(flag, critical):
+    """DER leaves the default out (X.690 §11.5); some write it all the same, and mean what they write."""
+    inside = der.sequence(der.oid("1.2.3.4"), bytes.fromhex(flag), der.octet_string(b"value"))
+    ((oid, found, start, end),) = crl._each_extension(inside, 0, len(inside))
+    assert (oid, found, inside[start:end]) == ("1.2.3.4", critical, b"value")
+
+
+@pytest.mark.parametrize(
+    "parts", [(), (der.octet_string(b""),), (der.oid("1.2.3"), der.oid("1.2.3")), (der.oid("1.2.3"),) * 4]
+)
+def test_extensions_that_are_none(parts):
+    inside = der.sequence(*parts)
+    with pytest.raises(DerError):
+        list(crl._each_extension(inside, 0, len(inside)))
 
 
 def signed(*entries):

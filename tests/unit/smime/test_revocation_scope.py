@@ -99,6 +99,16 @@ def test_reasons_must_be_covered_together():
     assert state(crl_set(first, second), ANNA, CA, ROOT) is Revocation.GOOD
 
 
+def test_a_distribution_point_may_be_for_some_reasons():
+    """What the certificate says of the point limits what its CRL tells (RFC 5280 §6.3.3 (d))."""
+    compromise = frozenset({x509.ReasonFlags.key_compromise})
+    asking = CA.issue("g@example.com", key="p256", extra=points(URI, reasons=compromise))
+    at_the_point = part(full_name=[URI])
+    assert state(crl_set(at_the_point), asking, CA, ROOT) is Revocation.UNKNOWN
+    assert state(crl_set(at_the_point, CA.crl()), asking, CA, ROOT) is Revocation.GOOD
+    assert state(crl_set(part([asking], full_name=[URI])), asking, CA, ROOT) is Revocation.REVOKED
+
+
 def test_the_bound_is_that_of_the_longest_lived_crls_that_are_needed():
     short = CA.crl(next_update=NOW + DAY, extensions=scope(only_contains_user_certs=True))
     crls = crl_set(short, CA.crl(next_update=NOW + 5 * DAY))
@@ -161,6 +171,14 @@ def test_a_second_key_of_the_issuer_clears_while_it_is_good_itself():
     assert state(trusted(signer.crl(), ROOT.crl(), known=known), ANNA, CA, ROOT) is Revocation.GOOD
     assert state(trusted(signer.crl(), ROOT.crl([signer]), known=known), ANNA, CA, ROOT) is Revocation.UNKNOWN
     assert state(trusted(signer.crl([ANNA]), ROOT.crl([signer]), known=known), ANNA, CA, ROOT) is Revocation.REVOKED
+
+
+def test_a_signer_need_not_be_for_mail():
+    web = ("1.3.6.1.5.5.7.3.1",)
+    authority = ROOT.subordinate("Web Authority", eku=web)
+    signer = authority.subordinate("Scope CA", usage=["crl_sign"], is_ca=False, eku=web)
+    crls = trusted(signer.crl(), authority.crl(), ROOT.crl(), known=(CA, authority, signer))
+    assert state(crls, ANNA, CA, ROOT) is Revocation.GOOD
 
 
 def test_a_signer_under_another_root_clears_nothing():
