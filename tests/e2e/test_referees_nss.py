@@ -151,3 +151,9 @@ def test_we_decrypt_what_nss_encrypts(referee, people, row):
     with pytest.raises(CmsError) as raised:
         enveloped.decrypt([(people.outsider.certificate, people.outsider.key)], 1_000_000)
     assert raised.value.reason is ReasonCode.KEY_NOT_FOUND
+
+
+def test_we_read_the_certificates_of_nss(referee, people):
+    signed = read_signed(referee.certificates([people.people["rsa2048"], people.people["p384"]]))
+    assert signed.signers == ()
+    assert {*people.certificates("rsa2048", "p384"), people.issuing.certificate} <= set(signed.certificates)

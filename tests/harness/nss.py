@@ -54,6 +54,10 @@ class Nss:
         to = ",".join(map(_name, people))
         return self._cms("-E", "-r", to, *options, "-i", self._put("content", content))
 
+    def certificates(self, people: Iterable[object]) -> bytes:
+        """A message of certificates alone."""
+        return self._cms("-O", "-r", ",".join(map(_name, people)))
+
     def _cms(self, *arguments: str) -> bytes:
         out = self.folder / "out"
         out.unlink(missing_ok=True)
