@@ -162,7 +162,8 @@ def signed_entity(entity: bytes, identity: SigningIdentity, form: SignatureForm,
     signature = base64_lines.encode_all(signed(entity, identity, form, at=at))
     if form.opaque:
         return _MIME_TYPE, b"signed-data", _OPAQUE_HEADER, *signature
-    boundary = _boundary(entity)
+    # 128 random bits: nobody can have put them into the content, so that it need not be searched.
+    boundary = b"----" + secrets.token_hex(16).encode()
     micalg = algorithms.WRITTEN_DIGESTS[digest_for(identity.certificate, form)].row.micalg.encode()
     start = (
         b'Content-Type: multipart/signed; protocol="application/pkcs7-signature";\r\n micalg=%b; boundary="%b"\r\n\r\n'
@@ -170,13 +171,6 @@ def signed_entity(entity: bytes, identity: SigningIdentity, form: SignatureForm,
     )
     middle = b"\r\n--%b%b" % (boundary, _SIGNATURE_HEADER)
     return start, entity, middle, *signature, b"--%b--\r\n" % boundary
-
-
-def _boundary(entity: bytes) -> bytes:
-    while True:
-        boundary = b"----" + secrets.token_hex(16).encode()
-        if boundary not in entity:
-            return boundary
 
 
 def encrypted_entity(
