@@ -11,17 +11,19 @@ import time
 from pathlib import Path
 
 import atheris
+from cryptography.hazmat.primitives.asymmetric import ec, x25519
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 with atheris.instrument_imports(include=["mailseal.smime", "mailseal.mail.mime"]):
+    import old_cms
     from cms_samples import BODY, keys, people, samples
     from mailseal.mail.mime import MimeError, parse
     from mailseal.smime import ber
     from mailseal.smime.certificate import CertificateError, parse_certificate
     from mailseal.smime.compress import decompress
-    from mailseal.smime.decrypt import read_enveloped
+    from mailseal.smime.decrypt import Enveloped, read_enveloped
     from mailseal.smime.errors import CmsError
     from mailseal.smime.message import already, classify
     from mailseal.smime.verify import read_signed, verify
@@ -29,6 +31,7 @@ with atheris.instrument_imports(include=["mailseal.smime", "mailseal.mail.mime"]
 LIMIT_BYTES = 1_000_000
 KNOWN = [person.certificate for person in people().values()]
 KEYS = keys("p256", "rsa2048", "p384")
+MORE_KEYS = [(None, ec.generate_private_key(ec.BrainpoolP384R1())), (None, x25519.X25519PrivateKey.generate())]
 COUNT = 0
 
 
@@ -40,6 +43,13 @@ def _walk(octets: bytes) -> None:
             waiting += element.children
 
 
+def _unwrap(enveloped: "Enveloped") -> None:
+    """With keys that nobody named, for recipients of every kind."""
+    for info in enveloped._infos[:4]:  # noqa: SLF001 - its keys are asked for otherwise only by those it names
+        for _, key in (*KEYS, *MORE_KEYS):
+            info.unwrap(key, bytes(24))
+
+
 def _mail(octets: bytes) -> None:
     root = parse(b"Content-Type: application/pkcs7-mime\r\nContent-Transfer-Encoding: binary\r\n\r\n" + octets).root
     classify(root)
@@ -49,6 +59,8 @@ def _mail(octets: bytes) -> None:
 READERS = (
     _walk,
     lambda octets: read_enveloped(octets).decrypt(KEYS, LIMIT_BYTES),
+    lambda octets: read_enveloped(octets).decrypt_with_secrets(old_cms.secrets(), LIMIT_BYTES),
+    lambda octets: _unwrap(read_enveloped(octets)),
     lambda octets: verify(read_signed(octets), BODY, KNOWN),
     lambda octets: verify(read_signed(octets), None, KNOWN),
     lambda octets: decompress(octets, LIMIT_BYTES),
@@ -73,7 +85,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=600)
     seconds = parser.parse_args().seconds
     with tempfile.TemporaryDirectory() as corpus:
-        for name, octets in samples().items():
+        for name, octets in (samples() | old_cms.samples()).items():
             (Path(corpus) / name).write_bytes(octets)
         started = time.monotonic()
         child = os.fork()

@@ -1,7 +1,10 @@
 """The writing side of what Mailseal only reads: ciphers and wraps of old mail, recipients without certificates."""
 
+import base64
 import hashlib
 import os
+from functools import cache
+from pathlib import Path
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import CAST5, RC2, TripleDES
 from cryptography.hazmat.primitives.asymmetric import ec, x25519
@@ -13,6 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from mailseal.smime import algorithms, der
 from mailseal.smime.encrypt import key_encryption_key
+from mailseal.smime.password_based import MAX_ITERATIONS, Work
+from mailseal.smime.secret import Secret, SharedKey, SharedPassword
 from mailseal.smime.sign import issuer_and_serial
 
 CIPHERS = {
@@ -138,3 +143,30 @@ def agreement_info(
         der.sequence(derivation, wrap),
         der.sequence(one),
     )
+
+
+KEK = bytes(range(32))
+PASSWORD = b"secret word"
+VECTORS = Path(__file__).parent / "vectors" / "cms"
+
+
+def secrets() -> tuple[Secret, ...]:
+    """What opens the samples. Little work is left for the password, since a changed sample may ask for very much."""
+    work = Work()
+    work.spend(MAX_ITERATIONS - 10_000)
+    return SharedKey(KEK), SharedKey(KEK[:16]), SharedKey(KEK[:24]), SharedPassword(PASSWORD, work)
+
+
+@cache
+def samples() -> dict[str, bytes]:
+    """One of each kind, by name, and those that openssl wrote."""
+    found = {path.stem: base64.b64decode(path.read_bytes()) for path in sorted(VECTORS.glob("encrypted-*.b64"))}
+    for cipher in CIPHERS:
+        found[f"password-{cipher}"] = encrypted(lambda key: [password_info(PASSWORD, key)], b"content", cipher)
+        found[f"rc2wrap-{cipher}"] = encrypted(
+            lambda key: [shared_key_info(RC2_WRAP, KEK[:16], key, other=der.element(0x18, b"20260315120000Z"))],
+            b"content",
+            cipher,
+        )
+    found["kek"] = encrypted(lambda key: [shared_key_info(AES256_WRAP, KEK, key)], b"content")
+    return found

@@ -1,3 +1,4 @@
+import tracemalloc
 import zlib
 
 import pytest
@@ -6,7 +7,7 @@ from hypothesis import strategies as st
 
 from cms_samples import compressed
 from mailseal.policy.reason import ReasonCode
-from mailseal.smime import algorithms, der
+from mailseal.smime import algorithms, ber, der
 from mailseal.smime.compress import decompress
 from mailseal.smime.errors import CmsError
 
@@ -54,3 +55,61 @@ def test_content_in_pieces():
     assert decompress(octets, 600) == b"Hello " * 100
     with pytest.raises(CmsError):
         decompress(octets, 599)
+
+
+def indefinite(octets: bytes) -> bytes:
+    """The same in BER: every constructed length indefinite, every octet string in pieces."""
+    element = ber.read(octets)
+    if element.tag == ber.OCTET_STRING:
+        value = element.value
+        pieces = b"".join(der.octet_string(value[at : at + 7]) for at in range(0, len(value), 7))
+        return b"\x24\x80" + pieces + b"\0\0"
+    if not element.tag & ber.CONSTRUCTED:
+        return octets
+    return bytes((element.tag, 0x80)) + b"".join(indefinite(one.whole) for one in element.children) + b"\0\0"
+
+
+@given(st.binary(max_size=300))
+def test_ber_everywhere(content):
+    octets = indefinite(compressed(zlib.compress(content)))
+    assert decompress(octets, 300) == content
+
+
+@pytest.mark.parametrize("layers", [2, 10])
+def test_compressed_within_compressed_is_taken_off_layer_by_layer(layers):
+    content = b"Hello"
+    for _ in range(layers):
+        content = compressed(zlib.compress(content))
+    for _ in range(layers):
+        assert content != b"Hello"
+        content = decompress(content, 10_000)
+    assert content == b"Hello"
+
+
+def test_a_bomb_within_a_bomb_is_bounded_at_each_layer():
+    bomb = compressed(zlib.compress(compressed(zlib.compress(bytes(30_000_000), 9)), 9))
+    inner = decompress(bomb, 100_000)
+    with pytest.raises(CmsError) as caught:
+        decompress(inner, 100_000)
+    assert caught.value.reason is ReasonCode.TOO_LARGE
+
+
+def test_memory_stays_near_the_limit():
+    octets = compressed(zlib.compress(bytes(50_000_000), 9))
+    tracemalloc.start()
+    try:
+        with pytest.raises(CmsError):
+            decompress(octets, 1_000_000)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 5_000_000
+
+
+@pytest.mark.parametrize("content", [der.NULL, der.sequence(), der.integer(1), b"\x24\x02\x05\0"])
+def test_content_that_is_no_octet_string(content):
+    inside = der.sequence(algorithms.DATA, der.element(0xA0, content))
+    whole = der.sequence(der.integer(0), der.sequence(algorithms.ZLIB), inside)
+    with pytest.raises(CmsError) as caught:
+        decompress(der.sequence(algorithms.COMPRESSED_DATA, der.element(0xA0, whole)), 1000)
+    assert caught.value.reason is ReasonCode.MALFORMED

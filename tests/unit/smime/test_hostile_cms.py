@@ -3,6 +3,7 @@
 import hashlib
 import os
 import time
+import tracemalloc
 import zlib
 
 import pytest
@@ -167,3 +168,66 @@ def test_very_many_purposes_are_refused():
     octets = rewritten(lambda fields: [*fields[:-1], der.element(0xA3, der.sequence(extension))])
     with pytest.raises(CertificateError):
         parse_certificate(octets)
+
+
+READERS = (read_enveloped, read_signed, lambda octets: decompress(octets, 1000))
+
+
+@pytest.mark.parametrize("tag", [0x24, 0x30, 0x31, 0xA0])
+@pytest.mark.parametrize("indefinite", [False, True])
+@pytest.mark.parametrize("depth", [60, 70, 100_000])
+def test_deep_ber_costs_nothing(tag, indefinite, depth):
+    if indefinite:
+        nest = bytes((tag, 0x80)) * depth + b"\0\0" * depth
+    else:
+        nest = b""
+        for _ in range(min(depth, 1000)):
+            nest = der.element(tag, nest)
+    for kind in (algorithms.ENVELOPED_DATA, algorithms.SIGNED_DATA, algorithms.COMPRESSED_DATA):
+        for octets in (nest, der.sequence(kind, der.element(0xA0, nest))):
+            for read in READERS:
+                start = time.process_time()
+                with pytest.raises(CmsError):
+                    read(octets)
+                assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize("where", range(6))
+def test_deep_ber_in_every_place(where):
+    """In place of each field of an envelope: its tag stays, so that the reader goes on into it."""
+    octets = encrypt([b"x"], [people()["p256"].certificate], EncryptionForm())
+    paths = [(1, 0, 1), (1, 0, 1, 0), (1, 0, 1, 0, 1), (1, 0, 1, 0, 2), (1, 0, 1, 0, 3, 0), (1, 0, 2, 1)]
+    target = ber.read(octets)
+    for step in paths[where]:
+        target = target.children[step]
+    deep = bytes((target.tag | 0x20, 0x80)) * 1 + b"\x30\x80" * 5000 + b"\0\0" * 5001
+    changed = replaced(ber.read(octets), target, deep)
+    person = people()["p256"]
+    with pytest.raises(CmsError):
+        read_enveloped(changed).decrypt([(person.certificate, person.key)], 1000)
+
+
+def replaced(element, target, octets):
+    if element.start == target.start and element.end == target.end:
+        return octets
+    if not element.tag & ber.CONSTRUCTED:
+        return element.whole
+    return der.element(element.tag, *(replaced(one, target, octets) for one in element.children))
+
+
+def test_reading_a_thousand_recipients_takes_little_memory():
+    everyone = [people()["rsa2048"].certificate] * 1
+    info = ber.read(encrypt([b"x"], everyone, EncryptionForm())).children[1].children[0].children[1].children[0].whole
+    row = algorithms.CIPHERS_BY_NAME["aes256-cbc"]
+    content = der.sequence(
+        algorithms.DATA, der.sequence(row.oid, der.octet_string(bytes(16))), der.element(0x80, bytes(16))
+    )
+    inside = der.sequence(der.integer(0), der.element(0x31, *[info] * 1000), content)
+    octets = der.sequence(algorithms.ENVELOPED_DATA, der.element(0xA0, inside))
+    tracemalloc.start()
+    try:
+        assert len(read_enveloped(octets).recipients) == 1000
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 * len(octets)
