@@ -183,18 +183,19 @@ def test_an_import_keeps_what_was_told(bob):
 
 
 def test_what_is_known_costs_one_query(bob, root):
+    silent = root.issue("silent@partner.test", key="p256")
     several = [bob, *(root.issue(f"user{number}@partner.test", key="p256") for number in range(20))]
-    harvest_all(*(told(one, GCM) for one in several))
+    harvest_all(*(told(one, GCM) for one in several), told(silent, GCM, None))
+    again = [*(told(one, GCM) for one in several), told(silent, CBC, None)] * 3
     with CaptureQueriesContext(connection()) as queries:
-        run(lambda: insert_candidates([told(one, GCM) for one in several] * 3, at=NOW))
+        run(lambda: insert_candidates(again, at=NOW))
     statements = [one["sql"].split()[0] for one in queries if "store_" in one["sql"]]
     assert statements == ["SELECT"]
 
 
 def test_by_the_journal_once_an_hour_for_the_same_words(bob, tmp_path):
     writer = JournalWriter(tmp_path)
-    at = datetime.now(UTC).replace(minute=10, second=0, microsecond=0) - 3 * HOUR
-    path = None
+    at = datetime(2025, 6, 1, 10, 10, tzinfo=UTC)
     sizes = []
     for minutes, text in ((0, GCM), (20, GCM), (30, CBC), (60, CBC)):
         writer.append([CandidateRecord(told(bob, text, at + timedelta(minutes=minutes)))])
@@ -320,6 +321,22 @@ def test_one_chosen_by_hand_counts_for_whom_it_was_chosen(bob, root, certificate
     assert admin.count_conflicts() == 1
     admin.use(name, "carol@partner.test")
     assert not conflicting()
+
+
+def test_an_import_settles_it_also_for_whom_it_was_not_chosen(bob, root):
+    both = root.issue(["bob@partner.test", "carol@partner.test"], key="p256")
+    import_certificates([bob.certificate], at=NOW)
+    harvest_all(told(both, GCM))
+    admin.use(both.certificate.fingerprint, "bob@partner.test")
+    assert conflicting()
+    import_certificates([both.certificate], at=NOW)
+    assert not conflicting()
+
+
+def test_what_somebody_imported_is_known_though_nobody_trusts_it(bob):
+    import_certificates([Authority("Stranger").issue("bob@partner.test", key="p256").certificate], at=NOW)
+    harvest_all(told(bob, GCM))
+    assert conflicting() == {bob.certificate.fingerprint}
 
 
 def test_accepting_what_is_accepted_changes_nothing(bob):

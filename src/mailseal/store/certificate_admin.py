@@ -138,8 +138,7 @@ def use(fingerprint: str, owner: str, use_kind: Use = Use.SELECTED) -> None:
         raise PermanentError("the certificate has no private key here that could be shared")
     CertificateUse.objects.get_or_create(certificate=row, owner=key, kind=use_kind)
     CertificateRow.objects.filter(pk=row.pk).update(candidate=False)
-    if use_kind is Use.SELECTED:
-        _settle_conflict(row)
+    _settle_conflict(row)
     if "@" in key:
         remember([key])
     bump(Scope.KEYS)
