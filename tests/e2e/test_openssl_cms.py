@@ -106,7 +106,7 @@ IT_ENCRYPTS = table(
         ("rsa2048", ("-aes-256-cbc", *keyopts("rsa_padding_mode:oaep", "rsa_oaep_label:00ff41"))),
         ("rsa2048", ("-keyid", "-aes-256-cbc", *keyopts(*OAEP[7], "rsa_oaep_label:6c6162656c"))),
         *product(CURVES, (("-aes-256-cbc", *keyopts(*form)) for form in ECDH)),
-        *product(CURVES, ((f"-{cipher}", f"-aes{bits}-wrap") for cipher, bits in product(CIPHERS, (128, 192, 256)))),
+        *product(["p256"], ((f"-{cipher}", f"-aes{bits}-wrap") for cipher, bits in product(CIPHERS, (128, 192, 256)))),
     ]
 )
 

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from itertools import product
 
 import pytest
@@ -52,14 +53,16 @@ def thunderbird(people, tmp_path) -> Nss:
     return Nss(tmp_path, people.root)
 
 
-def exported(people: Circle, kind: str, profile: Profile) -> bytes:
+@cache
+def exported(kind: str, profile: Profile) -> bytes:
+    people = circle()
     who = people.people[kind]
     return to_pkcs12(who.certificate, who.key, [people.issuing.certificate], PASSWORD, profile=profile)
 
 
 @pytest.mark.parametrize("row", TO_NSS)
 def test_nss_opens_our_pkcs12(thunderbird, people, row):
-    file = exported(people, row.key, row.how)
+    file = exported(row.key, row.how)
     with row.expected:
         thunderbird.open(file, PASSWORD)
     with pytest.raises(RefusedError):
@@ -72,7 +75,7 @@ def test_nss_opens_our_pkcs12(thunderbird, people, row):
 
 @pytest.mark.parametrize("row", TO_GPGSM)
 def test_gpgsm_opens_our_pkcs12(people, row):
-    file = exported(people, row.key, row.how)
+    file = exported(row.key, row.how)
     if reason := gpgsm.why_not():
         pytest.skip(reason)
     with Gpgsm(people.root, [], []) as fresh:
@@ -84,13 +87,10 @@ def test_gpgsm_opens_our_pkcs12(people, row):
 @pytest.mark.parametrize(("kind", "profile"), FILES)
 def test_openssl_opens_our_pkcs12(people, kind, profile):
     legacy = openssl.LEGACY if profile is Profile.LEGACY else ()
-    file = exported(people, kind, profile)
-    words = ["pkcs12", *legacy, "-nodes"]
-    found = openssl.run(*words, "-passin", f"pass:{PASSWORD.decode()}", given=file)
+    file = exported(kind, profile)
+    found = openssl.run("pkcs12", *legacy, "-nodes", "-passin", f"pass:{PASSWORD.decode()}", given=file)
     assert people.people[kind].key_pem in found
     assert all(one.pem in found for one in (people.people[kind], people.issuing))
-    with pytest.raises(AssertionError, match="invalid password"):
-        openssl.run(*words, "-passin", "pass:geheim-13", given=file)
 
 
 @pytest.mark.parametrize("row", FROM_GPGSM)

@@ -40,7 +40,8 @@ class Gpgsm:
         # The path is short, since the agent's socket may be in it.
         self.home = Path(tempfile.mkdtemp(prefix="ms-gpgsm-", dir="/tmp"))
         self._put("gpgsm.conf", "\n".join(_OPTIONS).encode())
-        self._put("gpg-agent.conf", b"disable-scdaemon\n")
+        # A fixed count, else it measures for a second what the machine can do.
+        self._put("gpg-agent.conf", b"disable-scdaemon\ns2k-count 65536\n")
         self._put("trustlist.txt", f"{_fingerprint(root)} S relax\n".encode())
         self.run("--import", given=b"".join(one.pem for one in (root, *authorities, *people)))
         names = self._key_names()
