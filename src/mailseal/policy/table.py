@@ -170,9 +170,7 @@ class Settings:
         metadata={
             "pairing": Pairing.RECIPIENT,
             "strength": Strength.LOWER,
-            "help": (
-                "Decrypt mail that was encrypted with RC2 (40 to 128 bits; below 128 only with the optional library)."
-            ),
+            "help": "Decrypt mail that was encrypted with RC2 (40 to 128 bits).",
         },
     )
     smime_read_des: bool = field(

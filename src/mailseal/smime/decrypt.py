@@ -13,13 +13,14 @@ from mailseal.smime.ber import Element, Fields
 from mailseal.smime.certificate import Certificate
 from mailseal.smime.content import FAILED, MAX_SLOW_OCTETS, EncryptedContent, is_slow, sized
 from mailseal.smime.errors import CmsError, malformed, only_cms_errors
-from mailseal.smime.recipient import RecipientId, RecipientInfo
+from mailseal.smime.recipient import BY_CERTIFICATE, RecipientId, RecipientInfo
 from mailseal.smime.recipients import read_recipients
 from mailseal.smime.rsa_parameters import algorithm_identifier
 from mailseal.smime.secret import Secret
 
 MAX_ATTEMPTS = 8
 """Unwrapped content keys tried for one message: each costs a private-key operation and a pass over the content."""
+MIN_SECRET_OCTETS = 16
 UNKNOWN = "unknown"
 """The `algorithm` of content that we cannot decrypt."""
 
@@ -37,6 +38,13 @@ class Enveloped:
     weak: bool
     _infos: tuple[RecipientInfo, ...] = field(repr=False)
     _content: EncryptedContent = field(repr=False)
+
+    @property
+    def keeps_secret(self) -> bool:
+        """Whether it counts as encrypted: by a key of 128 bits or more, to somebody's certificate."""
+        row = self._content.row
+        kinds = {one.kind for one in self.recipients}
+        return row is not None and row.key_octets >= MIN_SECRET_OCTETS and bool(kinds & BY_CERTIFICATE)
 
     def fits(self, certificate: Certificate) -> bool:
         """Whether it is encrypted to this certificate."""

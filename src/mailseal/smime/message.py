@@ -14,7 +14,7 @@ from mailseal.policy.reason import ReasonCode
 from mailseal.smime import algorithms
 from mailseal.smime.algorithms import Mode
 from mailseal.smime.certificate import Certificate
-from mailseal.smime.decrypt import UNKNOWN, read_enveloped
+from mailseal.smime.decrypt import read_enveloped
 from mailseal.smime.encrypt import encrypted
 from mailseal.smime.errors import CmsError, malformed
 from mailseal.smime.form import EncryptionForm, SignatureForm
@@ -192,9 +192,7 @@ def already(root: Entity) -> Already:
         return Already.NOTHING
     try:
         if kind is LayerKind.ENCRYPTED:
-            enveloped = read_enveloped(read_cms(root))
-            known = enveloped.algorithm != UNKNOWN and enveloped.recipients
-            return Already.ENCRYPTED if known else Already.NOTHING
+            return Already.ENCRYPTED if read_enveloped(read_cms(root)).keeps_secret else Already.NOTHING
         if kind is LayerKind.SIGNED:
             return _already_signed(root)
     except CmsError:

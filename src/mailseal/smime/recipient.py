@@ -28,6 +28,9 @@ class RecipientKind(StrEnum):
     PASSWORD = "password"  # noqa: S105 - the name of a kind
 
 
+BY_CERTIFICATE = frozenset({RecipientKind.KEY_TRANSPORT, RecipientKind.KEY_AGREEMENT})
+
+
 @dataclass(frozen=True, slots=True)
 class RecipientId:
     """Whom a RecipientInfo is for: `issuer_der` and `serial`, or `ski`, or the `key_id` of a shared key."""

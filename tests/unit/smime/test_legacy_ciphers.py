@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cms_samples import BODY, keys, people
+from mailseal.mail.mime import parse
+from mailseal.policy.model import Already
 from mailseal.policy.reason import ReasonCode
 from mailseal.policy.settings import Cipher
 from mailseal.smime import algorithms, der
@@ -15,8 +17,18 @@ from mailseal.smime.algorithms import Mode
 from mailseal.smime.content import MAX_SLOW_OCTETS
 from mailseal.smime.decrypt import MAX_ATTEMPTS, UNKNOWN, read_enveloped
 from mailseal.smime.errors import CmsError
+from mailseal.smime.message import already
 from mailseal.smime.sign import issuer_and_serial
-from old_cms import CIPHERS, cbc, encrypted, enveloped, identifier
+from old_cms import (
+    CIPHERS,
+    RC2_WRAP,
+    cbc,
+    encrypted,
+    enveloped,
+    identifier,
+    password_info,
+    shared_key_info,
+)
 
 OLD = ("3des-cbc", "des-cbc", "cast5-cbc", "rc2-128-cbc")
 RC2 = algorithms.CIPHERS_BY_NAME["rc2-128-cbc"].oid
@@ -144,3 +156,24 @@ def test_slow_content_is_bounded(version, monkeypatch):
 
 def test_octets_of_any_content_are_those_of_the_body():
     assert opened(encrypted(lambda key: [transport(key)], BODY, "des-cbc")) == BODY
+
+
+def entity(octets):
+    return parse(b"Content-Type: application/pkcs7-mime\r\nContent-Transfer-Encoding: binary\r\n\r\n" + octets).root
+
+
+@pytest.mark.parametrize("cipher", [*CIPHERS])
+def test_what_counts_as_encrypted_already(cipher):
+    """A key that can be found by trying, or a password that can be guessed, keeps nothing secret on the way out."""
+    strong = cipher != "des-cbc"
+    octets = encrypted(lambda key: [transport(key)], BODY, cipher)
+    assert already(entity(octets)) is (Already.ENCRYPTED if strong else Already.NOTHING)
+    for info in (lambda key: [password_info(b"x", key)], lambda key: [shared_key_info(RC2_WRAP, bytes(16), key)]):
+        assert already(entity(encrypted(info, BODY, cipher))) is Already.NOTHING
+
+
+@pytest.mark.parametrize(("version", "counts"), [(160, False), (120, False), (58, True)])
+def test_small_rc2_does_not_count_as_encrypted(version, counts):
+    algorithm = der.sequence(RC2, der.sequence(der.integer(version), VECTOR))
+    octets = enveloped([transport(bytes(5))], algorithm, bytes(8))
+    assert already(entity(octets)) is (Already.ENCRYPTED if counts else Already.NOTHING)
