@@ -40,6 +40,14 @@ def test_base64_lines(octets):
     assert len(split[-1]) <= 76
 
 
+@given(st.lists(st.binary(max_size=200) | st.integers(0, 130_000).map(bytes), max_size=6))
+def test_base64_lines_of_parts_are_those_of_the_whole(parts):
+    expected = b"".join(base64_lines.encode(b"".join(parts)))
+    blocks = list(base64_lines.encode_all(iter([memoryview(one) for one in parts])))
+    assert b"".join(blocks) == expected
+    assert all(one.endswith(b"\r\n") for one in blocks)
+
+
 @pytest.mark.parametrize("size", [0, 1, 56, 57, 58, 57 * 256, 57 * 256 + 1, 57 * 512])
 def test_base64_at_the_edges_of_lines_and_blocks(size):
     octets = bytes(size)

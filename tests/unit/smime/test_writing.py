@@ -1,12 +1,15 @@
 """What we write: every key with every form, read again by our reader, and the exact AlgorithmIdentifiers."""
 
 import itertools
+import tracemalloc
+from collections.abc import Callable
 from functools import cache
 
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, x25519
 
+from mailseal.mail.mime import parse
 from mailseal.policy.reason import ReasonCode
 from mailseal.policy.settings import Cipher, Digest, KeyTransport, RsaSignature
 from mailseal.smime import algorithms, ber, der
@@ -15,6 +18,7 @@ from mailseal.smime.decrypt import read_enveloped
 from mailseal.smime.encrypt import encrypt, encryption_algorithms
 from mailseal.smime.errors import CmsError
 from mailseal.smime.form import EncryptionForm, SignatureForm
+from mailseal.smime.message import encrypted_entity, signed_entity
 from mailseal.smime.sign import SigningIdentity, sign, signature_algorithms
 from mailseal.smime.signed import read_signed
 from mailseal.smime.verify import verify
@@ -329,6 +333,35 @@ def test_lengths_written_before_the_content(size, cipher):
     octets = encrypt(pieces, [one.certificate], EncryptionForm(cipher))
     assert ber.read(octets).end == len(octets)
     assert read_enveloped(octets).decrypt([(one.certificate, one.key)], size + 16) == content[:size]
+
+
+@pytest.mark.parametrize("kind", SIGNERS)
+def test_the_digest_that_a_reader_has_to_make_on_the_way(kind):
+    """micalg (RFC 8551 §3.5.3.2) is of the digest that signed, also where the key has one of its own."""
+    for digest in Digest:
+        form = SignatureForm(digest)
+        root = parse(b"".join(signed_entity(CONTENT, signer_of(kind), form, NOW))).root
+        name = signature_algorithms(person(kind).certificate, form).split()[-1]
+        assert root.content_type.parameters["micalg"] == name.replace("sha", "sha-")
+
+
+@pytest.mark.parametrize("cipher", [Cipher.AES256_CBC, Cipher.AES256_GCM])
+def test_the_memory_that_writing_takes(cipher):
+    content = bytes(2_000_000)
+    certificates = [person("p256").certificate]
+
+    def peak(write: Callable[[], object]) -> float:
+        write()
+        tracemalloc.start()
+        try:
+            write()
+            return tracemalloc.get_traced_memory()[1] / len(content)
+        finally:
+            tracemalloc.stop()
+
+    assert peak(lambda: encrypted_entity([content], certificates, EncryptionForm(cipher))) < 1.6
+    assert peak(lambda: signed_entity(content, signer_of("p256"), SignatureForm(), NOW)) < 0.1
+    assert peak(lambda: signed_entity(content, signer_of("p256"), SignatureForm(opaque=True), NOW)) < 1.6
 
 
 def test_nothing_is_used_twice():
