@@ -5,12 +5,12 @@ each is worth something only under a root, and only while no CRL revokes it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 
 from mailseal.smime.certificate import Certificate, Revocation
 from mailseal.smime.name import same_name
-from mailseal.smime.path import valid_paths, with_revocation
+from mailseal.smime.path import FOREVER, valid_paths, with_revocation
 from mailseal.smime.revocation import Crl, CrlSet, may_sign_crls
 
 MAX_PATHS = 8
@@ -21,7 +21,6 @@ MAX_ROUNDS = 16
 _Path = tuple[Certificate, ...]
 _Bounds = Mapping[str, datetime]
 """Fingerprint of a root → until when a signer counts under it."""
-_FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
 def trusted_crls(
@@ -43,7 +42,7 @@ def trusted_crls(
     trusted = CrlSet(tuple(one for one in built.lists if paths[one.signer]))
     # All are believed at first, so that a CRL can answer for its own signer; who is not good then goes.
     clears: Mapping[Certificate, _Bounds] = {
-        signer: {path[-1].fingerprint: _FOREVER for path in found} for signer, found in paths.items()
+        signer: {path[-1].fingerprint: FOREVER for path in found} for signer, found in paths.items()
     }
     for _ in range(MAX_ROUNDS):
         current = CrlSet(trusted.lists, clears)
@@ -74,7 +73,7 @@ def _bounds(paths: Iterable[_Path], crls: CrlSet, at: datetime, grace: timedelta
         verdict = with_revocation(path, crls, at, grace)
         if verdict.revocation is not Revocation.GOOD or verdict.valid_from > at:
             continue
-        until = min(verdict.valid_until, verdict.revocation_until or _FOREVER)
+        until = min(verdict.valid_until, verdict.revocation_until or FOREVER)
         # The grace is for CRLs that are late, and is added by whoever reads the bound.
         root = path[-1].fingerprint
         bounds[root] = max(until - grace, bounds.get(root, until - grace))

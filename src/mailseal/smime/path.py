@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from cryptography.exceptions import InvalidSignature
 from pyhanko_certvalidator import PKIXValidationParams, ValidationContext
@@ -19,6 +19,7 @@ from pyhanko_certvalidator.policy_decl import NO_REVOCATION, CertRevTrustPolicy
 from pyhanko_certvalidator.sig_validate import SignatureValidator
 from pyhanko_certvalidator.validate import async_validate_path
 
+from mailseal.mail.address import Address, AddressError
 from mailseal.policy.reason import ReasonCode
 from mailseal.smime.certificate import Certificate, Revocation, Verdict
 from mailseal.smime.path_search import MAX_PATH, BudgetSpentError, Node, Search, Signatures, node
@@ -35,6 +36,8 @@ MAX_NAME_OCTETS_SQUARED = 8_000_000
 
 POLICIES = PKIXValidationParams()
 """Every certificate policy will do, and none is demanded (RFC 5280 §6.1.1 (c) to (f))."""
+
+FOREVER = datetime.max.replace(microsecond=0, tzinfo=UTC)
 
 _log = logging.getLogger(__name__)
 
@@ -107,8 +110,10 @@ def with_revocation(path: Sequence[Certificate], revocations: Revocations, at: d
         state, next_update = revocations.status(path[above:])
         if state is Revocation.REVOKED:
             return replace(verdict, revocation=Revocation.REVOKED, revocation_until=None)
-        if state is Revocation.GOOD and next_update is not None and next_update + grace >= at:
-            until = next_update + grace if until is None else min(until, next_update + grace)
+        # A nextUpdate of 9999-12-31 means never (RFC 5280 §4.1.2.5), and has no time after it.
+        late = None if next_update is None else min(next_update, FOREVER - grace) + grace
+        if state is Revocation.GOOD and late is not None and late >= at:
+            until = late if until is None else min(until, late)
             continue
         verdict = replace(verdict, revocation=Revocation.UNKNOWN)
     return replace(verdict, revocation_until=until if verdict.revocation is Revocation.GOOD else None)
@@ -194,19 +199,48 @@ class _Validation:
             return
         if self.comparisons > MAX_NAME_COMPARISONS or self.octets_squared > MAX_NAME_OCTETS_SQUARED:
             raise ValueError("too many names under name constraints")
-        _check_addresses(path[0])
+        _check_addresses(path[0], path[1:])
 
 
-def _check_addresses(leaf: Node) -> None:
+def _check_addresses(leaf: Node, above: Sequence[Node]) -> None:
     """The library compares rfc822Name, and emailAddress of the subject only where there is no subjectAltName.
 
-    An SmtpUTF8Mailbox (RFC 9598 §6), or an emailAddress beside other names, would get round the constraints.
+    An SmtpUTF8Mailbox (RFC 9598 §6), or an emailAddress beside other names, would get round the constraints; so would
+    what is excluded in another spelling: the library takes the case of a local part and needless quotes for
+    differences, and compares the U-labels of an address with the A-labels of a constraint.
     """
     certificate = leaf.certificate
     if not all(email.isascii() for email in certificate.san_emails):
         raise ValueError("an internationalised address under name constraints")
     if certificate.subject_emails and not certificate.san_emails and leaf.asn1.subject_alt_name_value is not None:
         raise ValueError("an address in the subject that name constraints do not reach")
+    excluded = [text for one in above for text in _excluded_addresses(one)]
+    if excluded and any(
+        _is_excluded(email, excluded) for email in certificate.san_emails or certificate.subject_emails
+    ):
+        raise ValueError("an excluded address")
+
+
+def _excluded_addresses(authority: Node) -> Iterator[str]:
+    limits = authority.asn1.name_constraints_value
+    for subtree in () if limits is None else limits["excluded_subtrees"] or ():
+        if subtree["base"].name == "rfc822_name":
+            yield subtree["base"].chosen.contents.decode("ascii")
+
+
+def _is_excluded(email: str, excluded: Iterable[str]) -> bool:
+    """By addresses, hosts, and domains with a dot before them (RFC 5280 §4.2.1.10)."""
+    try:
+        address = Address.parse(email)
+    except AddressError:
+        return False  # it stands for nobody
+    for text in excluded:
+        mailbox, _, host = text.lower().rpartition("@")
+        if mailbox and Address.parse(text) == address:
+            return True
+        if not mailbox and (address.domain == host or (host[:1] == "." and address.domain.endswith(host))):
+            return True
+    return False
 
 
 class _AlreadyVerified(SignatureValidator):

@@ -145,19 +145,21 @@ def _lists(signed: Iterable[_Signed]) -> Iterator[CrlList]:
     for crl, signer in sorted(signed, key=lambda one: (one[0].this_update, one[0].number or 0), reverse=True):
         groups.setdefault((normalised(crl.issuer_der), signer.spki_sha256, crl.scope), []).append((crl, signer))
     for members in groups.values():
-        delta = next((one for one in members if one[0].base is not None), None)
+        deltas = [one for one in members if one[0].base is not None]
         complete = next((one for one in members if one[0].base is None), None)
-        yield from _updated(complete, delta)
+        yield from _updated(complete, deltas)
 
 
-def _updated(complete: _Signed | None, delta: _Signed | None) -> Iterator[CrlList]:
-    if complete is not None and delta is not None and _goes_with(delta[0], complete[0]):
-        yield _list(*complete, delta[0])
-        return
+def _updated(complete: _Signed | None, deltas: Sequence[_Signed]) -> Iterator[CrlList]:
+    """Each delta CRL lists what is new since its base only: those that go with nothing here all count."""
+    newest = complete
     if complete is not None:
-        yield _list(*complete)
-    if delta is not None and (complete is None or delta[0].this_update > complete[0].this_update):
-        yield _list(*delta)
+        fitting = next((one for one in deltas if _goes_with(one[0], complete[0])), None)
+        yield _list(*complete, fitting and fitting[0])
+        newest = fitting or complete
+    for delta in deltas:
+        if newest is None or delta[0].this_update > newest[0].this_update:
+            yield _list(*delta)
 
 
 def _goes_with(delta: Crl, complete: Crl) -> bool:

@@ -17,6 +17,10 @@ Element = tuple[int, int, int, int]
 """(tag octet, start, start of the content, end): offsets into the one buffer."""
 
 
+MAX_ELEMENTS = 200_000
+"""Read at once: a certificate can have 131,072, a CRL without a bound millions, of a hundred octets each."""
+
+
 class DerError(PermanentError):
     """The octets are not DER, or not of the expected type."""
 
@@ -45,7 +49,9 @@ def element(data: bytes, start: int, end: int) -> Element:
 def elements(data: bytes, start: int, end: int) -> list[Element]:
     """The elements that fill `data[start:end]` exactly; raises DerError."""
     found: list[Element] = []
-    while start < end:
+    for _ in range(MAX_ELEMENTS):
+        if start >= end:
+            return found
         content = start + 2
         # The short form of a length, which most elements have, without a call.
         if content <= end and (length := data[start + 1]) < 0x80 and content + length <= end:
@@ -57,6 +63,8 @@ def elements(data: bytes, start: int, end: int) -> list[Element]:
         one = element(data, start, end)
         found.append(one)
         start = one[3]
+    if start < end:
+        raise DerError("there are too many elements")
     return found
 
 

@@ -289,3 +289,24 @@ def test_an_authority_whose_rsa_key_is_made_for_something_else(algorithm, truste
     known = pki.parse_certificate(root.der.replace(named + b"\x01", named + bytes([algorithm])))
     leaf = root.issue("a@b.de", key="p256").certificate
     assert validate(leaf, [], [known], NO_CRLS, NOW, crl_grace=GRACE).trusted is trusted
+
+
+@pytest.mark.parametrize(
+    ("excluded", "address"),
+    [
+        ("boss@example.com", "BOSS@example.com"),
+        ("boss@example.com", '"boss"@Example.com'),
+        ("xn--bcher-kva.example", "a@xn--bcher-kva.example"),
+        ("XN--bcher-kva.example", "a@xn--BCHER-kva.example"),
+        (".xn--bcher-kva.example", "a@b.xn--bcher-kva.example"),
+    ],
+)
+@pytest.mark.parametrize("place", ["san", "subject", "above"])
+def test_an_excluded_address_is_excluded_however_it_is_written(excluded, address, place):
+    limits = x509.NameConstraints(None, [x509.RFC822Name(excluded)])
+    between = top = ROOT.subordinate("Excluding CA", name_constraints=limits)
+    if place == "above":
+        between = top.subordinate("Excluding Sub CA")
+    named = {"subject_emails": [address]} if place == "subject" else {"email": address}
+    assert judge(between.issue("other@example.org", key="p256"), [between, top]).trusted
+    assert not judge(between.issue(key="p256", **named), [between, top]).trusted

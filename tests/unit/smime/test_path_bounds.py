@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -17,8 +18,10 @@ from mailseal.policy.reason import ReasonCode
 from mailseal.smime import der, path, path_search
 from mailseal.smime.certificate import MAX_RSA_BITS, CertificateError, parse_certificate, public_key
 from mailseal.smime.extension import MAX_EMAILS
+from mailseal.smime.name import normalised
 from mailseal.smime.path import validate
 from mailseal.smime.revocation import NO_CRLS
+from mailseal.smime.strict import DerError
 from pki import DAY, NOW
 
 ROOT = pki.Authority("Bounds Root")
@@ -373,3 +376,13 @@ def test_policies_that_multiply_are_cut_off(work):
     assert time.process_time() - began < 5
     assert (verdict.trusted, verdict.reason) == UNTRUSTED
     assert work["paths"] == 1
+
+
+@pytest.mark.parametrize("text", ["\ufdfa" * 600, "a" * 2048, " a" * 1100])
+def test_names_that_are_slow_to_compare_are_not_compared(work, text):
+    """U+FDFA stands for 18 characters: dozens of such names once took 20 s."""
+    name = der.sequence(der.element(0x31, der.sequence(der.oid("2.5.4.3"), der.element(0x0C, text.encode()))))
+    with pytest.raises(DerError, match="too long"):
+        normalised(name)
+    leaf = replace(ANNA.certificate, issuer_der=name)
+    assert path_search.node(leaf) is None

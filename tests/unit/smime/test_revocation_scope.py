@@ -1,6 +1,6 @@
 """CRLs that cover a part: by distribution point, kind of certificate, reason; delta CRLs; and who may sign them."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pki
-from mailseal.smime import crl_issuers, revocation
+from mailseal.smime import crl_issuers, revocation, strict
 from mailseal.smime.certificate import Revocation
 from mailseal.smime.crl_issuers import trusted_crls
 from mailseal.smime.crl_points import ALL_REASONS, COMPLETE, read_points
@@ -328,3 +328,35 @@ def test_a_name_relative_to_the_issuer():
     assert state(crl_set(part(full_name=[URI])), asking, CA, ROOT) is Revocation.UNKNOWN
     # Every certificate also has the point that is called like its issuer (RFC 5280 §6.3.3).
     assert state(crl_set(part(full_name=[x509.DirectoryName(CA.subject)])), asking, CA, ROOT) is Revocation.GOOD
+
+
+def test_deltas_that_go_with_a_later_complete_crl_hide_no_earlier_ones():
+    """What a delta with a later base leaves out stands in a complete CRL that is not here."""
+    complete, earlier = (
+        CA.crl(number=10, this_update=NOW - 5 * DAY),
+        delta(10, [ANNA], number=12, this_update=NOW - 3 * DAY),
+    )
+    later = delta(14, number=15, this_update=NOW - DAY)
+    assert state(crl_set(complete), ANNA, CA, ROOT) is Revocation.GOOD
+    assert state(crl_set(complete, later), ANNA, CA, ROOT) is Revocation.GOOD
+    for ders in ([complete, earlier], [complete, earlier, later], [later, earlier]):
+        assert state(crl_set(*ders), ANNA, CA, ROOT) is Revocation.REVOKED
+    taken_back = delta(10, number=13, this_update=NOW - 2 * DAY)
+    assert state(crl_set(complete, earlier, taken_back, later), ANNA, CA, ROOT) is Revocation.GOOD
+
+
+def test_a_crl_for_ever():
+    """9999-12-31 23:59:59 is a nextUpdate that has no time after it, so no grace either."""
+    never = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    crls = [read_crl(one.crl(next_update=never)) for one in (ROOT, CA)]
+    authorities, roots = [CA.certificate], [ROOT.certificate]
+    found = trusted_crls(crls, authorities, roots, NOW, crl_grace=7 * DAY)
+    verdict = validate(ANNA.certificate, authorities, roots, found, NOW, crl_grace=7 * DAY)
+    assert (verdict.revocation, verdict.revocation_until) == (Revocation.GOOD, never)
+
+
+def test_elements_are_not_read_by_the_million():
+    """Eight mebibytes of empty elements were 800 MiB of memory."""
+    many = b"\5\0" * (strict.MAX_ELEMENTS + 1)
+    with pytest.raises(CrlError, match="too many elements"):
+        read_crl(b"\x30\x83" + len(many).to_bytes(3, "big") + many)
