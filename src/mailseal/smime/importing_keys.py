@@ -20,13 +20,24 @@ from mailseal.keys import PrivateKey
 from mailseal.keys.software import MAX_KEY_OCTETS, PrivateKeyError, public_spki, validate_private_key
 from mailseal.smime import ber, password_based
 from mailseal.smime.certificate import Certificate, CertificateError, public_key
-from mailseal.smime.errors import CmsError
+from mailseal.smime.errors import CmsError, only_cms_errors
 from mailseal.smime.password_based import PasswordBasedError, Work, WrongPasswordError
 from mailseal.smime.pem import Block
 from mailseal.smime.pkcs12 import open_pkcs8
 
 _ENCRYPTED = "ENCRYPTED PRIVATE KEY"
 KEY_LABELS = frozenset({"PRIVATE KEY", _ENCRYPTED, "RSA PRIVATE KEY", "EC PRIVATE KEY"})
+_HEADED = frozenset({"RSA PRIVATE KEY", "EC PRIVATE KEY"})
+"""Others hold PKCS#8, whose encryption is inside it: with headers the library would open it, whatever that costs."""
+_KINDS = frozenset(
+    {
+        "1.2.840.113549.1.1.1",  # RSA
+        "1.2.840.113549.1.1.10",  # RSASSA-PSS
+        "1.2.840.10045.2.1",  # on elliptic curves
+        "1.3.101.110",  # X25519
+        "1.3.101.112",  # Ed25519
+    }
+)
 MAX_KEYS = 1000
 """In one file."""
 MAX_VALIDATION = 100_000
@@ -40,12 +51,29 @@ class NotAKeyError(PermanentError):
 
 def load_pkcs8(der: bytes) -> PrivateKey:
     """A key in PKCS#8, or as OpenSSL writes it in DER; not validated. Raises NotAKeyError."""
-    return _usable(lambda: load_der_private_key(der, None, unsafe_skip_rsa_key_validation=True), der)
+    return _usable(lambda: _load_der(der), der)
+
+
+def _load_der(der: bytes) -> object:
+    kind = _kind(der)
+    if kind is not None and kind not in _KINDS:
+        # The library computes the public half of a DSA key, which takes hours for one of 64 KiB.
+        return None
+    return load_der_private_key(der, None, unsafe_skip_rsa_key_validation=True)
+
+
+@only_cms_errors
+def _kind(der: bytes) -> str | None:
+    """The algorithm of a key in PKCS#8, as an object identifier; None: it is in another form."""
+    fields = ber.Fields(ber.read(der))
+    fields.take(ber.INTEGER)
+    algorithm = fields.optional(ber.SEQUENCE)
+    return None if algorithm is None else password_based.name_of(ber.Fields(algorithm).take(ber.OID))
 
 
 def load_block(block: Block, password: Callable[[], bytes], work: Work) -> PrivateKey:
     """The key of a PEM block of KEY_LABELS; not validated. Raises NotAKeyError."""
-    if block.has_headers:
+    if block.has_headers and block.label in _HEADED:
         # OpenSSL's own form: the key is one MD5 of the password, so there is no work to bound.
         given = password()
         if not given:
@@ -83,7 +111,7 @@ def _usable(load: Callable[[], object], octets: bytes) -> PrivateKey:
         raise NotAKeyError("the private key is too large")
     try:
         key = load()
-    except (ValueError, TypeError, UnsupportedAlgorithm, OverflowError, InternalError):
+    except (ValueError, TypeError, UnsupportedAlgorithm, OverflowError, InternalError, CmsError, PasswordBasedError):
         raise NotAKeyError("the private key cannot be read: it is damaged, or its password is wrong") from None
     if not isinstance(key, PrivateKey):
         raise NotAKeyError("the private key is of a kind that is not used here")

@@ -3,7 +3,7 @@
 from io import BytesIO
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ed25519, x25519
+from cryptography.hazmat.primitives.asymmetric import dsa, ed448, ed25519, x25519
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -184,3 +184,23 @@ def test_damage_raises_only_the_typed_error(file, data):
     except ImportingError:
         return
     assert all(member.certificate or member.problem for member in members)
+
+
+def test_keys_of_other_kinds_are_not_even_loaded(monkeypatch):
+    """The library computes the public half of a DSA key out of the other: hours for one that fits into a file."""
+    monkeypatch.setattr(importing_keys, "load_der_private_key", lambda *_, **__: pytest.fail("loaded"))
+    for key in (dsa.generate_private_key(1024), ed448.Ed448PrivateKey.generate()):
+        pkcs8 = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        _, (bad, good) = read(pkcs8 + BOB.pem)
+        assert "of a kind that is not used here" in bad.problem
+        assert good.certificate == BOB.certificate
+
+
+def test_headers_do_not_get_round_the_bound_of_key_derivation(monkeypatch):
+    """The library passes over what it takes for no header of its own, and derives a key as often as it is told."""
+    begin = b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
+    key = encrypted(BOB).replace(begin, begin + b"X: y\n\n")
+    monkeypatch.setattr(importing_keys, "load_pem_private_key", lambda *_, **__: pytest.fail("derived"))
+    _, (bad, good) = read(key + BOB.pem, b"secret")
+    assert bad.lost_key
+    assert good == Member(BOB.certificate)
