@@ -88,7 +88,7 @@ def to_pkcs12(
             [x509.load_der_x509_certificate(one.der) for one in others],
             _encryption(profile, password),
         )
-    except (ValueError, TypeError, UnsupportedAlgorithm, CertificateError):
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, CertificateError):
         raise ExportingError("the certificate or its key cannot be written into PKCS#12") from None
     return _with_strong_mac(file, password) if profile is Profile.MODERN else file
 

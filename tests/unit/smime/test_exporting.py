@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import pki
 from mailseal.smime import exporting
+from mailseal.smime.certificate import parse_certificate
 from mailseal.smime.exporting import ExportingError, Profile, check_password, to_der, to_pem, to_pkcs7, to_pkcs12
 from mailseal.smime.importing import read_bundle, read_certificates, read_pkcs12
 
@@ -153,3 +154,11 @@ def test_a_file_without_its_password_shows_nothing():
     assert BOB.certificate.subject_der not in made
     with pytest.raises(Exception, match="needs a password"):
         read_bundle(made)
+
+
+def test_a_certificate_that_the_library_does_not_take():
+    der = ANNA.der.replace(bytes.fromhex("a003020102"), bytes.fromhex("a003020105"), 1)
+    odd = parse_certificate(der)
+    for certificate, others in ((odd, []), (ANNA.certificate, [odd])):
+        with pytest.raises(ExportingError, match="cannot be written"):
+            exporting.to_pkcs12(certificate, ANNA.key, others, PASSWORD)
