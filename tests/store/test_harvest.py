@@ -193,6 +193,22 @@ def test_what_is_known_costs_one_query(bob, root):
     assert statements == ["SELECT"]
 
 
+def test_untrusted_ones_of_one_name_are_few_in_one_group_and_over_several(bob):
+    stranger = Authority("Stranger")
+    many = [Harvest(stranger.issue(["a@x.test", f"{number}@x.test"], key="p256").der) for number in range(25)]
+    rivals = [Harvest(Authority("Rival").der) for _ in range(25)]
+    for some in (many[:15], many[15:], rivals[:15], rivals[15:], many + rivals):
+        harvest_all(*some)
+    assert len(admin.list_certificates(owner="a@x.test")) == harvest.MAX_CANDIDATES_PER_ADDRESS
+    assert len(admin.list_certificates(text="Rival", purpose=None)) == harvest.MAX_CANDIDATES_PER_ADDRESS
+
+
+def test_candidates_have_room_for_only_so_many(bob, root, monkeypatch):
+    monkeypatch.setattr(harvest, "MAX_CANDIDATES", 3)
+    many = [Harvest(root.issue(f"{number}@x.test", key="p256").der) for number in range(5)]
+    assert [harvest_all(*many[:2]), harvest_all(*many)] == [2, 1]
+
+
 def test_by_the_journal_once_an_hour_for_the_same_words(bob, tmp_path):
     writer = JournalWriter(tmp_path)
     at = datetime(2025, 6, 1, 10, 10, tzinfo=UTC)

@@ -4,7 +4,8 @@ A candidate binds no key and is trusted by its path alone. It is in conflict whe
 another key: until an administrator accepts it, a setting decides whether mail is encrypted to it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
@@ -13,8 +14,8 @@ from django.db.models import Q
 from mailseal.policy.model import Harvest
 from mailseal.smime.capabilities import Capabilities
 from mailseal.smime.certificate import Certificate, CertificateError, parse_certificate
-from mailseal.store.certificate_import import insert
-from mailseal.store.certificate_rows import Purpose, Use, address_uses, columns
+from mailseal.store.certificate_import import insert_all
+from mailseal.store.certificate_rows import Purpose, Use, address_uses, name_key
 from mailseal.store.models import CertificateRow, CertificateUse, CtlRow
 from mailseal.store.row import utc_now
 from mailseal.store.stamps import Scope, bump
@@ -41,7 +42,7 @@ def insert_candidates(harvested: Iterable[Harvest], *, at: datetime | None = Non
         found[name] = one.der
         if one.capabilities:
             _keep_latest(told, name, _in_time(one, now))
-    stored = _stored(list(found))
+    stored = _stored(found)
     fresh = _insert([(name, der) for name, der in found.items() if name not in stored])
     _tell(told, stored | _stored(fresh))
     return len(fresh)
@@ -60,42 +61,52 @@ def _keep_latest(told: dict[str, Harvest], name: str, one: Harvest) -> None:
         told[name] = one
 
 
-def _stored(fingerprints: Sequence[str]) -> dict[str, CertificateRow]:
+def _stored(fingerprints: Collection[str]) -> dict[str, CertificateRow]:
     rows: dict[str, CertificateRow] = {}
-    for start in range(0, len(fingerprints), _NAMES_PER_QUERY):
-        some = CertificateRow.objects.filter(fingerprint__in=fingerprints[start : start + _NAMES_PER_QUERY])
+    names = list(fingerprints)
+    for start in range(0, len(names), _NAMES_PER_QUERY):
+        some = CertificateRow.objects.filter(fingerprint__in=names[start : start + _NAMES_PER_QUERY])
         some = some.only("fingerprint", "purpose", "candidate", "bound", "capabilities", "capabilities_at")
         rows |= {row.fingerprint: row for row in some}
     return rows
 
 
-def _insert(unknown: Sequence[tuple[str, bytes]]) -> list[str]:
-    fresh: list[str] = []
+def _insert(unknown: Sequence[tuple[str, bytes]]) -> frozenset[str]:
+    """Add what is welcome, all at once: other writers wait meanwhile."""
+    chosen: list[tuple[Certificate, Purpose]] = []
+    counted: Counter[str] = Counter()
     room = MAX_CANDIDATES - CertificateRow.objects.filter(candidate=True).count() if unknown else 0
-    for name, der in unknown:
+    for _, der in unknown:
         try:
             certificate = parse_certificate(der)
         except CertificateError:
             continue
-        if len(fresh) >= room or not _welcome(certificate):
-            continue
-        purpose = Purpose.INTERMEDIATE if certificate.is_ca else Purpose.END_ENTITY
-        conflict = purpose is Purpose.END_ENTITY and _conflicts(certificate)
-        if insert(certificate, purpose, candidate=True):
-            fresh.append(name)
-            if conflict:
-                CertificateRow.objects.filter(fingerprint=name).update(conflict=True)
-    return fresh
+        if len(chosen) < room and _welcome(certificate, counted):
+            chosen.append((certificate, Purpose.INTERMEDIATE if certificate.is_ca else Purpose.END_ENTITY))
+    # Before they are there: those of one mail are no conflict with each other.
+    conflicts = {one.fingerprint for one, purpose in chosen if purpose is Purpose.END_ENTITY and _conflicts(one)}
+    new = insert_all(chosen, candidate=True).new
+    if conflicts & new:
+        CertificateRow.objects.filter(fingerprint__in=conflicts & new).update(conflict=True)
+    return new
 
 
-def _welcome(certificate: Certificate) -> bool:
-    """Not one of many untrusted ones for the same address or of the same CA name: more than that is no accident."""
+def _welcome(certificate: Certificate, counted: Counter[str]) -> bool:
+    """Not one of many untrusted ones for the same address or of the same CA name: more than that is no accident.
+
+    Those of this group that are not stored yet are in `counted`, by address or name.
+    """
     if certificate.is_ca:
-        same_name = CertificateRow.objects.filter(subject_sha256=columns(certificate)["subject_sha256"], candidate=True)
-        return same_name.count() < MAX_CANDIDATES_PER_ADDRESS
-    owners = [key for key, _ in address_uses(certificate)]
-    untrusted = CertificateUse.objects.filter(owner__in=owners, certificate__candidate=True, certificate__trusted=False)
-    return bool(owners) and untrusted.count() < MAX_CANDIDATES_PER_ADDRESS
+        owners = [name_key(certificate.subject)]
+        stored = CertificateRow.objects.filter(subject_sha256=owners[0], candidate=True).count()
+    else:
+        owners = [key for key, _ in address_uses(certificate)]
+        uses = CertificateUse.objects.filter(owner__in=owners, certificate__candidate=True, certificate__trusted=False)
+        stored = uses.count() if owners else MAX_CANDIDATES_PER_ADDRESS
+    if stored + sum(counted[one] for one in owners) >= MAX_CANDIDATES_PER_ADDRESS:
+        return False
+    counted.update(owners)
+    return True
 
 
 def _conflicts(certificate: Certificate) -> bool:
