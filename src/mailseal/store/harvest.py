@@ -16,16 +16,24 @@ from mailseal.smime.capabilities import Capabilities
 from mailseal.smime.certificate import Certificate, CertificateError, parse_certificate
 from mailseal.store.certificate_import import insert_all
 from mailseal.store.certificate_rows import Purpose, Use, address_uses, name_key
-from mailseal.store.models import CertificateRow, CertificateUse, CtlRow
+from mailseal.store.models import CertificateRow, CtlRow
+from mailseal.store.owners import with_places
 from mailseal.store.row import utc_now
 from mailseal.store.stamps import Scope, bump
-from mailseal.store.transaction import run
+from mailseal.store.transaction import run, select
 
 MAX_CANDIDATES = 200_000
 MAX_CANDIDATES_PER_ADDRESS = 20
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 """No signature is older; a database may have no room for the time that one claims."""
 _NAMES_PER_QUERY = 400
+
+_OF_OWNERS = (
+    "SELECT u.owner, c.spki_sha256, c.candidate, c.trusted, c.conflict FROM store_certificate_use u"
+    " JOIN store_certificate c ON c.id = u.certificate_id WHERE u.owner IN (:owners) AND u.kind <> %s"
+)
+_Use = tuple[str, str, int, int, int]
+"""A row of _OF_OWNERS: address key, SPKI, candidate, trusted, conflict."""
 
 
 def insert_candidates(harvested: Iterable[Harvest], *, at: datetime | None = None) -> int:
@@ -74,54 +82,65 @@ def _stored(fingerprints: Collection[str]) -> dict[str, CertificateRow]:
 def _insert(unknown: Sequence[tuple[str, bytes]]) -> frozenset[str]:
     """Add what is welcome, all at once: other writers wait meanwhile."""
     chosen: list[tuple[Certificate, Purpose]] = []
+    conflicts: set[str] = set()
     counted: Counter[str] = Counter()
     room = MAX_CANDIDATES - CertificateRow.objects.filter(candidate=True).count() if unknown else 0
-    for _, der in unknown:
+    for name, der in unknown:
         try:
             certificate = parse_certificate(der)
         except CertificateError:
             continue
-        if len(chosen) < room and _welcome(certificate, counted):
-            chosen.append((certificate, Purpose.INTERMEDIATE if certificate.is_ca else Purpose.END_ENTITY))
-    # Before they are there: those of one mail are no conflict with each other.
-    conflicts = {one.fingerprint for one, purpose in chosen if purpose is Purpose.END_ENTITY and _conflicts(one)}
+        if len(chosen) >= room:
+            break
+        if certificate.is_ca:
+            if _ca_welcome(certificate, counted):
+                chosen.append((certificate, Purpose.INTERMEDIATE))
+            continue
+        owners = [key for key, _ in address_uses(certificate)]
+        uses = select(with_places(_OF_OWNERS, len(owners)), (*owners, Use.SHARED.value)) if owners else ()
+        if _welcome(owners, uses, counted):
+            chosen.append((certificate, Purpose.END_ENTITY))
+            if _conflicts(certificate.spki_sha256, uses):
+                conflicts.add(name)
     new = insert_all(chosen, candidate=True).new
     if conflicts & new:
         CertificateRow.objects.filter(fingerprint__in=conflicts & new).update(conflict=True)
     return new
 
 
-def _welcome(certificate: Certificate, counted: Counter[str]) -> bool:
-    """Not one of many untrusted ones for the same address or of the same CA name: more than that is no accident.
+def _welcome(owners: Sequence[str], uses: Iterable[_Use], counted: Counter[str]) -> bool:
+    """Not one of many untrusted ones for the same address: more than that is no accident.
 
-    Those of this group that are not stored yet are in `counted`, by address or name.
+    Those of this group that are not stored yet are in `counted`.
     """
-    if certificate.is_ca:
-        owners = [name_key(certificate.subject)]
-        stored = CertificateRow.objects.filter(subject_sha256=owners[0], candidate=True).count()
-    else:
-        owners = [key for key, _ in address_uses(certificate)]
-        uses = CertificateUse.objects.filter(owner__in=owners, certificate__candidate=True, certificate__trusted=False)
-        stored = uses.count() if owners else MAX_CANDIDATES_PER_ADDRESS
+    stored = sum(candidate and not trusted for _, _, candidate, trusted, _ in uses)
+    return bool(owners) and _counted(owners, stored, counted)
+
+
+def _ca_welcome(certificate: Certificate, counted: Counter[str]) -> bool:
+    """Nor of the same CA name."""
+    name = name_key(certificate.subject)
+    return _counted([name], CertificateRow.objects.filter(subject_sha256=name, candidate=True).count(), counted)
+
+
+def _counted(owners: Sequence[str], stored: int, counted: Counter[str]) -> bool:
     if stored + sum(counted[one] for one in owners) >= MAX_CANDIDATES_PER_ADDRESS:
         return False
     counted.update(owners)
     return True
 
 
-def _conflicts(certificate: Certificate) -> bool:
+def _conflicts(spki_sha256: str, uses: Iterable[_Use]) -> bool:
     """Whether one of its addresses is known, by a trusted certificate or one that somebody imported, but its key not.
 
     A key that is itself in conflict makes no second certificate of it known.
     """
-    known = CertificateUse.objects.filter(
-        Q(certificate__trusted=True) | Q(certificate__candidate=False),
-        owner__in=[key for key, _ in address_uses(certificate)],
-    ).exclude(kind=Use.SHARED)
     others: set[str] = set()
     same: set[str] = set()
-    for owner, spki, conflict in known.values_list("owner", "certificate__spki_sha256", "certificate__conflict"):
-        if spki != certificate.spki_sha256:
+    for owner, spki, candidate, trusted, conflict in uses:
+        if candidate and not trusted:
+            continue
+        if spki != spki_sha256:
             others.add(owner)
         elif not conflict:
             same.add(owner)
