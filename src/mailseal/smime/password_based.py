@@ -246,7 +246,8 @@ def _scrypt(parameters: ber.Element, password: Password, work: Work, octets: int
     work.spend(n * r * p)
     try:
         return Scrypt(salt, length, n, r, p).derive(password.octets)
-    except ValueError:
+    except (ValueError, MemoryError):
+        # OpenSSL refuses an n that is too large for its r like one that is too large for the memory.
         raise PasswordBasedError("the key derivation is malformed") from None
 
 

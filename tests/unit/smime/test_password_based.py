@@ -101,6 +101,8 @@ def test_scrypt_that_asks_for_too_much(n, r, p):
 def test_scrypt_with_parameters_that_it_does_not_have():
     with pytest.raises(PasswordBasedError, match="malformed"):
         decrypt(scrypt(1000, 8, 1), bytes(32), PASSWORD, Work())
+    with pytest.raises(PasswordBasedError, match="malformed"):
+        decrypt(scrypt(2**20, 1, 1), bytes(32), PASSWORD, Work())  # n is to be less than 2^(128 r / 8)
 
 
 def function(iterations=1, *more):
