@@ -86,6 +86,18 @@ def test_what_is_known_is_not_judged_again(importing, issuing):
     assert not CertificateRow.objects.filter(candidate=True).exists()
 
 
+def test_an_import_that_was_cut_off_before_it_told_others(importing, issuing, monkeypatch):
+    monkeypatch.setattr(importing, "_stamped_at", float("inf"))
+    bob = issuing.issue("bob@example.com")
+    run(lambda: insert_all([(bob.certificate, Purpose.END_ENTITY)], candidate=True))
+    assert not KnownAddress.objects.exists()
+    importing.add(alone(bob))
+    assert not stamps()
+    assert KnownAddress.objects.get().key == "bob@example.com"
+    CertificateImport(without_kek, at=NOW).add(alone(bob))
+    assert stamps() == {(Scope.KEYS.value, "mx1"): 1}
+
+
 def test_a_root_stays_a_root(store, root, importing):
     trust.import_roots([root.certificate], at=NOW)
     importing.add(alone(root))

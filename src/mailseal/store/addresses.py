@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from mailseal.mail.address import Address
 from mailseal.store.models import CertificateUse, KnownAddress, SettingOverride
@@ -31,6 +32,12 @@ def add(address: Address) -> bool:
 def remember(keys: Iterable[str]) -> None:
     """Remember addresses by key, in the caller's transaction."""
     KnownAddress.objects.bulk_create([KnownAddress(key=key, text=key) for key in keys], ignore_conflicts=True)
+
+
+def remember_those_of(certificates: Iterable[UUID]) -> None:
+    """Remember the addresses that stored certificates count for, in the caller's transaction."""
+    uses = CertificateUse.objects.filter(certificate__in=list(certificates), owner__contains="@")
+    remember(uses.values_list("owner", flat=True).distinct())
 
 
 @reads

@@ -10,7 +10,7 @@ from django.db.models.functions import Concat, Lower
 from mailseal.errors import PermanentError
 from mailseal.mail.address import Address
 from mailseal.smime.certificate import Certificate, CtlEntry, Verdict
-from mailseal.store.addresses import remember
+from mailseal.store.addresses import remember, remember_those_of
 from mailseal.store.certificate_rows import DUE_NOW, Purpose, Use, parsed, verdict_from_row
 from mailseal.store.models import CertificateRow, CertificateUse, CtlRow, PrivateKeyRow
 from mailseal.store.owners import owners_of_domain, read_owner
@@ -163,11 +163,7 @@ def accept(fingerprint: str, *, at: datetime | None = None) -> CertificateInfo:
         if row.candidate or row.conflict:
             values = {"candidate": False, "conflict": False, "due": DUE_NOW, "marks": F("marks") + 1}
             CertificateRow.objects.filter(pk=row.pk).update(**values)
-            remember(
-                list(
-                    CertificateUse.objects.filter(certificate=row, owner__contains="@").values_list("owner", flat=True)
-                )
-            )
+            remember_those_of([row.pk])
             bump(Scope.KEYS)
         return row.fingerprint
 

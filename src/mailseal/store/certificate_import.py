@@ -12,7 +12,7 @@ from mailseal.keys import PrivateKey
 from mailseal.smime.certificate import Certificate
 from mailseal.smime.importing import ImportedKeys
 from mailseal.store import private_keys
-from mailseal.store.addresses import remember
+from mailseal.store.addresses import remember, remember_those_of
 from mailseal.store.certificate_admin import CertificateInfo, infos
 from mailseal.store.certificate_rows import DUE_NOW, Purpose, address_uses, columns
 from mailseal.store.models import CertificateRow, CertificateUse
@@ -92,7 +92,9 @@ class CertificateImport:
         names = {columns(one)["subject_sha256"] for one in found if one.is_ca}
         if names:
             mark_below(names, distrust=False)
-        changed = bool(inserted.lifted or to_bind or names)
+        # What is known may be what an import changed that was cut off before it could say so.
+        known = len(inserted.new) < len({one.fingerprint for one in found})
+        changed = bool(inserted.lifted or to_bind or names or known)
         if may_stamp and (changed or self._stamp_due):
             bump(Scope.KEYS)
         return inserted.new, changed
@@ -192,6 +194,8 @@ def _lift(stored: Mapping[str, CertificateRow], purposes: Mapping[str, Purpose])
             }  # fmt: skip
             CertificateRow.objects.filter(pk=row.pk).update(**values)
             lifted.add(name)
+    if lifted:
+        remember_those_of(stored[name].pk for name in lifted)
     return frozenset(lifted)
 
 
