@@ -159,12 +159,26 @@ def _load_public_key(spki_der: bytes) -> PublicKey:
         raise CertificateError("the public key of the certificate cannot be read") from None
     if isinstance(key, rsa.RSAPublicKey):
         # A huge exponent makes every use of the key slow.
-        if key.key_size > MAX_RSA_BITS or key.public_numbers().e.bit_length() > MAX_EXPONENT_BITS:
+        numbers = key.public_numbers()
+        if key.key_size > MAX_RSA_BITS or numbers.e.bit_length() > MAX_EXPONENT_BITS:
             raise CertificateError("the RSA key of the certificate is too large")
+        if numbers.n % 2 == 0:
+            raise CertificateError("the RSA key of the certificate is no RSA key")
         return key
+    if isinstance(key, x25519.X25519PublicKey) and _of_small_order(key):
+        raise CertificateError("the key of the certificate is of small order")
     if isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | x25519.X25519PublicKey):
         return key
     raise CertificateError("the certificate's key is neither RSA nor on an elliptic curve used here")
+
+
+def _of_small_order(key: x25519.X25519PublicKey) -> bool:
+    """Whether what is agreed with it is known to everybody (RFC 7748 §6.1)."""
+    try:
+        x25519.X25519PrivateKey.generate().exchange(key)
+    except ValueError:
+        return True
+    return False
 
 
 def _with_a_known_algorithm(spki_der: bytes) -> bytes:

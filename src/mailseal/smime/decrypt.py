@@ -13,7 +13,7 @@ from mailseal.smime.ber import Element, Fields
 from mailseal.smime.certificate import Certificate
 from mailseal.smime.content import FAILED, MAX_SLOW_OCTETS, EncryptedContent, is_slow, sized
 from mailseal.smime.errors import CmsError, malformed, only_cms_errors
-from mailseal.smime.recipient import BY_CERTIFICATE, RecipientId, RecipientInfo
+from mailseal.smime.recipient import BY_CERTIFICATE, KeyTransport, RecipientId, RecipientInfo
 from mailseal.smime.recipients import read_recipients
 from mailseal.smime.rsa_parameters import algorithm_identifier
 from mailseal.smime.secret import Secret
@@ -59,7 +59,7 @@ class Enveloped:
 
         What a key raises besides, a TransientError, passes unchanged.
         """
-        fitting = [(info, key) for certificate, key in keys for info in self._infos if info.id.fits(certificate)]
+        fitting = [(info, key) for certificate, key in keys for info in self._infos if _is_for(info, certificate)]
         return self._first(fitting, limit_bytes)
 
     def decrypt_with_secrets(self, secrets: Sequence[Secret], limit_bytes: int) -> bytes:
@@ -93,6 +93,16 @@ class Enveloped:
         if content_key is None or len(content_key) != row.key_octets:
             raise CmsError(ReasonCode.DECRYPTION_FAILED, FAILED)
         return self._content.decrypt(content_key, row)
+
+
+def _is_for(info: RecipientInfo, certificate: Certificate) -> bool:
+    """Whether it names the certificate; a key for RSASSA-PSS or RSAES-OAEP only does nothing else (RFC 4055 §1.2)."""
+    if not info.id.fits(certificate):
+        return False
+    if not isinstance(info, KeyTransport):
+        return True
+    barred = ("rsa-pss-",) if info.by_oaep else ("rsa-pss-", "rsa-oaep-")
+    return not certificate.key_algorithm.startswith(barred)
 
 
 @only_cms_errors

@@ -73,6 +73,11 @@ class KeyTransport:
     encrypted_key: bytes = field(repr=False)
     algorithm: Element = field(repr=False)
 
+    @property
+    def by_oaep(self) -> bool:
+        """Whether its padding is RSAES-OAEP."""
+        return algorithm_identifier(self.algorithm)[0] == algorithms.RSAES_OAEP
+
     def unwrap(self, secret: PrivateKey | Secret, substitute: bytes) -> bytes | None:
         """RSA that fails, in whatever way, yields `substitute`, so that nobody learns what failed (RFC 3218)."""
         if not isinstance(secret, rsa.RSAPrivateKey):
