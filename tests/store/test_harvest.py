@@ -263,6 +263,14 @@ def test_a_renewal_with_the_same_key_is_none(bob, root):
     assert not conflicting()
 
 
+def test_a_key_to_sign_with_beside_the_known_one_is_none(bob, root):
+    signing = ("digital_signature",)
+    import_certificates([root.issue("bob@partner.test", key="p384", usage=signing).certificate], at=NOW)
+    harvest_all(told(bob, GCM))
+    harvest_all(told(root.issue("bob@partner.test", key="p384", usage=signing), GCM))
+    assert not conflicting()
+
+
 def test_a_second_certificate_does_not_help_a_key_in_conflict(bob, root):
     harvest_all(told(bob, GCM))
     new = root.issue("bob@partner.test", key="p256")

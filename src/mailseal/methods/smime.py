@@ -18,13 +18,13 @@ from mailseal.policy.settings import Settings
 from mailseal.ports import Gateway
 from mailseal.smime import ber
 from mailseal.smime import message as smime_message
-from mailseal.smime.certificate import StoredCertificate
+from mailseal.smime.certificate import CertificateError, StoredCertificate, public_key
 from mailseal.smime.encrypt import encryption_algorithms
 from mailseal.smime.errors import CmsError
 from mailseal.smime.form import SignatureForm
 from mailseal.smime.message import LayerKind
 from mailseal.smime.negotiate import capabilities_of, encryption_form, signature_form
-from mailseal.smime.select import newest_first, why_not_encrypt, why_not_sign
+from mailseal.smime.select import addresses_of, newest_first, speaks_for, why_not_encrypt, why_not_sign
 from mailseal.smime.sign import SigningIdentity, signature_algorithms
 
 MAX_KEYS_PER_RECIPIENT = 20
@@ -42,10 +42,12 @@ class Smime:
         stored = gateway.certificates.of_recipient(recipient)
         if not stored:
             return because(ReasonCode.NO_CERTIFICATE, address=recipient)
-        refusals = [(one, why_not_encrypt(one, recipient, policy, at)) for one in stored]
+        refusals = [(one, _why_not_encrypt(one, recipient, policy, at)) for one in stored]
         usable = newest_first(one for one, refusal in refusals if refusal is None)
         if not usable:
             return next(refusal for _, refusal in refusals if refusal is not None)
+        # Stable: what strangers can add to, new keys for a known address, never crowds out the others.
+        usable.sort(key=lambda one: one.conflict)
         own = [one.certificate.fingerprint for one in usable[:MAX_KEYS_PER_RECIPIENT]]
         extra = [name for name in policy.additional_certificates if self._additional_usable(gateway, name, policy, at)]
         return tuple(dict.fromkeys(own + extra))
@@ -54,10 +56,10 @@ class Smime:
     def _additional_usable(gateway: Gateway, fingerprint: str, policy: Settings, at: datetime) -> bool:
         stored = gateway.certificates.by_fingerprint(fingerprint)
         # Set by an administrator for everybody's mail, so it counts as chosen by hand: no address has to fit.
-        return stored is not None and why_not_encrypt(replace(stored, selected=True), None, policy, at) is None
+        return stored is not None and _why_not_encrypt(replace(stored, selected=True), None, policy, at) is None
 
     def signer(self, gateway: Gateway, identity: Address, policy: Settings, at: datetime) -> str | Reason:
-        """The newest usable certificate with a private key of the identity."""
+        """The newest usable certificate with a private key of the identity; its domain's only if it has none itself."""
         stored = gateway.certificates.with_key_of(identity)
         if not stored:
             return because(ReasonCode.NO_SIGNING_KEY, address=identity)
@@ -65,6 +67,7 @@ class Smime:
         usable = newest_first(one for one, refusal in refusals if refusal is None)
         if not usable:
             return next(refusal for _, refusal in refusals if refusal is not None)
+        usable.sort(key=lambda one: not speaks_for(_addresses(one, policy), identity))
         return usable[0].certificate.fingerprint
 
     def signing(self, gateway: Gateway, readers: Sequence[str], policy: Settings) -> SignatureForm:
@@ -117,6 +120,24 @@ class Smime:
     def peel(self, entity: Entity, kind: str, opening: Opening, depth: int) -> Peeled:
         """Decrypt, verify or decompress one layer."""
         return peel(entity, LayerKind(kind), opening, depth)
+
+
+def _addresses(stored: StoredCertificate, policy: Settings) -> tuple[str, ...]:
+    return addresses_of(stored.certificate, legacy_subject_email=policy.legacy_subject_email)
+
+
+def _why_not_encrypt(
+    stored: StoredCertificate, address: Address | None, policy: Settings, at: datetime
+) -> Reason | None:
+    """As `why_not_encrypt`. One whose key cannot be read is left out too: it must not keep the mail from the others."""
+    refusal = why_not_encrypt(stored, address, policy, at)
+    if refusal is not None:
+        return refusal
+    try:
+        public_key(stored.certificate)
+    except CertificateError:
+        return because(ReasonCode.CERTIFICATE_UNSUPPORTED_KEY, fingerprint=stored.certificate.fingerprint)
+    return None
 
 
 def _is_all(entity: Entity) -> bool:

@@ -132,6 +132,11 @@ def _outside(begin: datetime, end: datetime, at: datetime) -> ReasonCode | None:
     return ReasonCode.CERTIFICATE_EXPIRED if at > end else None
 
 
+def can_receive(certificate: Certificate) -> bool:
+    """Whether mail can be encrypted to its key, leaving trust aside."""
+    return _unfit_to_encrypt(certificate) is None
+
+
 def _unfit_to_encrypt(certificate: Certificate) -> ReasonCode | None:
     if _is_sound_rsa(certificate, ("rsa-", "rsa-oaep-")):
         needed = "key_encipherment"

@@ -14,8 +14,9 @@ from django.db.models import Q
 from mailseal.policy.model import Harvest
 from mailseal.smime.capabilities import Capabilities
 from mailseal.smime.certificate import Certificate, CertificateError, parse_certificate
+from mailseal.smime.select import can_receive
 from mailseal.store.certificate_import import insert_all
-from mailseal.store.certificate_rows import Purpose, Use, address_uses, name_key
+from mailseal.store.certificate_rows import Purpose, Use, address_uses, name_key, parsed
 from mailseal.store.models import CertificateRow, CtlRow
 from mailseal.store.owners import with_places
 from mailseal.store.row import utc_now
@@ -29,11 +30,11 @@ EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _NAMES_PER_QUERY = 400
 
 _OF_OWNERS = (
-    "SELECT u.owner, c.spki_sha256, c.candidate, c.trusted, c.conflict FROM store_certificate_use u"
+    "SELECT u.owner, c.fingerprint, c.der, c.candidate, c.trusted, c.conflict FROM store_certificate_use u"
     " JOIN store_certificate c ON c.id = u.certificate_id WHERE u.owner IN (:owners) AND u.kind <> %s"
 )
-_Use = tuple[str, str, int, int, int]
-"""A row of _OF_OWNERS: address key, SPKI, candidate, trusted, conflict."""
+_Use = tuple[str, str, bytes, int, int, int]
+"""A row of _OF_OWNERS: address key, fingerprint, DER, candidate, trusted, conflict."""
 
 
 def insert_candidates(harvested: Iterable[Harvest], *, at: datetime | None = None) -> int:
@@ -100,7 +101,7 @@ def _insert(unknown: Sequence[tuple[str, bytes]]) -> frozenset[str]:
         uses = select(with_places(_OF_OWNERS, len(owners)), (*owners, Use.SHARED.value)) if owners else ()
         if _welcome(owners, uses, counted):
             chosen.append((certificate, Purpose.END_ENTITY))
-            if _conflicts(certificate.spki_sha256, uses):
+            if _conflicts(certificate, uses):
                 conflicts.add(name)
     new = insert_all(chosen, candidate=True).new
     if conflicts & new:
@@ -113,7 +114,7 @@ def _welcome(owners: Sequence[str], uses: Iterable[_Use], counted: Counter[str])
 
     Those of this group that are not stored yet are in `counted`.
     """
-    stored = sum(candidate and not trusted for _, _, candidate, trusted, _ in uses)
+    stored = sum(candidate and not trusted for _, _, _, candidate, trusted, _ in uses)
     return bool(owners) and _counted(owners, stored, counted)
 
 
@@ -130,17 +131,21 @@ def _counted(owners: Sequence[str], stored: int, counted: Counter[str]) -> bool:
     return True
 
 
-def _conflicts(spki_sha256: str, uses: Iterable[_Use]) -> bool:
+def _conflicts(certificate: Certificate, uses: Iterable[_Use]) -> bool:
     """Whether one of its addresses is known, by a trusted certificate or one that somebody imported, but its key not.
 
-    A key that is itself in conflict makes no second certificate of it known.
+    Only keys that mail is encrypted to count: many people have another one to sign with. A key that is itself in
+    conflict makes no second certificate of it known.
     """
+    if not can_receive(certificate):
+        return False
     others: set[str] = set()
     same: set[str] = set()
-    for owner, spki, candidate, trusted, conflict in uses:
-        if candidate and not trusted:
+    for owner, fingerprint, der, candidate, trusted, conflict in uses:
+        known = parsed(fingerprint, der)
+        if (candidate and not trusted) or not can_receive(known):
             continue
-        if spki != spki_sha256:
+        if known.spki_sha256 != certificate.spki_sha256:
             others.add(owner)
         elif not conflict:
             same.add(owner)
