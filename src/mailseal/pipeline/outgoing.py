@@ -66,8 +66,9 @@ class Outgoing:
 
     def _signed_entity(self, run: Run, signer: Signer, readers: Sequence[str], policy: Settings) -> Made:
         method = METHODS[signer.method]
+        # A reader whose certificate is gone says nothing against the signer.
+        key = (signer, method.signing(run.gateway, readers, policy))
         try:
-            key = (signer, method.signing(run.gateway, readers, policy))
             if key not in self._signed:
                 entity = signable(self.root)
                 self._signed[key] = method.sign(run.gateway, entity, signer.fingerprint, readers, policy, run.at)

@@ -23,6 +23,7 @@ from mailseal.policy.settings import (
     SmimeProfile,
 )
 from mailseal.smime.capabilities import ALL, Capabilities
+from mailseal.smime.certificate import parse_certificate
 from mailseal.smime.decrypt import read_enveloped
 from mailseal.smime.message import LayerKind, classify, read_cms, signed_parts
 from mailseal.smime.verify import read_signed, verify
@@ -238,3 +239,26 @@ def test_explain_tells_the_same_algorithms():
     done = process(to, Message(mail()), on.gateway())
     assert [one.details for one in told] == [one.details for one in done]
     assert dict(told[0].details)["algorithm"] == "aes256-gcm oaep-sha256"
+
+
+def test_a_key_that_cannot_be_read_does_not_send_the_mail_in_clear():
+    """Neither one of several of the recipient, nor an additional one."""
+    spki = PARTNER_EC.certificate.spki_der
+    off_curve = spki[:-1] + bytes((spki[-1] ^ 1,))
+    broken = parse_certificate(PARTNER_EC.certificate.der.replace(spki, off_curve))
+    for settings, owner in ((Settings(), BOB), (Settings(additional_certificates=(broken.fingerprint,)), X)):
+        on = stage({}, settings)
+        (good,) = on.certificates_of[BOB]
+        on.certificates_of.setdefault(owner, []).append(replace(good, certificate=broken, selected=True))
+        (outcome,) = process(envelope(BOB), Message(mail()), on.gateway())
+        assert outcome.treatment is Treatment.SIGNED_ENCRYPTED
+        assert dict(outcome.details)["keys"] == PARTNER.certificate.fingerprint[:16]
+        assert opened(on, PARTNER)
+
+
+def test_a_reader_whose_certificate_is_gone_says_nothing_against_the_signer():
+    on = stage({})
+    known = on.by_fingerprint
+    on.by_fingerprint = lambda name: None if name == PARTNER.certificate.fingerprint else known(name)
+    (outcome,) = process(envelope(BOB), Message(mail()), on.gateway())
+    assert outcome.treatment is Treatment.SIGNED
