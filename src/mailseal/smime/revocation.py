@@ -207,8 +207,8 @@ def verify_crl(crl: Crl, issuers: Iterable[Certificate]) -> Certificate:
 
 
 def may_sign_crls(certificate: Certificate) -> bool:
-    """The key usage, if there is one, allows it (RFC 5280 §4.2.1.3)."""
-    return certificate.key_usage is None or "crl_sign" in certificate.key_usage
+    """By its key usage (RFC 5280 §4.2.1.3); without one only an authority may, not any certificate in its name."""
+    return certificate.is_ca if certificate.key_usage is None else "crl_sign" in certificate.key_usage
 
 
 def _load(crl: Crl) -> x509.CertificateRevocationList:

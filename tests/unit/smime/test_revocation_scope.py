@@ -13,7 +13,7 @@ from mailseal.smime.certificate import Revocation
 from mailseal.smime.crl_issuers import trusted_crls
 from mailseal.smime.crl_points import ALL_REASONS, COMPLETE, read_points
 from mailseal.smime.path import validate
-from mailseal.smime.revocation import CrlError, CrlSet, read_crl, verify_crl
+from mailseal.smime.revocation import CrlError, CrlSet, may_sign_crls, read_crl, verify_crl
 from mailseal.smime.strict import DerError
 from pki import DAY, NOW
 
@@ -360,3 +360,13 @@ def test_elements_are_not_read_by_the_million():
     many = b"\5\0" * (strict.MAX_ELEMENTS + 1)
     with pytest.raises(CrlError, match="too many elements"):
         read_crl(b"\x30\x83" + len(many).to_bytes(3, "big") + many)
+
+
+def test_a_certificate_in_the_name_of_an_authority_signs_no_crl_without_the_usage():
+    """Any authority below the root can issue it; only one that says cRLSign was meant for that."""
+    other = ROOT.subordinate("Another CA")
+    for usage, usable in ((None, False), (["digital_signature"], False), (["crl_sign"], True)):
+        signer = other.issue(key="p256", subject=CA.subject, usage=usage, eku=None)
+        assert may_sign_crls(signer.certificate) is usable
+    authority = ROOT.subordinate("CA without usages", usage=None)
+    assert may_sign_crls(authority.certificate)
