@@ -9,32 +9,24 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from mailseal.policy.model import Harvest
 from mailseal.smime.capabilities import Capabilities
 from mailseal.smime.certificate import Certificate, CertificateError, parse_certificate
-from mailseal.smime.select import can_receive
 from mailseal.store.certificate_import import insert_all
-from mailseal.store.certificate_rows import Purpose, Use, address_uses, name_key, parsed
-from mailseal.store.models import CertificateRow, CtlRow
-from mailseal.store.owners import with_places
+from mailseal.store.certificate_rows import Purpose, address_uses, name_key
+from mailseal.store.conflicts import AddressUse, in_conflict, uses_of
+from mailseal.store.models import CertificateRow, CertificateUse, CtlRow
 from mailseal.store.row import utc_now
 from mailseal.store.stamps import Scope, bump
-from mailseal.store.transaction import run, select
+from mailseal.store.transaction import run
 
 MAX_CANDIDATES = 200_000
 MAX_CANDIDATES_PER_ADDRESS = 20
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 """No signature is older; a database may have no room for the time that one claims."""
 _NAMES_PER_QUERY = 400
-
-_OF_OWNERS = (
-    "SELECT u.owner, c.fingerprint, c.der, c.candidate, c.trusted, c.conflict FROM store_certificate_use u"
-    " JOIN store_certificate c ON c.id = u.certificate_id WHERE u.owner IN (:owners) AND u.kind <> %s"
-)
-_Use = tuple[str, str, bytes, int, int, int]
-"""A row of _OF_OWNERS: address key, fingerprint, DER, candidate, trusted, conflict."""
 
 
 def insert_candidates(harvested: Iterable[Harvest], *, at: datetime | None = None) -> int:
@@ -98,10 +90,10 @@ def _insert(unknown: Sequence[tuple[str, bytes]]) -> frozenset[str]:
                 chosen.append((certificate, Purpose.INTERMEDIATE))
             continue
         owners = [key for key, _ in address_uses(certificate)]
-        uses = select(with_places(_OF_OWNERS, len(owners)), (*owners, Use.SHARED.value)) if owners else ()
+        uses = uses_of(owners)
         if _welcome(owners, uses, counted):
             chosen.append((certificate, Purpose.END_ENTITY))
-            if _conflicts(certificate, uses):
+            if in_conflict(certificate, uses):
                 conflicts.add(name)
     new = insert_all(chosen, candidate=True).new
     if conflicts & new:
@@ -109,47 +101,36 @@ def _insert(unknown: Sequence[tuple[str, bytes]]) -> frozenset[str]:
     return new
 
 
-def _welcome(owners: Sequence[str], uses: Iterable[_Use], counted: Counter[str]) -> bool:
+def _welcome(owners: Sequence[str], uses: Iterable[AddressUse], counted: Counter[str]) -> bool:
     """Not one of many untrusted ones for the same address: more than that is no accident.
 
     Those of this group that are not stored yet are in `counted`.
     """
-    stored = sum(candidate and not trusted for _, _, _, candidate, trusted, _ in uses)
-    return bool(owners) and _counted(owners, stored, counted)
+    stored = sum(use.candidate and not use.trusted for use in uses)
+    named = CertificateUse.objects.filter(owner__in=owners).values("certificate")
+    return bool(owners) and _counted(owners, stored, counted, CertificateRow.objects.filter(pk__in=named))
 
 
 def _ca_welcome(certificate: Certificate, counted: Counter[str]) -> bool:
     """Nor of the same CA name."""
     name = name_key(certificate.subject)
-    return _counted([name], CertificateRow.objects.filter(subject_sha256=name, candidate=True).count(), counted)
+    same_name = CertificateRow.objects.filter(subject_sha256=name, candidate=True)
+    return _counted([name], same_name.count(), counted, same_name)
 
 
-def _counted(owners: Sequence[str], stored: int, counted: Counter[str]) -> bool:
-    if stored + sum(counted[one] for one in owners) >= MAX_CANDIDATES_PER_ADDRESS:
+def _counted(owners: Sequence[str], stored: int, counted: Counter[str], rows: QuerySet[CertificateRow]) -> bool:
+    if stored + sum(counted[one] for one in owners) >= MAX_CANDIDATES_PER_ADDRESS and not _forget_one_of(rows):
         return False
     counted.update(owners)
     return True
 
 
-def _conflicts(certificate: Certificate, uses: Iterable[_Use]) -> bool:
-    """Whether one of its addresses is known, by a trusted certificate or one that somebody imported, but its key not.
-
-    Only keys that mail is encrypted to count: many people have another one to sign with. A key that is itself in
-    conflict makes no second certificate of it known.
-    """
-    if not can_receive(certificate):
-        return False
-    others: set[str] = set()
-    same: set[str] = set()
-    for owner, fingerprint, der, candidate, trusted, conflict in uses:
-        known = parsed(fingerprint, der)
-        if (candidate and not trusted) or not can_receive(known):
-            continue
-        if known.spki_sha256 != certificate.spki_sha256:
-            others.add(owner)
-        elif not conflict:
-            same.add(owner)
-    return bool(others - same)
+def _forget_one_of(rows: QuerySet[CertificateRow]) -> bool:
+    """Make room: or strangers could keep the real one out with twenty of their own."""
+    of_no_use = rows.filter(candidate=True, trusted=False, judged_at__isnull=False)
+    listed = CtlRow.objects.values("fingerprint")
+    oldest = list(of_no_use.exclude(fingerprint__in=listed).order_by("pk").values_list("pk", flat=True)[:1])
+    return bool(CertificateRow.objects.filter(pk__in=oldest).delete()[0])
 
 
 def _tell(told: Mapping[str, Harvest], rows: Mapping[str, CertificateRow]) -> None:

@@ -13,7 +13,8 @@ from django.db.models import F
 from mailseal.policy.reason import ReasonCode
 from mailseal.smime.path import MAX_PATH
 from mailseal.store import jobs
-from mailseal.store.certificate_rows import DUE_NOW, Purpose, parsed, verdict_values
+from mailseal.store.certificate_rows import DUE_NOW, Purpose, address_uses, parsed, verdict_values
+from mailseal.store.conflicts import in_conflict, uses_of
 from mailseal.store.jobs import Job
 from mailseal.store.judging import judge
 from mailseal.store.models import CertificateRow
@@ -100,8 +101,12 @@ def _judge_rows(rows: Sequence[CertificateRow], at: datetime) -> int:
     def write() -> int:
         changed = 0
         usable_changed = False
+        # Before one of them is trusted: those that find their path together are no conflict.
+        conflicts = {row.pk for row, verdict in verdicts if verdict.trusted and _late_conflict(row)}
         for row, verdict in verdicts:
             values = verdict_values(verdict, at, candidate=row.candidate)
+            if row.pk in conflicts:
+                values["conflict"] = True
             unchanged = all(getattr(row, name) == value for name, value in values.items() if name not in _TIMES)
             if CertificateRow.objects.filter(pk=row.pk, marks=row.marks).update(**values) and not unchanged:
                 changed += 1
@@ -111,6 +116,14 @@ def _judge_rows(rows: Sequence[CertificateRow], at: datetime) -> int:
         return changed
 
     return run(write)
+
+
+def _late_conflict(row: CertificateRow) -> bool:
+    """Whether a candidate that had no path until now, and so was of no use, meets an address with another key."""
+    if row.trusted or row.judged_at is None or not row.candidate or row.purpose != Purpose.END_ENTITY:
+        return False
+    certificate = parsed(row.fingerprint, row.der)
+    return in_conflict(certificate, uses_of([owner for owner, _ in address_uses(certificate)]))
 
 
 _TIMES = frozenset({"judged_at", "due"})
