@@ -48,10 +48,10 @@ def element(data: bytes, start: int, end: int) -> Element:
 
 def elements(data: bytes, start: int, end: int) -> list[Element]:
     """The elements that fill `data[start:end]` exactly; raises DerError."""
+    if end - start > 2 * MAX_ELEMENTS:
+        return _counted(data, start, end)
     found: list[Element] = []
-    for _ in range(MAX_ELEMENTS):
-        if start >= end:
-            return found
+    while start < end:
         content = start + 2
         # The short form of a length, which most elements have, without a call.
         if content <= end and (length := data[start + 1]) < 0x80 and content + length <= end:
@@ -63,8 +63,17 @@ def elements(data: bytes, start: int, end: int) -> list[Element]:
         one = element(data, start, end)
         found.append(one)
         start = one[3]
-    if start < end:
-        raise DerError("there are too many elements")
+    return found
+
+
+def _counted(data: bytes, start: int, end: int) -> list[Element]:
+    """As `elements`, of octets that have room for too many of them."""
+    found: list[Element] = []
+    while start < end:
+        if len(found) >= MAX_ELEMENTS:
+            raise DerError("there are too many elements")
+        found.append(element(data, start, end))
+        start = found[-1][3]
     return found
 
 
