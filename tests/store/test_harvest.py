@@ -11,7 +11,6 @@ from mailseal.policy.model import Harvest
 from mailseal.policy.reason import ReasonCode
 from mailseal.policy.settings import NewKey, Settings
 from mailseal.smime.capabilities import ALL, Capabilities
-from mailseal.smime.certificate import CtlEntry
 from mailseal.smime.select import why_not_encrypt
 from mailseal.store import certificate_admin as admin
 from mailseal.store import harvest, revalidate, trust
@@ -204,24 +203,6 @@ def test_untrusted_ones_of_one_name_are_few_in_one_group_and_over_several(bob):
     assert len(admin.list_certificates(text="Rival", purpose=None)) == harvest.MAX_CANDIDATES_PER_ADDRESS
 
 
-def test_strangers_never_keep_the_real_one_out(bob, root):
-    """Neither somebody's certificate, nor the CA that it hangs below."""
-    issuing = root.subordinate("Issuing CA")
-    anna = issuing.issue("anna@partner.test", key="p256")
-    stranger = Authority("Stranger")
-    listed = stranger.issue("bob@partner.test", key="p256")
-    trust.set_ctl(listed.certificate.fingerprint, CtlEntry.DENY, at=NOW)
-    harvest_all(Harvest(listed.der))
-    harvest_all(*(Harvest(stranger.issue("bob@partner.test", key="p256").der) for _ in range(30)))
-    harvest_all(*(Harvest(Authority("Issuing CA").der) for _ in range(30)))
-    assert harvest_all(told(bob, GCM), Harvest(issuing.der), told(anna, GCM)) == 3
-    assert all(admin.show(one.certificate.fingerprint).verdict.trusted for one in (bob, anna))
-    harvest_all(*(Harvest(stranger.issue("bob@partner.test", key="p256").der) for _ in range(30)))
-    kept_ones = {one.fingerprint for one in admin.list_certificates(owner="bob@partner.test")}
-    assert {bob.certificate.fingerprint, listed.certificate.fingerprint} < kept_ones
-    assert len(kept_ones) == 1 + harvest.MAX_CANDIDATES_PER_ADDRESS
-
-
 def test_candidates_have_room_for_only_so_many(bob, root, monkeypatch):
     monkeypatch.setattr(harvest, "MAX_CANDIDATES", 3)
     many = [Harvest(root.issue(f"{number}@x.test", key="p256").der) for number in range(5)]
@@ -321,27 +302,6 @@ def test_what_nobody_trusts_makes_no_conflict_and_waits_for_nobody(bob, root):
     assert conflicting() == {untrusted.certificate.fingerprint}
     assert admin.count_conflicts() == 0
     assert purge_candidates(older_than_days=-1) == 2
-
-
-def test_one_that_finds_its_path_later_is_asked_again(bob, root):
-    """Or who sends it without its path first, and that when the real one is known, gets round the question."""
-    issuing, other = root.subordinate("Issuing CA"), root.subordinate("Other CA")
-    early = issuing.issue("bob@partner.test", key="p256")
-    pair = [other.issue("carol@partner.test", key="p256") for _ in range(2)]
-    harvest_all(told(early, GCM), *(told(one, GCM) for one in pair))
-    harvest_all(told(bob, GCM))
-    assert not conflicting()
-    import_certificates([issuing.certificate, other.certificate], at=NOW)
-    assert all(admin.show(one.certificate.fingerprint).verdict.trusted for one in (early, *pair))
-    assert conflicting() == {early.certificate.fingerprint}
-
-
-def test_one_allowed_by_hand_is_known(bob):
-    own = Authority("Stranger").issue("bob@partner.test", key="p256")
-    harvest_all(told(own, GCM))
-    trust.set_ctl(own.certificate.fingerprint, CtlEntry.ALLOW, at=NOW)
-    harvest_all(told(bob, GCM))
-    assert conflicting() == {bob.certificate.fingerprint}
 
 
 def test_a_key_shared_with_an_address_is_not_its_own(bob, root, kek):

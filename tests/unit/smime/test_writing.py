@@ -13,7 +13,7 @@ from mailseal.mail.mime import parse
 from mailseal.policy.reason import ReasonCode
 from mailseal.policy.settings import Cipher, Digest, KeyTransport, RsaSignature
 from mailseal.smime import algorithms, ber, der
-from mailseal.smime.certificate import Certificate, CertificateError, parse_certificate, public_key
+from mailseal.smime.certificate import Certificate, parse_certificate, public_key
 from mailseal.smime.decrypt import read_enveloped
 from mailseal.smime.encrypt import encrypt, encryption_algorithms
 from mailseal.smime.errors import CmsError
@@ -306,44 +306,6 @@ def test_keys_for_one_purpose_serve_no_other():
     identity = SigningIdentity(only(one.certificate, algorithms.RSAES_OAEP), one.key)
     with pytest.raises(CmsError) as caught:
         sign(CONTENT, identity, SignatureForm(), at=NOW)
-    assert caught.value.reason is ReasonCode.CERTIFICATE_UNSUPPORTED_KEY
-
-
-def test_keys_for_one_purpose_open_nothing_else():
-    one = person("rsa2048")
-    by_pkcs1, by_oaep = (
-        read_enveloped(encrypt([CONTENT], [one.certificate], EncryptionForm(key_transport=transport)))
-        for transport in (KeyTransport.PKCS1V15, KeyTransport.OAEP_SHA256)
-    )
-    for purpose, barred in ((algorithms.RSASSA_PSS, (by_pkcs1, by_oaep)), (algorithms.RSAES_OAEP, (by_pkcs1,))):
-        for enveloped in barred:
-            with pytest.raises(CmsError) as caught:
-                enveloped.decrypt([(only(one.certificate, purpose), one.key)], 1000)
-            assert caught.value.reason is ReasonCode.KEY_NOT_FOUND
-    assert by_oaep.decrypt([(only(one.certificate, algorithms.RSAES_OAEP), one.key)], 1000) == CONTENT
-
-
-def with_key(kind: str, spki: Callable[[bytes], bytes]) -> Certificate:
-    """A certificate with its key changed (not signed again)."""
-    certificate = person(kind).certificate
-    return parse_certificate(certificate.der.replace(certificate.spki_der, spki(certificate.spki_der)))
-
-
-@pytest.mark.parametrize(
-    "certificate",
-    [
-        with_key("x25519", lambda spki: spki[:-32] + bytes(32)),
-        with_key("x25519", lambda spki: spki[:-32] + b"\1" + bytes(31)),
-        with_key("p256", lambda spki: spki[:-1] + bytes((spki[-1] ^ 1,))),
-        with_key("rsa2048", lambda spki: spki[:-6] + bytes((spki[-6] ^ 1,)) + spki[-5:]),
-    ],
-    ids=["zero", "one", "off-curve", "even"],
-)
-def test_keys_that_nothing_can_be_encrypted_to(certificate):
-    with pytest.raises(CertificateError):
-        public_key(certificate)
-    with pytest.raises(CmsError) as caught:
-        encrypt([CONTENT], [certificate], EncryptionForm())
     assert caught.value.reason is ReasonCode.CERTIFICATE_UNSUPPORTED_KEY
 
 
