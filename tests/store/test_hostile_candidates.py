@@ -2,8 +2,16 @@
 
 import pytest
 
-from mailseal.policy.model import Harvest
+from cms_samples import signed_entity
+from mailseal.mail.address import Address
+from mailseal.mail.mime import parse
+from mailseal.methods.layer import Opening
+from mailseal.pipeline.open_path import open_mail
+from mailseal.policy.model import Harvest, Party
+from mailseal.policy.settings import Settings
 from mailseal.smime.certificate import CtlEntry
+from mailseal.smime.form import SignatureForm
+from mailseal.smime.sign import SigningIdentity
 from mailseal.store import certificate_admin as admin
 from mailseal.store import harvest, trust
 from mailseal.store.certificate_import import import_certificates
@@ -59,3 +67,19 @@ def test_one_allowed_by_hand_is_known(bob):
     trust.set_ctl(own.certificate.fingerprint, CtlEntry.ALLOW, at=NOW)
     harvest_all(told(bob, GCM))
     assert conflicting() == {bob.certificate.fingerprint}
+
+
+def test_a_certificate_sent_without_its_path_does_no_harm(store, root, certificates):
+    """Anybody can send somebody's certificate, without the CA certificates, before its owner does."""
+    trust.import_roots([root.certificate], at=NOW)
+    issuing = root.subordinate("Issuing CA")
+    anna = issuing.issue("anna@partner.test", key="p256")
+    harvest_all(Harvest(anna.der))
+    assert not admin.show(anna.certificate.fingerprint).verdict.trusted
+    identity = SigningIdentity(anna.certificate, anna.key, anna.chain)
+    raw = b"From: anna@partner.test\r\n" + signed_entity(b"\r\nHello\r\n", identity, SignatureForm(), NOW)
+    opening = Opening(Party(None, True, Settings()), (), certificates, NOW, (Address.parse("anna@partner.test"),))
+    found = open_mail(parse(raw).root, opening)
+    assert found.signed_by_sender
+    harvest_all(*found.harvested)
+    assert admin.show(anna.certificate.fingerprint).verdict.trusted

@@ -197,7 +197,7 @@ def _chosen_for(certificate: Certificate, sender: Address, opening: Opening) -> 
 
 
 class _Judge:
-    """Judges the certificates of one layer, each once and not more than MAX_JUDGED that are not stored."""
+    """Judges the certificates of one layer, each once and not more than MAX_JUDGED that are not stored as trusted."""
 
     def __init__(self, others: Sequence[Certificate], opening: Opening) -> None:
         self._others = others
@@ -214,9 +214,10 @@ class _Judge:
     def _judged(self, certificate: Certificate) -> Reason | None:
         opening = self._opening
         stored = opening.certificates.by_fingerprint(certificate.fingerprint)
-        if stored is None:
-            if not self._left:
-                return because(ReasonCode.TOO_MANY_SIGNERS)
+        if stored is None and not self._left:
+            return because(ReasonCode.TOO_MANY_SIGNERS)
+        # Stored without a path, perhaps because a stranger's mail brought it without its CA: this mail may have that.
+        if stored is None or (self._left and not stored.verdict.trusted and any(one.is_ca for one in self._others)):
             self._left -= 1
             stored = opening.certificates.judge(certificate, self._others, opening.at)
         return why_not_trust_signer(stored, opening.at, opening.party.settings)

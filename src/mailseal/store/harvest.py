@@ -9,15 +9,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from mailseal.policy.model import Harvest
 from mailseal.smime.capabilities import Capabilities
 from mailseal.smime.certificate import Certificate, CertificateError, parse_certificate
 from mailseal.store.certificate_import import insert_all
-from mailseal.store.certificate_rows import Purpose, address_uses, name_key
+from mailseal.store.certificate_rows import DUE_NOW, Purpose, address_uses, name_key
 from mailseal.store.conflicts import AddressUse, in_conflict, uses_of
 from mailseal.store.models import CertificateRow, CertificateUse, CtlRow
+from mailseal.store.revalidate import AT_ONCE
 from mailseal.store.row import utc_now
 from mailseal.store.stamps import Scope, bump
 from mailseal.store.transaction import run
@@ -98,7 +99,17 @@ def _insert(unknown: Sequence[tuple[str, bytes]]) -> frozenset[str]:
     new = insert_all(chosen, candidate=True).new
     if conflicts & new:
         CertificateRow.objects.filter(fingerprint__in=conflicts & new).update(conflict=True)
+    _judge_again_below([one for one, _ in chosen if one.is_ca and one.fingerprint in new])
     return new
+
+
+def _judge_again_below(authorities: Iterable[Certificate]) -> None:
+    """Have the latest candidates that came without these CA certificates, and so have no path, judged again."""
+    names = {name_key(one.subject) for one in authorities}
+    if names:
+        below = CertificateRow.objects.filter(issuer_sha256__in=names, candidate=True, trusted=False)
+        latest = list(below.order_by("-pk").values_list("pk", flat=True)[:AT_ONCE])
+        CertificateRow.objects.filter(pk__in=latest).update(due=DUE_NOW, marks=F("marks") + 1)
 
 
 def _welcome(owners: Sequence[str], uses: Iterable[AddressUse], counted: Counter[str]) -> bool:
