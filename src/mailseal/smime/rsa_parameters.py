@@ -81,6 +81,12 @@ def pss_parameters(parameters: Element | None) -> PssParameters:
     return PssParameters(digest, mask, salt_octets)
 
 
+def pss_parameters_of_key(spki_der: bytes) -> PssParameters | None:
+    """What a key for RSASSA-PSS only may be used with (RFC 4055 §1.2); None: with anything. Raises CmsError."""
+    _, parameters = algorithm_identifier(ber.read(spki_der).children[0])
+    return None if parameters is None else pss_parameters(parameters)
+
+
 def oaep(parameters: Element | None) -> padding.OAEP:
     """The padding."""
     digest = mask = algorithms.SHA1

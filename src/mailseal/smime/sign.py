@@ -16,6 +16,7 @@ from mailseal.smime.algorithms import DigestRow, Scheme
 from mailseal.smime.certificate import Certificate
 from mailseal.smime.errors import CmsError
 from mailseal.smime.form import SignatureForm
+from mailseal.smime.rsa_parameters import pss_parameters_of_key
 
 _VERSION_1 = der.integer(1)
 
@@ -86,7 +87,17 @@ class _Way:
 
 
 def digest_for(certificate: Certificate, form: SignatureForm) -> Digest:
-    """The digest of a signature: at least as long as the curve (RFC 5480 §4); Ed25519 has its own (RFC 8419 §2.3)."""
+    """The digest of a signature: at least as long as the curve (RFC 5480 §4); Ed25519 has its own (RFC 8419 §2.3).
+
+    So has a key for RSASSA-PSS with parameters (RFC 4055 §3.3): raises CmsError for those that we do not write.
+    """
+    if certificate.key_algorithm.startswith("rsa-pss"):
+        bound = pss_parameters_of_key(certificate.spki_der)
+        if bound is not None:
+            digest = next((one for one in Digest if one == bound.digest.name), None)
+            if digest is None or bound.mask != bound.digest or bound.salt_octets > bound.digest.algorithm.digest_size:
+                raise CmsError(ReasonCode.CERTIFICATE_UNSUPPORTED_KEY, "the parameters of the key are not supported")
+            return digest
     floor = _CURVE_DIGESTS.get(certificate.key_algorithm, Digest.SHA256)
     order = list(Digest)
     return max(floor, form.digest, key=order.index)

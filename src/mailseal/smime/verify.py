@@ -21,7 +21,7 @@ from mailseal.smime.ber import Fields
 from mailseal.smime.capabilities import Capabilities
 from mailseal.smime.certificate import Certificate, CertificateError, PublicKey, public_key
 from mailseal.smime.errors import CmsError, malformed, only_cms_errors
-from mailseal.smime.rsa_parameters import PssParameters, algorithm_identifier, digest_row, pss_parameters
+from mailseal.smime.rsa_parameters import PssParameters, digest_row, pss_parameters, pss_parameters_of_key
 from mailseal.smime.select import MIN_RSA_BITS
 from mailseal.smime.signed import SignedData, SignerInfo, read_signed
 
@@ -149,8 +149,8 @@ class _Method:
             return True
         if self.pss is None:
             return False
-        _, parameters = algorithm_identifier(ber.read(certificate.spki_der).children[0])
-        return parameters is None or pss_parameters(parameters).allows(self.pss)
+        bound = pss_parameters_of_key(certificate.spki_der)
+        return bound is None or bound.allows(self.pss)
 
 
 def _check(signer: SignerInfo, case: _Case) -> SignerCheck:
