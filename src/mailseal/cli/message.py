@@ -8,7 +8,7 @@ import click
 
 from mailseal.cli.errors import CommandError
 from mailseal.cli.message_view import explanation_rows, opened_json, show_opened
-from mailseal.cli.output import json_option, print_json, read_file, read_password, show
+from mailseal.cli.output import json_option, one_of, print_json, read_file, read_password, show
 from mailseal.cli.session import Session, pass_session
 from mailseal.errors import MailsealError
 from mailseal.mail.address import Address
@@ -130,13 +130,19 @@ def _secrets(passwords: Sequence[Path], keys: Sequence[Path]) -> list[Secret]:
 @click.option("--to", "recipients", type=FILE, multiple=True, help="Certificate to encrypt to. May be repeated.")
 @click.option("--sign", "signer", type=FILE, help="PKCS#12 file of the signer.")
 @click.option("--password-file", "password", type=FILE, help="Its password.")
-@click.option("--algorithm", type=click.Choice(list(Cipher)), default=Cipher.AES256_CBC, show_default=True)
-@click.option("--digest", type=click.Choice(list(Digest)), default=Digest.SHA256, show_default=True)
+@click.option("--algorithm", type=one_of(Cipher), default=Cipher.AES256_CBC.value, show_default=True)
+@click.option("--digest", type=one_of(Digest), default=Digest.SHA256.value, show_default=True)
 @click.option(
-    "--key-transport", type=click.Choice(list(KeyTransport)), default=KeyTransport.PKCS1V15, show_default=True
+    "--key-transport",
+    type=one_of(KeyTransport),
+    default=KeyTransport.PKCS1V15.value,
+    show_default=True,
 )
 @click.option(
-    "--rsa-signature", type=click.Choice(list(RsaSignature)), default=RsaSignature.PKCS1V15, show_default=True
+    "--rsa-signature",
+    type=one_of(RsaSignature),
+    default=RsaSignature.PKCS1V15.value,
+    show_default=True,
 )
 @click.option("--opaque", is_flag=True, help="Put the signed mail inside its signature.")
 @click.option("--output", type=FILE, required=True, help="Where to write the protected mail.")
@@ -177,7 +183,7 @@ def protect_message(
 @click.option("--to", "recipients", metavar="ADDRESS", multiple=True, required=True, help="Recipient. May be repeated.")
 @click.option(
     "--origin",
-    type=click.Choice(list(Origin)),
+    type=one_of(Origin),
     help="Which listener it comes through. Default: authorised if the sender is internal.",
 )
 @json_option

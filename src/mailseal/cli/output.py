@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,11 @@ def cell(value: object) -> str:
 def plain(text: str) -> str:
     """Text that a terminal only shows: control and formatting characters are escaped."""
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
+def one_of(kind: type[StrEnum]) -> click.Choice[str]:
+    """The type of an option whose values are those of an enumeration, as they are written everywhere."""
+    return click.Choice([one.value for one in kind])
 
 
 def read_file(path: Path) -> bytes:
