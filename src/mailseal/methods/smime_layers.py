@@ -97,7 +97,7 @@ def _named(recipient: RecipientId) -> str:
     if recipient.key_id is not None:
         return f"shared key {recipient.key_id[:MAX_KEY_ID_OCTETS].hex()}"
     if recipient.ski is not None:
-        return f"key {recipient.ski.hex()}"
+        return f"key {recipient.ski[:MAX_KEY_ID_OCTETS].hex()}"
     try:
         issuer = read_name(recipient.issuer_der or b"")[0]
     except PermanentError:

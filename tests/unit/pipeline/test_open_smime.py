@@ -229,6 +229,15 @@ BY_PASSWORD = HEAD + cms(encrypted(lambda key: [password_info(PASSWORD, key)], s
 BY_KEY = HEAD + cms(encrypted(lambda key: [shared_key_info(AES256_WRAP, KEK, key, b"\xc0\xff\xee")], TEXT))
 
 
+def test_what_is_told_of_recipients_is_short():
+    transport = (der.sequence(algorithms.RSA_ENCRYPTION, der.NULL), der.octet_string(b"x"))
+    by_key = der.sequence(der.integer(2), der.element(0x80, bytes(100_000)), *transport)
+    shared = shared_key_info(AES256_WRAP, bytes(32), bytes(32), bytes(100_000))
+    root = parse(HEAD + cms(encrypted(lambda _: [by_key, shared], TEXT))).root
+    found = open_one(root, MemoryCertificates([ROOT.certificate], NO_CRLS), (), Settings(), NOW)
+    assert [len(one) < 200 for one in found.layers[0].recipients] == [True, True]
+
+
 def test_secrets_open_what_is_encrypted_to_them():
     nobody = MemoryCertificates([ROOT.certificate], NO_CRLS)
     for raw, good, bad, name in (
