@@ -203,10 +203,17 @@ def test_untrusted_ones_of_one_name_are_few_in_one_group_and_over_several(bob):
     assert len(admin.list_certificates(text="Rival", purpose=None)) == harvest.MAX_CANDIDATES_PER_ADDRESS
 
 
-def test_candidates_have_room_for_only_so_many(bob, root, monkeypatch):
+def test_candidates_have_room_for_only_so_many(bob, monkeypatch):
     monkeypatch.setattr(harvest, "MAX_CANDIDATES", 3)
-    many = [Harvest(root.issue(f"{number}@x.test", key="p256").der) for number in range(5)]
+    stranger = Authority("Stranger")
+    many = [Harvest(stranger.issue(f"{number}@x.test", key="p256").der) for number in range(5)]
     assert [harvest_all(*many[:2]), harvest_all(*many)] == [2, 1]
+
+
+def test_those_with_a_path_take_no_room(bob, root, monkeypatch):
+    monkeypatch.setattr(harvest, "MAX_CANDIDATES", 1)
+    trusted = [Harvest(root.issue(f"{number}@x.test", key="p256").der) for number in range(2)]
+    assert [harvest_all(one) for one in trusted] == [1, 1]
 
 
 def test_by_the_journal_once_an_hour_for_the_same_words(bob, tmp_path):

@@ -144,18 +144,23 @@ def _verify(entity: Entity, opening: Opening, depth: int) -> Peeled:
         signers=signers,
     )
     inner = entity.children[0] if clear else _inner(signed.econtent or b"")
-    return Peeled(layer, inner, harvested=_harvest(signed, checks) if good else ())
+    return Peeled(layer, inner, harvested=_harvest(signed, checks, signers) if good else ())
 
 
-def _harvest(signed: SignedData, checks: Sequence[SignerCheck]) -> tuple[Harvest, ...]:
-    """The certificates that came along; with those that signed, what their owners can read."""
-    told = {
-        check.certificate: Harvest(
-            check.certificate.der, check.capabilities.text if check.capabilities else "", check.signing_time
-        )
-        for check in checks
-        if check.certificate is not None and check.verified
-    }
+def _harvest(signed: SignedData, checks: Sequence[SignerCheck], reports: Sequence[SignerReport]) -> tuple[Harvest, ...]:
+    """The certificates that came along; with those that signed, what their owners can read.
+
+    What a trusted signer can read counts for the other certificates of his addresses too: many people sign with one
+    key and are encrypted to with another.
+    """
+    told: dict[Certificate, Harvest] = {}
+    for check, report in zip(checks, reports, strict=True):
+        if check.certificate is None or not check.verified or check.capabilities is None:
+            continue
+        for one in signed.certificates:
+            same_person = report.trusted and not one.is_ca and not set(one.san_emails).isdisjoint(report.addresses)
+            if one == check.certificate or (same_person and one not in told):
+                told[one] = Harvest(one.der, check.capabilities.text, check.signing_time)
     return tuple(told.get(one) or Harvest(one.der) for one in signed.certificates)
 
 

@@ -20,7 +20,7 @@ from mailseal.smime.ber import Element, Fields
 from mailseal.smime.errors import CmsError, malformed, only_cms_errors
 
 MIN_TAG_OCTETS = 12
-MAX_SLOW_OCTETS = 4 * 1024 * 1024
+MAX_SLOW_OCTETS = 1024 * 1024
 """Of ciphertext that is decrypted without the help of a library: RC2 below 128 bits, half a second a MiB."""
 FAILED = "the content could not be decrypted"
 

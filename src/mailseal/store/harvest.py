@@ -24,6 +24,7 @@ from mailseal.store.stamps import Scope, bump
 from mailseal.store.transaction import run
 
 MAX_CANDIDATES = 200_000
+"""Without a path: those who have one are as many as there are partners."""
 MAX_CANDIDATES_PER_ADDRESS = 20
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 """No signature is older; a database may have no room for the time that one claims."""
@@ -78,7 +79,7 @@ def _insert(unknown: Sequence[tuple[str, bytes]]) -> frozenset[str]:
     chosen: list[tuple[Certificate, Purpose]] = []
     conflicts: set[str] = set()
     counted: Counter[str] = Counter()
-    room = MAX_CANDIDATES - CertificateRow.objects.filter(candidate=True).count() if unknown else 0
+    room = MAX_CANDIDATES - CertificateRow.objects.filter(candidate=True, trusted=False).count() if unknown else 0
     for name, der in unknown:
         try:
             certificate = parse_certificate(der)

@@ -23,7 +23,7 @@ from mailseal.smime import ber
 from mailseal.smime.capabilities import OURS, Capabilities, read_capabilities
 from mailseal.smime.form import EncryptionForm, SignatureForm
 from mailseal.smime.sign import SigningIdentity
-from pki import NOW
+from pki import NOW, Authority
 from stage import PARTNER, READER, ROOT, SENDER, Stage, envelope
 
 HEAD = (
@@ -70,6 +70,17 @@ def test_signed_and_encrypted_is_opened_and_said_to_be_by_the_sender():
     assert Capabilities.from_text(harvest.capabilities) == read_capabilities(ber.read(OURS))
     # the signature that was inside is still there
     assert parse(octets).root.content_type.type == "multipart/signed"
+
+
+def test_what_a_trusted_signer_reads_counts_for_his_certificate_to_encrypt_to_as_well():
+    address = "bob@outside.example"
+    encryption, others = (ROOT.issue(one, key="p256").certificate for one in (address, "eve@outside.example"))
+    for issuer, counts in ((ROOT, True), (Authority("Stranger"), False)):
+        by = issuer.issue(address, key="p384", usage=("digital_signature",))
+        signer = SigningIdentity(by.certificate, by.key, (encryption.der, others.der))
+        outcome, _, _ = receive(HEAD + signed_entity(TEXT, signer, SignatureForm(), at=NOW))
+        told = {one.der: bool(one.capabilities) for one in outcome.harvested}
+        assert told == {by.certificate.der: True, encryption.der: counts, others.der: False}
 
 
 def test_nothing_is_harvested_for_a_reader_who_does_not_want_it():
