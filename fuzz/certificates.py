@@ -4,18 +4,15 @@ Starts from real files. Anything raised but the errors that are meant to be, or 
 nor a problem, stops the run with the input that did it.
 """
 
-import argparse
 import base64
 import contextlib
-import os
 import sys
-import tempfile
-import time
 import warnings
 from io import BytesIO
 from pathlib import Path
 
 import atheris
+from driver import fuzz
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
@@ -29,7 +26,6 @@ with atheris.instrument_imports(include=["mailseal.smime"]):
     from mailseal.smime.password_based import WrongPasswordError
 
 PASSWORD = b"geheim12"
-COUNT = 0
 
 # What is bounded in minutes in earnest is bounded in milliseconds here; else the fuzzer would only find patience.
 password_based.MAX_ITERATIONS = 5000
@@ -93,8 +89,6 @@ READERS = (_certificate, _bundle, _pkcs12, _file)
 
 def one_input(octets: bytes) -> None:
     """Give one input to every reader."""
-    global COUNT  # noqa: PLW0603 - libFuzzer calls a plain function
-    COUNT += 1
     for reader in READERS:
         try:
             reader(octets)
@@ -102,37 +96,6 @@ def one_input(octets: bytes) -> None:
             continue
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=600)
-    seconds = parser.parse_args().seconds
-    warnings.simplefilter("ignore")
-    with tempfile.TemporaryDirectory() as corpus:
-        for name, octets in seeds().items():
-            one_input(octets)
-            (Path(corpus) / name).write_bytes(octets)
-        started = time.monotonic()
-        child = os.fork()
-        if child == 0:
-            _run(corpus, seconds, started)
-        _, status = os.waitpid(child, 0)
-    sys.exit(os.waitstatus_to_exitcode(status))
-
-
-def _run(corpus: str, seconds: int, started: float) -> None:
-    """libFuzzer ends its process itself, so that the count is printed from within, before its time is up."""
-
-    def counted(octets: bytes) -> None:
-        one_input(octets)
-        if time.monotonic() - started >= seconds:
-            print(f"certificates: {COUNT} inputs in {seconds} s, no failure", flush=True)
-            os._exit(0)
-
-    arguments = [sys.argv[0], corpus, f"-artifact_prefix={tempfile.gettempdir()}/certificates-", "-max_len=8192"]
-    arguments += ["-verbosity=0", "-timeout=10", "-rss_limit_mb=1024"]
-    atheris.Setup(arguments, counted)
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    warnings.simplefilter("ignore")
+    fuzz("certificates", __doc__, one_input, seeds())

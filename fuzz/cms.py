@@ -3,15 +3,12 @@
 Starts from real structures. Anything raised but CmsError stops the run with the input that did it.
 """
 
-import argparse
-import os
 import sys
-import tempfile
-import time
 from pathlib import Path
 
 import atheris
 from cryptography.hazmat.primitives.asymmetric import ec, x25519
+from driver import fuzz
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
@@ -32,7 +29,6 @@ LIMIT_BYTES = 1_000_000
 KNOWN = [person.certificate for person in people().values()]
 KEYS = keys("p256", "rsa2048", "p384")
 MORE_KEYS = [(None, ec.generate_private_key(ec.BrainpoolP384R1())), (None, x25519.X25519PrivateKey.generate())]
-COUNT = 0
 
 
 def _walk(octets: bytes) -> None:
@@ -71,8 +67,6 @@ READERS = (
 
 def one_input(octets: bytes) -> None:
     """Give one input to every reader."""
-    global COUNT  # noqa: PLW0603 - libFuzzer calls a plain function
-    COUNT += 1
     for reader in READERS:
         try:
             reader(octets)
@@ -80,35 +74,5 @@ def one_input(octets: bytes) -> None:
             continue
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=600)
-    seconds = parser.parse_args().seconds
-    with tempfile.TemporaryDirectory() as corpus:
-        for name, octets in (samples() | old_cms.samples()).items():
-            (Path(corpus) / name).write_bytes(octets)
-        started = time.monotonic()
-        child = os.fork()
-        if child == 0:
-            _run(corpus, seconds, started)
-        _, status = os.waitpid(child, 0)
-    sys.exit(os.waitstatus_to_exitcode(status))
-
-
-def _run(corpus: str, seconds: int, started: float) -> None:
-    """libFuzzer ends its process itself, so that the count is printed from within, before its time is up."""
-
-    def counted(octets: bytes) -> None:
-        one_input(octets)
-        if time.monotonic() - started >= seconds:
-            print(f"cms: {COUNT} inputs in {seconds} s, no failure", flush=True)
-            os._exit(0)
-
-    arguments = [sys.argv[0], corpus, f"-artifact_prefix={tempfile.gettempdir()}/cms-", "-max_len=8192", "-verbosity=0"]
-    arguments += ["-timeout=10", "-rss_limit_mb=1024"]
-    atheris.Setup(arguments, counted)
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    fuzz("cms", __doc__, one_input, samples() | old_cms.samples())

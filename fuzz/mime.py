@@ -4,15 +4,12 @@ Starts from real structures. Anything that comes out but MimeError stops the run
 does a part out of its place. Prints the count of inputs.
 """
 
-import argparse
-import os
 import sys
-import tempfile
-import time
 from contextlib import suppress
 from pathlib import Path
 
 import atheris
+from driver import fuzz
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
@@ -73,7 +70,6 @@ TUlN
 RQ==
 """,
 }
-COUNT = 0
 
 
 def covered(entity: Entity) -> int:
@@ -110,46 +106,9 @@ def read_everything(data: bytes) -> None:
 
 def one_input(data: bytes) -> None:
     """Read one input, and the same with CRLF line ends."""
-    global COUNT  # noqa: PLW0603 - libFuzzer calls a plain function
-    COUNT += 1
     read_everything(data)
     read_everything(data.replace(b"\n", b"\r\n"))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=600)
-    seconds = parser.parse_args().seconds
-    with tempfile.TemporaryDirectory() as corpus:
-        for name, data in SEEDS.items():
-            (Path(corpus) / name).write_bytes(data)
-        child = os.fork()
-        if child == 0:
-            _run(corpus, seconds)
-        _, status = os.waitpid(child, 0)
-    sys.exit(os.waitstatus_to_exitcode(status))
-
-
-def _run(corpus: str, seconds: int) -> None:
-    """libFuzzer ends its process itself, so the count is printed from within, when the time is up."""
-    end = time.monotonic() + seconds
-
-    def counted(data: bytes) -> None:
-        one_input(data)
-        if time.monotonic() >= end:
-            print(f"mime: {COUNT} inputs in {seconds} s, no failure", flush=True)
-            os._exit(0)
-
-    arguments = [
-        sys.argv[0],
-        corpus,
-        f"-artifact_prefix={tempfile.gettempdir()}/mime-",
-        "-max_len=8192",
-        "-verbosity=0",
-    ]
-    atheris.Setup([*arguments, "-timeout=10", "-rss_limit_mb=1024"], counted)
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    fuzz("mime", __doc__, one_input, SEEDS)

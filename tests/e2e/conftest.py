@@ -8,6 +8,8 @@ import pytest
 from harness import postfix
 from harness.client import Client
 from harness.gateway import Gateway
+from harness.openssl import Cms
+from harness.referees import Circle, circle
 from harness.sink import Sink
 from harness.site import Site, site, smtp_site
 
@@ -68,3 +70,15 @@ def outsider(alpha: Site) -> Iterator[Client]:
     """LMTP to the socket of all other senders."""
     with Client(path=alpha.postfix.lmtp_outside, lmtp=True) as client:
         yield client
+
+
+@pytest.fixture(scope="session", name="people")
+def _people() -> Circle:
+    """Whose keys and certificates the referees know."""
+    return circle()
+
+
+@pytest.fixture(scope="module", name="referee")
+def _referee(people: Circle, tmp_path_factory: pytest.TempPathFactory) -> Cms:
+    """openssl, where a file names no other."""
+    return Cms(tmp_path_factory.mktemp("cms"), people)

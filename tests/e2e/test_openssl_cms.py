@@ -11,17 +11,14 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
 
-from harness.openssl import Cms
 from harness.referees import (
     BODY,
     CURVES,
     KEYS,
     RSA,
-    Circle,
     Limit,
     RefusedError,
     changed,
-    circle,
     forged,
     signer,
     table,
@@ -109,16 +106,6 @@ IT_ENCRYPTS = table(
         *product(["p256"], ((f"-{cipher}", f"-aes{bits}-wrap") for cipher, bits in product(CIPHERS, (128, 192, 256)))),
     ]
 )
-
-
-@pytest.fixture(scope="module")
-def people() -> Circle:
-    return circle()
-
-
-@pytest.fixture(scope="module")
-def referee(people, tmp_path_factory) -> Cms:
-    return Cms(tmp_path_factory.mktemp("cms"), people)
 
 
 # What we write, openssl reads.

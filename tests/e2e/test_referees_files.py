@@ -10,7 +10,7 @@ import pytest
 from harness import gpgsm, nss, openssl
 from harness.gpgsm import Gpgsm
 from harness.nss import Nss
-from harness.referees import CURVES, KEYS, RSA, Circle, Limit, RefusedError, circle, table
+from harness.referees import CURVES, KEYS, RSA, Limit, RefusedError, circle, table
 from mailseal.smime.exporting import Profile, to_pem, to_pkcs7, to_pkcs12
 from mailseal.smime.importing import read_certificates, read_pkcs12
 
@@ -31,11 +31,6 @@ FROM_GPGSM = table(
     [*product(KEYS, ("",))],
     [Limit("it writes no keys of curves", "error converting key parameters", lambda row: row.key in CURVES)],
 )
-
-
-@pytest.fixture(scope="module")
-def people() -> Circle:
-    return circle()
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,9 @@ from harness.referees import (
     CURVES,
     KEYS,
     RSA,
-    Circle,
     Limit,
     RefusedError,
     changed,
-    circle,
     forged,
     signer,
     table,
@@ -84,11 +82,6 @@ IT_ENCRYPTS = table(
     [*product([*KEYS, RSA], ("3DES", "AES128", "AES192", "AES256"))],
     [Limit("it has no ECDH", "certificate is not usable for encryption", lambda row: row.key in CURVES)],
 )
-
-
-@pytest.fixture(scope="module")
-def people() -> Circle:
-    return circle()
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,7 @@ from cryptography.x509 import load_pem_x509_certificate
 from harness import gpgsm, nss
 from harness.gpgsm import Gpgsm
 from harness.nss import Nss
-from harness.openssl import Cms
-from harness.referees import BODY, Circle, RefusedError, changed, circle, forged
+from harness.referees import BODY, RefusedError, changed, forged
 from mailseal.policy.reason import ReasonCode
 from mailseal.policy.settings import Cipher, Digest
 from mailseal.smime import ber, der
@@ -29,16 +28,6 @@ from mailseal.smime.form import EncryptionForm, SignatureForm
 from mailseal.smime.sign import SigningIdentity, sign
 from mailseal.smime.verify import read_signed, verify
 from pki import NOW, Identity
-
-
-@pytest.fixture(scope="module")
-def people() -> Circle:
-    return circle()
-
-
-@pytest.fixture(scope="module")
-def referee(people, tmp_path_factory) -> Cms:
-    return Cms(tmp_path_factory.mktemp("cms"), people)
 
 
 def openssl(folder: Path, *words: str) -> bytes:

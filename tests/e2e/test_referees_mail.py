@@ -8,8 +8,8 @@ from itertools import product
 import pytest
 
 from cms_samples import encrypted_entity, signed_entity
-from harness.openssl import Cms, crlf
-from harness.referees import KEYS, Circle, RefusedError, circle, table
+from harness.openssl import crlf
+from harness.referees import KEYS, Circle, RefusedError, table
 from mailseal.mail.mime import Entity, parse
 from mailseal.policy.settings import Cipher, Digest, KeyTransport, RsaSignature
 from mailseal.smime.decrypt import read_enveloped
@@ -46,16 +46,6 @@ WE_ENCRYPT = table(
         *product([("rsa2048", "rsa3072")], (EncryptionForm(Cipher.AES256_GCM, one) for one in KeyTransport)),
     ]
 )
-
-
-@pytest.fixture(scope="module")
-def people() -> Circle:
-    return circle()
-
-
-@pytest.fixture(scope="module")
-def referee(people, tmp_path_factory) -> Cms:
-    return Cms(tmp_path_factory.mktemp("cms"), people)
 
 
 def broken(mail: bytes) -> bytes:

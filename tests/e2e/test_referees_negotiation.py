@@ -9,7 +9,7 @@ from harness import gpgsm, nss
 from harness.gpgsm import Gpgsm
 from harness.nss import Nss
 from harness.openssl import Cms
-from harness.referees import BODY, RSA, Circle, RefusedError, circle
+from harness.referees import BODY, RSA, RefusedError
 from mailseal.policy.settings import Cipher, CipherBits, KeyTransport, Settings, SmimeProfile
 from mailseal.smime.capabilities import ALL, Capabilities
 from mailseal.smime.encrypt import encrypt
@@ -21,11 +21,6 @@ from pki import NOW
 
 DEFAULT = Settings()
 EDI = Settings(smime_profile=SmimeProfile.EDI)
-
-
-@pytest.fixture(scope="module")
-def people() -> Circle:
-    return circle()
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,9 @@ from harness.referees import (
     CURVES,
     KEYS,
     RSA,
-    Circle,
     Limit,
     RefusedError,
     changed,
-    circle,
     forged,
     signer,
     table,
@@ -71,11 +69,6 @@ IT_ENCRYPTS = table(
     [*product([*KEYS, RSA], ("aes128-cbc",))],
     [Limit("it has no ECDH", "SEC_ERROR_INVALID_ALGORITHM", lambda row: row.key in CURVES)],
 )
-
-
-@pytest.fixture(scope="module")
-def people() -> Circle:
-    return circle()
 
 
 @pytest.fixture(scope="module")

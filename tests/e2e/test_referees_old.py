@@ -9,8 +9,8 @@ from itertools import product
 import pytest
 
 from cms_samples import compressed
-from harness.openssl import LEGACY, Cms
-from harness.referees import BODY, CURVES, RSA, Circle, Limit, RefusedError, changed, circle, table
+from harness.openssl import LEGACY
+from harness.referees import BODY, CURVES, RSA, Limit, RefusedError, changed, table
 from mailseal.policy.reason import ReasonCode
 from mailseal.smime.compress import decompress
 from mailseal.smime.decrypt import read_enveloped
@@ -62,16 +62,6 @@ PASSWORDS = table(
     ],
 )
 UNKNOWN = ("-bf", "-rc4", "-seed", "-camellia128", "-camellia256", "-aria-128-cbc", "-aes-128-cfb", "-aes-128-ofb")
-
-
-@pytest.fixture(scope="module")
-def people() -> Circle:
-    return circle()
-
-
-@pytest.fixture(scope="module")
-def referee(people, tmp_path_factory) -> Cms:
-    return Cms(tmp_path_factory.mktemp("cms"), people)
 
 
 @pytest.mark.parametrize("row", OLD_MAIL)

@@ -5,8 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.openssl import Cms
-from harness.referees import BODY, KEYS, Circle, changed, circle, forged
+from harness.referees import BODY, KEYS, changed, forged
 from mailseal.policy.reason import ReasonCode
 from mailseal.smime import ber, der
 from mailseal.smime.decrypt import read_enveloped
@@ -18,16 +17,6 @@ from pki import NOW
 
 PSS = ("-keyopt", "rsa_padding_mode:pss")
 COUNTERSIGNATURE = der.oid("1.2.840.113549.1.9.6")
-
-
-@pytest.fixture(scope="module")
-def people() -> Circle:
-    return circle()
-
-
-@pytest.fixture(scope="module")
-def referee(people, tmp_path_factory) -> Cms:
-    return Cms(tmp_path_factory.mktemp("cms"), people)
 
 
 # Several signers.
