@@ -77,6 +77,12 @@ def read_name(der: bytes) -> tuple[str, tuple[str, ...]]:
 
 
 @lru_cache(maxsize=4096)
+def letters_of(name: str) -> str:
+    """Equal for names that RFC 5280 §7.1 calls equal, and some more: letters and digits, case-folded. For look-ups."""
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", name).casefold()))
+
+
+@lru_cache(maxsize=4096)
 def normalised(der: bytes) -> str:
     """A text that equal names share, whatever their case, spaces and string types (RFC 5280 §7.1); raises DerError."""
     if len(der) > MAX_COMPARED or len(unicodedata.normalize("NFKC", read_name(der)[0])) > MAX_COMPARED:

@@ -5,11 +5,9 @@ one name, circles, cliques that certify each other, keys that are slow to use.
 """
 
 import logging
-import unicodedata
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import chain, islice
 from typing import Any
 
@@ -18,7 +16,7 @@ from asn1crypto import x509 as asn1
 from pyhanko_certvalidator.sig_validate import DEFAULT_SIGNATURE_VALIDATOR
 
 from mailseal.smime.certificate import Certificate, public_key
-from mailseal.smime.name import normalised
+from mailseal.smime.name import letters_of, normalised
 from mailseal.smime.strict import SEQUENCE, DerError, elements, only
 
 MAX_ISSUERS = 10
@@ -118,7 +116,7 @@ class Search:
 
     def paths(self, leaf: Node) -> Iterator[tuple[Node, ...]]:
         """Leaf first, root last; every signature on the way verifies. Raises BudgetSpentError."""
-        if leaf.certificate in self._anchors.get(_rough(leaf.certificate.subject), ()):
+        if leaf.certificate in self._anchors.get(letters_of(leaf.certificate.subject), ()):
             yield (leaf,)
             return
         waiting: deque[tuple[Node, ...]] = deque([(leaf,)])
@@ -136,7 +134,7 @@ class Search:
                     waiting.append((*path, issuer))
 
     def _issuers(self, child: Node) -> Iterator[tuple[Node, bool]]:
-        rough, aki = _rough(child.certificate.issuer), child.certificate.aki
+        rough, aki = letters_of(child.certificate.issuer), child.certificate.aki
         left = MAX_ISSUERS
         for candidates, is_root in ((self._anchors, True), (self._pool, False)):
             for one in islice(_likely_first(candidates.get(rough, ()), aki), left):
@@ -155,13 +153,8 @@ def _by_name(certificates: Iterable[Certificate]) -> _Candidates:
     """Candidates by a key that equal names share: cheap, so that thousands may be handed in."""
     found: _Candidates = {}
     for one in certificates:
-        found.setdefault(_rough(one.subject), []).append(one)
+        found.setdefault(letters_of(one.subject), []).append(one)
     return found
-
-
-@lru_cache(maxsize=1024)
-def _rough(name: str) -> str:
-    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", name).casefold()))
 
 
 def _likely_first(candidates: Iterable[Certificate], aki: bytes | None) -> Iterator[Certificate]:

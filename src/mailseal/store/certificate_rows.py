@@ -1,7 +1,6 @@
 """Certificates as rows and back: purposes, uses, the keys by which names and serial numbers are compared."""
 
 import hashlib
-import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -19,6 +18,7 @@ from mailseal.smime.certificate import (
     Verdict,
     parse_certificate,
 )
+from mailseal.smime.name import letters_of
 from mailseal.store.lru import Lru
 from mailseal.store.row import storable
 
@@ -53,9 +53,8 @@ class Use(StrEnum):
 
 @lru_cache(maxsize=4096)
 def name_key(name: str) -> str:
-    """Equal for names that RFC 5280 §7.1 calls equal (and some more): letters and digits, case-folded, hashed."""
-    letters = "".join(filter(str.isalnum, unicodedata.normalize("NFKC", name).casefold()))
-    return hashlib.sha256(letters.encode(errors="replace")).hexdigest()
+    """`letters_of` a name, hashed: what a column of a certain width can hold."""
+    return hashlib.sha256(letters_of(name).encode(errors="replace")).hexdigest()
 
 
 def serial_text(serial: int) -> str:
