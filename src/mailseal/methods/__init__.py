@@ -33,7 +33,10 @@ class Method(Protocol):
     def sign(
         self, gateway: Gateway, entity: bytes, fingerprint: str, readers: Sequence[str], policy: Settings, at: datetime
     ) -> Made:
-        """A signed entity (Content-* fields and body). PermanentError: this method cannot; TransientError: later."""
+        """A signed entity (Content-* fields and body). PermanentError: this method cannot; TransientError: plan anew.
+
+        A key that is gone since the plan was made is the latter.
+        """
 
     def encrypt(self, gateway: Gateway, entity: Sequence[Octets], keys: Sequence[str], policy: Settings) -> Made:
         """An encrypted entity; errors as for `sign`."""

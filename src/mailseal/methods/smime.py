@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from mailseal.errors import PermanentError
+from mailseal.errors import TransientError
 from mailseal.mail.address import Address
 from mailseal.mail.message import Octets
 from mailseal.mail.mime import Entity
@@ -77,7 +77,7 @@ class Smime:
     def sign(
         self, gateway: Gateway, entity: bytes, fingerprint: str, readers: Sequence[str], policy: Settings, at: datetime
     ) -> Made:
-        """The entity signed; PermanentError when the certificate, or one of the readers', is gone."""
+        """The entity signed; TransientError when the certificate, or one of the readers', is gone."""
         form = self.signing(gateway, readers, policy)
         certificate = self._stored(gateway, fingerprint).certificate
         identity = SigningIdentity(
@@ -88,7 +88,7 @@ class Smime:
         return Made(smime_message.signed_entity(entity, identity, form, at), signature_algorithms(certificate, form))
 
     def encrypt(self, gateway: Gateway, entity: Sequence[Octets], keys: Sequence[str], policy: Settings) -> Made:
-        """application/pkcs7-mime to all keys; PermanentError when one of them is gone."""
+        """application/pkcs7-mime to all keys; TransientError when one of them is gone."""
         readers = [self._stored(gateway, fingerprint) for fingerprint in keys]
         form = encryption_form(policy, [capabilities_of(one) for one in readers])
         certificates = [one.certificate for one in readers]
@@ -100,7 +100,8 @@ class Smime:
     def _stored(gateway: Gateway, fingerprint: str) -> StoredCertificate:
         stored = gateway.certificates.by_fingerprint(fingerprint)
         if stored is None:
-            raise PermanentError("a certificate that was usable a moment ago is no longer stored")
+            # Deleted between plan and now: the next attempt plans with what there is then; this one goes nowhere.
+            raise TransientError("a certificate that was usable a moment ago is no longer stored")
         return stored
 
     def already(self, root: Entity) -> Already:

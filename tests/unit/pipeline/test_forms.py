@@ -256,9 +256,11 @@ def test_a_key_that_cannot_be_read_does_not_send_the_mail_in_clear():
         assert opened(on, PARTNER)
 
 
-def test_a_reader_whose_certificate_is_gone_says_nothing_against_the_signer():
+def test_a_certificate_that_is_gone_since_the_plan_defers_its_readers_mail_and_nobody_elses():
     on = stage({})
     known = on.by_fingerprint
     on.by_fingerprint = lambda name: None if name == PARTNER.certificate.fingerprint else known(name)
-    (outcome,) = process(envelope(BOB), Message(mail()), on.gateway())
-    assert outcome.treatment is Treatment.SIGNED
+    bob, erin = process(envelope(BOB, ERIN), Message(mail()), on.gateway())
+    assert (bob.fate, erin.fate) == (Fate.DEFERRED, Fate.RELAYED)
+    assert erin.treatment is Treatment.SIGNED_ENCRYPTED
+    assert all(BODY not in b"".join(one.chunks) for one in on.sent)
