@@ -1,8 +1,15 @@
 """Deployment facts of one node: mailseal.toml and the environment; sockets and ports. Standard library only."""
 
 from mailseal.config.load import ConfigError, Problem, find, from_values, load
-from mailseal.config.model import Config, Database, Keys, Ledger, Limits, Listen, Log, Relay
+from mailseal.config.model import Config
 from mailseal.config.reference import commented_file, page
+from mailseal.config.sections.database import Database
+from mailseal.config.sections.keys import Keys
+from mailseal.config.sections.ledger import Ledger
+from mailseal.config.sections.limits import Limits
+from mailseal.config.sections.listen import Listen
+from mailseal.config.sections.log import Log
+from mailseal.config.sections.relay import Relay
 from mailseal.config.sockets import LMTP_AUTHORISED, LMTP_OUTSIDE, SMTP, SOCKETS, SocketInfo, listeners
 from mailseal.config.values import BareLf, Endpoint, LogFormat, LogLevel, Network, NextHop, Protocol
 

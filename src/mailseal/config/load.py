@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mailseal.config.model import DEFAULT_DATA_DIR, SECTIONS, Config, Key, default_of, keys_of
+from mailseal.config.key import Key
+from mailseal.config.model import DEFAULT_DATA_DIR, SECTIONS, Config, default_of, keys_of
 from mailseal.config.values import BadValueError
 from mailseal.errors import PermanentError
 

@@ -5,8 +5,9 @@ from dataclasses import MISSING, fields
 from enum import StrEnum
 from typing import Any
 
+from mailseal.config.key import Key
 from mailseal.config.load import variable
-from mailseal.config.model import SECTIONS, Config, Key, keys_of
+from mailseal.config.model import SECTIONS, Config, keys_of
 
 _PAGE_HEAD = """\
 # Settings of a node: mailseal.toml

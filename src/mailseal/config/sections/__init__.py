@@ -1,0 +1,1 @@
+"""The tables of mailseal.toml, a module each."""

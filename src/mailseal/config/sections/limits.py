@@ -1,0 +1,60 @@
+"""[limits]"""
+
+from dataclasses import dataclass
+
+from mailseal.config import values
+from mailseal.config.key import key
+
+_MIB = 1 << 20
+_DAY_SECONDS = 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a client may use. Counts hold per mail worker."""
+
+    max_message_bytes: int = key(
+        values.size(1024, 1 << 31),
+        "The largest mail; a larger one is refused (552).",
+        example='"100 MiB"',
+        default=100 * _MIB,
+    )
+    max_bytes_in_flight: int = key(
+        values.size(1024, 1 << 36),
+        "Octets of all mails that a worker holds at once; beyond it new mail is deferred (452).",
+        example='"512 MiB"',
+        default=512 * _MIB,
+    )
+    spool_threshold_bytes: int = key(
+        values.size(0, 1 << 31),
+        "A mail larger than this is held in a file instead of memory.",
+        example='"256 KiB"',
+        default=256 * 1024,
+    )
+    max_connections: int = key(
+        values.whole(1, 100_000), "Connections that a worker has open at once (421 beyond).", example="500", default=500
+    )
+    max_recipients: int = key(
+        values.whole(1, 100_000),
+        "Recipients of one mail (452 beyond; RFC 5321 wants 100).",
+        example="1000",
+        default=1000,
+    )
+    idle_seconds: int = key(
+        values.whole(1, 3600), "How long a client may be silent (RFC 5321 §4.5.3.2.7).", example="300", default=300
+    )
+    total_seconds: int = key(
+        values.whole(1, _DAY_SECONDS), "How long one connection may last.", example="3600", default=3600
+    )
+    deadline_seconds: int = key(
+        values.whole(1, 3600),
+        "How long one mail may take from its end to the reply; after it no further effect starts (451).",
+        example="240",
+        default=240,
+    )
+    drain_seconds: int = key(
+        values.whole(0, 3600),
+        "How long a process that shall end may finish its mails before it is killed.",
+        example="60",
+        default=60,
+    )
