@@ -6,36 +6,26 @@ The event loop only reads and writes sockets; everything that may block or compu
 import asyncio
 import logging
 import os
-import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from datetime import UTC, datetime
 
 import uvloop
 
-from mailseal.config import LMTP_AUTHORISED, LMTP_OUTSIDE, SMTP, BareLf, Config, listeners
-from mailseal.mail import reply
-from mailseal.mail.envelope import Envelope, Origin, Protocol, attempt_id
+from mailseal.config import Config, listeners
+from mailseal.mail.envelope import Envelope
 from mailseal.mail.message import Message
 from mailseal.mail.reply import Reply
-from mailseal.pipeline import Processed, process_mail
-from mailseal.pipeline.smtp_reply import conclude
 from mailseal.ports import Hop
 from mailseal.roles.child import Inheritance, inherit
+from mailseal.roles.handling import MailHandling
 from mailseal.roles.lifetime import Lifetime
 from mailseal.roles.listening import bind
 from mailseal.roles.logs import configure
-from mailseal.roles.records import records_of
-from mailseal.store.journal import JournalError, JournalWriter, Record
+from mailseal.roles.receivers import make_receivers
 from mailseal.store.stamps import POLL_SECONDS
 from mailseal.store.transaction import StoreUnavailable, unit_of_work
-from mailseal.transport.caps import Caps, Load
-from mailseal.transport.receiver import OriginOf, Receiver, origin_by_network
-from mailseal.transport.transaction import House
 from mailseal.wiring.gateway import Node, open_node
-from mailseal.wiring.ledger import LedgerOfOneMail
 
 ASK_AGAIN_SECONDS = 60.0
 ASK_SOON_SECONDS = 2.0
@@ -72,16 +62,13 @@ class MailRole:
         config = node.config
         self._node = node
         self._config = config
-        self._journal = JournalWriter(config.journal_dir)
-        self._unwritten: list[Record] = []
+        self.handling = MailHandling(node)
         self._pool = ThreadPoolExecutor(config.threads, thread_name_prefix="mail")
-        self._unwritten_lock = threading.RLock()
-        self._started: dict[object, float] = {}
 
     async def serve(self, inheritance: Inheritance) -> None:
         """Listen, say so, and drain at the end."""
         lifetime = Lifetime(inheritance)
-        receivers = self._receivers(inheritance)
+        receivers = make_receivers(self._config, inheritance.sockets, self._handle, self._features)
         watching = asyncio.create_task(self._watch(lifetime))
         asking = asyncio.create_task(self._ask_next_hops())
         inheritance.ready()
@@ -92,51 +79,7 @@ class MailRole:
         if sum(cut):
             logger.warning("%d connections were cut at the end of the drain time", sum(cut))
         self._pool.shutdown(wait=not self.is_stuck(), cancel_futures=True)
-        self._journal.close()
-
-    def _receivers(self, inheritance: Inheritance) -> list[Receiver]:
-        config = self._config
-        load = Load()
-        by_network = origin_by_network(config.listen.smtp_authorised_networks)
-        kinds: dict[str, tuple[Protocol, Origin | OriginOf]] = {
-            LMTP_AUTHORISED: (Protocol.LMTP, Origin.AUTHORISED),
-            LMTP_OUTSIDE: (Protocol.LMTP, Origin.OUTSIDE),
-            SMTP: (Protocol.ESMTP, by_network),
-        }
-        receivers = []
-        for name, listening in inheritance.sockets.items():
-            protocol, origin = kinds[name]
-            house = House(
-                hostname=config.hostname,
-                protocol=protocol,
-                caps=self._caps(),
-                load=load,
-                features=self._features,
-                normalise_bare_lf=config.listen.bare_lf is BareLf.NORMALISE,
-                spool_directory=config.spool_dir,
-            )
-            receiver = Receiver(
-                self._handle,
-                house,
-                origin,
-                xforward_peers=config.listen.xforward_peers,
-                xforward_unix=config.listen.xforward_unix,
-            )
-            receiver.listen(listening)
-            receivers.append(receiver)
-        return receivers
-
-    def _caps(self) -> Caps:
-        limits = self._config.limits
-        return Caps(
-            max_connections=limits.max_connections,
-            max_recipients=limits.max_recipients,
-            max_message_bytes=limits.max_message_bytes,
-            max_bytes_in_flight=limits.max_bytes_in_flight,
-            spool_threshold_bytes=limits.spool_threshold_bytes,
-            idle_seconds=limits.idle_seconds,
-            total_seconds=limits.total_seconds,
-        )
+        self.handling.close()
 
     def _features(self) -> frozenset[str]:
         """What both next hops can do: a mail may go to either."""
@@ -160,71 +103,9 @@ class MailRole:
                     pause = ASK_SOON_SECONDS
             await asyncio.sleep(pause)
 
-    # ---- one mail
-
     async def _handle(self, envelope: Envelope, message: Message) -> Sequence[Reply]:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self.work, envelope, message, time.monotonic())
-
-    def work(self, envelope: Envelope, message: Message, arrived: float) -> list[Reply]:
-        """Process one mail in a thread: effects first, then the journal, then the replies.
-
-        The deadline counts from `arrived` (monotonic): a client that waited in vain has long tried again elsewhere.
-        """
-        answers = len(envelope.recipients) if envelope.protocol is Protocol.LMTP else 1
-        if not self._node.stamps.fresh(time.monotonic()) or not self._journal_works():
-            return [reply.STORE_UNAVAILABLE] * answers
-        mail = object()
-        self._started[mail] = time.monotonic()
-        try:
-            with unit_of_work():
-                return self._work(envelope, message, arrived)
-        finally:
-            del self._started[mail]
-
-    def _work(self, envelope: Envelope, message: Message, arrived: float) -> list[Reply]:
-        attempt = attempt_id(envelope, message)
-        shared = self._node.gateway
-        ledger = LedgerOfOneMail(shared.ledger)
-        left = shared.deadline_seconds - (time.monotonic() - arrived)
-        done = process_mail(envelope, message, replace(shared, ledger=ledger, deadline_seconds=left), attempt)
-        replies = [one.reply for one in done.outcomes]
-        if envelope.protocol is Protocol.ESMTP:
-            replies = [self._conclude_smtp(envelope, message, attempt, done, ledger)]
-        self._log(records_of(envelope, done, attempt, datetime.now(UTC)))
-        return replies
-
-    def _log(self, records: list[Record]) -> None:
-        """Copies have left: a journal that cannot be written may not make the client send them again."""
-        try:
-            self._journal.append(records)
-        except JournalError as error:
-            logger.error("no further mail is taken: %s", error)
-            with self._unwritten_lock:
-                self._unwritten += records
-
-    def _journal_works(self) -> bool:
-        """Whether everything so far is written; what is not is tried again before another mail has any effect."""
-        if not self._unwritten:
-            return True
-        with self._unwritten_lock:
-            waiting, self._unwritten = self._unwritten, []
-            self._log(waiting)
-            return not self._unwritten
-
-    def _conclude_smtp(
-        self, envelope: Envelope, message: Message, attempt: bytes, done: Processed, ledger: LedgerOfOneMail
-    ) -> Reply:
-        try:
-            end = conclude(envelope, message, done.outcomes, self._config.hostname, datetime.now(UTC))
-            if not end.reply.deferred and (ledger.used or end.report):
-                self._node.reports.conclude_smtp(attempt, envelope.sender, end.report)
-        except StoreUnavailable:
-            return reply.STORE_UNAVAILABLE
-        except Exception as error:  # noqa: BLE001 -- copies may have left: whatever happens now, the log gets them
-            logger.error("a mail could not be concluded: %s", type(error).__name__)
-            return reply.DEFERRED
-        return end.reply
+        return await loop.run_in_executor(self._pool, self.handling.work, envelope, message, time.monotonic())
 
     # ---- watching over itself
 
@@ -247,10 +128,9 @@ class MailRole:
     def _poll(self) -> None:
         with unit_of_work():
             self._node.stamps.poll(time.monotonic())
-        self._journal.rotate_if_old()
+        self.handling.rest()
 
     def is_stuck(self) -> bool:
         """Whether a thread is so far beyond the deadline of its mail that it may never come back."""
         limit = self._config.limits.deadline_seconds + STUCK_SECONDS
-        now = time.monotonic()
-        return any(now - began > limit for began in list(self._started.values()))
+        return self.handling.longest_seconds(time.monotonic()) > limit

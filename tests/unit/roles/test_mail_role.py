@@ -13,7 +13,8 @@ from mailseal.mail.message import Message
 from mailseal.mail.reply import Reply
 from mailseal.policy.settings import Mode, Settings
 from mailseal.roles import mail as role_module
-from mailseal.roles.mail import STUCK_EXIT, MailRole
+from mailseal.roles.handling import MailHandling
+from mailseal.roles.mail import STUCK_EXIT
 from stage import Stage, envelope, mail
 
 TO = ("a@elsewhere.example", "b@elsewhere.example")
@@ -37,24 +38,24 @@ def stage():
 
 
 @pytest.fixture
-def role(stage, tmp_path):
+def handling(stage, tmp_path):
     limits = SimpleNamespace(deadline_seconds=240)
-    config = SimpleNamespace(journal_dir=tmp_path, threads=1, hostname="gw.inside.example", limits=limits)
+    config = SimpleNamespace(journal_dir=tmp_path, hostname="gw.inside.example", limits=limits)
     stamps = SimpleNamespace(fresh=lambda _: True)
-    return MailRole(SimpleNamespace(config=config, gateway=stage.gateway(), stamps=stamps, reports=Reports()))
+    return MailHandling(SimpleNamespace(config=config, gateway=stage.gateway(), stamps=stamps, reports=Reports()))
 
 
-def test_a_mail_that_waited_too_long_for_a_thread_has_no_effect(role, stage):
-    replies = role.work(envelope(*TO), Message(mail()), time.monotonic() - 241)
+def test_a_mail_that_waited_too_long_for_a_thread_has_no_effect(handling, stage):
+    replies = handling.work(envelope(*TO), Message(mail()), time.monotonic() - 241)
     assert replies == [reply.OUT_OF_TIME] * 2
     assert not stage.sent
-    assert role.work(envelope(*TO), Message(mail()), time.monotonic() - 200) == [reply.ACCEPTED] * 2
+    assert handling.work(envelope(*TO), Message(mail()), time.monotonic() - 200) == [reply.ACCEPTED] * 2
 
 
-def test_whatever_fails_at_the_conclusion_the_log_has_what_left(role, stage, tmp_path):
+def test_whatever_fails_at_the_conclusion_the_log_has_what_left(handling, stage, tmp_path):
     stage.answer = lambda _: [reply.ACCEPTED, Reply(550, "5.1.1", "no such user")]
-    role._node.reports.error = ValueError("a surprise")
-    replies = role.work(envelope(*TO, protocol=Protocol.ESMTP), Message(mail()), time.monotonic())
+    handling._node.reports.error = ValueError("a surprise")
+    replies = handling.work(envelope(*TO, protocol=Protocol.ESMTP), Message(mail()), time.monotonic())
     assert replies == [reply.DEFERRED]
     (journal,) = tmp_path.iterdir()
     assert journal.read_text().count("elsewhere.example") >= 2
@@ -67,7 +68,7 @@ from types import SimpleNamespace
 from mailseal.roles import mail
 class Stuck(mail.MailRole):
     async def serve(self, inheritance):
-        self._started[1] = time.monotonic() - 1000
+        self.handling.started[1] = time.monotonic() - 1000
         self._pool.submit(time.sleep, 1000)
 config = SimpleNamespace(
     journal_dir=None, threads=1, log=None, listen=SimpleNamespace(socket_group=None),
@@ -75,7 +76,7 @@ config = SimpleNamespace(
 )
 mail.configure = mail.inherit = lambda *_: SimpleNamespace(supervisor_fd=0)
 mail.open_node = lambda config: SimpleNamespace(config=config, stamps=SimpleNamespace(poll=lambda _: None))
-mail.unit_of_work = mail.threading.Lock
+mail.unit_of_work = __import__("threading").Lock
 mail.MailRole = Stuck
 mail.run(config, 1)
 """

@@ -1,0 +1,62 @@
+"""The receivers of a mail worker: one per listening socket, each with its protocol and origin class."""
+
+import socket
+from collections.abc import Callable, Mapping
+
+from mailseal.config import LMTP_AUTHORISED, LMTP_OUTSIDE, SMTP, BareLf, Config
+from mailseal.mail.envelope import Origin, Protocol
+from mailseal.transport.caps import Caps, Load
+from mailseal.transport.receiver import OriginOf, Receiver, origin_by_network
+from mailseal.transport.session import Handler
+from mailseal.transport.transaction import House
+
+
+def make_receivers(
+    config: Config,
+    sockets: Mapping[str, socket.socket],
+    handler: Handler,
+    features: Callable[[], frozenset[str]],
+) -> list[Receiver]:
+    """Listening on the running event loop; `features` are the extensions that every next hop has."""
+    load = Load()
+    by_network = origin_by_network(config.listen.smtp_authorised_networks)
+    kinds: dict[str, tuple[Protocol, Origin | OriginOf]] = {
+        LMTP_AUTHORISED: (Protocol.LMTP, Origin.AUTHORISED),
+        LMTP_OUTSIDE: (Protocol.LMTP, Origin.OUTSIDE),
+        SMTP: (Protocol.ESMTP, by_network),
+    }
+    receivers = []
+    for name, listening in sockets.items():
+        protocol, origin = kinds[name]
+        house = House(
+            hostname=config.hostname,
+            protocol=protocol,
+            caps=_caps(config),
+            load=load,
+            features=features,
+            normalise_bare_lf=config.listen.bare_lf is BareLf.NORMALISE,
+            spool_directory=config.spool_dir,
+        )
+        receiver = Receiver(
+            handler,
+            house,
+            origin,
+            xforward_peers=config.listen.xforward_peers,
+            xforward_unix=config.listen.xforward_unix,
+        )
+        receiver.listen(listening)
+        receivers.append(receiver)
+    return receivers
+
+
+def _caps(config: Config) -> Caps:
+    limits = config.limits
+    return Caps(
+        max_connections=limits.max_connections,
+        max_recipients=limits.max_recipients,
+        max_message_bytes=limits.max_message_bytes,
+        max_bytes_in_flight=limits.max_bytes_in_flight,
+        spool_threshold_bytes=limits.spool_threshold_bytes,
+        idle_seconds=limits.idle_seconds,
+        total_seconds=limits.total_seconds,
+    )
