@@ -231,11 +231,15 @@ class JobRow(Row):
 
 
 class NodeRow(Row):
-    """A machine of the cluster: when it last gave a sign of life, and how often its jobs were taken over."""
+    """A machine of the cluster: when it last gave a sign of life, and how often its jobs were taken over.
+
+    `keks`: the ids of the KEKs that its processes can open, sorted, with a blank between.
+    """
 
     name = models.CharField(max_length=64, unique=True)
     heartbeat = models.DateTimeField(default=utc_now)
     generation = models.BigIntegerField(default=0)
+    keks = models.TextField(default="")
 
     class Meta:
         db_table = "store_node"
@@ -261,3 +265,37 @@ class JournalRow(Row):
 
     class Meta:
         db_table = "store_journal"
+
+
+class KekRow(Row):
+    """A KEK that sealed or shall seal; the key itself is never here. The one activated last seals."""
+
+    kek_id = models.CharField(max_length=64, unique=True)
+    activated = models.DateTimeField(null=True)
+    created = models.DateTimeField(default=utc_now)
+
+    class Meta:
+        db_table = "store_kek"
+
+
+class RouteRow(Row):
+    """Next hops of a recipient domain or wildcard, as `config.next_hops` reads them, the preferred first."""
+
+    domain = models.CharField(max_length=255, unique=True)
+    hops = models.JSONField()
+    created = models.DateTimeField(default=utc_now)
+
+    class Meta:
+        db_table = "store_route"
+
+
+class CredentialRow(Row):
+    """A secret for the outside (`name`: `user@host:port` of a next hop), sealed with the KEK that `kek_id` names."""
+
+    name = models.CharField(max_length=400, unique=True)
+    kek_id = models.CharField(max_length=64)
+    sealed = models.BinaryField()
+    created = models.DateTimeField(default=utc_now)
+
+    class Meta:
+        db_table = "store_credential"
