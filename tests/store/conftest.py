@@ -7,13 +7,13 @@ import pytest
 from django.apps import apps
 from django.db import connections
 
+from harness.mariadb import MariaDb, installed
 from mailseal.keys.sealing import Kek
 from mailseal.store.certificates import StoreCertificates
 from mailseal.store.configure import migrate, use
 from mailseal.store.directory import StoreDirectory
 from mailseal.store.stamps import Scope, StampWatch
 from mailseal.store.transaction import close_connection, connection
-from store.mariadb import MariaDb, installed
 
 
 @pytest.fixture(scope="session")
