@@ -35,8 +35,12 @@ class Client:
         else:
             self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout, source_address=(source, 0))
         self.stream = self.socket.makefile("rb")
-        self.banner = self.reply()
-        self.features = self.command("LHLO client.example" if lmtp else "EHLO client.example").splitlines()
+        try:
+            self.banner = self.reply()
+            self.features = self.command("LHLO client.example" if lmtp else "EHLO client.example").splitlines()
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __enter__(self) -> Self:
         return self

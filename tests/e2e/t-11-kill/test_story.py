@@ -1,158 +1,161 @@
-"""Mail workers, the job worker and the supervisor are killed (-9) at random while mail flows: every copy arrives.
+"""Mail workers, the job worker, the supervisor and the database are killed (-9) while mail flows: every copy arrives.
 
-MAILSEAL_KILL_MAILS mails (60) to three readers each: one inside, one in To, one in Bcc, so a mail has three effects.
-MAILSEAL_KILL_SEED repeats the choice of victims.
+MAILSEAL_KILL_MAILS mails (40) to three readers each: one inside, one in To, one in Bcc, so a mail has three effects.
+They come at MAILSEAL_KILL_RATE a second; something is killed every MAILSEAL_KILL_SECONDS or so. MAILSEAL_KILL_SEED
+repeats the choice of victims. MAILSEAL_KILL_ALL=1 runs every way with every database.
 """
 
+from __future__ import annotations
+
 import collections
+import contextlib
 import os
 import random
-import re
-import signal
-import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 
-from harness.client import Client
-from harness.mail import CANARY, mail
-from harness.sink import Transaction
-from harness.site import Site, site
+from harness.gateway import Gateway
+from harness.killer import Killer
+from harness.mail import CANARY
+from harness.mariadb import MariaDb, installed
+from harness.senders import ThroughPostfix, UntilAccepted
+from harness.sink import Sink, Transaction
+from harness.site import site, smtp_site
 
 ANNA, BERT, OLGA, SARA = "anna@alpha.example", "bert@alpha.example", "olga@out.example", "sara@secret.example"
 READERS = (BERT, OLGA, SARA)
-MAILS = int(os.environ.get("MAILSEAL_KILL_MAILS", "60"))
+MAILS = int(os.environ.get("MAILSEAL_KILL_MAILS", "40"))
+PER_SECOND = float(os.environ.get("MAILSEAL_KILL_RATE", "4"))
+SECONDS_BETWEEN_KILLS = float(os.environ.get("MAILSEAL_KILL_SECONDS", "0.7"))
 SEED = os.environ.get("MAILSEAL_KILL_SEED") or str(random.SystemRandom().randrange(10**6))
-MAILS_PER_SECOND = 4.0
-SECONDS_BETWEEN_KILLS = 0.7
 NEXT_HOP_SECONDS = 0.12
 """Each effect takes so long that there is mail in flight at most kills."""
 
-_LOST = re.compile(r": (\w+): to=<([^>]+)>, .*status=deferred \((?:lost connection|conversation|Connection|timeout)")
+PAIRS = [("lmtp", "sqlite"), ("smtp", "mariadb")]
+if os.environ.get("MAILSEAL_KILL_ALL"):
+    PAIRS += [("lmtp", "mariadb"), ("smtp", "sqlite")]
+
+
+def octets(number: int) -> bytes:
+    """Mail N, the same octets each time it is sent."""
+    return (
+        (
+            f"From: {ANNA}\r\nTo: {BERT}, {OLGA}\r\nBcc: {SARA}\r\nSubject: no {number}\r\n"
+            f"Message-ID: <story-{number}@client.example>\r\nDate: Mon, 02 Mar 2026 10:00:00 +0000\r\n"
+            "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
+        ).encode()
+        + b"The numbers: "
+        + CANARY
+        + b"\r\n"
+    )
 
 
 @dataclass
-class Killer:
-    """Kills one process after the other; a killed supervisor is started again, as systemd would."""
-
-    alpha: Site
-    random: random.Random
-    done: collections.Counter[str] = field(default_factory=collections.Counter)
-    stopped: threading.Event = field(default_factory=threading.Event)
-    error: BaseException | None = None
-
-    def run(self) -> None:
-        try:
-            while not self.stopped.wait(self.random.uniform(0.5, 1.5) * SECONDS_BETWEEN_KILLS):
-                self._kill(self._next_victim())
-        except BaseException as error:  # noqa: BLE001 - shown by the test
-            self.error = error
-
-    def _next_victim(self) -> str:
-        if self.done["mail"] >= 3 and not self.done["supervisor"]:
-            return "supervisor"
-        if self.done["mail"] >= 2 and not self.done["worker"]:
-            return "worker"
-        return self.random.choices(["mail", "worker", "supervisor"], [16, 2, 1])[0]
-
-    def _kill(self, victim: str) -> None:
-        gateway = self.alpha.gateway
-        if victim == "supervisor":
-            gateway.kill()
-            gateway.launch()
-        else:
-            found = gateway.processes(victim)
-            if not found:
-                return
-            os.kill(self.random.choice(found), signal.SIGKILL)
-        self.done[victim] += 1
+class Place:
+    gateway: Gateway
+    inside: Sink
+    outside: Sink
+    sender: ThroughPostfix | UntilAccepted
 
 
-def test_killed_at_random(need_postfix: None) -> None:
+@pytest.fixture
+def database(request: pytest.FixtureRequest) -> Iterator[MariaDb | None]:
+    if request.param == "sqlite":
+        yield None
+        return
+    if not installed():
+        pytest.skip("mariadb-server is not installed")
+    server = MariaDb()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextlib.contextmanager
+def place(way: str, database: MariaDb | None) -> Iterator[Place]:
+    tables = {"database": {"url": database.url, "password": database.password}} if database else {}
+    if way == "lmtp":
+        with site("kill", **tables) as alpha:
+            sender = ThroughPostfix(alpha.postfix, ANNA, READERS, octets)
+            yield Place(alpha.gateway, alpha.inside, alpha.outside, sender)
+    else:
+        with smtp_site("kill", **tables) as (gateway, port, inside, outside):
+            yield Place(gateway, inside, outside, UntilAccepted(port, ANNA, READERS, octets))
+
+
+@pytest.mark.parametrize(("way", "database"), PAIRS, indirect=["database"])
+def test_killed_at_random(need_postfix: None, way: str, database: MariaDb | None) -> None:
     began = time.monotonic()
-    with site("kill") as alpha:
-        print(f"\nkill test: {MAILS} mails, MAILSEAL_KILL_SEED={SEED}, set up in {time.monotonic() - began:.1f} s")
-        for sink in (alpha.inside, alpha.outside):
+    with place(way, database) as here:
+        print(f"\nkill test: {way}, {MAILS} mails, MAILSEAL_KILL_SEED={SEED}")
+        for sink in (here.inside, here.outside):
             sink.data_delay_seconds = NEXT_HOP_SECONDS
-        killer = Killer(alpha, random.Random(SEED))
-        thread = threading.Thread(target=killer.run)
-        thread.start()
-        try:
-            _send_all(alpha)
-        finally:
-            killer.stopped.set()
-            thread.join(60)
-        assert killer.error is None, killer.error
+        with Killer(here.gateway, random.Random(SEED), SECONDS_BETWEEN_KILLS, database) as killer:
+            here.sender.send(MAILS, PER_SECOND)
         assert killer.done["mail"] > 2, f"too little was killed: {killer.done}"
-        _everything_arrives(alpha)
-        _judge(alpha, killer)
-        _log_has_every_copy(alpha)
-        assert alpha.gateway.stop() == [], "processes were left"
+        here.gateway.wait_until_ready(seconds=60)
+        here.sender.finish()
+        _everything_arrived(here)
+        _nothing_in_clear(here)
+        _few_came_twice(here, killer)
+        _log_has_every_copy(here.gateway)
+        assert here.gateway.stop() == [], "processes were left"
+        assert not list((here.gateway.data / "spool").iterdir()), "spool files were left"
         print(f"kill test: {time.monotonic() - began:.1f} s")
 
 
-def _send_all(alpha: Site) -> None:
-    for number in range(MAILS):
-        with Client(alpha.postfix.submission) as client:
-            octets = mail(ANNA, f"{BERT}, {OLGA}", subject=f"no {number}", fields=f"Bcc: {SARA}\r\n")
-            assert client.send(ANNA, READERS, octets).end[0].startswith("250")
-        time.sleep(1 / MAILS_PER_SECOND)
-
-
-def _copies(alpha: Site) -> collections.Counter[tuple[str, str]]:
+def _copies(here: Place) -> collections.Counter[tuple[str, str]]:
     """How often each (mail, reader) has come."""
-    kept = alpha.inside.mails + alpha.outside.mails
-    return collections.Counter((_number(one), reader) for one in kept for reader in one.recipients)
+    kept = here.inside.mails + here.outside.mails
+    return collections.Counter((_name(one), reader) for one in kept for reader in one.recipients)
 
 
-def _number(one: Transaction) -> str:
-    return one.fields("Subject")[0]
+def _name(one: Transaction) -> str:
+    return one.fields("Message-ID")[0].strip("<>").partition("@")[0]
 
 
-def _everything_arrives(alpha: Site) -> None:
-    wanted = {(f"no {number}", reader) for number in range(MAILS) for reader in READERS}
-    until = time.monotonic() + 60
-    while wanted - set(_copies(alpha)):
-        assert time.monotonic() < until, (
-            f"missing: {sorted(wanted - set(_copies(alpha)))[:10]}\n{alpha.gateway.said()}\n"
-            f"{alpha.postfix.maillog()[-3000:]}"
-        )
-        time.sleep(0.1)
-    alpha.postfix.wait_until_empty(seconds=60)
-    assert set(_copies(alpha)) == wanted
+def _everything_arrived(here: Place) -> None:
+    wanted = {(f"story-{number}", reader) for number in range(MAILS) for reader in READERS}
+    came = set(_copies(here))
+    assert came == wanted, f"missing: {sorted(wanted - came)[:10]}\n{here.gateway.said()}"
+    reports = [one for one in here.inside.mails if not one.sender]
+    assert not reports, "a report was sent about a mail that arrived"
 
 
-def _judge(alpha: Site, killer: Killer) -> None:
-    for one in alpha.outside.mails:
+def _nothing_in_clear(here: Place) -> None:
+    for one in here.outside.mails:
         assert CANARY not in one.octets, "seen in clear outside"
         assert "enveloped-data" in one.fields("Content-Type")[0]
         assert not one.fields("Bcc")
-    duplicates = sum(count - 1 for count in _copies(alpha).values())
-    in_flight = _cut_off(alpha.postfix.maillog())
-    print(f"killed {dict(killer.done)}; {in_flight} transactions were in flight, {duplicates} copies came twice")
-    assert duplicates <= in_flight
-    bounces = [one for one in alpha.inside.mails if not one.sender]
-    assert not bounces
 
 
-def _cut_off(maillog: str) -> int:
-    """Transactions whose connection Postfix lost, by its own log."""
-    lost: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
-    for line in maillog.splitlines():
-        if found := _LOST.search(line):
-            lost[found[1]][found[2]] += 1
-    return sum(max(counter.values()) for counter in lost.values())
+def _few_came_twice(here: Place, killer: Killer) -> None:
+    """A copy comes again at most once for each transaction of its mail that was in flight."""
+    in_flight, twice = here.sender.in_flight(), 0
+    for (name, reader), count in _copies(here).items():
+        twice += count - 1
+        assert count - 1 <= in_flight[name], f"{name} came {count} times to {reader}: {in_flight[name]} in flight"
+    print(f"killed {dict(killer.done)}; {in_flight.total()} transactions were in flight, {twice} copies came twice")
+    assert twice <= in_flight.total()
 
 
-def _log_has_every_copy(alpha: Site) -> None:
+def _log_has_every_copy(gateway: Gateway) -> None:
     until = time.monotonic() + 30
-    while True:
-        rows = alpha.gateway.log("--limit", "10000")
-        logged = {(row["message"], row["recipient"]) for row in rows if row["fate"] == "relayed"}
-        if len(logged) >= MAILS * len(READERS):
-            break
-        if time.monotonic() > until:
-            pytest.fail(f"{len(logged)} of {MAILS * len(READERS)} copies are in the log")
+    while len(logged := _logged(gateway)) < MAILS * len(READERS):
+        assert time.monotonic() < until, f"{len(logged)} of {MAILS * len(READERS)} copies are in the log"
         time.sleep(0.5)
     assert len(logged) == MAILS * len(READERS)
+
+
+def _logged(gateway: Gateway) -> set[tuple[str, str]]:
+    """(Message-ID, recipient) of every copy that the message log calls relayed."""
+    found: set[tuple[str, str]] = set()
+    page: list[dict[str, str]] = gateway.log("--fate", "relayed", "--limit", "10000")
+    while page:
+        found |= {(row["message_id"], row["recipient"]) for row in page}
+        page = gateway.log("--fate", "relayed", "--limit", "10000", "--before", page[0]["id"])
+    return found
