@@ -268,10 +268,14 @@ class JournalRow(Row):
 
 
 class KekRow(Row):
-    """A KEK that sealed or shall seal; the key itself is never here. The one activated last seals."""
+    """A KEK that sealed or shall seal; the key itself is never here. The one activated last seals.
+
+    `retired`: nothing was sealed with it any more, and nothing will be: its file may be destroyed.
+    """
 
     kek_id = models.CharField(max_length=64, unique=True)
     activated = models.DateTimeField(null=True)
+    retired = models.DateTimeField(null=True)
     created = models.DateTimeField(default=utc_now)
 
     class Meta:
