@@ -2,6 +2,7 @@
 
 from mailseal.config.load import ConfigError, Problem, find, from_values, load
 from mailseal.config.model import Config
+from mailseal.config.next_hop import NextHop, Protocol, Tls
 from mailseal.config.reference import commented_file, page
 from mailseal.config.sections.database import Database
 from mailseal.config.sections.keys import Keys
@@ -10,8 +11,9 @@ from mailseal.config.sections.limits import Limits
 from mailseal.config.sections.listen import Listen
 from mailseal.config.sections.log import Log
 from mailseal.config.sections.relay import Relay
+from mailseal.config.sections.users import Users
 from mailseal.config.sockets import LMTP_AUTHORISED, LMTP_OUTSIDE, SMTP, SOCKETS, SocketInfo, listeners
-from mailseal.config.values import BareLf, Endpoint, LogFormat, LogLevel, Network, NextHop, Protocol
+from mailseal.config.values import BareLf, Endpoint, LogFormat, LogLevel, Network
 
 __all__ = [
     "LMTP_AUTHORISED",
@@ -36,6 +38,8 @@ __all__ = [
     "Protocol",
     "Relay",
     "SocketInfo",
+    "Users",
+    "Tls",
     "commented_file",
     "find",
     "from_values",

@@ -18,7 +18,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MAX_UNIX_PATH_BYTES = 107
 """sun_path of sockaddr_un is 108 octets with its closing NUL (unix(7))."""
 
-_HOSTNAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_\-]{0,62})(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_\-]{0,62}))*")
+HOSTNAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_\-]{0,62})(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_\-]{0,62}))*")
 _NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.\-_]{0,63}")
 _SIZE = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB)?")
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -43,26 +43,6 @@ class Endpoint:
         if self.path is not None:
             return str(self.path)
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-class Protocol(StrEnum):
-    """What is spoken to a next hop."""
-
-    SMTP = "smtp"
-    LMTP = "lmtp"
-
-
-@dataclass(frozen=True, slots=True)
-class NextHop:
-    """Where mail of one direction goes on: TCP (`host`, `port`) or a UNIX socket (`path`)."""
-
-    host: str = ""
-    port: int = 0
-    path: Path | None = None
-    protocol: Protocol = Protocol.SMTP
-
-    def __str__(self) -> str:
-        return f"{self.protocol}://{Endpoint(self.path, self.host, self.port)}"
 
 
 class BareLf(StrEnum):
@@ -107,7 +87,7 @@ def secret(raw: object) -> str:
 def hostname(raw: object) -> str:
     """A host name as it is said in a banner and in HELO."""
     value = text(raw)
-    if not _HOSTNAME.fullmatch(value):
+    if not HOSTNAME.fullmatch(value):
         raise BadValueError(f"{value!r} is not a host name")
     return value.lower()
 
@@ -123,14 +103,6 @@ def node(raw: object) -> str:
 def path(raw: object) -> Path:
     """An absolute path; a relative one is taken from the current folder."""
     return Path(text(raw)).expanduser().absolute()
-
-
-def paths(raw: object) -> tuple[Path, ...]:
-    """One or more paths."""
-    found = tuple(path(item) for item in _items(raw))
-    if not found:
-        raise BadValueError("must name at least one file")
-    return found
 
 
 def whole(least: int, most: int) -> Callable[[object], int]:
@@ -186,15 +158,15 @@ def one_of(kind: type[E]) -> Callable[[object], E]:
 
 def networks(raw: object) -> tuple[Network, ...]:
     """Addresses and networks in CIDR form."""
-    return tuple(_network(item) for item in _items(raw))
+    return tuple(_network(item) for item in items(raw))
 
 
 def endpoint(raw: object) -> Endpoint:
     """An absolute path of a UNIX socket, or host:port with a literal IP address."""
     value = text(raw)
     if value.startswith("/"):
-        return Endpoint(path=_unix_path(value))
-    host, port = _host_port(value)
+        return Endpoint(path=unix_path(value))
+    host, port = host_port(value)
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -209,22 +181,6 @@ def optional_endpoint(raw: object) -> Endpoint | None:
     if raw is False or (isinstance(raw, str) and raw.lower() == "off"):
         return None
     return endpoint(raw)
-
-
-def next_hop(raw: object) -> NextHop:
-    """`smtp://host:port`, `lmtp://host:port`, `lmtp:///path/of/socket`; without a scheme SMTP is meant."""
-    value = text(raw)
-    scheme, separator, rest = value.partition("://")
-    if not separator:
-        scheme, rest = Protocol.SMTP, value
-    if scheme not in list(Protocol):
-        raise BadValueError(f"{scheme!r} is not smtp or lmtp")
-    if rest.startswith("/"):
-        return NextHop(path=_unix_path(rest), protocol=Protocol(scheme))
-    host, port = _host_port(rest)
-    if ":" not in host and not _HOSTNAME.fullmatch(host):
-        raise BadValueError(f"{host!r} is not a host name or an IP address")
-    return NextHop(host=host, port=port, protocol=Protocol(scheme))
 
 
 def database_url(raw: object) -> str:
@@ -249,7 +205,8 @@ def _kind(raw: object) -> str:
     return names.get(type(raw), "a list" if isinstance(raw, list) else "a table")
 
 
-def _items(raw: object) -> list[object]:
+def items(raw: object) -> list[object]:
+    """A list as TOML gives it, or the words between the commas of a text."""
     if isinstance(raw, str):
         return [item.strip() for item in raw.split(",") if item.strip()]
     if isinstance(raw, list):
@@ -265,13 +222,15 @@ def _network(raw: object) -> Network:
         raise BadValueError(f"{value!r} is not an IP address or a network (host bits must be zero)") from None
 
 
-def _unix_path(value: str) -> Path:
+def unix_path(value: str) -> Path:
+    """The path of a UNIX socket."""
     if len(value.encode()) > MAX_UNIX_PATH_BYTES:
         raise BadValueError(f"the path of a UNIX socket is limited to {MAX_UNIX_PATH_BYTES} bytes: {value}")
     return Path(value)
 
 
-def _host_port(value: str) -> tuple[str, int]:
+def host_port(value: str) -> tuple[str, int]:
+    """`host:port`, an IPv6 address in brackets."""
     host, colon, port = value.rpartition(":")
     if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise BadValueError(f"{value!r} is not host:port")

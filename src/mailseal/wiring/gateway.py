@@ -34,7 +34,7 @@ def open_node(config: Config) -> Node:
     kek = KekRing.load(config.keys.kek)
     directory = StoreDirectory()
     certificates = StoreCertificates(kek)
-    relay = SmtpRelay({Hop.INSIDE: config.relay.inside, Hop.OUTSIDE: config.relay.outside}, config.hostname)
+    relay = SmtpRelay({Hop.INSIDE: config.relay.inside[0], Hop.OUTSIDE: config.relay.outside[0]}, config.hostname)
     reports = StoreReports(kek)
     gateway = Gateway(
         hostname=config.hostname,

@@ -38,12 +38,19 @@ def test_defaults_hold_without_a_file():
     config = from_values({})
     assert config.data_dir == Path("/var/lib/mailseal")
     assert config.database.url == "sqlite:///var/lib/mailseal/mailseal.db"
-    assert config.keys.kek == (Path("/var/lib/mailseal/kek"),)
+    assert [str(place) for place in config.keys.kek] == ["/var/lib/mailseal/keks", "/var/lib/mailseal/kek"]
     assert config.listen.lmtp_outside == Endpoint(path=Path("/var/lib/mailseal/run/lmtp-outside"))
     assert config.listen.smtp is None
     assert config.limits.max_message_bytes == 100 * 1024 * 1024
     assert config.workers >= 1
     assert config.threads == 4
+
+
+def test_places_of_keks():
+    given = from_values({"keys": {"kek": ["/etc/keks/", "/etc/one", "credential:mailseal-kek_1.x"]}}).keys.kek
+    assert [str(place) for place in given] == ["/etc/keks", "/etc/one", "credential:mailseal-kek_1.x"]
+    assert [place.folder for place in given] == [True, False, False]
+    assert not any(place.optional for place in given)
 
 
 def test_defaults_follow_the_data_folder():
@@ -81,8 +88,8 @@ def test_a_whole_file(tmp_path):
     assert str(config.listen.smtp) == "[::1]:10025"
     assert config.listen.smtp_authorised_networks == (ip_network("10.0.0.0/8"), ip_network("::1/128"))
     assert config.listen.bare_lf is BareLf.NORMALISE
-    assert config.relay.inside == NextHop(path=Path("/run/dovecot/lmtp"), protocol=Protocol.LMTP)
-    assert str(config.relay.outside) == "smtp://relay.example.com:25"
+    assert config.relay.inside == (NextHop(path=Path("/run/dovecot/lmtp"), protocol=Protocol.LMTP),)
+    assert [str(one) for one in config.relay.outside] == ["smtp://relay.example.com:25"]
     assert config.limits.max_message_bytes == 20 << 20
     assert config.log.format is LogFormat.JSON
 
@@ -167,6 +174,9 @@ def test_all_problems_are_reported_at_once_with_examples():
         ("database", "url", "postgres://x/y", "must be sqlite:///"),
         ("database", "url", "mysql://[x/y", "not a URL"),
         ("keys", "kek", [], "at least one"),
+        ("keys", "kek", ["/x"] * 65, "64 places at most"),
+        ("keys", "kek", ["credential:../x"], "not the name of a credential"),
+        ("keys", "kek", ["credential:.."], "not the name of a credential"),
         ("listen", "lmtp_outside", "/" + "x" * 108, "107 bytes"),
         ("listen", "lmtp_outside", "127.0.0.1", "not host:port"),
         ("listen", "smtp", "127.0.0.1:99999", "not host:port"),
@@ -175,7 +185,7 @@ def test_all_problems_are_reported_at_once_with_examples():
         ("listen", "xforward_peers", 5, "list"),
         ("listen", "xforward_unix", "perhaps", "true or false"),
         ("listen", "bare_lf", "keep", "one of refuse, normalise"),
-        ("relay", "inside", "http://x:1", "not smtp or lmtp"),
+        ("relay", "inside", "http://x:1", "not smtp, smtps or lmtp"),
         ("relay", "inside", "smtp://a b:1", "not a host name"),
         ("limits", "max_message_bytes", "10 apples", "not a size"),
         ("limits", "max_message_bytes", "5", "between"),

@@ -14,8 +14,9 @@ WANTED = ("8BITMIME", "DSN", "SMTPUTF8")
 
 def next_hops(config: Config) -> Iterator[Finding]:
     """One line for each direction."""
-    for direction, hop in (("inside", config.relay.inside), ("outside", config.relay.outside)):
-        yield _next_hop(direction, hop, config.hostname)
+    for direction, hops in (("inside", config.relay.inside), ("outside", config.relay.outside)):
+        for hop in hops:
+            yield _next_hop(direction, hop, config.hostname)
 
 
 def _next_hop(direction: str, hop: NextHop, hostname: str) -> Finding:
