@@ -22,9 +22,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from mailseal.config import load
 from mailseal.keys.sealing import Kek
+from mailseal.keys.software import serialize
 from mailseal.smime.certificate import Revocation, Verdict, parse_certificate
 from mailseal.store import certificate_rows, domains, private_keys, setup, trust
-from mailseal.store.models import CertificateRow, CertificateUse
+from mailseal.store.models import CertificateRow, CertificateUse, KnownAddress, PrivateKeyRow
 from mailseal.store.stamps import Scope, bump
 from mailseal.store.transaction import run
 
@@ -124,11 +125,11 @@ def make(config_path: Path, count: int) -> None:
 def insert(batch: Sequence[tuple[bytes, rsa.RSAPrivateKey | None]], kek: Kek) -> None:
     """Rows with a verdict that the import of that many certificates would take minutes to find."""
     now = datetime.now(UTC)
-    rows, uses = [], []
+    rows, uses, sealed = [], [], []
     for der, key in batch:
         certificate = parse_certificate(der)
         if key is not None:
-            private_keys.keep(key, certificate.spki_sha256, certificate.key_algorithm, kek)
+            sealed.append(sealed_row(key, certificate.spki_sha256, certificate.key_algorithm, kek))
         verdict = Verdict(
             trusted=True,
             reason=None,
@@ -148,3 +149,11 @@ def insert(batch: Sequence[tuple[bytes, rsa.RSAPrivateKey | None]], kek: Kek) ->
         ]
     CertificateRow.objects.bulk_create(rows)
     CertificateUse.objects.bulk_create(uses)
+    PrivateKeyRow.objects.bulk_create(sealed)
+    KnownAddress.objects.bulk_create([KnownAddress(key=one.owner, text=one.owner) for one in uses])
+
+
+def sealed_row(key: rsa.RSAPrivateKey, spki: str, algorithm: str, kek: Kek) -> PrivateKeyRow:
+    """As `private_keys.keep` makes it, which asks for each key whether it is there."""
+    sealed = kek.seal(serialize(key), identity=private_keys._identity(spki))
+    return PrivateKeyRow(spki_sha256=spki, kek_id=kek.id, sealed=sealed, algorithm=algorithm)
