@@ -9,15 +9,26 @@ from mailseal.config.sections.keys import Keys
 from mailseal.config.sections.ledger import Ledger
 from mailseal.config.sections.limits import Limits
 from mailseal.config.sections.listen import Listen
-from mailseal.config.sections.log import Log
+from mailseal.config.sections.log import Log, LogAddresses, LogDestination, LogSink
+from mailseal.config.sections.metrics import Metrics
 from mailseal.config.sections.relay import Relay
-from mailseal.config.sections.users import Users
-from mailseal.config.sockets import LMTP_AUTHORISED, LMTP_OUTSIDE, SMTP, SOCKETS, SocketInfo, listeners
+from mailseal.config.sockets import (
+    LMTP_AUTHORISED,
+    LMTP_OUTSIDE,
+    MAIL_SOCKETS,
+    METRICS,
+    SMTP,
+    SOCKETS,
+    SocketInfo,
+    listeners,
+)
 from mailseal.config.values import BareLf, Endpoint, LogFormat, LogLevel, Network
 
 __all__ = [
     "LMTP_AUTHORISED",
     "LMTP_OUTSIDE",
+    "MAIL_SOCKETS",
+    "METRICS",
     "SMTP",
     "SOCKETS",
     "BareLf",
@@ -30,15 +41,18 @@ __all__ = [
     "Limits",
     "Listen",
     "Log",
+    "LogAddresses",
+    "LogDestination",
     "LogFormat",
     "LogLevel",
+    "LogSink",
+    "Metrics",
     "Network",
     "NextHop",
     "Problem",
     "Protocol",
     "Relay",
     "SocketInfo",
-    "Users",
     "Tls",
     "commented_file",
     "find",

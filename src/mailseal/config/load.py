@@ -5,6 +5,7 @@ wins over the file. A secret may be set by `<key>_file` (MAILSEAL_<SECTION>_<KEY
 """
 
 import difflib
+import ipaddress
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from typing import Any
 
 from mailseal.config.key import Key
 from mailseal.config.model import DEFAULT_DATA_DIR, SECTIONS, Config, default_of, keys_of
-from mailseal.config.values import BadValueError
+from mailseal.config.values import BadValueError, Endpoint
 from mailseal.errors import PermanentError
 
 PREFIX = "MAILSEAL_"
@@ -46,15 +47,17 @@ class ConfigError(PermanentError):
         super().__init__(f"the configuration ({source}) is not usable:\n{lines}")
 
 
-def load(path: Path | None, environ: Mapping[str, str]) -> Config:
+def load(path: Path | None, environ: Mapping[str, str], *, with_secrets: bool = True) -> Config:
     """The configuration from a file and the environment; raises ConfigError.
 
     Without `path` it is MAILSEAL_CONFIG, else ./mailseal.toml, else /etc/mailseal/mailseal.toml, else no file at all.
+    Without secrets the files that hold them are not opened: a role whose user may not read them needs none.
     """
     found = find(path, environ)
     if found is None:
-        return from_values({}, environ, source="the environment; there is no mailseal.toml")
-    return from_values(_read(found), environ, source=str(found))
+        source = "the environment; there is no mailseal.toml"
+        return from_values({}, environ, source=source, with_secrets=with_secrets)
+    return from_values(_read(found), environ, source=str(found), with_secrets=with_secrets)
 
 
 def find(path: Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -67,10 +70,14 @@ def find(path: Path | None, environ: Mapping[str, str]) -> Path | None:
 
 
 def from_values(
-    document: Mapping[str, object], environ: Mapping[str, str] | None = None, *, source: str = "values"
+    document: Mapping[str, object],
+    environ: Mapping[str, str] | None = None,
+    *,
+    source: str = "values",
+    with_secrets: bool = True,
 ) -> Config:
     """The configuration from a document as TOML gives it; raises ConfigError."""
-    reading = _Reading(dict(document), dict(environ or {}))
+    reading = _Reading(dict(document), dict(environ or {}), with_secrets=with_secrets)
     top = reading.section("", Config, reading.document)
     data_dir = top.get("data_dir", DEFAULT_DATA_DIR)
     sections = {name: reading.table(name, kind) for name, kind in SECTIONS.items()}
@@ -87,6 +94,12 @@ def from_values(
 def variable(section: str, name: str) -> str:
     """The environment variable of a key."""
     return f"{PREFIX}{section}_{name}".upper() if section else f"{PREFIX}{name}".upper()
+
+
+def secret_variables() -> frozenset[str]:
+    """The environment variables that hold a secret."""
+    tables = (("", Config), *SECTIONS.items())
+    return frozenset(variable(name, key) for name, kind in tables for key, it in keys_of(kind).items() if it.secret)
 
 
 def _make(kind: type[Any], given: Mapping[str, object], data_dir: Path) -> Any:
@@ -117,6 +130,7 @@ class _Reading:
 
     document: dict[str, object]
     environ: dict[str, str]
+    with_secrets: bool = True
     problems: list[Problem] = field(default_factory=list)
     known_variables: set[str] = field(default_factory=set)
 
@@ -171,6 +185,8 @@ class _Reading:
         self, section: str, name: str, given: Mapping[str, object], label: str, raw: object | None
     ) -> tuple[str, object | None]:
         file_label, file = self._given(section, f"{name}_file", given)
+        if not self.with_secrets:
+            return label, None
         if file is None:
             return label, raw
         if raw is not None:
@@ -197,6 +213,11 @@ def _unknown(name: str, allowed: list[str]) -> str:
     return "is not a known key" + (f"; did you mean {close[0]}?" if close else f"; known are {', '.join(allowed)}")
 
 
+def _places(config: Config) -> tuple[Endpoint | None, ...]:
+    listen = config.listen
+    return listen.lmtp_authorised, listen.lmtp_outside, listen.smtp, config.metrics.listen
+
+
 def _contradictions(config: Config) -> tuple[Problem, ...]:
     """What each key alone cannot show."""
     problems: list[Problem] = []
@@ -209,9 +230,10 @@ def _contradictions(config: Config) -> tuple[Problem, ...]:
                     f"listen.{name}", f"the path of a UNIX socket is limited to 107 bytes: {at}", '"/run/mailseal/lmtp"'
                 )
             )
-    places = [str(place) for place in (listen.lmtp_authorised, listen.lmtp_outside, listen.smtp) if place]
+    places = [str(place) for place in _places(config) if place]
     if len(set(places)) < len(places):
         problems.append(Problem("listen", "two listeners have the same place; each needs its own"))
+    problems += _open_metrics(config)
     if limits.max_bytes_in_flight < limits.max_message_bytes:
         problems.append(
             Problem(
@@ -221,3 +243,11 @@ def _contradictions(config: Config) -> tuple[Problem, ...]:
             )
         )
     return tuple(problems)
+
+
+def _open_metrics(config: Config) -> tuple[Problem, ...]:
+    place = config.metrics.listen
+    if place is None or config.metrics.remote or ipaddress.ip_address(place.host).is_loopback:
+        return ()
+    what = f"{place.host} is not a loopback address, and there is no login; if that is meant, say so"
+    return (Problem("metrics.listen", what, "remote = true"),)

@@ -17,7 +17,9 @@ from mailseal.config.sections.ledger import Ledger
 from mailseal.config.sections.limits import Limits
 from mailseal.config.sections.listen import Listen
 from mailseal.config.sections.log import Log
+from mailseal.config.sections.metrics import Metrics
 from mailseal.config.sections.relay import Relay
+from mailseal.config.sections.users import Users
 
 DEFAULT_DATA_DIR = Path("/var/lib/mailseal")
 
@@ -72,12 +74,19 @@ class Config:
     relay: Relay = field()
     limits: Limits = field()
     log: Log = field()
+    metrics: Metrics = field()
     ledger: Ledger = field()
+    users: Users = field()
 
     @property
     def run_dir(self) -> Path:
         """Sockets, locks and the readiness mark."""
         return self.data_dir / "run"
+
+    @property
+    def metrics_dir(self) -> Path:
+        """The counters of the processes, in files that outlive them; emptied when `serve` begins."""
+        return self.run_dir / "metrics"
 
     @property
     def spool_dir(self) -> Path:
@@ -97,7 +106,9 @@ SECTIONS: dict[str, type[Any]] = {
     "relay": Relay,
     "limits": Limits,
     "log": Log,
+    "metrics": Metrics,
     "ledger": Ledger,
+    "users": Users,
 }
 """The tables of mailseal.toml in their order; the keys of Config itself stand above them."""
 

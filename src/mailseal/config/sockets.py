@@ -22,6 +22,7 @@ class SocketInfo:
 LMTP_AUTHORISED = "lmtp-authorised"
 LMTP_OUTSIDE = "lmtp-outside"
 SMTP = "smtp"
+METRICS = "metrics"
 
 SOCKETS: tuple[SocketInfo, ...] = (
     SocketInfo(
@@ -48,7 +49,18 @@ SOCKETS: tuple[SocketInfo, ...] = (
         "mail without Postfix",
         lambda config: config.listen.smtp,
     ),
+    SocketInfo(
+        METRICS,
+        "http",
+        "no mail",
+        "metrics.listen",
+        "numbers for Prometheus, health check",
+        lambda config: config.metrics.listen,
+    ),
 )
+
+MAIL_SOCKETS = (LMTP_AUTHORISED, LMTP_OUTSIDE, SMTP)
+"""Those that mail comes in by."""
 
 
 def listeners(config: Config) -> dict[str, Endpoint]:

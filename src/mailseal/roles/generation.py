@@ -13,11 +13,11 @@ from mailseal.roles.process import Process
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A process that a node runs; `listens` says whether it gets the listening sockets."""
+    """A process that a node runs; `listens` are the names of the listening sockets that it gets."""
 
     name: str
     command: Sequence[str]
-    listens: bool
+    listens: Sequence[str] = ()
 
 
 Roles = Callable[[Config], Sequence[Role]]
@@ -40,7 +40,7 @@ class Generation:
 
     def sockets_of(self, process: Process) -> dict[str, socket.socket]:
         """The sockets that a process gets."""
-        return {name: held for name, (_, held) in self.sockets.items()} if process.listens else {}
+        return {name: held for name, (_, held) in self.sockets.items() if name in process.listens}
 
     def release_sockets(self, besides: "Generation | None" = None) -> None:
         """Close the listeners that the other generation does not have."""

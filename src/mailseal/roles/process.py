@@ -30,7 +30,7 @@ class Process:
 
     name: str
     command: Sequence[str]
-    listens: bool
+    listens: Sequence[str]
     running: subprocess.Popen[bytes] | None = None
     status_fd: int | None = None
     is_ready: bool = False

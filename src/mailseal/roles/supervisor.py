@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
-from mailseal.config import Config, load
+from mailseal.config import MAIL_SOCKETS, METRICS, Config, load
 from mailseal.errors import MailsealError
 from mailseal.roles import generation, listening
 from mailseal.roles.child import bequeath, descriptors
@@ -32,14 +32,15 @@ READY_SECONDS = 60.0
 
 
 def node_roles(path: Path | None) -> Roles:
-    """The roles of a node: N mail workers and one job worker."""
+    """The roles of a node: N mail workers, one job worker, and who answers Prometheus if that is on."""
     base = [sys.executable, "-m", "mailseal", *(["--config", str(path)] if path else [])]
 
     def roles(config: Config) -> Sequence[Role]:
         mail = [
-            Role(f"mail {n}", [*base, "mail", "--worker", str(n)], listens=True) for n in range(1, config.workers + 1)
+            Role(f"mail {n}", [*base, "mail", "--worker", str(n)], MAIL_SOCKETS) for n in range(1, config.workers + 1)
         ]
-        return [*mail, Role("worker", [*base, "worker"], listens=False)]
+        metrics = [Role("metrics", [*base, "metrics"], [METRICS])] if config.metrics.listen else []
+        return [*mail, Role("worker", [*base, "worker"]), *metrics]
 
     return roles
 

@@ -255,7 +255,7 @@ def test_commented_defaults_are_valid_when_uncommented():
 
 
 def test_the_table_of_sockets():
-    config = from_values({"listen": {"smtp": "127.0.0.1:10025"}})
+    config = from_values({"listen": {"smtp": "127.0.0.1:10025"}, "metrics": {"listen": "127.0.0.1:9464"}})
     assert listeners(config).keys() == {info.name for info in SOCKETS}
     assert listeners(from_values({})).keys() == {"lmtp-authorised", "lmtp-outside"}
     for info in SOCKETS:
