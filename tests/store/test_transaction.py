@@ -1,5 +1,6 @@
 import gc
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
@@ -10,6 +11,7 @@ from django.db.utils import OperationalError
 
 from mailseal.errors import TransientError
 from mailseal.store import domains, ledger
+from mailseal.store.configure import use
 from mailseal.store.directory import StoreDirectory
 from mailseal.store.models import Domain
 from mailseal.store.transaction import (
@@ -39,6 +41,12 @@ from mailseal.store.transaction import (
         (OperationalError(1180, "Got error 5 during COMMIT"), Trouble.AWAY),
         (OperationalError(2003, "Can't connect"), Trouble.AWAY),
         (OperationalError("disk I/O error"), Trouble.AWAY),
+        (OperationalError("attempt to write a readonly database"), Trouble.AWAY),
+        (OperationalError("database or disk is full"), Trouble.AWAY),
+        (OperationalError("locking protocol"), Trouble.CONFLICT),
+        (OperationalError(1290, "running with the --read-only option"), Trouble.AWAY),
+        (OperationalError(1836, "Running in read-only mode"), Trouble.AWAY),
+        (OperationalError(1114, "The table is full"), Trouble.AWAY),
         (OperationalError(1054, "Unknown column"), Trouble.BUG),
         (OperationalError('near "x": syntax error'), Trouble.BUG),
     ],
@@ -227,13 +235,26 @@ def test_a_database_without_tables_says_what_to_do(engine, tmp_path):
     if engine != "sqlite":
         pytest.skip("of SQLite")
     path = connection().settings_dict["NAME"]
-    close_connection()
-    connection().settings_dict["NAME"] = str(tmp_path / "empty.db")
+    fresh = tmp_path / "empty.db"
     try:
+        use(f"sqlite://{fresh}")
+        with pytest.raises(StoreUnavailable, match="mailseal init"):
+            domains.list_domains()
+        assert not fresh.exists(), "looking must not make a database"
+        fresh.touch()
         with pytest.raises(StoreUnavailable, match="mailseal init"):
             domains.list_domains()
         with pytest.raises(StoreUnavailable, match="mailseal init"):
             StoreDirectory().party(None)
     finally:
         close_connection()
-        connection().settings_dict["NAME"] = path
+        use(f"sqlite://{path}")
+
+
+def test_mysql_is_imported_for_mysql_alone():
+    code = (
+        "import sys\nfrom mailseal.store.configure import use\nfrom mailseal.store import transaction\n"
+        "use('sqlite:///nowhere')\nassert 'pymysql' not in sys.modules\n"
+        "use('mysql://u@localhost/x')\nassert 'pymysql' in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -117,7 +117,7 @@ class MailRole:
                 try:
                     await loop.run_in_executor(pool, self._poll)
                 except StoreUnavailable as error:
-                    logger.warning("cannot look for changes in the database: %s", error)
+                    logger.debug("cannot look for changes in the database: %s", error)  # the store says it once
                 except Exception as error:  # noqa: BLE001 -- without this loop the worker would answer 451 for ever
                     logger.error("unexpected failure of looking for changes: %s", type(error).__name__)
                 if self.is_stuck():

@@ -94,7 +94,7 @@ def _quietly(work: Callable[[], None]) -> None:
         with unit_of_work():
             work()
     except StoreUnavailable as error:
-        logger.warning("the database is not available, trying again: %s", error)
+        logger.debug("the database is not available, trying again: %s", error)  # the store says it once
     except OSError as error:
         logger.error("cannot read or write a file, trying again: %s", error)
     except Exception as error:  # noqa: BLE001 -- one broken row or file must not end the other loops

@@ -4,90 +4,56 @@ Conflict (1213, 1205, SQLite busy): the whole transaction runs again, with jitte
 before the commit: once more on a new connection. Node out (1047, 1180, 2002, 2003, 2006, 2013) or the bound reached:
 StoreUnavailable, a transient error, never "done". So a unit of work must be idempotent and must touch nothing but the
 database.
+
+Mail and jobs run in a `unit_of_work`: there the bound is short, and a database that is known to be away is not waited
+for at all (`breaker`). An administrator's command has more patience.
 """
 
 import contextlib
 import random
-import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from enum import Enum
 from functools import lru_cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
-import pymysql
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.transaction import atomic
-from django.db.utils import DatabaseError, Error, InterfaceError
+from django.db.utils import DatabaseError, Error
 
-from mailseal.errors import TransientError
+from mailseal.store.breaker import BREAKER, Access
+from mailseal.store.trouble import StoreUnavailable, Trouble, classify, unavailable
 
 BOUND_SECONDS = 15.0
-"""How long a transaction is tried again before the mail is deferred instead."""
+"""How long a transaction is tried again before its command fails."""
+UNIT_BOUND_SECONDS = 3.0
+"""The same in a unit of work: our own transactions last milliseconds, and who sends mail tries again."""
 
 MIN_PAUSE_SECONDS = 0.005
 MAX_PAUSE_SECONDS = 0.5
 
-_CONFLICT_CODES = frozenset({1205, 1213})
-_LOST_CODES = frozenset({0, 2006, 2013, 2055, 1927, 4031})
-_AWAY_CODES = frozenset({1040, 1044, 1045, 1047, 1049, 1053, 1129, 1130, 1146, 1180, 1203, 1290, 2002, 2003})
-_BUSY_WORDS = ("database is locked", "table is locked", "schema is locked")
-_AWAY_WORDS = (
-    "unable to open", "disk i/o error", "readonly database", "database or disk is full", "disk image is malformed",
-    "file is not a database", "no such table",
-)  # fmt: skip
-_DRIVER_ERRORS = (Error, sqlite3.Error, pymysql.err.MySQLError)
-
 P = ParamSpec("P")
 T = TypeVar("T")
 
-
-class StoreUnavailable(TransientError):  # noqa: N818 -- it names a state of the database, as RFC replies do
-    """The database cannot be used now: mail is deferred, an administrator's command says so."""
+_thread = threading.local()
 
 
-class Trouble(Enum):
-    """What a database error means."""
-
-    CONFLICT = "conflict"
-    LOST = "lost"
-    AWAY = "away"
-    BUG = "bug"
-
-
-def classify(error: BaseException) -> Trouble:
-    """Tell a conflict from a lost connection, a database that is away, and a mistake of ours."""
-    code = error.args[0] if error.args else None
-    if isinstance(code, int):
-        if code in _CONFLICT_CODES:
-            return Trouble.CONFLICT
-        if code in _LOST_CODES:
-            return Trouble.LOST
-        return Trouble.AWAY if code in _AWAY_CODES else Trouble.BUG
-    text = str(error).lower()
-    if any(words in text for words in _BUSY_WORDS):
-        return Trouble.CONFLICT
-    if any(words in text for words in _AWAY_WORDS):
-        return Trouble.AWAY
-    return Trouble.LOST if isinstance(error, InterfaceError | pymysql.err.InterfaceError) else Trouble.BUG
-
-
-def run(work: Callable[[], T], *, bound_seconds: float = BOUND_SECONDS) -> T:
+def run(work: Callable[[], T], *, bound_seconds: float | None = None) -> T:
     """Run `work` in one transaction and return its result; inside another `run` it joins that transaction.
 
     Raises StoreUnavailable, and whatever else `work` raises.
     """
     if connection().in_atomic_block:
         return work()
-    return _persist(work, bound_seconds, in_transaction=True)
+    return _guarded(lambda bound: _persist(work, bound, in_transaction=True), bound_seconds, Access.WRITE)
 
 
-def read(work: Callable[[], T], *, bound_seconds: float = BOUND_SECONDS) -> T:
+def read(work: Callable[[], T], *, bound_seconds: float | None = None) -> T:
     """Run reads without a transaction; raises StoreUnavailable, and whatever else `work` raises."""
     if connection().in_atomic_block:
         return work()
-    return _persist(work, bound_seconds, in_transaction=False)
+    return _guarded(lambda bound: _persist(work, bound, in_transaction=False), bound_seconds, Access.READ)
 
 
 def writes(function: Callable[P, T]) -> Callable[P, T]:
@@ -110,6 +76,23 @@ def reads(function: Callable[P, T]) -> Callable[P, T]:
     return wrapped
 
 
+def _guarded(work: Callable[[float], T], bound_seconds: float | None, access: Access) -> T:
+    """With the caller's patience; in a unit of work a database that is away fails at once."""
+    if not in_unit_of_work():
+        return work(BOUND_SECONDS if bound_seconds is None else bound_seconds)
+    BREAKER.admit(access)
+    try:
+        result = work(UNIT_BOUND_SECONDS if bound_seconds is None else bound_seconds)
+    except StoreUnavailable as error:
+        BREAKER.failed(access, error)
+        raise
+    except BaseException:
+        BREAKER.undecided(access)
+        raise
+    BREAKER.worked(access)
+    return result
+
+
 def _persist(work: Callable[[], T], bound_seconds: float, *, in_transaction: bool) -> T:
     give_up_at = time.monotonic() + bound_seconds
     reconnected = False
@@ -120,7 +103,7 @@ def _persist(work: Callable[[], T], bound_seconds: float, *, in_transaction: boo
             with atomic() if in_transaction else contextlib.nullcontext():
                 result = work()
                 worked = True
-        except _DRIVER_ERRORS as error:
+        except Error as error:
             trouble = classify(error)
             if trouble is Trouble.BUG:
                 raise
@@ -137,15 +120,6 @@ def _persist(work: Callable[[], T], bound_seconds: float, *, in_transaction: boo
             return result
 
 
-def unavailable(error: BaseException) -> StoreUnavailable:
-    """The error that the mail path sees; the driver's text stays out of it but for its number."""
-    code = error.args[0] if error.args else ""
-    if code == 1146 or "no such table" in str(error):
-        return StoreUnavailable("the database has no tables of Mailseal yet: run `mailseal init`")
-    detail = f"error {code}" if isinstance(code, int) else str(error)
-    return StoreUnavailable(f"the database cannot be used now ({detail})")
-
-
 def connection() -> BaseDatabaseWrapper:
     """The connection of this thread."""
     return connections[DEFAULT_DB_ALIAS]
@@ -153,17 +127,32 @@ def connection() -> BaseDatabaseWrapper:
 
 def close_connection() -> None:
     """Close this thread's connection, whatever state it is in; the next use opens a new one."""
-    with contextlib.suppress(*_DRIVER_ERRORS):
+    with contextlib.suppress(Error):
         connection().close()
 
 
 @contextlib.contextmanager
 def unit_of_work() -> Iterator[None]:
-    """Around each mail, job or request of a thread: a connection that broke meanwhile is replaced."""
-    connection().close_if_unusable_or_obsolete()
+    """Around each mail, job or request of a thread: a connection that broke meanwhile is replaced, and nothing in it
+    waits long for the database.
+    """
+    outer = in_unit_of_work()
+    _thread.in_unit = True
     try:
+        _renew_connection()
         yield
     finally:
+        _thread.in_unit = outer
+        _renew_connection()
+
+
+def in_unit_of_work() -> bool:
+    """Whether this thread is in one."""
+    return getattr(_thread, "in_unit", False)
+
+
+def _renew_connection() -> None:
+    with contextlib.suppress(Error):
         connection().close_if_unusable_or_obsolete()
 
 
@@ -178,21 +167,17 @@ def select(sql: str, parameters: Sequence[object]) -> Sequence[tuple[Any, ...]]:
     Text, octets and integers come back as such; nothing else may be selected. Raises StoreUnavailable.
     """
     wrapper = connection()
+    if wrapper.in_atomic_block:
+        return _rows(wrapper, sql, parameters)  # an error is for the transaction around it
+    return _guarded(lambda _: _select(wrapper, sql, parameters), None, Access.READ)
+
+
+def _select(wrapper: BaseDatabaseWrapper, sql: str, parameters: Sequence[object]) -> Sequence[tuple[Any, ...]]:
     for last in (False, True):
         try:
-            if wrapper.connection is None:
-                wrapper.connect()
-            if wrapper.vendor == "sqlite":
-                rows: Sequence[tuple[Any, ...]] = wrapper.connection.execute(_qmark(sql), parameters).fetchall()
-                return rows
-            with wrapper.connection.cursor() as cursor:
-                cursor.execute(sql, parameters)
-                fetched: Sequence[tuple[Any, ...]] = cursor.fetchall()
-                return fetched
-        except _DRIVER_ERRORS as error:
+            return _rows(wrapper, sql, parameters)
+        except Error as error:
             trouble = classify(error)
-            if wrapper.in_atomic_block:
-                raise  # the transaction around it decides
             if trouble is Trouble.BUG:
                 raise
             if trouble is not Trouble.CONFLICT:
@@ -200,6 +185,19 @@ def select(sql: str, parameters: Sequence[object]) -> Sequence[tuple[Any, ...]]:
             if last or trouble is Trouble.AWAY:
                 raise unavailable(error) from error
     raise AssertionError("unreachable")
+
+
+def _rows(wrapper: BaseDatabaseWrapper, sql: str, parameters: Sequence[object]) -> Sequence[tuple[Any, ...]]:
+    with wrapper.wrap_database_errors:
+        if wrapper.connection is None:
+            wrapper.connect()
+        if wrapper.vendor == "sqlite":
+            rows: Sequence[tuple[Any, ...]] = wrapper.connection.execute(_qmark(sql), parameters).fetchall()
+            return rows
+        with wrapper.connection.cursor() as cursor:
+            cursor.execute(sql, parameters)
+            fetched: Sequence[tuple[Any, ...]] = cursor.fetchall()
+            return fetched
 
 
 _INSERT_NEW = {"sqlite": "INSERT OR IGNORE ", "mysql": "INSERT IGNORE "}
@@ -225,6 +223,7 @@ __all__ = [
     "classify",
     "close_connection",
     "connection",
+    "in_unit_of_work",
     "insert_new",
     "read",
     "reads",
