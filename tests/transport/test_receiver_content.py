@@ -8,6 +8,7 @@ import time
 import pytest
 
 from mailseal.mail import reply
+from mailseal.mail.envelope import Origin
 
 MAIL = b"MAIL FROM:<a@b.test>\r\n"
 RCPT = b"RCPT TO:<c@d.test>\r\n"
@@ -245,7 +246,7 @@ def test_a_slow_content_is_cut(serve):
 
 
 def test_too_many_connections(serve):
-    served = serve(max_connections=2)
+    served = serve(max_connections=2, origin=Origin.AUTHORISED)
     one, _two = served.connect(), served.connect()
     third = served.connect(greet=False)
     assert third.line()[:9] == b"421 4.3.2"

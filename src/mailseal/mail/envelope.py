@@ -33,6 +33,15 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """The TLS of the connection that the mail came over: protocol version, cipher suite and key bits."""
+
+    version: str
+    cipher: str
+    bits: int
+
+
+@dataclass(frozen=True, slots=True)
 class Recipient:
     """One RCPT command. `notify` and `orcpt` are the DSN parameters as received, syntax checked (RFC 3461 §4)."""
 
@@ -44,6 +53,11 @@ class Recipient:
     def wants_failure(self) -> bool:
         """Whether a report of failure may be sent: yes unless NOTIFY is given without FAILURE (RFC 3461 §4.1)."""
         return self.notify is None or "FAILURE" in self.notify.upper()
+
+    @property
+    def wants_success(self) -> bool:
+        """Whether a report of success is asked for: only by NOTIFY with SUCCESS (RFC 3461 §4.1)."""
+        return self.notify is not None and "SUCCESS" in self.notify.upper()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +74,7 @@ class Envelope:
     smtputf8: bool = False
     ret: str | None = None
     envid: str | None = None
+    tls: Tls | None = None
 
 
 def attempt_id(envelope: Envelope, message: Message) -> bytes:

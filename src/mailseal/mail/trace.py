@@ -5,10 +5,11 @@ from datetime import datetime
 from email.utils import format_datetime
 from functools import lru_cache
 
-from mailseal.mail.envelope import Client, Envelope, Protocol
+from mailseal.mail.envelope import Client, Envelope, Protocol, Tls
 from mailseal.mail.mime import Entity
 
 _NOT_HOST = re.compile(r"[^A-Za-z0-9.:_\-\[\]]+")
+_NOT_CIPHER = re.compile(r"[^A-Za-z0-9_\-]+")
 _WITH = {
     (Protocol.LMTP, False): "LMTP",
     (Protocol.ESMTP, False): "ESMTP",
@@ -23,12 +24,18 @@ def received_field(envelope: Envelope, hostname: str, message_id: str, at: datet
     It never names a recipient: that would tell one about a Bcc to another.
     """
     peer = _peer(envelope.client)
-    keyword = _WITH[envelope.protocol, envelope.smtputf8]
+    keyword = _WITH[envelope.protocol, envelope.smtputf8] + ("S" if envelope.tls else "")
     return (
-        f"Received: from {peer}\r\n"
+        f"Received: from {peer}\r\n{_tls(envelope.tls)}"
         f"\tby {host_text(hostname)} (Mailseal) with {keyword} id {host_text(message_id)};\r\n"
         f"\t{_date(at.replace(microsecond=0))}\r\n"
     ).encode("ascii")
+
+
+def _tls(tls: Tls | None) -> str:
+    if tls is None:
+        return ""
+    return f"\t(using {host_text(tls.version)} with cipher {_NOT_CIPHER.sub('?', tls.cipher)} ({tls.bits} bits))\r\n"
 
 
 @lru_cache(maxsize=4)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from mailseal.mail.envelope import Origin
+
 KIBIBYTE = 1024
 MEBIBYTE = 1024 * KIBIBYTE
 
@@ -11,7 +13,13 @@ class Caps:
     """The limits of a receiver.
 
     `total_seconds` bounds the time from the greeting, or from the end of the mail before, to the end of the next mail:
-    a client that only keeps the connection busy does not hold it for longer.
+    a client that only keeps the connection busy does not hold it for longer. Content that comes slower than
+    `min_bytes_per_second`, measured over each window, ends the session.
+
+    `outside_percent` is the share of connections and of bytes in flight that the outside class may use; what is left is
+    kept for authorised clients. `max_connections_per_client` holds for each outside address that speaks for itself.
+    When the outside share is full, a connection from outside that has been silent for `expendable_seconds`, with no
+    content under way, makes room for a new one.
     """
 
     max_connections: int = 500
@@ -23,28 +31,54 @@ class Caps:
     max_errors: int = 20
     idle_seconds: float = 300.0
     total_seconds: float = 900.0
+    handshake_seconds: float = 30.0
+    outside_percent: int = 75
+    max_connections_per_client: int = 50
+    expendable_seconds: float = 5.0
+    min_bytes_per_second: int = KIBIBYTE
+    rate_window_seconds: float = 60.0
+
+    @property
+    def outside_connections(self) -> int:
+        """How many connections the outside class may have."""
+        return max(1, self.max_connections * self.outside_percent // 100)
+
+    def bytes_for(self, origin: Origin) -> int:
+        """How many bytes in flight there may be when mail of this class asks for more; always one largest mail."""
+        if origin is Origin.AUTHORISED:
+            return self.max_bytes_in_flight
+        share = self.max_bytes_in_flight * self.outside_percent // 100
+        return min(self.max_bytes_in_flight, max(share, self.max_message_bytes))
 
 
 class Load:
     """What the receivers of one process hold right now; shared by all its listeners, used on the event loop only."""
 
-    __slots__ = ("bytes_in_flight", "connections")
+    __slots__ = ("bytes_in_flight", "connections", "outside_bytes_in_flight")
 
     def __init__(self) -> None:
         self.connections = 0
         self.bytes_in_flight = 0
+        self.outside_bytes_in_flight = 0
 
-    def has_room(self, octets: int, limit: int) -> bool:
-        """Whether `octets` more may be held."""
-        return self.bytes_in_flight + octets <= limit
-
-    def reserve(self, octets: int, limit: int) -> bool:
-        """Count `octets` as held unless that would go beyond `limit`; False when it would."""
-        if not self.has_room(octets, limit):
+    def has_room(self, octets: int, caps: Caps, origin: Origin) -> bool:
+        """Whether mail of this class may hold `octets` more."""
+        if self.bytes_in_flight + octets > caps.max_bytes_in_flight:
             return False
-        self.bytes_in_flight += octets
+        return origin is Origin.AUTHORISED or self.outside_bytes_in_flight + octets <= caps.bytes_for(origin)
+
+    def reserve(self, octets: int, caps: Caps, origin: Origin) -> bool:
+        """Count `octets` as held unless there is no room for them; False when there is none."""
+        if not self.has_room(octets, caps, origin):
+            return False
+        self._count(octets, origin)
         return True
 
-    def release(self, octets: int) -> None:
+    def release(self, octets: int, origin: Origin) -> None:
         """Count `octets` as no longer held."""
-        self.bytes_in_flight -= octets
+        self._count(-octets, origin)
+
+    def _count(self, octets: int, origin: Origin) -> None:
+        self.bytes_in_flight += octets
+        if origin is Origin.OUTSIDE:
+            self.outside_bytes_in_flight += octets

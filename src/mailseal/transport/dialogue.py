@@ -9,7 +9,7 @@ from enum import Enum, auto
 from typing import ClassVar
 
 from mailseal.mail import reply
-from mailseal.mail.envelope import Client, Envelope, Protocol
+from mailseal.mail.envelope import Client, Envelope, Protocol, Tls
 from mailseal.mail.reply import Reply
 from mailseal.transport.command import CommandError, Forwarded, read_mail, read_recipient, read_xforward, tame
 from mailseal.transport.transaction import Delivery, House, Peer, Transaction
@@ -19,21 +19,28 @@ MAX_OUTPUT_REPLIES = 200
 
 _NOT_MAIL = frozenset({b"GET", b"POST", b"PUT", b"CONNECT", b"OPTIONS", b"BDAT"})
 """Verbs behind which other octets than commands follow: the session cannot go on in step."""
+_WITHOUT_TLS = frozenset({b"EHLO", b"LHLO", b"STARTTLS", b"NOOP", b"RSET", b"QUIT"})
+"""What is answered before TLS where it is required (RFC 3207 §4)."""
 
 logger = logging.getLogger(__name__)
 
 
 class Phase(Enum):
-    """What the octets that come are."""
+    """What the octets that come are. CLOSED: the connection is to be closed once the output is written."""
 
     COMMAND = auto()
     CONTENT = auto()
     HANDLING = auto()
+    SECURING = auto()
     CLOSED = auto()
 
 
 class Dialogue:
-    """One session. The caller writes and clears `output`, and answers `delivery` when there is one."""
+    """One session. The caller writes and clears `output`, and answers `delivery` when there is one.
+
+    When `securing`, the caller writes the output, lets TLS begin and goes on with a new Dialogue: nothing that was said
+    before counts any more (RFC 3207 §4.2).
+    """
 
     __slots__ = (
         "_draining",
@@ -45,16 +52,18 @@ class Dialogue:
         "_overlong",
         "_peer",
         "_pending",
-        "_phase",
+        "_tls",
         "_transaction",
         "delivery",
         "output",
+        "phase",
     )
 
-    def __init__(self, house: House, peer: Peer) -> None:
+    def __init__(self, house: House, peer: Peer, tls: Tls | None = None) -> None:
         self._house = house
         self._peer = peer
-        self._phase = Phase.COMMAND
+        self._tls = tls
+        self.phase = Phase.COMMAND
         self._pending = b""
         self._overlong = False
         self._errors = 0
@@ -74,14 +83,14 @@ class Dialogue:
         self.output.append(f"220 {self._house.hostname} {keyword}\r\n".encode())
 
     @property
-    def closed(self) -> bool:
-        """The connection is to be closed once the output is written."""
-        return self._phase is Phase.CLOSED
+    def securing(self) -> bool:
+        """STARTTLS has been answered with 220; the next octet belongs to the handshake."""
+        return self.phase is Phase.SECURING and not self._pending
 
     @property
-    def handling(self) -> bool:
-        """A mail is with the handler."""
-        return self._phase is Phase.HANDLING
+    def secure(self) -> bool:
+        """TLS is in use."""
+        return self._tls is not None
 
     @property
     def waiting_bytes(self) -> int:
@@ -98,16 +107,18 @@ class Dialogue:
         data = self._pending + octets if self._pending else octets
         position, end, output = 0, len(data), self.output
         while position < end and len(output) < MAX_OUTPUT_REPLIES:
-            if self._phase is Phase.COMMAND:
+            if self.phase is Phase.COMMAND:
                 after = self._take_line(data, position)
                 if after == position:
                     break
                 position = after
-            elif self._phase is Phase.CONTENT:
+            elif self.phase is Phase.CONTENT:
                 position = self._take_content(data, position)
-            elif self._phase is Phase.HANDLING:
+            elif self.phase is Phase.HANDLING:
                 break
             else:
+                if self.phase is Phase.SECURING:
+                    self.bye(reply.NOTHING_AFTER_STARTTLS)
                 position = end
         self._pending = data[position:] if position else data
 
@@ -122,13 +133,13 @@ class Dialogue:
             logger.error("the handler gave %d replies instead of %d, or one of several lines", len(replies), expected)
             wire = reply.DEFERRED.line() * expected
         self.output.append(wire)
-        self._phase = Phase.COMMAND
+        self.phase = Phase.COMMAND
         self._end_transaction()
         self._close_if_draining()
 
     def bye(self, last: Reply) -> None:
         """Say `last` (421) and end the session; not while a mail is being handled."""
-        if self._phase is not Phase.CLOSED:
+        if self.phase is not Phase.CLOSED:
             self.output.append(last.line())
             self._close()
 
@@ -139,7 +150,7 @@ class Dialogue:
 
     def abandon(self) -> None:
         """The peer is gone: forget a mail whose final dot has not come."""
-        if self._phase is Phase.HANDLING:
+        if self.phase is Phase.HANDLING:
             self._pending = b""
         else:
             self._close()
@@ -158,9 +169,12 @@ class Dialogue:
             self._refuse(reply.COMMAND_TOO_LONG)
         else:
             self._command(line[:-1])
-            if self._phase is Phase.COMMAND and newline + 1 < len(data) and line[:4].upper() == b"DATA":
+            if newline + 1 < len(data) and self.phase is Phase.COMMAND and line[:4].upper() == b"DATA":
                 # Content that did not wait for 354 would be read as commands after a refused DATA.
                 self.bye(reply.NOT_MAIL)
+            elif newline + 1 == len(data) and self.phase is Phase.SECURING:
+                # Whatever stands behind the command was not protected: it is never looked at (`receive` ends it).
+                self.output.append(reply.START_TLS.line())
         return newline + 1
 
     def _take_part_of_line(self, data: bytes, position: int) -> int:
@@ -179,7 +193,7 @@ class Dialogue:
         if isinstance(result, Reply):
             self.answer([result] * transaction.replies)
         else:
-            self._phase = Phase.HANDLING
+            self.phase = Phase.HANDLING
             self.delivery = Delivery(self._envelope(transaction), result)
         return len(data) - len(rest)
 
@@ -196,6 +210,7 @@ class Dialogue:
             smtputf8=sender.smtputf8,
             ret=sender.ret,
             envid=sender.envid,
+            tls=self._tls,
         )
 
     # commands
@@ -205,7 +220,9 @@ class Dialogue:
         verb = verb.upper()
         command = self._COMMANDS.get(verb)
         try:
-            if command is not None:
+            if self._must_secure and verb not in _WITHOUT_TLS:
+                self._refuse(reply.TLS_REQUIRED)
+            elif command is not None:
                 command(self, argument.decode())
             elif verb in _NOT_MAIL:
                 self.bye(reply.NOT_MAIL)
@@ -215,6 +232,10 @@ class Dialogue:
             self._refuse(error.reply)
         except UnicodeDecodeError:
             self._refuse(reply.COMMAND_NOT_TEXT)
+
+    @property
+    def _must_secure(self) -> bool:
+        return self._house.tls_required and self._tls is None
 
     def _refuse(self, refusal: Reply) -> None:
         self._errors += 1
@@ -249,6 +270,8 @@ class Dialogue:
         words = [self._house.hostname, "PIPELINING", "ENHANCEDSTATUSCODES", "8BITMIME", "SMTPUTF8"]
         if self._dsn:
             words.append("DSN")
+        if self._house.tls is not None and self._tls is None:
+            words.append("STARTTLS")
         if self._peer.may_xforward:
             words.append("XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE")
         text = "".join(f"250-{word}\r\n" for word in words) + f"250 SIZE {self._house.caps.max_message_bytes}\r\n"
@@ -262,10 +285,10 @@ class Dialogue:
         if sender.size > caps.max_message_bytes:
             raise CommandError(reply.TOO_LARGE)
         # Octets count when they come: a few clients that only announce large mails must not shut out all others.
-        if not self._house.load.has_room(sender.size, caps.max_bytes_in_flight):
+        if not self._house.load.has_room(sender.size, caps, self._peer.origin):
             self.output.append(reply.TOO_BUSY.line())
             return
-        self._transaction = Transaction(self._house, sender)
+        self._transaction = Transaction(self._house, self._peer.origin, sender)
         self.output.append(_SENDER_OK)
 
     def _rcpt(self, argument: str) -> None:
@@ -287,7 +310,7 @@ class Dialogue:
         if not transaction.recipients:
             raise CommandError(reply.NO_RECIPIENTS)
         transaction.begin_content()
-        self._phase = Phase.CONTENT
+        self.phase = Phase.CONTENT
         self.output.append(_GO_AHEAD)
 
     def _rset(self, argument: str) -> None:
@@ -315,6 +338,15 @@ class Dialogue:
         self._forwarded = read_xforward(argument, self._forwarded or Forwarded())
         self.output.append(_OK)
 
+    def _starttls(self, argument: str) -> None:
+        if self._house.tls is None:
+            raise CommandError(reply.COMMAND_NOT_IMPLEMENTED)
+        _no_argument(argument)
+        if self._tls is not None:
+            raise CommandError(reply.BAD_SEQUENCE)
+        self._end_transaction()
+        self.phase = Phase.SECURING
+
     def _quit(self, argument: str) -> None:
         _no_argument(argument)
         self.bye(reply.CLOSING)
@@ -328,11 +360,11 @@ class Dialogue:
             transaction.close()
 
     def _close_if_draining(self) -> None:
-        if self._draining and self._transaction is None and self._phase is Phase.COMMAND:
+        if self._draining and self._transaction is None and self.phase is Phase.COMMAND:
             self.bye(reply.SHUTTING_DOWN)
 
     def _close(self) -> None:
-        self._phase = Phase.CLOSED
+        self.phase = Phase.CLOSED
         self._pending = b""
         self._end_transaction()
 
@@ -350,7 +382,7 @@ class Dialogue:
         b"VRFY": _vrfy,
         b"EXPN": _not_implemented,
         b"HELP": _not_implemented,
-        b"STARTTLS": _not_implemented,
+        b"STARTTLS": _starttls,
         b"AUTH": _not_implemented,
     }
 

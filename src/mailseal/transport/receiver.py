@@ -161,7 +161,8 @@ class Receiver:
         origin = self._origin if isinstance(self._origin, Origin) else self._origin(ip)
         if ip is None:
             return Peer(Client().address, origin, self._xforward_unix)
-        return Peer(str(ip), origin, _within(ip, self._xforward_peers))
+        trusted = _within(ip, self._xforward_peers)  # a proxy, which speaks for many
+        return Peer(str(ip), origin, trusted, None if trusted or origin is Origin.AUTHORISED else _counted_by(ip))
 
     def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
@@ -169,7 +170,13 @@ class Receiver:
         now = loop.time()
         for session in tuple(self._sessions):
             session.check(now)
-        self._sweep_timer = loop.call_later(min(1.0, caps.idle_seconds / 4, caps.total_seconds / 4), self._sweep)
+        often = min(1.0, caps.idle_seconds / 4, caps.total_seconds / 4, caps.rate_window_seconds / 4)
+        self._sweep_timer = loop.call_later(often, self._sweep)
+
+
+def _counted_by(ip: IpAddress) -> str:
+    """An IPv4 address, or the /64 of an IPv6 address, which one host has for itself (RFC 4291 §2.5.4)."""
+    return str(ip) if ip.version == 4 else str(ipaddress.ip_network((ip, 64), strict=False))
 
 
 def _ip_address(address: object) -> IpAddress | None:

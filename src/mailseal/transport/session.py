@@ -2,19 +2,22 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, cast
 
 from mailseal.mail import reply
-from mailseal.mail.envelope import Envelope
+from mailseal.mail.envelope import Envelope, Origin, Tls
 from mailseal.mail.message import Message
 from mailseal.mail.reply import Reply
-from mailseal.transport.dialogue import Dialogue
+from mailseal.transport.dialogue import Dialogue, Phase
 from mailseal.transport.transaction import Delivery, House, Peer
 
 READ_BYTES = 256 * 1024
 MAX_WAITING_BYTES = 64 * 1024
 """How much a peer may send ahead while its mail is being handled; beyond it nothing more is read."""
+GOODBYE_SECONDS = 5.0
+"""How long a peer may take to answer our end of TLS."""
 
 Handler = Callable[[Envelope, Message], Awaitable[Sequence[Reply]]]
 """Takes a mail; gives one reply per recipient in order (LMTP) or exactly one (SMTP)."""
@@ -43,35 +46,65 @@ class Session(asyncio.BufferedProtocol):
     __slots__ = (
         "_began",
         "_dialogue",
+        "_draining",
+        "_early",
         "_ended",
         "_home",
         "_last",
         "_lost",
         "_paused",
+        "_peer",
         "_task",
         "_transport",
+        "_window_began",
+        "_window_bytes",
         "_writable",
     )
 
     def __init__(self, home: Home, peer: Peer) -> None:
         self._home = home
+        self._peer = peer
         self._dialogue = Dialogue(home.house, peer)
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
+        self._early: bytearray | None = None
         self._ended = False
         self._paused = False
         self._writable = True
         self._lost = False
+        self._draining = False
+        self._window_began: float | None = None
+        self._window_bytes = 0
         self._began = self._last = asyncio.get_running_loop().time()
+
+    @property
+    def origin(self) -> Origin:
+        """As of Guest."""
+        return self._peer.origin
+
+    @property
+    def client(self) -> str | None:
+        """As of Guest."""
+        return self._peer.client
+
+    @property
+    def silent_since(self) -> float | None:
+        """As of Guest."""
+        return self._last if self._dialogue.phase in {Phase.COMMAND, Phase.SECURING} else None
+
+    def make_room(self) -> None:
+        """As of Guest."""
+        self._dialogue.bye(reply.MAKES_ROOM)
+        self._advance(b"")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet, or say 421 when there are too many connections."""
         self._transport = cast(asyncio.Transport, transport)  # a loop may have a class of its own for it
-        load = self._home.house.load
-        load.connections += 1
+        house = self._home.house
+        house.load.connections += 1
         self._home.joined(self)
-        if load.connections > self._home.house.caps.max_connections:
-            self._dialogue.bye(reply.TOO_MANY_CONNECTIONS)
+        if refusal := house.guests.admit(self, house.caps, self._began):
+            self._dialogue.bye(refusal)
         else:
             self._dialogue.greet()
         self._advance(b"")
@@ -83,12 +116,17 @@ class Session(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Octets have come."""
         self._last = asyncio.get_running_loop().time()
-        self._advance(bytes(self._home.buffer[:nbytes]))
+        self._window_bytes += nbytes
+        octets = bytes(self._home.buffer[:nbytes])
+        if self._early is None:
+            self._advance(octets)
+        else:
+            self._early += octets
 
     def eof_received(self) -> bool:
-        """The peer sends no more; it may still read the reply to a mail that is being handled."""
+        """The peer sends no more; without TLS it may still read the reply to a mail that is being handled."""
         self._ended = True
-        return self._dialogue.handling
+        return self._dialogue.phase is Phase.HANDLING and not self._dialogue.secure
 
     def pause_writing(self) -> None:
         """The peer does not read its replies."""
@@ -101,16 +139,20 @@ class Session(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- a lost connection needs no reason
         """Forget an unfinished mail; a mail that is being handled goes on to its end."""
+        if self._lost:
+            return
         self._lost = True
-        self._home.house.load.connections -= 1
+        house = self._home.house
+        house.load.connections -= 1
+        house.guests.leave(self)
         self._dialogue.abandon()
         if self._task is None:
             self._home.left(self)
 
     def check(self, now: float) -> None:
-        """Close when the peer is silent or takes too long; abort when it does not even read the 421."""
-        transport, caps = self._transport, self._home.house.caps
-        if transport is None or self._dialogue.handling:
+        """Close when the peer is silent, slow or takes too long; abort when it does not even read the 421."""
+        transport, caps, phase = self._transport, self._home.house.caps, self._dialogue.phase
+        if transport is None or phase is Phase.HANDLING or phase is Phase.SECURING:
             return
         if transport.is_closing():
             if now - self._last > caps.idle_seconds:
@@ -119,6 +161,23 @@ class Session(asyncio.BufferedProtocol):
             self._leave(now, reply.IDLE_TOO_LONG)
         elif now - self._began > caps.total_seconds:
             self._leave(now, reply.SESSION_TOO_LONG)
+        elif phase is not Phase.CONTENT:
+            self._window_began = None
+        elif self._is_slow(now):
+            self._leave(now, reply.TOO_SLOW)
+
+    def _is_slow(self, now: float) -> bool:
+        """Whether less came in a whole window of time than must; called about once a second while content comes."""
+        caps = self._home.house.caps
+        if self._window_began is not None:
+            seconds = now - self._window_began
+            if seconds < caps.rate_window_seconds:
+                return False
+            if self._window_bytes < caps.min_bytes_per_second * seconds:
+                return True
+        self._window_began = now
+        self._window_bytes = 0
+        return False
 
     def _leave(self, now: float, last: Reply) -> None:
         self._last = now
@@ -127,6 +186,7 @@ class Session(asyncio.BufferedProtocol):
 
     def drain(self) -> None:
         """Close now, or as soon as the mail under way is answered."""
+        self._draining = True
         self._dialogue.drain()
         self._advance(b"")
 
@@ -149,11 +209,16 @@ class Session(asyncio.BufferedProtocol):
             if not (stalled and self._writable):
                 break
             dialogue.receive(b"")
-        if dialogue.closed or (self._ended and not dialogue.handling):
+        if dialogue.phase is Phase.CLOSED or (self._ended and dialogue.phase is not Phase.HANDLING):
             transport.close()
             return
-        if dialogue.delivery is not None and self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._handle(dialogue.delivery))
+        if self._task is None:
+            if dialogue.delivery is not None:
+                self._task = asyncio.get_running_loop().create_task(self._handle(dialogue.delivery))
+            elif dialogue.securing:
+                transport.pause_reading()  # what comes now is for the handshake
+                self._task = asyncio.get_running_loop().create_task(self._secure(transport))
+                return
         self._pace(transport)
 
     def _pace(self, transport: asyncio.Transport) -> None:
@@ -181,3 +246,49 @@ class Session(asyncio.BufferedProtocol):
             self._home.left(self)
         else:
             self._advance(b"")
+
+    async def _secure(self, transport: asyncio.Transport) -> None:
+        """Let TLS begin; then everything starts anew (RFC 3207 §4.2). A handshake that fails ends the connection."""
+        house, loop = self._home.house, asyncio.get_running_loop()
+        assert house.tls is not None
+        self._early = bytearray()  # from here on only what came through TLS gets to this object
+        try:
+            secured = await loop.start_tls(
+                transport,
+                self,
+                house.tls.context(),
+                server_side=True,
+                ssl_handshake_timeout=house.caps.handshake_seconds,
+                ssl_shutdown_timeout=GOODBYE_SECONDS,
+            )
+        except OSError as error:
+            logger.info("a TLS handshake failed: %s", error.strerror or type(error).__name__)
+            secured = None
+        self._task = None
+        tls = _tls_of(secured)
+        if secured is None or tls is None or self._lost:
+            self._fail(transport)
+            return
+        early, self._early = bytes(self._early), None
+        self._transport, self._paused = secured, False
+        self._dialogue = Dialogue(house, self._peer, tls)
+        self._last = loop.time()
+        if self._draining:
+            self._dialogue.drain()
+        self._advance(early)
+
+    def _fail(self, transport: asyncio.Transport) -> None:
+        """The handshake has failed; whatever the loop makes of it, the connection is counted out once."""
+        transport.abort()
+        if self._lost:
+            self._home.left(self)
+        else:
+            self.connection_lost(None)
+
+
+def _tls_of(transport: asyncio.Transport | None) -> Tls | None:
+    """What was agreed on; None if the connection went before."""
+    made = transport.get_extra_info("ssl_object") if transport is not None else None
+    if not isinstance(made, ssl.SSLObject) or (suite := made.cipher()) is None:
+        return None
+    return Tls(made.version() or "unknown", suite[0], suite[2])

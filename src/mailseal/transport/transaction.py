@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailseal.mail import reply
@@ -12,6 +12,8 @@ from mailseal.mail.reply import Reply
 from mailseal.transport.caps import Caps, Load
 from mailseal.transport.command import Sender
 from mailseal.transport.content import ContentDecoder
+from mailseal.transport.guests import Guests
+from mailseal.transport.server_tls import ServerTls
 from mailseal.transport.spool import Body
 
 logger = logging.getLogger(__name__)
@@ -27,24 +29,29 @@ class House:
     """What all sessions of a receiver share.
 
     `features` gives the extensions that the next hop has; it is called on the event loop and may not block or raise.
+    `load` and `guests` are those of the whole process. With `tls` STARTTLS is offered, and demanded if `tls_required`.
     """
 
     hostname: str
     protocol: Protocol
     caps: Caps
     load: Load
+    guests: Guests = field(default_factory=Guests)
     features: Callable[[], frozenset[str]] = no_features
     normalise_bare_lf: bool = False
     spool_directory: Path | None = None
+    tls: ServerTls | None = None
+    tls_required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Who is connected."""
+    """Who is connected. `client` is what its connections are counted by; None: they are not."""
 
     address: str
     origin: Origin
     may_xforward: bool = False
+    client: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +65,11 @@ class Delivery:
 class Transaction:
     """Sender, recipients, and the octets so far. Whoever makes it calls `close` at its end, whatever the end is."""
 
-    __slots__ = ("_body", "_decoder", "_fault", "_house", "_reserved_bytes", "recipients", "sender")
+    __slots__ = ("_body", "_decoder", "_fault", "_house", "_origin", "_reserved_bytes", "recipients", "sender")
 
-    def __init__(self, house: House, sender: Sender) -> None:
+    def __init__(self, house: House, origin: Origin, sender: Sender) -> None:
         self._house = house
+        self._origin = origin
         self._reserved_bytes = 0
         self._decoder: ContentDecoder | None = None
         self._body: Body | None = None
@@ -124,7 +132,7 @@ class Transaction:
     def _reserve(self, size: int) -> bool:
         more = size - self._reserved_bytes
         if more > 0:
-            if not self._house.load.reserve(more, self._house.caps.max_bytes_in_flight):
+            if not self._house.load.reserve(more, self._house.caps, self._origin):
                 return False
             self._reserved_bytes = size
         return True
@@ -133,5 +141,5 @@ class Transaction:
         if self._body is not None:
             self._body.close()
             self._body = None
-        self._house.load.release(self._reserved_bytes)
+        self._house.load.release(self._reserved_bytes, self._origin)
         self._reserved_bytes = 0
