@@ -1,6 +1,8 @@
 """What is logged of an exception says where, never what: its text and variables may hold a mail or a key."""
 
 import logging
+import sys
+import threading
 
 import pytest
 
@@ -11,12 +13,15 @@ SECRET = "s3cr3t-5d2c"
 
 
 @pytest.fixture(autouse=True)
-def _own_handlers():
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
+def _own_handlers(monkeypatch):
+    for module, name in ((sys, "excepthook"), (sys, "unraisablehook"), (threading, "excepthook")):
+        monkeypatch.setattr(module, name, getattr(module, name))
+    root, ours = logging.getLogger(), logging.getLogger("mailseal")
+    before, level, our_level = root.handlers[:], root.level, ours.level
     yield
     root.handlers[:] = before
     root.setLevel(level)
+    ours.setLevel(our_level)
 
 
 def _fail(body: str) -> None:

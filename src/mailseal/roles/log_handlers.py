@@ -1,0 +1,176 @@
+"""Where lines go: standard error, a file, or journald. None of them may ever stop a mail.
+
+A line that cannot be written goes to standard error instead; one that is lost even there is counted.
+"""
+
+import contextlib
+import errno
+import logging
+import os
+import socket
+import stat
+import sys
+import time
+from pathlib import Path
+from typing import TextIO
+
+from structlog.typing import EventDict
+
+from mailseal.roles.log_lines import sentence
+
+FILE_MODE = 0o640
+LOOK_SECONDS = 0.5
+"""How often to look whether the file has been moved away; until then lines go into the one that was moved."""
+MAX_DATAGRAM_BYTES = 48 * 1024
+"""What is sent to journald at once; its socket takes at least this much on every Linux."""
+_CUT_BYTES = 1000
+_PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+
+
+class Trouble:
+    """What went wrong in writing lines: how often, and said once per time that it begins."""
+
+    def __init__(self) -> None:
+        self.errors = 0
+        self._failing = False
+
+    def note(self, what: str, error: BaseException | None) -> None:
+        """One more line could not be written where it belongs."""
+        self.errors += 1
+        if not self._failing:
+            self._failing = True
+            why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.write(f"mailseal: log lines cannot be written to {what}: {why}\n")
+                sys.stderr.flush()
+
+    def over(self) -> None:
+        """A line could be written."""
+        self._failing = False
+
+
+TROUBLE = Trouble()
+"""Of this process."""
+
+
+class StderrHandler(logging.StreamHandler[TextIO]):
+    """Standard error, whatever becomes of it."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 -- logging's name
+        """Count; there is nowhere left to say it."""
+        TROUBLE.errors += 1
+
+
+class OtherHandler(logging.Handler):
+    """A place that may fail; then `instead` gets the line."""
+
+    def __init__(self, place: Path, instead: logging.Handler) -> None:
+        super().__init__()
+        self.place = place
+        self._instead = instead
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the line; never raises."""
+        try:
+            self.write(self.format(record).encode("utf-8", "backslashreplace"))
+        except BlockingIOError as error:  # standard error may well be read by the one who does not read here
+            TROUBLE.note(str(self.place), error)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the mail goes on
+            TROUBLE.note(str(self.place), error)
+            self._instead.handle(record)
+        else:
+            TROUBLE.over()
+
+    def write(self, line: bytes) -> None:
+        """Write one line; raises OSError."""
+        raise NotImplementedError
+
+
+class FileHandler(OtherHandler):
+    """Appends to a file, each line in one write, so that processes can share it; follows when it is moved away."""
+
+    def __init__(self, place: Path, instead: logging.Handler) -> None:
+        super().__init__(place, instead)
+        self._descriptor: int | None = None
+        self._is_torn = False
+        self._look_at = 0.0
+
+    def write(self, line: bytes) -> None:
+        """Append one line; raises OSError."""
+        descriptor = self._follow()
+        begin = b"\n" if self._is_torn else b""
+        line = begin + line + b"\n"
+        written = os.write(descriptor, line)
+        if written:
+            self._is_torn = written != len(line)
+        if written != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def close(self) -> None:
+        """No more lines."""
+        self._let_go()
+        super().close()
+
+    def _follow(self) -> int:
+        """The descriptor of what is there now: the file that was open may have been moved away or deleted."""
+        if self._descriptor is not None:
+            if time.monotonic() < self._look_at:
+                return self._descriptor
+            self._look_at = time.monotonic() + LOOK_SECONDS
+            mine = os.fstat(self._descriptor)
+            with contextlib.suppress(FileNotFoundError):
+                found = self.place.stat()
+                if (found.st_dev, found.st_ino) == (mine.st_dev, mine.st_ino):
+                    return self._descriptor
+            self._let_go()
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+        descriptor = os.open(self.place, flags, FILE_MODE)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "not a regular file")
+        self._descriptor, self._is_torn = descriptor, False
+        return descriptor
+
+    def _let_go(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+class JournaldHandler(OtherHandler):
+    """journald's native protocol: a datagram per event, a field per line. Never waits for journald."""
+
+    def __init__(self, place: Path, instead: logging.Handler) -> None:
+        super().__init__(place, instead)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)  # noqa: FBT003 -- the socket module's own signature
+
+    def write(self, line: bytes) -> None:
+        """Send what `as_datagram` made; raises OSError."""
+        try:
+            self._socket.sendto(line[:MAX_DATAGRAM_BYTES], str(self.place))
+        except OSError as error:
+            if error.errno != errno.EMSGSIZE:
+                raise
+            fields = [field[:_CUT_BYTES] for field in line.split(b"\n")[:8]]
+            self._socket.sendto(b"\n".join(fields) + b"\n", str(self.place))
+
+    def close(self) -> None:
+        """No more lines."""
+        self._socket.close()
+        super().close()
+
+
+def as_datagram(_logger: object, _method: str, event: EventDict) -> str:
+    """The fields of an event for journald, each `NAME=value` and a line feed; no value has a line feed in it."""
+    level, role = event.pop("level", "info"), event.pop("role", "")
+    event.pop("timestamp", None)
+    fields = {"MESSAGE": sentence(event), "PRIORITY": _PRIORITIES.get(level, 6), "SYSLOG_IDENTIFIER": "mailseal"}
+    values = {"role": role, **event}
+    for name, value in values.items():
+        if name != "event":
+            fields[f"MAILSEAL_{name.upper()}"] = ",".join(value) if isinstance(value, list) else value
+    return "".join(f"{name}={value}\n" for name, value in fields.items())
