@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 import click
 
 from mailseal.cli import output
-from mailseal.cli.checks import environment, listening, next_hops, stored
+from mailseal.cli.checks import environment, listener_tls, listening, next_hops, stored
 from mailseal.cli.checks.finding import Finding, Status
 from mailseal.cli.session import Session, become_owner, pass_session
 from mailseal.config import Config, ConfigError, find
@@ -14,6 +14,7 @@ from mailseal.errors import MailsealError
 
 CHECKS: tuple[tuple[str, Callable[[Config], Iterable[Finding]]], ...] = (
     ("listeners", listening.listeners),
+    ("listener TLS", listener_tls.listener_tls),
     ("next hops", next_hops.next_hops),
     ("users", environment.users),
     ("clock", environment.clock),

@@ -8,7 +8,7 @@ from mailseal.config.sections.database import Database
 from mailseal.config.sections.keys import Keys
 from mailseal.config.sections.ledger import Ledger
 from mailseal.config.sections.limits import Limits
-from mailseal.config.sections.listen import Listen
+from mailseal.config.sections.listen import Listen, StartTls
 from mailseal.config.sections.log import Log, LogAddresses, LogDestination, LogSink
 from mailseal.config.sections.metrics import Metrics
 from mailseal.config.sections.relay import Relay
@@ -53,6 +53,7 @@ __all__ = [
     "Protocol",
     "Relay",
     "SocketInfo",
+    "StartTls",
     "Tls",
     "commented_file",
     "find",

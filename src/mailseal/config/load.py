@@ -14,6 +14,7 @@ from typing import Any
 
 from mailseal.config.key import Key
 from mailseal.config.model import DEFAULT_DATA_DIR, SECTIONS, Config, default_of, keys_of
+from mailseal.config.sections.listen import StartTls
 from mailseal.config.values import BadValueError, Endpoint
 from mailseal.errors import PermanentError
 
@@ -234,6 +235,7 @@ def _contradictions(config: Config) -> tuple[Problem, ...]:
     if len(set(places)) < len(places):
         problems.append(Problem("listen", "two listeners have the same place; each needs its own"))
     problems += _open_metrics(config)
+    problems += _tls_without_certificate(config)
     if limits.max_bytes_in_flight < limits.max_message_bytes:
         problems.append(
             Problem(
@@ -251,3 +253,11 @@ def _open_metrics(config: Config) -> tuple[Problem, ...]:
         return ()
     what = f"{place.host} is not a loopback address, and there is no login; if that is meant, say so"
     return (Problem("metrics.listen", what, "remote = true"),)
+
+
+def _tls_without_certificate(config: Config) -> tuple[Problem, ...]:
+    listen = config.listen
+    if listen.tls_certificate is not None or (listen.tls is not StartTls.REQUIRED and listen.tls_key is None):
+        return ()
+    what = "is missing; listen.tls and listen.tls_key need it"
+    return (Problem("listen.tls_certificate", what, 'tls_certificate = "/etc/mailseal/tls/fullchain.pem"'),)

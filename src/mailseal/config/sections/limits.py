@@ -34,6 +34,20 @@ class Limits:
     max_connections: int = key(
         values.whole(1, 100_000), "Connections that a worker has open at once (421 beyond).", example="500", default=500
     )
+    max_connections_per_client: int = key(
+        values.whole(1, 100_000),
+        "Connections of one outside address (IPv6: one /64) to a worker; not counted are UNIX sockets, authorised "
+        "networks and XFORWARD peers (421 beyond).",
+        example="50",
+        default=50,
+    )
+    outside_percent: int = key(
+        values.whole(1, 100),
+        "The share of max_connections and max_bytes_in_flight that the outside class may use; what is left is kept for "
+        "authorised clients. When it is full, an outside connection that is idle makes room for a new one.",
+        example="75",
+        default=75,
+    )
     max_recipients: int = key(
         values.whole(1, 100_000),
         "Recipients of one mail (452 beyond; RFC 5321 wants 100).",
@@ -45,6 +59,15 @@ class Limits:
     )
     total_seconds: int = key(
         values.whole(1, _DAY_SECONDS), "How long one connection may last.", example="3600", default=3600
+    )
+    min_bytes_per_second: int = key(
+        values.whole(0, _MIB),
+        "How fast the content of a mail must come at least, in each window of rate_window_seconds (421 else); 0: any.",
+        example="1024",
+        default=1024,
+    )
+    rate_window_seconds: int = key(
+        values.whole(1, 3600), "For how long a slow client is watched before it is cut.", example="60", default=60
     )
     deadline_seconds: int = key(
         values.whole(1, 3600),

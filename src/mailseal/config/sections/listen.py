@@ -1,10 +1,20 @@
 """[listen]"""
 
 from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
 
 from mailseal.config import values
 from mailseal.config.key import key
 from mailseal.config.values import BareLf, Endpoint, Network
+
+
+class StartTls(StrEnum):
+    """Whether a TCP listener takes part in STARTTLS (RFC 3207)."""
+
+    OFF = "off"
+    OFFERED = "offered"
+    REQUIRED = "required"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,4 +74,26 @@ class Listen:
         "What to do with a line feed without a carriage return in a mail: refuse (550) or normalise.",
         example='"refuse"',
         default=BareLf.REFUSE,
+    )
+    tls_certificate: Path | None = key(
+        values.path,
+        "The certificate of the TCP listeners for STARTTLS: a PEM file with the server's own first, then its issuers. "
+        "A changed file is noticed within a second. UNIX sockets have no TLS.",
+        example='"/etc/mailseal/tls/fullchain.pem"',
+        default=None,
+        default_text="none",
+    )
+    tls_key: Path | None = key(
+        values.path,
+        "The key of that certificate, PEM without a password, not readable for all; else it is in the same file.",
+        example='"/etc/mailseal/tls/privkey.pem"',
+        default=None,
+        default_text="none; taken from tls_certificate",
+    )
+    tls: StartTls = key(
+        values.one_of(StartTls),
+        "STARTTLS on the TCP listeners: off, offered (as soon as there is a certificate), or required (530 without; "
+        "not for a server that the internet sends mail to, RFC 3207 §4).",
+        example='"required"',
+        default=StartTls.OFFERED,
     )

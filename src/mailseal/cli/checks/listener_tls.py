@@ -1,0 +1,53 @@
+"""Checks of the certificate that the listeners show (RFC 3207): usable, and valid for some time yet."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+
+from mailseal.cli.checks.finding import Finding, Status
+from mailseal.config import MAIL_SOCKETS, Config, StartTls, listeners
+from mailseal.transport.server_tls import ServerTlsError, server_context
+
+SUBJECT = "listener TLS"
+WARN_BEFORE = timedelta(days=30)
+_RENEW = "renew it; a running gateway shows the new file within a second"
+
+
+def listener_tls(config: Config) -> Iterator[Finding]:
+    """One line: off, or how the certificate stands."""
+    listen = config.listen
+    certificate = listen.tls_certificate
+    if certificate is None or listen.tls is StartTls.OFF:
+        if any(place.path is None for name, place in listeners(config).items() if name in MAIL_SOCKETS):
+            yield Finding(
+                SUBJECT,
+                Status.WARN,
+                "mail over TCP comes in without TLS",
+                "set listen.tls_certificate, or let only this machine connect",
+            )
+        return
+    try:
+        server_context(certificate, listen.tls_key)
+        chain = x509.load_pem_x509_certificates(certificate.read_bytes())
+    except ServerTlsError as error:
+        yield Finding(SUBJECT, Status.FAIL, error.text, error.what_to_do)
+        return
+    except (OSError, ValueError):
+        yield Finding(SUBJECT, Status.FAIL, f"{certificate} cannot be read", "give a PEM file with certificates only")
+        return
+    yield _validity(certificate, chain, datetime.now(UTC))
+
+
+def _validity(path: Path, chain: list[x509.Certificate], now: datetime) -> Finding:
+    """Of the certificate in the chain that ends first."""
+    end = min(one.not_valid_after_utc for one in chain)
+    begin = max(one.not_valid_before_utc for one in chain)
+    if now < begin:
+        return Finding(SUBJECT, Status.FAIL, f"{path} is not valid before {begin:%Y-%m-%d}", "set another certificate")
+    if now > end:
+        return Finding(SUBJECT, Status.FAIL, f"{path} was valid until {end:%Y-%m-%d}", _RENEW)
+    if now > end - WARN_BEFORE:
+        return Finding(SUBJECT, Status.WARN, f"{path} is valid only until {end:%Y-%m-%d}", _RENEW)
+    return Finding(SUBJECT, Status.OK, f"{path} is valid until {end:%Y-%m-%d}")
