@@ -43,7 +43,7 @@ time.sleep(0.2)
 PARENT = """
 import os, sys
 from pathlib import Path
-from mailseal.config import load
+from mailseal.config import MAIL_SOCKETS, load
 from mailseal.errors import MailsealError
 from mailseal.roles import process, supervisor
 from mailseal.roles.generation import Role
@@ -53,8 +53,9 @@ process.FIRST_PAUSE_SECONDS = 0.1
 supervisor.READY_SECONDS = 2.0
 def roles(config):
     command = [sys.executable, folder + "/child.py"]
-    mail = [Role(f"mail-{n}", [*command, f"mail-{n}", folder, folder + "/mode"], True) for n in range(config.workers)]
-    return [*mail, Role("worker", [*command, "worker", folder, folder + "/mode"], False)]
+    names = [f"mail-{n}" for n in range(config.workers)]
+    mail = [Role(name, [*command, name, folder, folder + "/mode"], MAIL_SOCKETS) for name in names]
+    return [*mail, Role("worker", [*command, "worker", folder, folder + "/mode"])]
 try:
     supervisor.Supervisor(lambda: load(Path(folder + "/mailseal.toml"), {}), roles).run()
 except MailsealError as error:
@@ -330,7 +331,7 @@ def test_started_as_root_the_roles_run_as_the_owner_of_the_data_folder():
             "from mailseal.roles import supervisor\n"
             "from mailseal.roles.generation import Role\n"
             f"config = from_values({{'data_dir': {folder + '/data'!r}, 'workers': 1}})\n"
-            f"role = Role('one', [sys.executable, '-c', {WHO!r}, {str(file)!r}], False)\n"
+            f"role = Role('one', [sys.executable, '-c', {WHO!r}, {str(file)!r}])\n"
             "supervisor.Supervisor(lambda: config, lambda _: [role]).run()\n"
         )
         process = subprocess.Popen([python, "-c", parent], env={"PYTHONPATH": str(SRC)}, stderr=subprocess.DEVNULL)

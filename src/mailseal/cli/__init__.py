@@ -1,4 +1,8 @@
-"""The `mailseal` command. Exit status: 0 done, 1 refused or wrong, 2 wrong usage, 75 not possible now (EX_TEMPFAIL)."""
+"""The `mailseal` command.
+
+Exit status: 0 done, 1 refused or wrong, 2 wrong usage, 75 not possible now (EX_TEMPFAIL), 78 not before an
+administrator has done something (EX_CONFIG; roles only).
+"""
 
 import importlib
 import os

@@ -18,11 +18,12 @@ class CommandError(PermanentError):
 
 
 def report(error: MailsealError) -> int:
-    """Write an error to standard error; returns the exit status."""
+    """Write an error to standard error; returns the exit status (an error may have one of its own)."""
     click.echo(f"error: {error}", err=True)
     what_to_do = getattr(error, "what_to_do", "")
     if not what_to_do and isinstance(error, TransientError):
         what_to_do = "`mailseal check` shows what is not right; then try again"
     if what_to_do:
         click.echo(f"what to do: {what_to_do}", err=True)
-    return NOT_NOW if isinstance(error, TransientError) else WRONG
+    status: int = getattr(error, "exit_status", NOT_NOW if isinstance(error, TransientError) else WRONG)
+    return status

@@ -7,6 +7,7 @@ import click
 
 from mailseal.cli.errors import CommandError
 from mailseal.cli.session import Session, pass_session
+from mailseal.roles.confinement import confine
 
 
 @click.command()
@@ -29,7 +30,8 @@ def serve(session: Session) -> None:
 @click.option("--worker", "number", type=click.IntRange(1, 10_000), default=1, show_default=True, help="Its number.")
 @pass_session
 def mail(session: Session, number: int) -> None:
-    """Run one mail worker on the listeners that `serve` hands down."""
+    """Run one mail worker: on the listeners that `serve` or systemd hands down, else on its own."""
+    confine()
     from mailseal.roles.mail import run  # noqa: PLC0415 - only this process needs the mail path
 
     run(session.config, number)
@@ -39,6 +41,7 @@ def mail(session: Session, number: int) -> None:
 @pass_session
 def worker(session: Session) -> None:
     """Run the job worker."""
+    confine()
     from mailseal.roles.worker import run  # noqa: PLC0415 - only this process needs the job handlers
 
     run(session.config)

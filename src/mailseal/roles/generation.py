@@ -8,16 +8,10 @@ from dataclasses import dataclass, field
 from mailseal.config import Config, Endpoint, listeners
 from mailseal.errors import MailsealError
 from mailseal.roles import listening
-from mailseal.roles.process import Process
+from mailseal.roles.process import Process, Role
+from mailseal.roles.users import make_folders, user_of
 
-
-@dataclass(frozen=True, slots=True)
-class Role:
-    """A process that a node runs; `listens` are the names of the listening sockets that it gets."""
-
-    name: str
-    command: Sequence[str]
-    listens: Sequence[str] = ()
+__all__ = ["Bound", "Generation", "Role", "Roles", "make"]
 
 
 Roles = Callable[[Config], Sequence[Role]]
@@ -40,7 +34,7 @@ class Generation:
 
     def sockets_of(self, process: Process) -> dict[str, socket.socket]:
         """The sockets that a process gets."""
-        return {name: held for name, (_, held) in self.sockets.items() if name in process.listens}
+        return {name: held for name, (_, held) in self.sockets.items() if name in process.role.listens}
 
     def release_sockets(self, besides: "Generation | None" = None) -> None:
         """Close the listeners that the other generation does not have."""
@@ -58,9 +52,12 @@ def make(
     patience_seconds: float = 0.0,
     ready_seconds: float = float("inf"),
 ) -> Generation:
-    """Bind what the earlier generation has not bound, and name the processes. Nothing is started yet; raises
-    MailsealError.
+    """Make folders, bind what the earlier generation has not bound, name the processes. Nothing is started yet.
+
+    Raises MailsealError.
     """
+    wanted = roles(config)
+    make_folders(config, wanted)
     sockets: dict[str, tuple[Endpoint, socket.socket]] = {}
     held_before = dict(before.sockets.values()) if before else {}
     made = Generation(config, sockets, [], time.monotonic() + ready_seconds)
@@ -73,5 +70,5 @@ def make(
     except MailsealError:
         made.release_sockets(before)
         raise
-    made.processes.extend(Process(role.name, role.command, role.listens) for role in roles(config))
+    made.processes.extend(Process(role, user_of(role, config.data_dir)) for role in wanted)
     return made

@@ -1,4 +1,4 @@
-"""When a process that the supervisor started shall end: a signal, or the supervisor gone (docs/flow.md)."""
+"""When a role's process shall end: a signal, or its supervisor gone; and its signs of life (docs/running.md)."""
 
 import asyncio
 import contextlib
@@ -6,29 +6,47 @@ import os
 import signal
 
 from mailseal.roles.child import Inheritance
+from mailseal.roles.notify import ALIVE, STOPPING, beat_seconds, notify
 
 
 class Lifetime:
-    """Set once the process is to drain. Used on one event loop."""
+    """Set once the process is to drain. Used on one event loop.
+
+    A role without a supervisor drains on SIGHUP as well: the service manager starts it anew, with the configuration as
+    it then is. It also tells the manager that it lives, as long as the loop turns.
+    """
 
     def __init__(self, inheritance: Inheritance) -> None:
         self._over = asyncio.Event()
         self._inheritance = inheritance
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._over.set)
+            loop.add_signal_handler(number, self.end)
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         if inheritance.supervisor_fd is not None:
             loop.add_reader(inheritance.supervisor_fd, self._supervisor_spoke)
+        elif (pause := beat_seconds()) is not None:
+            self._beat(pause)
+
+    def _hang_up(self) -> None:
+        if not self._inheritance.supervised:  # else the supervisor, who got it too, starts others
+            self.end()
 
     def _supervisor_spoke(self) -> None:
         # Nothing is ever written to this pipe: to be readable is to be at its end.
         fd = self._inheritance.supervisor_fd
         if fd is not None and not os.read(fd, 1):
             asyncio.get_running_loop().remove_reader(fd)
-            self._over.set()
+            self.end()
+
+    def _beat(self, pause: float) -> None:
+        notify(ALIVE)
+        asyncio.get_running_loop().call_later(pause, self._beat, pause)
 
     def end(self) -> None:
-        """The process itself wants to end."""
+        """End as soon as the work at hand is done."""
+        if not self._over.is_set() and not self._inheritance.supervised:
+            notify(STOPPING)
         self._over.set()
 
     @property

@@ -36,27 +36,39 @@ class AlreadyRunningError(PermanentError):
 
 def hold(lock: Path) -> int:
     """Take the lock of a data folder, for as long as this process lives; raises AlreadyRunningError."""
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    if os.geteuid() == 0:
-        owner = lock.parent.stat()
-        os.fchown(descriptor, owner.st_uid, owner.st_gid)  # its user may look with `is_held`
-    until = time.monotonic() + LOCK_PATIENCE_SECONDS
-    while not _try_lock(descriptor, fcntl.LOCK_EX):
-        if time.monotonic() >= until:
-            pid = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
-            os.close(descriptor)
-            raise AlreadyRunningError(
-                f"another `mailseal serve` (process {pid}) works on {lock.parent.parent}; stop it first, or give this "
-                "one a data_dir of its own"
-            )
-        time.sleep(0.05)
+    descriptor = _lock(lock, fcntl.LOCK_EX)
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
 
 
+def share(lock: Path) -> int:
+    """The same for a role that runs without a supervisor, beside others of its kind; raises AlreadyRunningError."""
+    descriptor = _lock(lock, fcntl.LOCK_SH)
+    os.ftruncate(descriptor, 0)
+    return descriptor
+
+
+def _lock(lock: Path, kind: int) -> int:
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    if os.geteuid() == 0:
+        owner = lock.parent.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)  # its user may look with `is_held`
+    until = time.monotonic() + LOCK_PATIENCE_SECONDS
+    while not _try_lock(descriptor, kind):
+        if time.monotonic() >= until:
+            pid = os.read(descriptor, 32).decode("ascii", "replace").strip()
+            os.close(descriptor)
+            who = f"another `mailseal serve` (process {pid})" if pid else "a role started without `mailseal serve`"
+            raise AlreadyRunningError(
+                f"{who} works on {lock.parent.parent}; stop it first, or give this one a data_dir of its own"
+            )
+        time.sleep(0.05)
+    return descriptor
+
+
 def is_held(lock: Path) -> bool:
-    """Whether a supervisor works on the data folder of this lock."""
+    """Whether a supervisor, or a role without one, works on the data folder of this lock."""
     try:
         descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -64,7 +76,7 @@ def is_held(lock: Path) -> bool:
     except PermissionError:
         return True  # it is not ours, so somebody else's supervisor made it
     try:
-        return not _try_lock(descriptor, fcntl.LOCK_SH)
+        return not _try_lock(descriptor, fcntl.LOCK_EX)
     finally:
         os.close(descriptor)
 
@@ -120,7 +132,7 @@ def group_id(name: str) -> int | None:
 
 
 def _bind_unix(path: Path, group: str) -> socket.socket:
-    _clear(path)
+    _clear(path, group)
     held = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o777 & ~SOCKET_MODE)
     try:
@@ -135,10 +147,13 @@ def _bind_unix(path: Path, group: str) -> socket.socket:
     return held
 
 
-def _clear(path: Path) -> None:
-    """Remove a socket that nobody answers on. Anything else than a socket is left alone."""
+def _clear(path: Path, group: str) -> None:
+    """Make the place free: a folder, no socket that nobody answers on. Else than a socket is left alone."""
     try:
-        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True)
+            path.parent.chmod(0o750)  # whatever the umask
+            _give(path.parent, group)
         mode = path.lstat().st_mode
     except FileNotFoundError:
         return

@@ -6,11 +6,14 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from mailseal.roles.child import READY
 
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 30.0
+CANNOT_WORK = 78
+"""The exit status of a role that cannot work before an administrator has done something (EX_CONFIG)."""
 STEADY_SECONDS = 60.0
 """A process that lived this long starts again at once, and its back-off begins anew."""
 
@@ -19,18 +22,32 @@ STEADY_SECONDS = 60.0
 class Credentials:
     """The user that a process runs as."""
 
+    name: str
     uid: int
     gid: int
     groups: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A process that a node runs; `listens` are the names of the listening sockets that it gets.
+
+    `user` is its own user, if that is not the owner of the data folder; below that folder it can read `reads` alone.
+    """
+
+    name: str
+    command: Sequence[str]
+    listens: Sequence[str] = ()
+    user: str | None = None
+    reads: Path | None = None
 
 
 @dataclass(slots=True, eq=False)
 class Process:
     """A role that shall run, or that shall end (`kill_at` set) by that time."""
 
-    name: str
-    command: Sequence[str]
-    listens: Sequence[str]
+    role: Role
+    user: Credentials | None = None
     running: subprocess.Popen[bytes] | None = None
     status_fd: int | None = None
     is_ready: bool = False
@@ -40,19 +57,24 @@ class Process:
     kill_at: float | None = None
     said: bytearray = field(default_factory=bytearray)
 
-    def start(
-        self, descriptors: Sequence[int], environ: Mapping[str, str], status_write_fd: int, user: Credentials | None
-    ) -> None:
+    @property
+    def name(self) -> str:
+        """As it is called in what the supervisor says."""
+        return self.role.name
+
+    def start(self, descriptors: Sequence[int], environ: Mapping[str, str], status_write_fd: int) -> None:
         """Exec the command with these descriptors. Its own group keeps the terminal's Ctrl-C for the supervisor."""
         self.started_at = time.monotonic()
         self.is_ready = False
         self.said.clear()
+        user = self.user
         self.running = subprocess.Popen(  # noqa: S603 - our own command line, no shell
-            list(self.command),
+            list(self.role.command),
             pass_fds=(*descriptors, status_write_fd),
             env=dict(environ),
             stdin=subprocess.DEVNULL,
             process_group=0,
+            umask=0o077,
             user=user.uid if user else None,
             group=user.gid if user else None,
             extra_groups=user.groups if user else None,
@@ -74,10 +96,23 @@ class Process:
             return None
         self.running = None
         self.is_ready = False
-        now = time.monotonic()
-        self.failures = 0 if now - self.started_at >= STEADY_SECONDS else self.failures + 1
-        self.start_at = now + pause_seconds(self.failures)
+        if time.monotonic() - self.started_at >= STEADY_SECONDS:
+            self.failures = 0
+            self.start_at = time.monotonic()
+        else:
+            self.postpone()
         return code
+
+    def postpone(self) -> None:
+        """It failed once more: the next start waits."""
+        self.failures += 1
+        self.start_at = time.monotonic() + pause_seconds(self.failures)
+
+    @property
+    def pause(self) -> str:
+        """When it starts again, in words; how often it failed shows that it does not come up at all."""
+        often = f" ({self.failures} times in a row)" if self.failures > 1 else ""
+        return f"{often}; it starts again in {max(0.0, self.start_at - time.monotonic()):.2f} s"
 
     def drain(self, kill_at: float) -> None:
         """Ask it to end; who has not by `kill_at` is killed."""

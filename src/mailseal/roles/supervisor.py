@@ -1,14 +1,14 @@
 """The supervisor of one node: binds the listeners, starts every role by exec, keeps them running; stdlib only.
 
-It reads no mail, opens no key and no database. A role that ends is started again with back-off. SIGTERM and SIGINT
-drain; a second one kills. SIGHUP reads the configuration again: new processes first, then the old ones drain.
-If the supervisor itself is killed, a pipe that every process holds comes to its end and they drain by themselves.
+It reads no mail, opens no key and no database. A role that ends is started again with back-off; one that says at the
+first start that it cannot work (CANNOT_WORK) ends everything. SIGTERM and SIGINT drain; a second one kills. SIGHUP
+reads the configuration again: new processes first, then the old ones drain. If the supervisor itself is killed, a pipe
+that every process holds comes to its end and they drain by themselves.
 """
 
 import argparse
 import contextlib
 import os
-import pwd
 import selectors
 import signal
 import socket
@@ -19,11 +19,15 @@ from pathlib import Path
 from types import FrameType
 
 from mailseal.config import MAIL_SOCKETS, METRICS, Config, load
-from mailseal.errors import MailsealError
-from mailseal.roles import generation, listening
-from mailseal.roles.child import bequeath, descriptors
+from mailseal.config.load import secret_variables
+from mailseal.errors import MailsealError, PermanentError
+from mailseal.roles import generation, listening, notify
+from mailseal.roles.child import ACTIVATION_VARIABLES, bequeath, descriptors
+from mailseal.roles.confinement import confine
 from mailseal.roles.generation import Generation, Role, Roles
-from mailseal.roles.process import Credentials, Process, describe
+from mailseal.roles.notify import beat_seconds
+from mailseal.roles.process import CANNOT_WORK, Process, describe
+from mailseal.roles.users import make_folders, unseparated
 
 ORPHAN_PATIENCE_SECONDS = 20.0
 """How long workers of a killed supervisor may still hold the listeners."""
@@ -31,16 +35,31 @@ READY_SECONDS = 60.0
 """How long the processes of a reload may take to be ready before it is given up."""
 
 
+_OURS = notify.VARIABLES | ACTIVATION_VARIABLES
+"""What the service manager tells this process; the roles have nothing to do with it."""
+_FOR_KEEPERS = secret_variables() | {"CREDENTIALS_DIRECTORY"}
+"""What a role that reads one folder alone is not told."""
+
+
+class CannotWorkError(PermanentError):
+    """A role said at its first start that it cannot work before something is put right."""
+
+    exit_status = CANNOT_WORK
+
+
 def node_roles(path: Path | None) -> Roles:
     """The roles of a node: N mail workers, one job worker, and who answers Prometheus if that is on."""
     base = [sys.executable, "-m", "mailseal", *(["--config", str(path)] if path else [])]
 
     def roles(config: Config) -> Sequence[Role]:
+        users = config.users
         mail = [
-            Role(f"mail {n}", [*base, "mail", "--worker", str(n)], MAIL_SOCKETS) for n in range(1, config.workers + 1)
+            Role(f"mail {n}", [*base, "mail", "--worker", str(n)], MAIL_SOCKETS, users.mail)
+            for n in range(1, config.workers + 1)
         ]
-        metrics = [Role("metrics", [*base, "metrics"], [METRICS])] if config.metrics.listen else []
-        return [*mail, Role("worker", [*base, "worker"]), *metrics]
+        worker = Role("worker", [*base, "worker"], user=users.worker)
+        metrics = Role("metrics", [*base, "metrics"], [METRICS], users.metrics, reads=config.metrics_dir)
+        return [*mail, worker, *([metrics] if config.metrics.listen else [])]
 
     return roles
 
@@ -58,17 +77,22 @@ class Supervisor:
         self._stops_heard = 0
         self._reload_wanted = False
         self._announced = False
+        self._was_ready = False
+        self._gave_up = ""
+        self._beat = beat_seconds()
         self._selector = selectors.DefaultSelector()
         self._life_read, self._life_write = os.pipe()
 
     def run(self) -> None:
         """Supervise until told to stop; raises MailsealError when it cannot start."""
+        confine()
         config = self._read_config()
-        user = _make_folders(config)
+        make_folders(config, ())
         listening.hold(config.run_dir / "supervisor.lock")
         _mark(config).unlink(missing_ok=True)
         self._current = generation.make(config, self._roles, patience_seconds=ORPHAN_PATIENCE_SECONDS)
-        self._user = user
+        if lacking := unseparated(config, [process.role for process in self._current.processes]):
+            _say(lacking)
         self._listen_to_signals()
         try:
             while not self._stopping or self._leaving:
@@ -76,6 +100,8 @@ class Supervisor:
         finally:
             _mark(config).unlink(missing_ok=True)
             self._current.release_sockets()
+        if self._gave_up:
+            raise CannotWorkError(self._gave_up)
 
     def _step(self) -> None:
         """One turn: obey, start what is due, wait, hear, bury, promote. Signal handlers only leave a note."""
@@ -88,6 +114,8 @@ class Supervisor:
             for process in of.processes:
                 if process.running is None and process.start_at <= time.monotonic():
                     self._start(of, process)
+        if self._beat is not None:
+            notify.notify(notify.ALIVE)
         for key, _ in self._selector.select(self._wait_seconds()):
             key.data()
         self._bury_current()
@@ -107,6 +135,7 @@ class Supervisor:
         times += [0.0 for process in self._leaving if process.running is None]
         times += [process.kill_at for process in self._leaving if process.running and process.kill_at is not None]
         times += [self._next.ready_by] if self._next else []
+        times += [time.monotonic() + self._beat] if self._beat is not None else []
         return max(0.0, min(times) - time.monotonic()) if times else None
 
     # ---- processes
@@ -114,15 +143,15 @@ class Supervisor:
     def _start(self, of: Generation, process: Process) -> None:
         read_fd, write_fd = os.pipe()
         held = of.sockets_of(process)
-        environ = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
+        hidden = _OURS if process.role.reads is None else _OURS | _FOR_KEEPERS
+        environ = {name: value for name, value in os.environ.items() if name not in hidden}
         environ |= bequeath(held, self._life_read, write_fd)
         try:
-            process.start(descriptors(held, self._life_read), environ, write_fd, self._user)
+            process.start(descriptors(held, self._life_read), environ, write_fd)
         except OSError as error:
             os.close(read_fd)
-            process.failures += 1
-            process.start_at = time.monotonic() + 1.0
-            _say(f"{process.name} cannot be started: {error.strerror}")
+            process.postpone()
+            _say(f"{process.name} cannot be started ({error.strerror}){process.pause}")
             return
         finally:
             os.close(write_fd)
@@ -144,8 +173,14 @@ class Supervisor:
             code = process.ended()
             if code is not None:
                 self._forget_status(process)
-                pause = max(0.0, process.start_at - time.monotonic())
-                _say(f"{process.name} {describe(code)}; it starts again in {pause:.2f} s")
+                if code == CANNOT_WORK and not self._was_ready:
+                    self._give_up(process)
+                    return
+                _say(f"{process.name} {describe(code)}{process.pause}")
+
+    def _give_up(self, process: Process) -> None:
+        self._gave_up = f"{process.name} cannot work as things are, and says why; put that right, then start again"
+        self._stops_heard += 1
 
     def _bury_next(self) -> None:
         """A process of a reload that ends before all are ready, or lateness, ends the reload."""
@@ -160,7 +195,7 @@ class Supervisor:
             self._drain(self._next)
             self._next.release_sockets(besides=self._current)
             self._next = None
-            _notify("READY=1")
+            notify.notify(notify.READY)
 
     def _bury_leaving(self) -> None:
         for process in list(self._leaving):
@@ -188,10 +223,10 @@ class Supervisor:
     def _announce(self) -> None:
         if self._announced or self._stopping or not self._current.is_ready:
             return
-        self._announced = True
+        self._announced = self._was_ready = True
         names = ", ".join(process.name for process in self._current.processes)
         _mark(self._current.config).write_text(f"{os.getpid()}\n")
-        _notify("READY=1")
+        notify.notify(notify.READY)
         _say(f"ready ({names})")
 
     # ---- signals
@@ -217,7 +252,7 @@ class Supervisor:
     def _stop(self) -> None:
         """Drain; a second signal kills."""
         if not self._stopping:
-            _notify("STOPPING=1")
+            notify.notify(notify.STOPPING)
             for of in self._generations():
                 self._drain(of)
             self._stopping = True
@@ -228,7 +263,7 @@ class Supervisor:
             self._stops_heard = 0
 
     def _reload(self) -> None:
-        _notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        notify.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
             config = self._read_config()
             if config.data_dir != self._current.config.data_dir:
@@ -239,7 +274,7 @@ class Supervisor:
             _say(f"not reloaded: {error}")
         finally:
             if self._next is None:
-                _notify("READY=1")
+                notify.notify(notify.READY)
 
 
 def _empty(wake: socket.socket) -> None:
@@ -250,44 +285,6 @@ def _empty(wake: socket.socket) -> None:
 
 def _mark(config: Config) -> Path:
     return config.run_dir / "ready"
-
-
-def _make_folders(config: Config) -> Credentials | None:
-    """Make the run folder. Started as root, the roles run as the owner of the data folder: say who that is."""
-    try:
-        if not config.run_dir.is_dir():
-            config.run_dir.mkdir(mode=0o750)
-            owner = config.data_dir.stat()
-            if os.geteuid() == 0:
-                os.chown(config.run_dir, owner.st_uid, owner.st_gid)
-        return _owner(config.data_dir)
-    except FileNotFoundError:
-        raise listening.ListenError(
-            f"the data folder {config.data_dir} does not exist; `mailseal init` makes it"
-        ) from None
-    except OSError as error:
-        raise listening.ListenError(f"the data folder {config.data_dir} cannot be used: {error.strerror}") from None
-
-
-def _owner(folder: Path) -> Credentials | None:
-    uid = folder.stat().st_uid
-    if os.geteuid() != 0 or uid == 0:
-        return None
-    try:
-        entry = pwd.getpwuid(uid)
-    except KeyError:
-        return Credentials(uid, folder.stat().st_gid, ())
-    return Credentials(uid, entry.pw_gid, os.getgrouplist(entry.pw_name, entry.pw_gid))
-
-
-def _notify(state: str) -> None:
-    """Tell systemd (sd_notify(3)); nothing where it does not listen."""
-    name = os.environ.get("NOTIFY_SOCKET")
-    if not name:
-        return
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
-        told.connect("\0" + name[1:] if name.startswith("@") else name)
-        told.send(state.encode())
 
 
 def _say(text: str) -> None:
@@ -304,7 +301,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Supervisor(lambda: load(path, os.environ), node_roles(path)).run()
     except MailsealError as error:
         sys.stderr.write(f"error: {error}\n")
-        return 1
+        return int(getattr(error, "exit_status", 1))
     return 0
 
 

@@ -9,15 +9,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 from mailseal.config import Config
 from mailseal.errors import PermanentError, TransientError
+from mailseal.roles import listening
 from mailseal.roles.child import Inheritance, inherit
 from mailseal.roles.handlers import HANDLERS
 from mailseal.roles.lifetime import Lifetime
 from mailseal.roles.logs import configure
+from mailseal.roles.startup import open_when_possible
 from mailseal.store import jobs, nodes
 from mailseal.store.jobs import Job
 from mailseal.store.journal_import import import_journals
 from mailseal.store.transaction import StoreUnavailable, unit_of_work
-from mailseal.wiring.gateway import Node, open_node
+from mailseal.wiring.gateway import Node
 
 JOURNAL_SECONDS = 0.5
 JOB_SECONDS = 0.5
@@ -28,8 +30,11 @@ logger = logging.getLogger(__name__)
 def run(config: Config) -> None:
     """Work until told to end; raises MailsealError when the role cannot start."""
     configure(config.log, "worker")
-    node = open_node(config)
-    asyncio.run(WorkerRole(node).serve(inherit()))
+    inheritance = inherit()
+    if not inheritance.supervised:
+        listening.share(config.run_dir / "supervisor.lock")
+    node = open_when_possible(config, inheritance)
+    asyncio.run(WorkerRole(node).serve(inheritance))
 
 
 class WorkerRole:

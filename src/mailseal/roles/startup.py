@@ -1,0 +1,66 @@
+"""How a role that works with the store begins: it waits for a database that is not up yet, never for a wrong one."""
+
+import logging
+import select
+import time
+
+from mailseal import store
+from mailseal.config import Config
+from mailseal.errors import PermanentError
+from mailseal.roles.child import Inheritance
+from mailseal.roles.notify import notify
+from mailseal.roles.process import CANNOT_WORK
+from mailseal.store import transaction
+from mailseal.store.transaction import StoreUnavailable, unit_of_work
+from mailseal.wiring.gateway import Node, open_node
+
+FIRST_PAUSE_SECONDS = 0.25
+LONGEST_PAUSE_SECONDS = 5.0
+SAY_AGAIN_SECONDS = 30.0
+
+logger = logging.getLogger(__name__)
+
+
+class NotMigratedError(PermanentError):
+    """The tables are not of this release."""
+
+    exit_status = CANNOT_WORK
+    what_to_do = "run `mailseal init`; it brings them up to date and keeps what is in them"
+
+    def __init__(self, url: str, pending: int) -> None:
+        super().__init__(f"{url}: the tables are not of this release ({pending} migrations to do)")
+
+
+class SupervisorGoneError(PermanentError):
+    """Nobody waits for this process any more."""
+
+
+def open_when_possible(config: Config, inheritance: Inheritance) -> Node:
+    """Database, KEK and relay of a role; raises NotMigratedError and other MailsealErrors.
+
+    A database that does not answer is waited for, as long as the supervisor lives.
+    """
+    node = open_node(config)
+    pause, said_at = FIRST_PAUSE_SECONDS, float("-inf")
+    while True:
+        try:
+            with unit_of_work():
+                pending = transaction.read(store.pending_migrations)
+        except StoreUnavailable as error:
+            if time.monotonic() - said_at >= SAY_AGAIN_SECONDS:
+                said_at = time.monotonic()
+                logger.warning("waiting for the database: %s", error)
+                notify(f"STATUS=waiting for the database: {error}")
+            _sleep(pause, inheritance.supervisor_fd)
+            pause = min(LONGEST_PAUSE_SECONDS, pause * 2)
+            continue
+        if pending:
+            raise NotMigratedError(config.database.url, len(pending))
+        return node
+
+
+def _sleep(seconds: float, supervisor_fd: int | None) -> None:
+    # The pipe can be read only at its end, when the supervisor is gone.
+    watched = [] if supervisor_fd is None else [supervisor_fd]
+    if select.select(watched, [], [], seconds)[0]:
+        raise SupervisorGoneError("the supervisor is gone")
