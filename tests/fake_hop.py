@@ -3,21 +3,13 @@
 import contextlib
 import socket
 import threading
-from dataclasses import dataclass
-from pathlib import Path
+
+from mailseal.config import NextHop, Protocol
 
 HELLO = b"250-fake\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n250 SIZE 1000\r\n"
 BARE = b"250 fake\r\n"
 CLOSE = object()
 HANG = object()
-
-
-@dataclass(frozen=True)
-class Place:
-    host: str = ""
-    port: int = 0
-    path: Path | None = None
-    protocol: str = "smtp"
 
 
 class Fake:
@@ -32,7 +24,7 @@ class Fake:
         self.listening.listen(16)
         protocol = "lmtp" if lmtp else "smtp"
         host, port = self.listening.getsockname() if tcp else ("", 0)
-        self.place = Place(host, port, None if tcp else path, protocol)
+        self.place = NextHop(host, port, None if tcp else path, Protocol(protocol))
         self.open = []
         self.stopped = False
         self.ended = threading.Event()

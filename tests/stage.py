@@ -13,7 +13,7 @@ from mailseal.mail.envelope import Envelope, Origin, Protocol, Recipient
 from mailseal.mail.reply import Reply
 from mailseal.policy.model import Outcome, Party
 from mailseal.policy.settings import Settings
-from mailseal.ports import Gateway, Transfer
+from mailseal.ports import Gateway, Hop, Transfer
 from mailseal.smime.certificate import Certificate, Revocation, StoredCertificate, Verdict
 from pki import NOW, Authority, Identity
 
@@ -69,6 +69,7 @@ class Stage:
     keys_of: dict[str, list[StoredCertificate]] = field(default_factory=dict)
     keys: dict[str, object] = field(default_factory=dict)
     answer: Callable[[Transfer], Sequence[Reply]] = lambda transfer: [reply.ACCEPTED] * len(transfer.recipients)
+    route_of: Callable[[Address], str] = lambda _: ""
     interrupt: Interrupter = field(default_factory=Interrupter)
     sent: list[Transfer] = field(default_factory=list)
     rows: dict[tuple[bytes, str], Outcome] = field(default_factory=dict)
@@ -130,6 +131,10 @@ class Stage:
         return StoredCertificate(certificate, verdict(certificate, trusted=trusted))
 
     # ports.Relay
+    def route(self, hop: Hop, address: Address) -> str:
+        self.interrupt("route")
+        return self.route_of(address)
+
     def send(self, transfer: Transfer) -> Sequence[Reply]:
         self.interrupt("send")
         frozen = replace(transfer, chunks=tuple(bytes(chunk) for chunk in transfer.chunks))

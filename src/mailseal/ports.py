@@ -56,7 +56,7 @@ class Hop(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """One mail transaction to a next hop. `chunks` are sent in order as they are;."""
+    """One mail transaction to a next hop. `chunks` are sent in order as they are. `route`: as of `Relay.route`."""
 
     hop: Hop
     sender: Address | None
@@ -67,10 +67,14 @@ class Transfer:
     ret: str | None = None
     envid: str | None = None
     deadline: float | None = None
+    route: str = ""
 
 
 class Relay(Protocol):
     """The client side of SMTP."""
+
+    def route(self, hop: Hop, address: Address) -> str:
+        """A key for where the address's mail goes: recipients of a transaction have the same. Knows no mail."""
 
     def send(self, transfer: Transfer) -> Sequence[Reply]:
         """Send; one reply per recipient in order. A broken connection is a 4xx reply, not an exception."""

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fake_hop import BARE, CLOSE, HANG, HELLO, Fake, Place
-from mailseal.errors import TransientError
+from fake_hop import BARE, CLOSE, HANG, HELLO, Fake
+from mailseal.config import NextHop
+from mailseal.config import Protocol as HopProtocol
 from mailseal.mail import reply
 from mailseal.mail.address import Address
 from mailseal.mail.envelope import Protocol, Recipient
@@ -38,7 +39,7 @@ def relay_to():
     def start(server, **timeouts):
         place = server.place if isinstance(server, Fake) else server
         relay = SmtpRelay(
-            {Hop.INSIDE: place}, "me.test", Timeouts(**{"reply_seconds": 1, "total_seconds": 2, **timeouts})
+            {Hop.INSIDE: [place]}, "me.test", Timeouts(**{"reply_seconds": 1, "total_seconds": 2, **timeouts})
         )
         made.append(relay)
         return relay
@@ -270,10 +271,9 @@ def test_helo_where_ehlo_is_unknown(fake, relay_to):
 
 
 def test_nobody_there(tmp_path, relay_to):
-    assert relay_to(Place(path=tmp_path / "none")).send(transfer()) == [reply.NEXT_HOP_UNAVAILABLE]
-    assert relay_to(Place("127.0.0.1", 9)).send(transfer()) == [reply.NEXT_HOP_UNAVAILABLE]
-    with pytest.raises(TransientError):
-        relay_to(Place("127.0.0.1", 9)).capabilities(Hop.INSIDE)
+    assert relay_to(NextHop(path=tmp_path / "none")).send(transfer()) == [reply.NEXT_HOP_UNAVAILABLE]
+    assert relay_to(NextHop("127.0.0.1", 9)).send(transfer()) == [reply.NEXT_HOP_UNAVAILABLE]
+    assert not relay_to(NextHop("127.0.0.1", 9)).ask()
 
 
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
@@ -333,9 +333,9 @@ def test_many_threads(fake, relay_to):
 def test_capabilities(fake, relay_to):
     server = fake()
     relay = relay_to(server)
-    assert relay.known_capabilities(Hop.INSIDE) == frozenset()
-    assert relay.capabilities(Hop.INSIDE) == {"PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "SIZE"}
-    assert relay.known_capabilities(Hop.INSIDE) == relay.capabilities(Hop.INSIDE)
+    assert relay.features() == frozenset()
+    assert relay.ask()
+    assert relay.features() == {"PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "SIZE"}
     relay.send(transfer())
     assert server.connections == 1
 
@@ -358,7 +358,7 @@ def test_nothing_breaks_out_of_a_command(fake, relay_to, bad):
 
 def test_the_relay_speaks_to_our_own_receiver(serve, relay_to):
     served = serve(protocol=Protocol.LMTP, features={"DSN"})
-    place = Place(path=Path(served.path), protocol="lmtp")
+    place = NextHop(path=Path(served.path), protocol=HopProtocol.LMTP)
     body = b"Subject: x\r\n\r\n.\r\n..\r\nend\rno line end"
     assert codes(relay_to(place).send(transfer("a@y.test", "b@y.test", chunks=[body]))) == [250, 250]
     assert served.mails[0][1] == body + b"\r\n"
@@ -391,7 +391,7 @@ def test_all_addresses_of_a_next_hop_share_the_time(relay_to, monkeypatch):
     places = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"192.0.2.{number}", 25)) for number in range(5)]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_options: places)
     monkeypatch.setattr(socket, "create_connection", connect)
-    relay = relay_to(Place("hop.test", 25), connect_seconds=0.5)
+    relay = relay_to(NextHop("hop.test", 25), connect_seconds=0.5)
     started = time.monotonic()
     assert relay.send(transfer()) == [reply.NEXT_HOP_UNAVAILABLE]
     assert len(waited) == 5

@@ -31,7 +31,8 @@ class Copy:
 class Task:
     """One effect: build a copy and send it to these recipients (indices into the envelope's).
 
-    `build` may raise PermanentError; then `fall_back` gives the tasks to do instead, given why.
+    `build` may raise PermanentError; then `fall_back` gives the tasks to do instead, given why. `route` is None until
+    the copy is built; a copy whose recipients have more than one is sent by a task for each.
     """
 
     indices: tuple[int, ...]
@@ -39,3 +40,4 @@ class Task:
     build: Callable[[], Copy]
     fall_back: Callable[[Reason], "list[Task]"]
     reasons: Callable[[int], tuple[Reason, ...]]
+    route: str | None = None

@@ -5,7 +5,7 @@ Fail closed: an exception defers; nothing that must be encrypted leaves in clear
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailseal.errors import PermanentError, TransientError
 from mailseal.mail import reply
@@ -124,7 +124,7 @@ def _is_strangers(envelope: Envelope) -> bool:
 
 
 def _do(run: Run, task: Task, tasks: deque[Task]) -> None:
-    if run.out_of_time():
+    if run.out_of_time():  # no effect starts after the deadline, and no work that is for nothing
         for index in task.indices:
             run.defer(index, because(ReasonCode.OUT_OF_TIME), reply.OUT_OF_TIME, task.reasons(index))
         return
@@ -133,9 +133,9 @@ def _do(run: Run, task: Task, tasks: deque[Task]) -> None:
     except PermanentError as error:
         tasks.extendleft(reversed(task.fall_back(because(ReasonCode.METHOD_FAILED, detail=error))))
         return
-    if run.out_of_time():
-        for index in task.indices:
-            run.defer(index, because(ReasonCode.OUT_OF_TIME), reply.OUT_OF_TIME, task.reasons(index))
+    if task.route is None:
+        # One transaction per route, each a task of its own: with its own deadline, failure and line in the ledger.
+        tasks.extendleft(reversed(_by_route(run, task, copy)))
         return
     replies = run.gateway.relay.send(_transfer(run, task, copy))
     outcomes = _outcomes(run, task, copy, replies)
@@ -143,6 +143,19 @@ def _do(run: Run, task: Task, tasks: deque[Task]) -> None:
         run.outcomes[outcome.recipient.key] = outcome
     if tasks:
         _remember_or_stop(run, outcomes, tasks)
+
+
+def _by_route(run: Run, task: Task, copy: Copy) -> list[Task]:
+    """Tasks that only send the copy that is built, one for each route of its recipients."""
+    routes: dict[str, list[int]] = {}
+    for index in task.indices:
+        try:
+            route = run.gateway.relay.route(task.hop, run.address(index))
+        except TransientError as error:
+            run.defer(index, failure_reason(error), reply.STORE_UNAVAILABLE, task.reasons(index))
+        else:
+            routes.setdefault(route, []).append(index)
+    return [replace(task, indices=tuple(indices), build=lambda: copy, route=route) for route, indices in routes.items()]
 
 
 def _transfer(run: Run, task: Task, copy: Copy) -> Transfer:
@@ -158,6 +171,7 @@ def _transfer(run: Run, task: Task, copy: Copy) -> Transfer:
         ret="HDRS" if copy.headers_only else envelope.ret,
         envid=envelope.envid,
         deadline=run.deadline,
+        route=task.route or "",
     )
 
 

@@ -16,7 +16,6 @@ from mailseal.config import Config, listeners
 from mailseal.mail.envelope import Envelope
 from mailseal.mail.message import Message
 from mailseal.mail.reply import Reply
-from mailseal.ports import Hop
 from mailseal.roles.child import Inheritance, inherit
 from mailseal.roles.handling import MailHandling
 from mailseal.roles.lifetime import Lifetime
@@ -28,7 +27,7 @@ from mailseal.store.transaction import StoreUnavailable, unit_of_work
 from mailseal.wiring.gateway import Node, open_node
 
 ASK_AGAIN_SECONDS = 60.0
-ASK_SOON_SECONDS = 2.0
+ASK_SOON_SECONDS = 1.0
 STUCK_SECONDS = 30.0
 """How long past its deadline a thread may be before the worker gives itself up (a native call that never returns)."""
 STUCK_EXIT = 70
@@ -82,9 +81,8 @@ class MailRole:
         self.handling.close()
 
     def _features(self) -> frozenset[str]:
-        """What both next hops can do: a mail may go to either."""
-        known = [self._node.relay.known_capabilities(hop) for hop in Hop]
-        return frozenset.intersection(*known)
+        """What every next hop can do: a mail may go to any."""
+        return self._node.relay.features()
 
     async def _ask_next_hops(self) -> None:
         """Learn what the next hops offer, so that DSN is announced only where it can be carried on.
@@ -93,15 +91,23 @@ class MailRole:
         and reports success by itself.
         """
         loop = asyncio.get_running_loop()
-        while True:
-            pause = ASK_AGAIN_SECONDS
-            for hop in Hop:
+        pool = ThreadPoolExecutor(1, thread_name_prefix="asking")
+        pause = ASK_SOON_SECONDS
+        try:
+            while True:
                 try:
-                    await loop.run_in_executor(self._pool, self._node.relay.capabilities, hop)
+                    known = await loop.run_in_executor(pool, self._ask)
                 except Exception as error:  # noqa: BLE001 -- whatever a next hop does, the question is asked again
-                    logger.warning("the next hop %s did not say what it offers: %s", hop, error)
-                    pause = ASK_SOON_SECONDS
-            await asyncio.sleep(pause)
+                    known = False
+                    logger.warning("cannot ask the next hops what they offer: %s", type(error).__name__)
+                pause = ASK_AGAIN_SECONDS if known else min(2 * pause, ASK_AGAIN_SECONDS)
+                await asyncio.sleep(pause)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _ask(self) -> bool:
+        with unit_of_work():
+            return self._node.relay.ask()
 
     async def _handle(self, envelope: Envelope, message: Message) -> Sequence[Reply]:
         loop = asyncio.get_running_loop()

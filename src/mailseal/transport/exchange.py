@@ -23,13 +23,16 @@ class UnsafeEnvelopeError(PermanentError):
 
 
 class Exchange:
-    """Sends `transfer` on `connection`. Sets `connection.reusable` to False when the session cannot go on."""
+    """Sends `transfer` on `connection`. Sets `connection.reusable` to False when the session cannot go on.
 
-    def __init__(self, connection: Connection, transfer: Transfer, deadline: float, reply_seconds: float) -> None:
+    Before the final dot the next hop may be silent for `patience_seconds`; its last word is waited for to the deadline.
+    """
+
+    def __init__(self, connection: Connection, transfer: Transfer, deadline: float, patience_seconds: float) -> None:
         self._connection = connection
         self._transfer = transfer
         self._deadline = deadline
-        self._reply_seconds = reply_seconds
+        self._patience_seconds = patience_seconds
         self._mail: Reply | None = None
         self._verdicts: list[Reply | None] = []
 
@@ -106,10 +109,12 @@ class Exchange:
     def _send_content(self) -> None:
         connection = self._connection
         try:
-            connection.write(stuffed(self._transfer.chunks), self._deadline)
+            connection.write(stuffed(self._transfer.chunks), self._deadline, self._patience_seconds)
         except LostError as error:
             # Not all octets are out, so the final dot is not: nothing is accepted. Perhaps the server said why.
-            raise LostError(str(error), self._last_words()) from None
+            connection.reusable = False
+            self._take_last_words(error)
+            return
         try:
             self._take_final_replies()
         except (LostError, GarbageError):
@@ -129,12 +134,17 @@ class Exchange:
                     self._connection.reusable = False
             self._verdicts[position] = verdict
 
-    def _last_words(self) -> Reply | None:
+    def _take_last_words(self, error: LostError) -> None:
+        """A refusal in the middle of the content is an answer; anything else raises the error again."""
         try:
             code, lines = self._connection.read_reply(time.monotonic() + 0.01)
         except (LostError, GarbageError):
-            return None
-        return passed_on(code, lines) if code >= 400 else None
+            raise error from None
+        if code < 400:
+            raise error
+        if code == 421:
+            raise LostError(str(error), passed_on(code, lines)) from None
+        self._verdicts = [verdict or passed_on(code, lines) for verdict in self._verdicts]
 
     def _read(self) -> tuple[int, list[bytes]]:
         code, lines = self._connection.read_reply(self._soon())
@@ -143,7 +153,7 @@ class Exchange:
         return code, lines
 
     def _soon(self) -> float:
-        return min(self._deadline, time.monotonic() + self._reply_seconds)
+        return min(self._deadline, time.monotonic() + self._patience_seconds)
 
 
 def _needs_smtputf8(transfer: Transfer) -> bool:

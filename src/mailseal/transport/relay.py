@@ -1,127 +1,153 @@
-"""The client side: sends mail to a next hop over kept connections, a verdict per recipient (RFC 5321)."""
+"""The client side: sends mail to the next hops of its direction or route, a verdict per recipient (RFC 5321)."""
 
-import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 
+from mailseal.config import NextHop
+from mailseal.errors import TransientError
 from mailseal.mail import reply
+from mailseal.mail.address import Address
 from mailseal.mail.reply import Reply
 from mailseal.ports import Hop, Transfer
-from mailseal.transport.connection import Connection, GreetingError, LostError, NextHop
+from mailseal.transport.connection import Connection, LostError, SilentError
 from mailseal.transport.exchange import Exchange
+from mailseal.transport.opening import Opener, PasswordOf, no_passwords
+from mailseal.transport.pool import Pool, Timeouts
 from mailseal.transport.replies import GarbageError
+from mailseal.transport.routes import NoRoutes, Routes, hops_of, key_of
 
-logger = logging.getLogger(__name__)
+__all__ = ["SmtpRelay", "Timeouts"]
 
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """How long the next hop may take. `total_seconds` bounds a whole mail, also when the transfer has no deadline."""
-
-    connect_seconds: float = 10.0
-    reply_seconds: float = 60.0
-    total_seconds: float = 300.0
-    idle_seconds: float = 60.0
+ASK_SECONDS = 5.0
+"""How long a next hop that carries no mail may take to say what it offers."""
 
 
 class SmtpRelay:
-    """Implements `ports.Relay`. Blocking; any number of threads may send at once, each on a connection of its own."""
+    """Implements `ports.Relay`. Blocking; any number of threads may send at once, each on a connection of its own.
 
-    def __init__(self, hops: Mapping[Hop, NextHop], hostname: str, timeouts: Timeouts | None = None) -> None:
+    Next hops are tried in order. The next one is tried only while the mail can be nowhere yet: before the final dot.
+    """
+
+    def __init__(
+        self,
+        hops: Mapping[Hop, Sequence[NextHop]],
+        hostname: str,
+        timeouts: Timeouts | None = None,
+        *,
+        routes: Routes | None = None,
+        password_of: PasswordOf = no_passwords,
+    ) -> None:
+        self._hops = hops
+        self._routes = routes or NoRoutes()
         self._timeouts = timeouts or Timeouts()
-        self._pools = {hop: _Pool(next_hop, hostname, self._timeouts) for hop, next_hop in hops.items()}
+        self._opener = Opener(hostname, password_of)
+        self._pools: dict[NextHop, Pool] = {}
+        self._lock = threading.Lock()
+        self._every_hop = frozenset(one for several in hops.values() for one in several)
+
+    # ---- mail
+
+    def route(self, hop: Hop, address: Address) -> str:  # noqa: ARG002 -- a route counts in both directions
+        """As of the port: the same for recipients whose mail goes to the same next hops."""
+        return key_of(self._routes.of(address.domain))
 
     def send(self, transfer: Transfer) -> Sequence[Reply]:
-        """One reply per recipient in order; 451 when the next hop cannot be reached or the outcome is unknown."""
+        """One reply per recipient in order; 451 when no next hop can be reached or the outcome is unknown."""
         deadline = time.monotonic() + self._timeouts.total_seconds
         if transfer.deadline is not None:
             deadline = min(deadline, transfer.deadline)
-        pool = self._pools[transfer.hop]
+        hops = hops_of(transfer.route) if transfer.route else self._hops[transfer.hop]
+        said: Reply | None = None
+        for number, pool in enumerate(self._in_order(hops)):
+            left = deadline - time.monotonic()
+            if number and left <= 0:
+                break
+            try:
+                replies = self._send(pool, transfer, deadline, left / (len(hops) - number))
+            except TransientError as error:
+                pool.failed(error)
+                said = getattr(error, "reply", None) or said
+            else:
+                pool.works()
+                return replies
+        return [said or reply.NEXT_HOP_UNAVAILABLE] * len(transfer.recipients)
+
+    def _in_order(self, hops: Sequence[NextHop]) -> Iterator[Pool]:
+        """As they are preferred, those that failed lately last."""
+        later = []
+        for hop in hops:
+            pool = self._pool(hop)
+            if pool.is_first_choice():
+                yield pool
+            else:
+                later.append(pool)
+        yield from later
+
+    def _send(self, pool: Pool, transfer: Transfer, deadline: float, share_seconds: float) -> list[Reply]:
+        """Raises TransientError only if this next hop has taken nothing."""
+        until = time.monotonic() + share_seconds
         kept = pool.take()
+        if kept is not None:
+            try:
+                return self._exchange(pool, kept, transfer, deadline, share_seconds)
+            except SilentError:
+                if until < deadline:  # another next hop waits for its share
+                    raise
+            except (LostError, GarbageError):
+                pass  # it was closed while it waited: a new one says how things are
+        left = max(0.0, until - time.monotonic())
+        return self._exchange(pool, pool.open(left), transfer, deadline, left)
+
+    def _exchange(
+        self, pool: Pool, connection: Connection, transfer: Transfer, deadline: float, share_seconds: float
+    ) -> list[Reply]:
+        patience = min(self._timeouts.reply_seconds, share_seconds)
         try:
-            if kept is not None:
-                try:
-                    return self._exchange(pool, kept, transfer, deadline)
-                except (LostError, GarbageError) as error:
-                    logger.debug("a kept connection failed, nothing was sent: %s", error)
-            return self._exchange(pool, pool.open(deadline), transfer, deadline)
-        except (LostError, GreetingError, GarbageError) as error:
-            # once when it begins: a next hop that is down fails every mail
-            logger.log(logging.DEBUG if pool.failing else logging.WARNING, "next hop %s: %s", transfer.hop, error)
-            pool.failing = True
-            said = error.reply if isinstance(error, LostError) else None
-            return [said or reply.NEXT_HOP_UNAVAILABLE] * len(transfer.recipients)
-
-    def capabilities(self, hop: Hop) -> frozenset[str]:
-        """Keywords of the extensions that the hop offers, asked once; raises TransientError if it cannot be reached."""
-        pool = self._pools[hop]
-        if pool.known is None:
-            pool.give(pool.open(time.monotonic() + self._timeouts.total_seconds))
-        assert pool.known is not None
-        return pool.known
-
-    def known_capabilities(self, hop: Hop) -> frozenset[str]:
-        """What `capabilities` would give if it need not ask, else nothing. Never waits."""
-        return self._pools[hop].known or frozenset()
-
-    def close(self) -> None:
-        """Close the connections that are not in use."""
-        for pool in self._pools.values():
-            pool.close()
-
-    def _exchange(self, pool: "_Pool", connection: Connection, transfer: Transfer, deadline: float) -> list[Reply]:
-        try:
-            replies = Exchange(connection, transfer, deadline, self._timeouts.reply_seconds).run()
-            pool.failing = False
-            return replies
+            return Exchange(connection, transfer, deadline, patience).run()
         finally:
             pool.give(connection)
 
+    # ---- what next hops offer
 
-class _Pool:
-    """The connections to one next hop that wait for a mail; the one used last is taken first."""
+    def ask(self) -> bool:
+        """Ask every next hop that is configured, and has not said it yet, what it offers; may take long.
 
-    def __init__(self, hop: NextHop, hostname: str, timeouts: Timeouts) -> None:
-        self._hop = hop
-        self._hostname = hostname
-        self._timeouts = timeouts
-        self._waiting: list[Connection] = []
-        self._lock = threading.Lock()
-        self.known: frozenset[str] | None = None
-        self.failing = False
+        Whether all have said it by now. Raises TransientError if the routes cannot be read.
+        """
+        self._every_hop = frozenset(self._routes.hops()).union(*self._hops.values())
+        pools = [self._pool(hop) for hop in self._every_hop]
+        for pool in pools:
+            if pool.known is None:
+                try:
+                    pool.give(pool.open(ASK_SECONDS))
+                except TransientError as error:
+                    pool.failed(error)
+                else:
+                    pool.works()
+        self.sweep()
+        return all(pool.known is not None for pool in pools)
 
-    def open(self, deadline: float) -> Connection:
-        soon = min(deadline, time.monotonic() + self._timeouts.connect_seconds)
-        connection = Connection(self._hop, self._hostname, soon)
-        self.known = frozenset(connection.features)
-        return connection
+    def features(self) -> frozenset[str]:
+        """Keywords of the extensions that every configured next hop is known to offer. Never waits."""
+        known = [self._pool(hop).known or frozenset[str]() for hop in self._every_hop]
+        return frozenset.intersection(*known) if known else frozenset()
 
-    def take(self) -> Connection | None:
-        oldest = time.monotonic() - self._timeouts.idle_seconds
-        while True:
-            with self._lock:
-                connection = self._waiting.pop() if self._waiting else None
-            if connection is None or (connection.idle_since >= oldest and connection.fresh):
-                return connection
-            connection.quit()
+    # ---- connections
 
-    def give(self, connection: Connection) -> None:
-        if not connection.reusable:
-            connection.close()
-            return
-        connection.idle_since = time.monotonic()
-        stale = None
-        with self._lock:
-            self._waiting.append(connection)
-            if self._waiting[0].idle_since < connection.idle_since - self._timeouts.idle_seconds:
-                stale = self._waiting.pop(0)
-        if stale is not None:
-            stale.quit()
+    def sweep(self) -> None:
+        """Close the connections that have waited for too long."""
+        for pool in list(self._pools.values()):
+            pool.sweep()
 
     def close(self) -> None:
+        """Close the connections that are not in use."""
+        for pool in list(self._pools.values()):
+            pool.close()
+
+    def _pool(self, hop: NextHop) -> Pool:
         with self._lock:
-            waiting, self._waiting = self._waiting, []
-        for connection in waiting:
-            connection.quit()
+            pool = self._pools.get(hop)
+            if pool is None:
+                pool = self._pools[hop] = Pool(hop, self._opener, self._timeouts)
+            return pool

@@ -7,9 +7,11 @@ from mailseal.keys.sealing import KekRing
 from mailseal.ports import Gateway, Hop, Relay
 from mailseal.store.certificates import StoreCertificates
 from mailseal.store.configure import setup
+from mailseal.store.credentials import open_password
 from mailseal.store.directory import StoreDirectory
 from mailseal.store.ledger import StoreLedger
 from mailseal.store.reports import StoreReports
+from mailseal.store.routes import StoreRoutes
 from mailseal.store.stamps import Scope, StampWatch
 from mailseal.transport.relay import SmtpRelay
 from mailseal.wiring.clock import SystemClock
@@ -34,7 +36,13 @@ def open_node(config: Config) -> Node:
     kek = KekRing.load(config.keys.kek)
     directory = StoreDirectory()
     certificates = StoreCertificates(kek)
-    relay = SmtpRelay({Hop.INSIDE: config.relay.inside[0], Hop.OUTSIDE: config.relay.outside[0]}, config.hostname)
+    routes = StoreRoutes()
+    relay = SmtpRelay(
+        {Hop.INSIDE: config.relay.inside, Hop.OUTSIDE: config.relay.outside},
+        config.hostname,
+        routes=routes,
+        password_of=lambda name: open_password(name, kek),
+    )
     reports = StoreReports(kek)
     gateway = Gateway(
         hostname=config.hostname,
@@ -46,7 +54,7 @@ def open_node(config: Config) -> Node:
         clock=SystemClock(),
         deadline_seconds=config.limits.deadline_seconds,
     )
-    stamps = StampWatch({Scope.SETTINGS: [directory.clear], Scope.KEYS: [certificates.clear]})
+    stamps = StampWatch({Scope.SETTINGS: [directory.clear, routes.clear], Scope.KEYS: [certificates.clear]})
     return Node(config, gateway, relay, reports, stamps, kek)
 
 

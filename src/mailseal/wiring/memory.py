@@ -9,7 +9,7 @@ from mailseal.keys import PrivateKey
 from mailseal.mail.address import Address
 from mailseal.mail.reply import ACCEPTED, Reply
 from mailseal.policy.model import Outcome
-from mailseal.ports import Transfer
+from mailseal.ports import Hop, Transfer
 from mailseal.smime.certificate import Certificate, CtlEntry, StoredCertificate
 from mailseal.smime.path import validate
 from mailseal.smime.revocation import Revocations
@@ -79,6 +79,10 @@ def _names(certificate: Certificate, address: Address) -> bool:
 
 class NoEffect:
     """Implements `ports.Relay`, `ports.Ledger` and `ports.Reports` without any effect, for explaining."""
+
+    def route(self, hop: Hop, address: Address) -> str:  # noqa: ARG002 -- the port's signature
+        """All go the same way."""
+        return ""
 
     def send(self, transfer: Transfer) -> Sequence[Reply]:
         """Accepts and does nothing."""

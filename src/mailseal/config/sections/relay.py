@@ -15,8 +15,8 @@ class Relay:
     inside: tuple[NextHop, ...] = key(
         next_hops,
         "The next hops (one, or up to eight in order of preference) of mail to internal domains: smtp://host:port, "
-        "smtps://host:port, lmtp://host:port or lmtp:///path/of/socket, with ?tls=off, opportunistic, required or verified "
-        "and what else TLS and AUTH need.",
+        "smtps://host:port, lmtp://host:port or lmtp:///path/of/socket, with ?tls=off, opportunistic, required or "
+        "verified and what else TLS and AUTH need.",
         example='["smtp://127.0.0.1:10026"]',
         default=(_POSTFIX,),
     )

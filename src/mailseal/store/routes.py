@@ -1,0 +1,104 @@
+"""Routes: next hops of a recipient domain or wildcard, which go before those of the configuration."""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from mailseal.config.next_hop import NextHop, next_hops
+from mailseal.config.values import BadValueError
+from mailseal.errors import PermanentError, TransientError
+from mailseal.store.lru import Lru
+from mailseal.store.models import RouteRow
+from mailseal.store.owners import domain_name, owners_of_domain, with_places
+from mailseal.store.stamps import Scope, bump
+from mailseal.store.transaction import reads, select, writes
+
+_OF_DOMAINS = "SELECT domain, hops FROM store_route WHERE domain IN (:owners)"
+_ALL = "SELECT domain, hops FROM store_route ORDER BY domain"
+
+
+class RouteError(PermanentError):
+    """What was given is not a route; the text says why."""
+
+
+class BrokenRouteError(TransientError):
+    """A stored route cannot be read: its mail waits until somebody sets it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteInfo:
+    """A domain or wildcard and its next hops, the preferred first."""
+
+    domain: str
+    hops: tuple[NextHop, ...]
+    created: datetime
+
+
+class StoreRoutes:
+    """Implements `transport.routes.Routes`: one query per domain that the cache does not know."""
+
+    def __init__(self, *, entries: int = 20_000) -> None:
+        self._known: Lru[str, tuple[NextHop, ...]] = Lru(entries)
+
+    def of(self, domain: str) -> Sequence[NextHop]:
+        """The next hops of a domain: its own row, else the longest wildcard's; empty for none.
+
+        Raises BrokenRouteError and StoreUnavailable.
+        """
+        known = self._known.get(domain)
+        if known is None:
+            generation = self._known.generation
+            known = _read(domain)
+            self._known.put(domain, known, generation)
+        return known
+
+    def hops(self) -> Collection[NextHop]:
+        """Every next hop of any route; raises BrokenRouteError and StoreUnavailable."""
+        return {hop for domain, text in select(_ALL, ()) for hop in _hops(domain, text)}
+
+    def clear(self) -> None:
+        """Forget what was read: the stamp `settings` changed."""
+        self._known.clear()
+
+
+def _read(domain: str) -> tuple[NextHop, ...]:
+    owners = owners_of_domain(domain)
+    found = dict(select(with_places(_OF_DOMAINS, len(owners)), owners))
+    return next((_hops(owner, found[owner]) for owner in owners if owner in found), ())
+
+
+def _hops(domain: str, text: object) -> tuple[NextHop, ...]:
+    try:
+        return next_hops(json.loads(text) if isinstance(text, str) else text)
+    except ValueError:
+        raise BrokenRouteError(f"the route of {domain} cannot be read: set it again (`mailseal route set`)") from None
+
+
+@writes
+def set_route(domain: str, urls: Sequence[str]) -> RouteInfo:
+    """Send mail for a domain or wildcard to these next hops; raises RouteError, AddressError."""
+    try:
+        hops = next_hops(list(urls))
+    except BadValueError as error:
+        raise RouteError(f"the next hop {error}") from None
+    row, _ = RouteRow.objects.update_or_create(
+        domain=domain_name(domain), defaults={"hops": [str(one) for one in hops]}
+    )
+    bump(Scope.SETTINGS)
+    return RouteInfo(row.domain, hops, row.created)
+
+
+@writes
+def unset_route(domain: str) -> bool:
+    """Send mail for a domain or wildcard as the configuration says; False: it had no route."""
+    deleted, _ = RouteRow.objects.filter(domain=domain_name(domain)).delete()
+    bump(Scope.SETTINGS)
+    return bool(deleted)
+
+
+@reads
+def list_routes() -> tuple[RouteInfo, ...]:
+    """All routes, by domain; raises BrokenRouteError."""
+    rows = RouteRow.objects.order_by("domain")
+    return tuple(RouteInfo(row.domain, _hops(row.domain, row.hops), row.created) for row in rows)

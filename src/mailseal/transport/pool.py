@@ -1,0 +1,117 @@
+"""The kept connections to one next hop, and whether it works."""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+
+from mailseal.config import NextHop
+from mailseal.transport.connection import Connection
+from mailseal.transport.opening import Limits, Opener
+
+DOWN_SECONDS = 30.0
+"""For how long a next hop that failed is tried last."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long the next hop may take. `total_seconds` bounds a whole mail, also when the transfer has no deadline;
+    `reply_seconds` each command, and each pause in taking the content.
+    """
+
+    connect_seconds: float = 10.0
+    greeting_seconds: float = 30.0
+    reply_seconds: float = 60.0
+    total_seconds: float = 300.0
+    idle_seconds: float = 60.0
+
+
+class Pool:
+    """The connections to one next hop that wait for a mail; the one used last is taken first.
+
+    `known`: what it offered last, None before it was reached.
+    """
+
+    def __init__(self, hop: NextHop, opener: Opener, timeouts: Timeouts) -> None:
+        self.hop = hop
+        self.known: frozenset[str] | None = None
+        self._opener = opener
+        self._timeouts = timeouts
+        self._waiting: list[Connection] = []
+        self._lock = threading.Lock()
+        self._down_until: float | None = None
+
+    # ---- whether it works
+
+    def is_first_choice(self) -> bool:
+        """Whether to try it in its turn. After a failure one caller is told so each 30 s: the one that probes."""
+        with self._lock:
+            if self._down_until is None:
+                return True
+            now = time.monotonic()
+            if now < self._down_until:
+                return False
+            self._down_until = now + DOWN_SECONDS
+            return True
+
+    def failed(self, why: Exception) -> None:
+        """It did not take a mail for a reason of its own; said once when it begins, since every mail finds it out."""
+        with self._lock:
+            begins = self._down_until is None
+            self._down_until = time.monotonic() + DOWN_SECONDS
+        logger.log(logging.WARNING if begins else logging.DEBUG, "next hop %s: %s", self.hop.place, why)
+
+    def works(self) -> None:
+        """It has answered a mail."""
+        if self._down_until is not None:
+            self._down_until = None
+            logger.info("next hop %s works again", self.hop.place)
+
+    # ---- connections
+
+    def open(self, share_seconds: float) -> Connection:
+        """A new connection, within a share of the mail's time; raises as `Opener.open`."""
+        now, limits = time.monotonic(), self._timeouts
+        connected = now + min(share_seconds, limits.connect_seconds)
+        ready = now + min(share_seconds, limits.connect_seconds + limits.greeting_seconds)
+        connection = self._opener.open(self.hop, Limits(connected, ready))
+        self.known = frozenset(connection.features)
+        return connection
+
+    def take(self) -> Connection | None:
+        """A kept connection that still stands, None if there is none."""
+        oldest = time.monotonic() - self._timeouts.idle_seconds
+        while True:
+            with self._lock:
+                connection = self._waiting.pop() if self._waiting else None
+            if connection is None or (connection.idle_since >= oldest and connection.fresh):
+                return connection
+            connection.quit()
+
+    def give(self, connection: Connection) -> None:
+        """Keep a connection for the next mail, or close it if it cannot be used again."""
+        if not connection.reusable:
+            connection.close()
+            return
+        connection.idle_since = time.monotonic()
+        with self._lock:
+            self._waiting.append(connection)
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Close what has waited for too long."""
+        oldest = time.monotonic() - self._timeouts.idle_seconds
+        with self._lock:
+            stale = [one for one in self._waiting if one.idle_since < oldest]
+            self._waiting = [one for one in self._waiting if one.idle_since >= oldest]
+        for connection in stale:
+            connection.quit()
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        for connection in waiting:
+            connection.quit()
