@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 import threading
 
 import pytest
@@ -49,6 +50,17 @@ class Wire:
         except ConnectionResetError:
             return True
 
+    def secure(self, context=None, *, say=True):
+        """Take part in a TLS handshake; the same wire then reads and writes through TLS."""
+        if say:
+            assert self.ask(b"STARTTLS")[:9] == "220 2.0.0"
+        if context is None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        self.file.close()
+        self.connection = context.wrap_socket(self.connection, server_hostname="mx.test")
+        self.file = self.connection.makefile("rb")
+
     def close(self):
         self.file.close()
         self.connection.close()
@@ -57,7 +69,7 @@ class Wire:
 class Served:
     """A receiver on a loop of its own in a thread."""
 
-    def __init__(self, path, *, protocol, caps, unix, handler, origin, features, house, receiver):
+    def __init__(self, path, *, protocol, caps, unix, handler, origin, features, house, receiver, loop):
         self.mails = []
         self.path = str(path)
         self.unix = unix
@@ -73,9 +85,14 @@ class Served:
         self.listening.listen(64)
         self.address = self.listening.getsockname()
         ready = threading.Event()
-        self.thread = threading.Thread(target=lambda: asyncio.run(self.run(ready)))
+        self.loop_factory = loop
+        self.thread = threading.Thread(target=self.run_loop, args=(ready,))
         self.thread.start()
         assert ready.wait(5)
+
+    def run_loop(self, ready):
+        with asyncio.Runner(loop_factory=self.loop_factory) as runner:
+            runner.run(self.run(ready))
 
     async def run(self, ready):
         self.loop = asyncio.get_running_loop()
@@ -124,7 +141,8 @@ def serve(tmp_path):
     def start(*, protocol=Protocol.LMTP, unix=True, handler=None, origin=Origin.OUTSIDE, features=(), **options):
         names = ("xforward_unix", "xforward_peers")
         receiver = {name: options.pop(name) for name in names if name in options}
-        names = ("normalise_bare_lf", "spool_directory")
+        loop = options.pop("loop", None)
+        names = ("normalise_bare_lf", "spool_directory", "tls", "tls_required")
         house = {name: options.pop(name) for name in names if name in options}
         one = Served(
             tmp_path / f"s{len(served)}",
@@ -136,6 +154,7 @@ def serve(tmp_path):
             features=features,
             house=house,
             receiver=receiver,
+            loop=loop,
         )
         served.append(one)
         return one

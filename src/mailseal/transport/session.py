@@ -16,7 +16,7 @@ from mailseal.transport.transaction import Delivery, House, Peer
 READ_BYTES = 256 * 1024
 MAX_WAITING_BYTES = 64 * 1024
 """How much a peer may send ahead while its mail is being handled; beyond it nothing more is read."""
-GOODBYE_SECONDS = 5.0
+GOODBYE_SECONDS = 2.0
 """How long a peer may take to answer our end of TLS."""
 
 Handler = Callable[[Envelope, Message], Awaitable[Sequence[Reply]]]
