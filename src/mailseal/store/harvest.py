@@ -18,10 +18,11 @@ from mailseal.store.certificate_import import insert_all
 from mailseal.store.certificate_rows import DUE_NOW, Purpose, address_uses, name_key
 from mailseal.store.conflicts import AddressUse, in_conflict, uses_of
 from mailseal.store.models import CertificateRow, CertificateUse, CtlRow
+from mailseal.store.pace import Turn
+from mailseal.store.purge import delete_all
 from mailseal.store.revalidate import AT_ONCE
 from mailseal.store.row import utc_now
 from mailseal.store.stamps import Scope, bump
-from mailseal.store.transaction import run
 
 MAX_CANDIDATES = 200_000
 """Without a path: those who have one are as many as there are partners."""
@@ -172,15 +173,8 @@ def _kept_before(signed_at: datetime) -> Q:
     return Q(capabilities_at__isnull=True) | Q(capabilities_at__lt=signed_at)
 
 
-def purge_candidates(*, older_than_days: int = 30) -> int:
-    """Delete candidates that never became trusted and are in no CTL; returns how many."""
+def purge_candidates(turn: Turn | None = None, *, older_than_days: int = 30) -> int:
+    """Delete candidates that never became trusted and are in no CTL, in short transactions; returns how many."""
     limit = utc_now() - timedelta(days=older_than_days)
-    listed = CtlRow.objects.values("fingerprint")
     rows = CertificateRow.objects.filter(candidate=True, trusted=False, created__lt=limit)
-    deleted = 0
-    while True:
-        keys = run(lambda: list(rows.exclude(fingerprint__in=listed).values_list("pk", flat=True)[:500]))
-        if not keys:
-            return deleted
-        run(lambda keys=keys: CertificateRow.objects.filter(pk__in=keys).delete())  # type: ignore[misc]
-        deleted += len(keys)
+    return delete_all(rows.exclude(fingerprint__in=CtlRow.objects.values("fingerprint")), turn)

@@ -18,6 +18,7 @@ from django.db.transaction import atomic
 
 from mailseal.store.configure import this_node
 from mailseal.store.models import JobRow
+from mailseal.store.pace import Turn
 from mailseal.store.purge import delete_before
 from mailseal.store.row import utc_now, uuid7
 from mailseal.store.transaction import reads, run, writes
@@ -158,11 +159,15 @@ def fence(job: Job, *, lease_seconds: float = LEASE_SECONDS) -> bool:
     return _change(job.id, job.epoch, State.RUNNING, {"lease_until": lease_until})
 
 
-def done(job: Job) -> bool:
-    """The job is finished; a recurring one waits for its next time. False: it was taken over meanwhile."""
+def done(job: Job, *, again_seconds: float | None = None) -> bool:
+    """The job is finished; a recurring one waits for its next time. False: it was taken over meanwhile.
+
+    `again_seconds`: there is more of the same to do, and it goes on after so long; others have their turn before.
+    """
     now = utc_now()
-    if job.every_seconds is not None:
-        run_at = now + timedelta(seconds=job.every_seconds)
+    pause = job.every_seconds if again_seconds is None else again_seconds
+    if pause is not None:
+        run_at = now + timedelta(seconds=pause)
         again = {"state": State.WAITING, "run_at": run_at, "attempts": 0, "error": "", "owner": ""}
         return _change(job.id, job.epoch, State.RUNNING, again)
     return _finish(job, State.DONE, now, error="")
@@ -249,6 +254,6 @@ def list_jobs(*, state: State | None = None, limit: int = 200) -> tuple[JobSumma
     )
 
 
-def purge(before: datetime) -> int:
+def purge(before: datetime, turn: Turn | None = None) -> int:
     """Delete jobs that ended before a time; returns how many."""
-    return delete_before(JobRow, "finished", before)
+    return delete_before(JobRow, "finished", before, turn)

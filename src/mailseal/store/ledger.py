@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from mailseal.policy.model import Outcome
 from mailseal.store.models import LedgerRow
 from mailseal.store.outcomes import outcome_from_json, outcome_to_json
+from mailseal.store.pace import Turn
 from mailseal.store.purge import delete_before
 from mailseal.store.row import uuid7
 from mailseal.store.transaction import insert_new, run, select, writes
@@ -45,6 +46,6 @@ def forget(attempt: bytes) -> None:
     LedgerRow.objects.filter(attempt=attempt.hex()).delete()
 
 
-def purge(before: datetime) -> int:
+def purge(before: datetime, turn: Turn | None = None) -> int:
     """Delete rows made before a time, in short transactions; returns how many."""
-    return delete_before(LedgerRow, "created", before)
+    return delete_before(LedgerRow, "created", before, turn)

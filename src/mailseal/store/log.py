@@ -16,6 +16,7 @@ from mailseal.policy.reason import Reason
 from mailseal.store.models import LogRow
 from mailseal.store.outcomes import Json, reasons_from_json
 from mailseal.store.owners import domain_name
+from mailseal.store.pace import Turn
 from mailseal.store.purge import delete_before
 from mailseal.store.row import first_uuid7
 from mailseal.store.transaction import reads
@@ -101,9 +102,9 @@ def _shifted(key: UUID, seconds: float) -> UUID:
     return UUID(int=max(key.int - (int(seconds * 1000) << 80), 0))
 
 
-def purge(before: datetime) -> int:
+def purge(before: datetime, turn: Turn | None = None) -> int:
     """Delete rows of before a time, in short transactions; returns how many."""
-    return delete_before(LogRow, "pk", first_uuid7(before))
+    return delete_before(LogRow, "pk", first_uuid7(before), turn)
 
 
 def _filtered(wanted: LogFilter) -> QuerySet[LogRow]:

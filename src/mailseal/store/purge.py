@@ -1,26 +1,41 @@
-"""Deleting old rows in short transactions: a long delete would stop every other writer (mta-ha, section 4)."""
+"""Deleting old rows beside mail: in short transactions and in turns (mta-ha, section 4)."""
 
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 
-from mailseal.store.transaction import run
+from mailseal.store.pace import Pace, Turn
+from mailseal.store.transaction import read, run
 
-CHUNK_ROWS = 1000
+FIRST_ROWS, MIN_ROWS, MAX_ROWS = 50, 10, 2000
+
+M = TypeVar("M", bound=Model)
 
 
-def delete_before(model: type[Model], column: str, before: datetime | UUID) -> int:
-    """Delete the rows whose `column` is before a bound, oldest first; returns how many."""
+def delete_before(model: type[Model], column: str, before: datetime | UUID, turn: Turn | None = None) -> int:
+    """Delete the rows whose `column` is before a bound, oldest first; returns how many.
+
+    `turn.cut_off` says afterwards whether there are more.
+    """
     rows = model._default_manager.filter(**{f"{column}__lt": before})  # noqa: SLF001 -- documented API
+    return delete_all(rows.order_by(column), turn)
+
+
+def delete_all(rows: QuerySet[M], turn: Turn | None = None) -> int:
+    """Delete all these rows, and what refers to them; returns how many."""
+    turn = turn or Turn()
+    pace = Pace(FIRST_ROWS, MIN_ROWS, MAX_ROWS)
     deleted = 0
-    while True:
-
-        def chunk() -> int:
-            keys = list(rows.order_by(column).values_list("pk", flat=True)[:CHUNK_ROWS])
-            return model._default_manager.filter(pk__in=keys).delete()[0] if keys else 0  # noqa: SLF001 -- as above
-
-        gone = run(chunk)
-        deleted += gone
-        if gone < CHUNK_ROWS:
-            return deleted
+    while turn.goes_on():
+        # Looked for outside of the transaction, which would keep other writers out meanwhile.
+        size = pace.size
+        keys = read(lambda size=size: list(rows.values_list("pk", flat=True)[:size]))  # type: ignore[misc]
+        if keys:
+            with pace.step():
+                run(lambda keys=keys: rows.model._default_manager.filter(pk__in=keys).delete())  # type: ignore[misc]  # noqa: SLF001 -- documented API
+        deleted += len(keys)
+        if len(keys) < size:
+            break
+    return deleted

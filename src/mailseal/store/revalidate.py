@@ -5,12 +5,16 @@ A change marks what hangs below as due in its own transaction; then the marked a
 the worker. A verdict is written only if nothing marked the row meanwhile, so no change is lost.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
+from typing import Any
 
 from django.db.models import F
 
 from mailseal.policy.reason import ReasonCode
+from mailseal.smime.certificate import Revocation
 from mailseal.smime.path import MAX_PATH
 from mailseal.store import jobs
 from mailseal.store.certificate_rows import DUE_NOW, Purpose, address_uses, parsed, verdict_values
@@ -18,6 +22,7 @@ from mailseal.store.conflicts import in_conflict, uses_of
 from mailseal.store.jobs import Job
 from mailseal.store.judging import judge
 from mailseal.store.models import CertificateRow
+from mailseal.store.pace import Turn
 from mailseal.store.row import utc_now
 from mailseal.store.stamps import Scope, bump
 from mailseal.store.transaction import read, run, writes
@@ -26,6 +31,8 @@ REVALIDATE = "revalidate"
 """The kind of job that judges all certificates that are due."""
 AT_ONCE = 200
 """Certificates judged within the command that changed something: about two seconds."""
+TURN_SECONDS = 10.0
+AGAIN_SECONDS = 0.1
 _NAMES_PER_QUERY = 400
 
 
@@ -61,20 +68,19 @@ def _some(names: Sequence[str]) -> Iterable[Sequence[str]]:
 def revalidate(fingerprints: Sequence[str], *, at: datetime | None = None) -> int:
     """Judge these certificates now; returns how many verdicts changed."""
     moment = at or utc_now()
-    changed = 0
+    total = Judged()
     for start in range(0, len(fingerprints), _NAMES_PER_QUERY):
         rows = CertificateRow.objects.filter(fingerprint__in=fingerprints[start : start + _NAMES_PER_QUERY])
-        changed += _judge_rows(read(lambda rows=rows: list(rows)), moment)  # type: ignore[misc]
-    return changed
+        total += _judge_rows(read(lambda rows=rows: list(rows)), moment)  # type: ignore[misc]
+    _tell(total)
+    return total.changed
 
 
-def revalidate_due(*, at: datetime | None = None, limit: int = AT_ONCE) -> int:
-    """Judge certificates that are due, those an administrator keeps first; returns how many were judged."""
-    moment = at or utc_now()
-    due = CertificateRow.objects.filter(due__lte=moment).order_by("candidate", "due")[:limit]
-    rows = read(lambda: list(due))
-    _judge_rows(rows, moment)
-    return len(rows)
+def revalidate_due(*, at: datetime | None = None) -> int:
+    """Judge AT_ONCE certificates that are due, those an administrator keeps first; returns how many were judged."""
+    judged = _judge_due(at or utc_now())
+    _tell(judged)
+    return judged.rows
 
 
 def due_count(*, at: datetime | None = None) -> int:
@@ -82,11 +88,20 @@ def due_count(*, at: datetime | None = None) -> int:
     return read(CertificateRow.objects.filter(due__lte=at or utc_now()).count)
 
 
-def handle(job: Job | None = None) -> None:
-    """The handler of REVALIDATE jobs: all that is due, for as long as the job is ours."""
-    while revalidate_due() == AT_ONCE:
-        if job is not None and not jobs.fence(job):
-            return
+def handle(job: Job | None = None) -> float | None:
+    """The handler of REVALIDATE jobs: what is due, for some seconds; after how long it goes on, or None."""
+    turn = Turn(TURN_SECONDS)
+    total = Judged()
+    try:
+        while True:
+            judged = _judge_due(utc_now())
+            total += judged
+            if judged.rows < AT_ONCE:
+                return None
+            if (job is not None and not jobs.fence(job)) or not turn.goes_on():
+                return AGAIN_SECONDS
+    finally:
+        _tell(total)
 
 
 def after_change(*, at: datetime | None = None) -> None:
@@ -95,12 +110,35 @@ def after_change(*, at: datetime | None = None) -> None:
         jobs.enqueue(REVALIDATE, dedupe="now")
 
 
-def _judge_rows(rows: Sequence[CertificateRow], at: datetime) -> int:
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """How many rows were judged, how many verdicts changed, and whether more can be used now than before."""
+
+    rows: int = 0
+    changed: int = 0
+    better: bool = False
+
+    def __add__(self, other: "Judged") -> "Judged":
+        return Judged(self.rows + other.rows, self.changed + other.changed, self.better or other.better)
+
+
+def _tell(judged: Judged) -> None:
+    """Say that there is more to use: once for many, since each time empties the caches of all mail workers."""
+    if judged.better:
+        bump(Scope.KEYS)
+
+
+def _judge_due(at: datetime) -> Judged:
+    due = CertificateRow.objects.filter(due__lte=at).order_by("candidate", "due")[:AT_ONCE]
+    return _judge_rows(read(lambda: list(due)), at)
+
+
+def _judge_rows(rows: Sequence[CertificateRow], at: datetime) -> Judged:
     verdicts = [(row, judge(parsed(row.fingerprint, row.der), (), at)) for row in rows]
 
-    def write() -> int:
+    def write() -> Judged:
         changed = 0
-        usable_changed = False
+        effects: set[_Effect] = set()
         # Before one of them is trusted: those that find their path together are no conflict.
         conflicts = {row.pk for row, verdict in verdicts if verdict.trusted and _late_conflict(row)}
         for row, verdict in verdicts:
@@ -110,12 +148,33 @@ def _judge_rows(rows: Sequence[CertificateRow], at: datetime) -> int:
             unchanged = all(getattr(row, name) == value for name, value in values.items() if name not in _TIMES)
             if CertificateRow.objects.filter(pk=row.pk, marks=row.marks).update(**values) and not unchanged:
                 changed += 1
-                usable_changed = usable_changed or not row.candidate
-        if usable_changed:
+                effects.add(_effect(row, values))
+        if _Effect.WORSE in effects:
             bump(Scope.KEYS)
-        return changed
+        return Judged(len(rows), changed, _Effect.BETTER in effects)
 
     return run(write)
+
+
+class _Effect(Enum):
+    """What a new verdict means to mail. What may no longer be used is told at once, in the same transaction."""
+
+    NONE = "none"
+    BETTER = "better"
+    WORSE = "worse"
+
+
+def _effect(row: CertificateRow, values: Mapping[str, Any]) -> _Effect:
+    """Candidates are forgotten by age, as is how long a revocation list counts: neither is told."""
+    if row.candidate or all(getattr(row, name) == values[name] for name in _SEEN_BY_MAIL):
+        return _Effect.NONE
+    worse = (
+        (row.trusted and not values["trusted"])
+        or values["revocation"] == Revocation.REVOKED.value
+        or values["valid_from"] > row.valid_from
+        or values["valid_until"] < row.valid_until
+    )
+    return _Effect.WORSE if worse else _Effect.BETTER
 
 
 def _late_conflict(row: CertificateRow) -> bool:
@@ -127,3 +186,4 @@ def _late_conflict(row: CertificateRow) -> bool:
 
 
 _TIMES = frozenset({"judged_at", "due"})
+_SEEN_BY_MAIL = ("trusted", "valid_from", "valid_until", "revocation")
