@@ -54,8 +54,10 @@ def _findings(session: Session) -> Iterator[Finding]:
             example = f"write, for example, {problem.example}" if problem.example else f"mend {error.source}"
             yield Finding("configuration", Status.FAIL, f"{problem.key}: {problem.what}", example)
         return
-    source = find(session.config_path, os.environ) or "no mailseal.toml; environment and defaults"
-    yield Finding("configuration", Status.OK, str(source))
+    source = find(session.config_path, os.environ)
+    yield Finding("configuration", Status.OK, str(source or "no mailseal.toml; environment and defaults"))
+    if source is not None:
+        yield from environment.configuration_file(source, config)
     for name, look in CHECKS:
         yield from _guarded(name, look, config)
     for name, look in (("data folder", _become_owner), *STORED):

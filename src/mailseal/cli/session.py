@@ -24,6 +24,11 @@ class Session:
         """The configuration; raises ConfigError."""
         return load(self.config_path, os.environ)
 
+    @cached_property
+    def config_without_secrets(self) -> Config:
+        """The same for a role whose user may not read the files that hold secrets; raises ConfigError."""
+        return load(self.config_path, os.environ, with_secrets=False)
+
     def open_store(self, *, for_now: bool = False) -> Config:
         """Set the database up for use; a command reads its input files before, since root gives up its rights here.
 

@@ -103,6 +103,18 @@ def secret_variables() -> frozenset[str]:
     return frozenset(variable(name, key) for name, kind in tables for key, it in keys_of(kind).items() if it.secret)
 
 
+def inline_secrets(path: Path) -> tuple[str, ...]:
+    """The secrets that stand in a configuration file itself, by their dotted names; raises ConfigError."""
+    document = _read(path)
+    tables = {name: document.get(name) for name in SECTIONS} | {"": document}
+    return tuple(
+        _dotted(name, key)
+        for name, kind in (("", Config), *SECTIONS.items())
+        for key, it in keys_of(kind).items()
+        if it.secret and isinstance(table := tables[name], dict) and key in table
+    )
+
+
 def _make(kind: type[Any], given: Mapping[str, object], data_dir: Path) -> Any:
     absent = {name: default_of(kind, name, data_dir) for name in keys_of(kind) if name not in given}
     return kind(**absent, **given)

@@ -1,7 +1,6 @@
 """Checks of what surrounds the gateway: users, clock, and what is missing without Postfix."""
 
 import os
-import pwd
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -9,6 +8,9 @@ from pathlib import Path
 
 from mailseal.cli.checks.finding import Finding, Status
 from mailseal.config import Config
+from mailseal.config.load import inline_secrets
+from mailseal.roles.supervisor import node_roles
+from mailseal.roles.users import unseparated, user_of
 
 RELEASED = datetime(2026, 11, 1, tzinfo=UTC)
 """No clock that is right is before the release of this code."""
@@ -16,13 +18,12 @@ TOLERANCE_SECONDS = 300
 
 
 def users(config: Config) -> Iterator[Finding]:
-    """Whether the roles run as users of their own."""
+    """Whether the roles run as users of their own, and nobody else can get at what they keep."""
     try:
         owner = config.data_dir.stat()
     except OSError as error:
         yield Finding("users", Status.FAIL, f"{config.data_dir}: {error.strerror}", "run `mailseal init`")
         return
-    name = _user_name(owner.st_uid)
     if owner.st_mode & 0o067:
         yield Finding(
             "users",
@@ -30,22 +31,43 @@ def users(config: Config) -> Iterator[Finding]:
             f"others can get into the data folder {config.data_dir}",
             f"chmod 0700 {config.data_dir}",
         )
-    if owner.st_uid == 0:
+    roles = node_roles(None)(config)
+    lacking = unseparated(config, roles)
+    if lacking:
+        yield Finding("users", Status.WARN, lacking, _separate(config, owner.st_uid))
+        return
+    names = {role.name.partition(" ")[0]: user_of(role, config.data_dir) for role in roles}
+    shown = ", ".join(f"{name} as {user.name}" for name, user in names.items() if user is not None)
+    yield Finding("users", Status.OK, f"the roles run {shown}")
+
+
+def configuration_file(path: Path, config: Config) -> Iterator[Finding]:
+    """Whether those can read the file who must, and no secret stands in it for everybody."""
+    mode = path.stat().st_mode
+    if mode & 0o004 and (secrets := inline_secrets(path)):
         yield Finding(
-            "users",
+            "configuration",
             Status.WARN,
-            "the data folder belongs to root, so every role runs as root",
-            f"adduser --system --group mailseal, then chown -R mailseal: {config.data_dir}",
+            f"everybody can read {path}, and {', '.join(secrets)} stands in it",
+            f"put it into a file of its own and name that with {secrets[0]}_file",
         )
-    elif os.geteuid() != 0:
+    apart = [role for role in node_roles(None)(config) if role.reads is not None]
+    if os.geteuid() == 0 and apart and not mode & 0o004:
         yield Finding(
-            "users",
+            "configuration",
             Status.WARN,
-            f"no separation of users: every role runs as {_user_name(os.geteuid())}",
-            "start `mailseal serve` as root; the roles then run as the owner of the data folder",
+            f"{apart[0].name} runs as {apart[0].user} and may not be able to read {path}",
+            f"chmod 0644 {path}, with secrets in files of their own",
         )
-    else:
-        yield Finding("users", Status.OK, f"the roles run as {name}")
+
+
+def _separate(config: Config, owner: int) -> str:
+    """What to do for separation."""
+    if owner == 0:
+        return f"`mailseal init --make-users` as root, then chown -R mailseal: {config.data_dir}"
+    if os.geteuid() != 0:
+        return "start `mailseal serve` as root, or the roles singly by systemd (docs/running.md)"
+    return "`mailseal init --make-users` as root"
 
 
 def clock(config: Config) -> Iterator[Finding]:
@@ -72,13 +94,6 @@ def embedded(config: Config) -> Iterator[Finding]:
             f"plain SMTP is on ({config.listen.smtp}): no queue, no TLS policy per domain, no DANE",
             "for these put Postfix in front and use the LMTP listeners",
         )
-
-
-def _user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"user {uid}"
 
 
 def _changed(path: Path) -> float:

@@ -71,7 +71,7 @@ def _reachable_for(path: Path, group: str) -> Iterator[Finding]:
         yield Finding(
             "listener",
             Status.WARN,
-            f"{path}: there is no group {group!r}, so only Mailseal's own user can connect",
+            f"{path}: there is no group {group!r}, so only Mailseal's own user and group can connect",
             "set listen.socket_group to the group of the MTA",
         )
         return
