@@ -82,7 +82,7 @@ class Served:
         self.wires = []
         self.listening = socket.socket(socket.AF_UNIX if unix else socket.AF_INET)
         self.listening.bind(self.path if unix else ("127.0.0.1", 0))
-        self.listening.listen(64)
+        self.listening.listen(1024)
         self.address = self.listening.getsockname()
         ready = threading.Event()
         self.loop_factory = loop
@@ -111,8 +111,10 @@ class Served:
             return await self.handler(envelope, message)
         return [reply.ACCEPTED] * (len(envelope.recipients) if envelope.protocol == "LMTP" else 1)
 
-    def connect(self, *, greet=True, hello=True):
+    def connect(self, *, greet=True, hello=True, source=None):
         connection = socket.socket(socket.AF_UNIX if self.unix else socket.AF_INET)
+        if source is not None:
+            connection.bind((source, 0))
         connection.connect(self.address)
         wire = Wire(connection)
         self.wires.append(wire)

@@ -20,6 +20,8 @@ OriginOf = Callable[[IpAddress | None], Origin]
 _ACCEPT_AGAIN_SECONDS = 0.5
 _HESITATION_SECONDS = 0.0002
 _LONGEST_HESITATION_SECONDS = 0.002
+_ACCEPTED_AT_ONCE = 32
+"""After a pause, which less busy workers have not used: so a crowd does not make others wait in the backlog."""
 
 logger = logging.getLogger(__name__)
 
@@ -123,23 +125,27 @@ class Receiver:
     def _accept_after_pause(self, listening: socket.socket) -> None:
         if listening in self._listening:
             asyncio.get_running_loop().add_reader(listening, self._called, listening)
-            self._accept(listening)
+            for _ in range(_ACCEPTED_AT_ONCE):
+                if not self._accept(listening):
+                    break
 
-    def _accept(self, listening: socket.socket) -> None:
+    def _accept(self, listening: socket.socket) -> bool:
+        """Accept a connection; False when there is none, or none can be accepted now."""
         try:
             connection, address = listening.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return
+            return False
         except OSError as error:
             logger.warning("cannot accept connections for a moment: %s", error)
             loop = asyncio.get_running_loop()
             loop.remove_reader(listening)
             loop.call_later(_ACCEPT_AGAIN_SECONDS, self._accept_again, listening)
-            return
+            return False
         connection.setblocking(False)  # noqa: FBT003 -- the socket module's own signature
         task = asyncio.get_running_loop().create_task(self._open(connection, address))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
+        return True
 
     def _accept_again(self, listening: socket.socket) -> None:
         if listening in self._listening:
