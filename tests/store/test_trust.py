@@ -226,10 +226,48 @@ def test_a_change_while_judging_is_not_lost(stored, root, monkeypatch):
 
 def test_what_is_too_much_at_once_is_left_to_the_worker(stored, root, issuing, monkeypatch):
     monkeypatch.setattr(revalidate, "AT_ONCE", 2)
-    monkeypatch.setattr(revalidate.revalidate_due, "__kwdefaults__", {"at": None, "limit": 2})
     import_certificates([issuing.issue(f"u{n}@example.com").certificate for n in range(4)], at=NOW)
     trust.import_roots([root.certificate], at=NOW)
     job = jobs.claim("w", kinds=[revalidate.REVALIDATE])
     revalidate.handle()
     jobs.done(job)
     assert all(one.verdict.trusted for one in admin.list_certificates())
+
+
+def test_judging_again_with_the_same_result_costs_mail_nothing(stored, root, issuing):
+    trust.import_roots([root.certificate], at=NOW)
+    before = stamps()
+    CertificateRow.objects.update(due=NOW, marks=7)
+    assert revalidate.revalidate_due(at=NOW) > 1
+    # A fresher list of the CA says the same for longer.
+    CertificateRow.objects.update(revocation_until=NOW, due=NOW)
+    assert revalidate.revalidate_due(at=NOW) > 1
+    assert stamps() == before
+    CertificateRow.objects.update(trusted=False, due=NOW)
+    revalidate.revalidate_due(at=NOW)
+    assert stamps() != before
+
+
+def test_many_that_become_usable_are_told_once_and_one_that_does_not_any_more_at_once(stored, root, monkeypatch):
+    trust.import_roots([root.certificate], at=NOW)
+    monkeypatch.setattr(revalidate, "AT_ONCE", 1)
+    CertificateRow.objects.update(trusted=False, due=NOW)
+    before = stamps()["keys", "mx1"]
+    assert revalidate.handle() is None
+    assert stamps()["keys", "mx1"] == before + 1
+    assert stored().trusted
+    # Without its root each is told in the transaction that writes it.
+    CertificateRow.objects.filter(purpose=Purpose.ROOT).update(purpose=Purpose.INTERMEDIATE, due=NOW)
+    CertificateRow.objects.update(due=NOW)
+    rows = CertificateRow.objects.count()
+    assert revalidate.handle() is None
+    assert stamps()["keys", "mx1"] == before + 1 + rows
+
+
+def test_long_judging_lets_others_have_their_turn(stored, monkeypatch):
+    monkeypatch.setattr(revalidate, "AT_ONCE", 1)
+    monkeypatch.setattr(revalidate, "TURN_SECONDS", 0.0)
+    CertificateRow.objects.update(due=NOW)
+    due = revalidate.due_count()
+    assert revalidate.handle() == revalidate.AGAIN_SECONDS
+    assert revalidate.due_count() == due - 1

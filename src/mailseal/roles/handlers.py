@@ -10,21 +10,28 @@ from mailseal.mail.envelope import Recipient
 from mailseal.ports import Hop, Transfer
 from mailseal.store import harvest, jobs, ledger, log, revalidate
 from mailseal.store.jobs import Job
+from mailseal.store.pace import Turn
 from mailseal.store.reports import REPORT
 from mailseal.wiring.gateway import Node
 
 PURGE = "purge"
 REPORT_SECONDS = 120.0
 
-Handler = Callable[[Node, Job], None]
-"""Does a job. TransientError: try again later; PermanentError: never."""
+PURGE_SECONDS = 2.0
+PURGE_AGAIN_SECONDS = 1.0
+
+Handler = Callable[[Node, Job], float | None]
+"""Does a job, a few seconds of it: after how many seconds it goes on, or None when it is done.
+
+TransientError: try again later; PermanentError: never.
+"""
 
 
 class LostJobError(TransientError):
     """Another worker has taken the job over meanwhile."""
 
 
-def send_report(node: Node, job: Job) -> None:
+def send_report(node: Node, job: Job) -> float | None:
     """Send a delivery status notification with the null sender; a refused one is gone for good (RFC 5321 §4.5.5)."""
     report = node.reports.open(job)
     hop = Hop.INSIDE if node.gateway.directory.party(report.recipient).internal else Hop.OUTSIDE
@@ -39,20 +46,23 @@ def send_report(node: Node, job: Job) -> None:
         raise PermanentError(f"the next hop refused the report: {answer.code} {answer.text}")
     if not answer.accepted:
         raise TransientError(f"the next hop deferred the report: {answer.code} {answer.text}")
+    return None
 
 
-def revalidate_due(node: Node, job: Job) -> None:  # noqa: ARG001 -- a Handler's signature
+def revalidate_due(node: Node, job: Job) -> float | None:  # noqa: ARG001 -- a Handler's signature
     """Judge again every certificate whose verdict is due."""
-    revalidate.handle(job)
+    return revalidate.handle(job)
 
 
-def purge_old(node: Node, job: Job) -> None:  # noqa: ARG001 -- a Handler's signature
-    """Delete what has been kept long enough."""
+def purge_old(node: Node, job: Job) -> float | None:  # noqa: ARG001 -- a Handler's signature
+    """Delete what has been kept long enough, the log last: it may be millions of rows."""
     now = datetime.now(UTC)
-    ledger.purge(now - timedelta(days=node.config.ledger.retention_days))
-    log.purge(now - timedelta(days=node.config.log.retention_days))
-    harvest.purge_candidates()
-    jobs.purge(now - timedelta(days=node.config.ledger.retention_days))
+    turn = Turn(PURGE_SECONDS)
+    ledger.purge(now - timedelta(days=node.config.ledger.retention_days), turn)
+    jobs.purge(now - timedelta(days=node.config.ledger.retention_days), turn)
+    harvest.purge_candidates(turn)
+    log.purge(now - timedelta(days=node.config.log.retention_days), turn)
+    return PURGE_AGAIN_SECONDS if turn.cut_off else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,14 @@ from mailseal.roles.startup import open_when_possible
 from mailseal.store import jobs, nodes
 from mailseal.store.jobs import Job
 from mailseal.store.journal_import import import_journals
+from mailseal.store.pace import Turn
 from mailseal.store.transaction import StoreUnavailable, unit_of_work
 from mailseal.wiring.gateway import Node
 
 JOURNAL_SECONDS = 0.5
 JOB_SECONDS = 0.5
+JOB_TURN_SECONDS = 10.0
+"""After so long it is asked whether the worker shall end, whatever jobs wait."""
 
 logger = logging.getLogger(__name__)
 
@@ -71,12 +74,13 @@ class WorkerRole:
                 jobs.ensure_recurring(kind, "", row.every_seconds)
 
     def _do_jobs(self) -> None:
-        while (job := jobs.claim(self._token, kinds=tuple(HANDLERS))) is not None:
+        turn = Turn(JOB_TURN_SECONDS)
+        while turn.goes_on() and (job := jobs.claim(self._token, kinds=tuple(HANDLERS))) is not None:
             self._do(job)
 
     def _do(self, job: Job) -> None:
         try:
-            HANDLERS[job.kind].handle(self._node, job)
+            again_seconds = HANDLERS[job.kind].handle(self._node, job)
         except StoreUnavailable:
             raise
         except PermanentError as error:
@@ -90,7 +94,7 @@ class WorkerRole:
             logger.error("job %s (%s) failed unexpectedly: %s", job.id, job.kind, type(error).__name__)
             jobs.fail(job, type(error).__name__)
         else:
-            jobs.done(job)
+            jobs.done(job, again_seconds=again_seconds)
 
 
 def _quietly(work: Callable[[], None]) -> None:
