@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "serve": ("mailseal.cli.serve:serve", "Run the gateway: all its processes."),
         "mail": ("mailseal.cli.serve:mail", "Run one mail worker (started by serve)."),
         "worker": ("mailseal.cli.serve:worker", "Run the job worker (started by serve)."),
+        "metrics": ("mailseal.cli.serve:metrics", "Answer Prometheus and health checks (started by serve)."),
         "domain": ("mailseal.cli.domain:domain", "Domains that are ours."),
         "address": ("mailseal.cli.address:address", "Addresses that something was set up for."),
         "settings": ("mailseal.cli.settings:settings", "Policy: show, set and unset."),

@@ -1,4 +1,4 @@
-"""`serve`, `mail` and `worker`: the processes of a running gateway."""
+"""`serve`, `mail`, `worker` and `metrics`: the processes of a running gateway."""
 
 import os
 import sys
@@ -43,5 +43,15 @@ def worker(session: Session) -> None:
     """Run the job worker."""
     confine()
     from mailseal.roles.worker import run  # noqa: PLC0415 - only this process needs the job handlers
+
+    run(session.config)
+
+
+@click.command()
+@pass_session
+def metrics(session: Session) -> None:
+    """Answer Prometheus and health checks, if `metrics.listen` says where."""
+    confine()
+    from mailseal.roles.metrics_role import run  # noqa: PLC0415 - only this process needs the page
 
     run(session.config)

@@ -1,4 +1,4 @@
-"""One mail in a thread of the mail role: effects first, then the journal, then the replies."""
+"""One mail in a thread of the mail role: effects first, then the journal, then what is said of it, then the replies."""
 
 import logging
 import threading
@@ -11,12 +11,21 @@ from mailseal.mail.envelope import Envelope, Protocol, attempt_id
 from mailseal.mail.message import Message
 from mailseal.mail.reply import Reply
 from mailseal.pipeline import Processed, process_mail
+from mailseal.pipeline.process import mail_id
 from mailseal.pipeline.smtp_reply import conclude
+from mailseal.policy.model import Fate, Outcome
+from mailseal.policy.reason import ReasonCode, because
+from mailseal.roles import metric_table
+from mailseal.roles.decision_log import Handled, log_decisions, shown_as
+from mailseal.roles.log_lines import CURRENT_MAIL
+from mailseal.roles.metric_table import By
+from mailseal.roles.metrics import Meter
 from mailseal.roles.records import records_of
 from mailseal.store.journal import JournalError, JournalWriter, Record
 from mailseal.store.transaction import StoreUnavailable, unit_of_work
 from mailseal.wiring.gateway import Node
 from mailseal.wiring.ledger import LedgerOfOneMail
+from mailseal.wiring.pseudonyms import Pseudonyms
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +33,10 @@ logger = logging.getLogger(__name__)
 class MailHandling:
     """Handles mails, each in a thread of its caller's; knows which are in work and since when."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, meter: Meter | None = None) -> None:
         self._node = node
+        self._meter = meter or Meter(By.MAIL)
+        self._show = shown_as(node.config.log.addresses, Pseudonyms(node.kek))
         self._journal = JournalWriter(node.config.journal_dir)
         self._unwritten: list[Record] = []
         self._unwritten_lock = threading.RLock()
@@ -36,19 +47,25 @@ class MailHandling:
 
         The deadline counts from `arrived` (monotonic): a client that waited in vain has long tried again elsewhere.
         """
-        answers = len(envelope.recipients) if envelope.protocol is Protocol.LMTP else 1
-        if not self._node.stamps.fresh(time.monotonic()) or not self._journal_works():
-            return [reply.STORE_UNAVAILABLE] * answers
+        attempt = attempt_id(envelope, message)
+        said_of = CURRENT_MAIL.set(mail_id(attempt))
         mail = object()
         self.started[mail] = time.monotonic()
         try:
-            with unit_of_work():
-                return self._work(envelope, message, arrived)
+            if self._node.stamps.fresh(time.monotonic()) and self._journal_works():
+                with unit_of_work():
+                    done, replies = self._work(envelope, message, attempt, arrived)
+            else:
+                done, replies = _not_now(envelope)
+            self._tell(Handled(mail_id(attempt), envelope, done, replies, len(message), time.monotonic() - arrived))
+            return replies
         finally:
             del self.started[mail]
+            CURRENT_MAIL.reset(said_of)
 
-    def _work(self, envelope: Envelope, message: Message, arrived: float) -> list[Reply]:
-        attempt = attempt_id(envelope, message)
+    def _work(
+        self, envelope: Envelope, message: Message, attempt: bytes, arrived: float
+    ) -> tuple[Processed, list[Reply]]:
         shared = self._node.gateway
         ledger = LedgerOfOneMail(shared.ledger)
         left = shared.deadline_seconds - (time.monotonic() - arrived)
@@ -57,7 +74,15 @@ class MailHandling:
         if envelope.protocol is Protocol.ESMTP:
             replies = [self._conclude_smtp(envelope, message, attempt, done, ledger)]
         self._log(records_of(envelope, done, attempt, datetime.now(UTC)))
-        return replies
+        return done, replies
+
+    def _tell(self, handled: Handled) -> None:
+        """Lines and numbers. The mail is settled: whatever fails here may not change its replies."""
+        try:
+            log_decisions(handled, self._show)
+            self._meter.handled(handled)
+        except Exception as error:  # noqa: BLE001 -- as above
+            logger.error("a decision could not be logged: %s", type(error).__name__)
 
     def _log(self, records: list[Record]) -> None:
         """Copies have left: a journal that cannot be written may not make the client send them again."""
@@ -65,11 +90,14 @@ class MailHandling:
             self._journal.append(records)
         except JournalError as error:
             logger.error("no further mail is taken: %s", error)
+            self._meter.count(metric_table.JOURNAL_ERRORS)
             with self._unwritten_lock:
                 self._unwritten += records
 
     def _journal_works(self) -> bool:
         """Whether everything so far is written; what is not is tried again before another mail has any effect."""
+        if not self._journal.is_writable():
+            return False
         if not self._unwritten:
             return True
         with self._unwritten_lock:
@@ -102,3 +130,13 @@ class MailHandling:
     def close(self) -> None:
         """No mail comes any more."""
         self._journal.close()
+
+
+def _not_now(envelope: Envelope) -> tuple[Processed, list[Reply]]:
+    """Every recipient deferred, without a look at the mail."""
+    why = because(ReasonCode.TRANSIENT_FAILURE, detail="the store or the journal is not available")
+    outcomes = [
+        Outcome(one.address, Fate.DEFERRED, reply.STORE_UNAVAILABLE, reasons=(why,)) for one in envelope.recipients
+    ]
+    answers = len(outcomes) if envelope.protocol is Protocol.LMTP else 1
+    return Processed(outcomes), [reply.STORE_UNAVAILABLE] * answers

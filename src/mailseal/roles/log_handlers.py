@@ -126,8 +126,7 @@ class FileHandler(OtherHandler):
                 if (found.st_dev, found.st_ino) == (mine.st_dev, mine.st_ino):
                     return self._descriptor
             self._let_go()
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-        descriptor = os.open(self.place, flags, FILE_MODE)
+        descriptor = _open_to_append(self.place)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise OSError(errno.EINVAL, "not a regular file")
@@ -138,6 +137,18 @@ class FileHandler(OtherHandler):
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _open_to_append(place: Path) -> int:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+    with contextlib.suppress(FileExistsError):  # two processes may find it missing
+        try:
+            return os.open(place, flags)
+        except FileNotFoundError:
+            descriptor = os.open(place, flags | os.O_CREAT | os.O_EXCL, FILE_MODE)
+            os.fchmod(descriptor, FILE_MODE)  # whatever the umask: its group reads logs
+            return descriptor
+    return os.open(place, flags)
 
 
 class JournaldHandler(OtherHandler):

@@ -5,10 +5,15 @@ from datetime import datetime
 from mailseal.mail.envelope import Envelope
 from mailseal.pipeline import Processed
 from mailseal.pipeline.process import mail_id
-from mailseal.policy.model import Harvest
+from mailseal.policy.model import Harvest, Outcome
 from mailseal.store.journal import CandidateRecord, LogRecord, Record
 
 INWARD, OUTWARD = "in", "out"
+
+
+def direction_of(outcome: Outcome, done: Processed) -> str:
+    """Whose the recipient is: "in" for ours. One that could not be looked up counts as "out"."""
+    return INWARD if outcome.recipient.key in done.internal else OUTWARD
 
 
 def records_of(envelope: Envelope, done: Processed, attempt: bytes, at: datetime) -> list[Record]:
@@ -23,7 +28,7 @@ def records_of(envelope: Envelope, done: Processed, attempt: bytes, at: datetime
                 message=mail_id(attempt),
                 time=at,
                 sender=envelope.sender,
-                direction=INWARD if key in done.internal else OUTWARD,
+                direction=direction_of(outcome, done),
                 outcome=outcome,
                 message_id=done.message_id,
                 subject=done.subject if key in done.subject_for else "",

@@ -90,6 +90,7 @@ class Supervisor:
         make_folders(config, ())
         listening.hold(config.run_dir / "supervisor.lock")
         _mark(config).unlink(missing_ok=True)
+        _forget_metrics(config)
         self._current = generation.make(config, self._roles, patience_seconds=ORPHAN_PATIENCE_SECONDS)
         if lacking := unseparated(config, [process.role for process in self._current.processes]):
             _say(lacking)
@@ -281,6 +282,13 @@ def _empty(wake: socket.socket) -> None:
     with contextlib.suppress(BlockingIOError):
         while wake.recv(4096):
             pass
+
+
+def _forget_metrics(config: Config) -> None:
+    """Counters begin at zero with the supervisor; what workers of a killed one still write goes nowhere."""
+    with contextlib.suppress(OSError):
+        for path in config.metrics_dir.iterdir():
+            path.unlink()
 
 
 def _mark(config: Config) -> Path:

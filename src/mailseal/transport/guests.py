@@ -71,6 +71,10 @@ class Guests:
             if not self._of_client[guest.client]:
                 del self._of_client[guest.client]
 
+    def count(self, origin: Origin) -> int:
+        """How many connections of a class there are."""
+        return len(self._outside if origin is Origin.OUTSIDE else self._inside)
+
     def _make_room(self, caps: Caps, now: float) -> bool:
         """Send away the connection from outside that has been silent for longest; False if none has been for long."""
         latest = now - caps.expendable_seconds

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from mailseal.config import LogAddresses
 from mailseal.mail import reply
 from mailseal.mail.envelope import Protocol
 from mailseal.mail.message import Message
@@ -40,9 +41,11 @@ def stage():
 @pytest.fixture
 def handling(stage, tmp_path):
     limits = SimpleNamespace(deadline_seconds=240)
-    config = SimpleNamespace(journal_dir=tmp_path, hostname="gw.inside.example", limits=limits)
+    log = SimpleNamespace(addresses=LogAddresses.FULL)
+    config = SimpleNamespace(journal_dir=tmp_path, hostname="gw.inside.example", limits=limits, log=log)
     stamps = SimpleNamespace(fresh=lambda _: True)
-    return MailHandling(SimpleNamespace(config=config, gateway=stage.gateway(), stamps=stamps, reports=Reports()))
+    node = SimpleNamespace(config=config, gateway=stage.gateway(), stamps=stamps, reports=Reports(), kek=None)
+    return MailHandling(node)
 
 
 def test_a_mail_that_waited_too_long_for_a_thread_has_no_effect(handling, stage):
@@ -71,11 +74,13 @@ class Stuck(mail.MailRole):
         self.handling.started[1] = time.monotonic() - 1000
         self._pool.submit(time.sleep, 1000)
 config = SimpleNamespace(
-    journal_dir=None, threads=1, log=None, listen=SimpleNamespace(socket_group=None),
+    journal_dir=None, threads=1, log=SimpleNamespace(addresses="none"),
+    metrics=SimpleNamespace(listen=None), listen=SimpleNamespace(socket_group=None),
     limits=SimpleNamespace(deadline_seconds=1),
 )
-mail.configure = mail.inherit = lambda *_: SimpleNamespace(supervisor_fd=0)
-mail.open_node = lambda config: SimpleNamespace(config=config, stamps=SimpleNamespace(poll=lambda _: None))
+mail.configure = mail.inherit = lambda *_: SimpleNamespace(supervised=True)
+stamps = SimpleNamespace(poll=lambda _: None)
+mail.open_when_possible = lambda config, _: SimpleNamespace(config=config, stamps=stamps, kek=None)
 mail.unit_of_work = __import__("threading").Lock
 mail.MailRole = Stuck
 mail.run(config, 1)

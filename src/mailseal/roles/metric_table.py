@@ -1,0 +1,279 @@
+"""Every metric: its name, what it means and what to be woken up for. `docs/metrics.md` is made from this table.
+
+Labels have values from closed lists only: never an address, a domain, a host or a text of somebody else.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+PREFIX = "mailseal_"
+
+
+class Kind(StrEnum):
+    """The types of Prometheus that are used."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+class By(StrEnum):
+    """Who sets a metric, and so which processes have it."""
+
+    MAIL = "mail"
+    WORKER = "worker"
+    EVERY = "every"
+    METRICS = "metrics"
+
+
+class Merge(StrEnum):
+    """How a gauge of several processes becomes one; `LIVE_…`: without processes that are gone."""
+
+    LIVE_SUM = "livesum"
+    LIVE_MIN = "livemin"
+    LATEST = "mostrecent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricInfo:
+    """A metric, by its name without PREFIX (of a counter also without `_total`). `alert` is an expression or ""."""
+
+    name: str
+    kind: Kind
+    by: By
+    help: str
+    labels: tuple[str, ...] = ()
+    merge: Merge = Merge.LATEST
+    buckets: tuple[float, ...] = ()
+    alert: str = ""
+
+    @property
+    def full_name(self) -> str:
+        """As it is scraped; of a histogram the name before its suffixes."""
+        return f"{PREFIX}{self.name}{'_total' if self.kind is Kind.COUNTER else ''}"
+
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 240.0)
+_BYTES = tuple(float(4**exponent << 10) for exponent in range(9))
+
+MESSAGES = "messages"
+REFUSALS = "refusals"
+MAIL_SECONDS = "mail_seconds"
+MAIL_BYTES = "mail_bytes"
+NEXT_HOP_FAILURES = "next_hop_failures"
+STORE_UNAVAILABLE = "store_unavailable"
+JOURNAL_ERRORS = "journal_errors"
+LOG_ERRORS = "log_errors"
+MAILS_IN_FLIGHT = "mails_in_flight"
+BYTES_IN_FLIGHT = "bytes_in_flight"
+CONNECTIONS = "connections"
+LAST_POLL = "last_poll_timestamp_seconds"
+READY = "processes_ready"
+EXPECTED = "processes_expected"
+JOBS = "jobs"
+JOBS_WAITING = "jobs_waiting"
+JOB_LAG = "job_lag_seconds"
+ROWS_IMPORTED = "log_rows_imported"
+JOURNAL_IMPORTED = "journal_imported_timestamp_seconds"
+JOURNAL_BYTES = "journal_bytes"
+CERTIFICATES_DUE = "certificates_due"
+KEY_EXPIRY = "key_expiry_timestamp_seconds"
+KEYS_EXPIRING = "keys_expiring"
+HEARTBEAT = "heartbeat_timestamp_seconds"
+BUILD = "build_info"
+
+METRICS: tuple[MetricInfo, ...] = (
+    MetricInfo(
+        name=MESSAGES,
+        kind=Kind.COUNTER,
+        by=By.MAIL,
+        labels=("direction", "method", "treatment", "outcome"),
+        help="Recipients' copies of handled mails; what came again and was settled before counts again.",
+        alert='rate(mailseal_messages_total{outcome="deferred"}[10m]) > 0.1',
+    ),
+    MetricInfo(
+        name=REFUSALS,
+        kind=Kind.COUNTER,
+        by=By.MAIL,
+        labels=("outcome", "reason"),
+        help="Copies that were refused, deferred or answered with a report, by the last of their reasons.",
+        alert='increase(mailseal_refusals_total{reason="unexpected-failure"}[1h]) > 0',
+    ),
+    MetricInfo(
+        name=MAIL_SECONDS,
+        kind=Kind.HISTOGRAM,
+        by=By.MAIL,
+        labels=("client",),
+        buckets=_SECONDS,
+        help="From the final dot of a mail to its replies, by the class of its client.",
+        alert="histogram_quantile(0.99, sum by (le) (rate(mailseal_mail_seconds_bucket[10m]))) > 30",
+    ),
+    MetricInfo(
+        name=MAIL_BYTES,
+        kind=Kind.HISTOGRAM,
+        by=By.MAIL,
+        buckets=_BYTES,
+        help="Size of handled mails as they came.",
+    ),
+    MetricInfo(
+        name=NEXT_HOP_FAILURES,
+        kind=Kind.COUNTER,
+        by=By.MAIL,
+        labels=("hop",),
+        help="Copies that a next hop deferred or could not be asked about, by side.",
+        alert="rate(mailseal_next_hop_failures_total[5m]) > 0",
+    ),
+    MetricInfo(
+        name=STORE_UNAVAILABLE,
+        kind=Kind.COUNTER,
+        by=By.EVERY,
+        labels=("role",),
+        help="How often a process found the database away: a mail that was deferred for it, a poll, a turn of a loop.",
+        alert="increase(mailseal_store_unavailable_total[5m]) > 0",
+    ),
+    MetricInfo(
+        name=JOURNAL_ERRORS,
+        kind=Kind.COUNTER,
+        by=By.MAIL,
+        help="How often the journal could not be written; no mail is taken until it can.",
+        alert="increase(mailseal_journal_errors_total[5m]) > 0",
+    ),
+    MetricInfo(
+        name=LOG_ERRORS,
+        kind=Kind.COUNTER,
+        by=By.EVERY,
+        help="Lines that could not be written where `log.destination` wants them.",
+        alert="increase(mailseal_log_errors_total[5m]) > 0",
+    ),
+    MetricInfo(
+        name=MAILS_IN_FLIGHT,
+        kind=Kind.GAUGE,
+        by=By.MAIL,
+        merge=Merge.LIVE_SUM,
+        help="Mails after their final dot and before their replies, those that wait for a thread among them.",
+    ),
+    MetricInfo(
+        name=BYTES_IN_FLIGHT,
+        kind=Kind.GAUGE,
+        by=By.MAIL,
+        merge=Merge.LIVE_SUM,
+        help="Octets of mails that are coming in or in work.",
+        alert="mailseal_bytes_in_flight > 0.8 * limits.max_bytes_in_flight * workers",
+    ),
+    MetricInfo(
+        name=CONNECTIONS,
+        kind=Kind.GAUGE,
+        by=By.MAIL,
+        labels=("client",),
+        merge=Merge.LIVE_SUM,
+        help="Open connections to the listeners, by the class of the client.",
+        alert="sum(mailseal_connections) > 0.8 * limits.max_connections * workers",
+    ),
+    MetricInfo(
+        name=LAST_POLL,
+        kind=Kind.GAUGE,
+        by=By.MAIL,
+        merge=Merge.LIVE_MIN,
+        help="When the mail worker that is furthest behind last looked for changes in the database; 10 s later it "
+        "answers 451.",
+        alert="time() - mailseal_last_poll_timestamp_seconds > 15",
+    ),
+    MetricInfo(
+        name=READY,
+        kind=Kind.GAUGE,
+        by=By.EVERY,
+        labels=("role",),
+        merge=Merge.LIVE_SUM,
+        help="Processes that are ready; during a reload those of both generations.",
+        alert="mailseal_processes_ready < mailseal_processes_expected",
+    ),
+    MetricInfo(
+        name=EXPECTED,
+        kind=Kind.GAUGE,
+        by=By.METRICS,
+        labels=("role",),
+        help="Processes that the configuration asks for.",
+    ),
+    MetricInfo(
+        name=JOBS,
+        kind=Kind.COUNTER,
+        by=By.WORKER,
+        labels=("kind", "result"),
+        help="Attempts at jobs, by result: done, again (after a pause), failed (given up).",
+        alert='increase(mailseal_jobs_total{result="failed"}[1h]) > 0',
+    ),
+    MetricInfo(
+        name=JOBS_WAITING,
+        kind=Kind.GAUGE,
+        by=By.WORKER,
+        labels=("kind",),
+        help="Jobs of this node or any that are due or will be; counted up to 10,000.",
+    ),
+    MetricInfo(
+        name=JOB_LAG,
+        kind=Kind.GAUGE,
+        by=By.WORKER,
+        labels=("kind",),
+        help="For how long the oldest job that is due has been waiting; 0 when none is.",
+        alert="mailseal_job_lag_seconds > 300",
+    ),
+    MetricInfo(
+        name=ROWS_IMPORTED,
+        kind=Kind.COUNTER,
+        by=By.WORKER,
+        help="Rows moved from journals to the message log.",
+    ),
+    MetricInfo(
+        name=JOURNAL_IMPORTED,
+        kind=Kind.GAUGE,
+        by=By.WORKER,
+        help="All that was journalled before this time is in the message log.",
+        alert="time() - mailseal_journal_imported_timestamp_seconds > 60",
+    ),
+    MetricInfo(
+        name=JOURNAL_BYTES,
+        kind=Kind.GAUGE,
+        by=By.WORKER,
+        help="Size of the journals on disk; each is deleted when it is imported and its writer has begun another.",
+        alert="mailseal_journal_bytes > 500e6",
+    ),
+    MetricInfo(
+        name=CERTIFICATES_DUE,
+        kind=Kind.GAUGE,
+        by=By.WORKER,
+        help="Certificates that wait to be judged.",
+        alert="min_over_time(mailseal_certificates_due[1h]) > 0",
+    ),
+    MetricInfo(
+        name=KEY_EXPIRY,
+        kind=Kind.GAUGE,
+        by=By.WORKER,
+        help=(
+            "When the first of the certificates of our keys expires that no later one replaces for each of its "
+            "addresses; 0 without any."
+        ),
+        alert="0 < mailseal_key_expiry_timestamp_seconds < time() + 14 * 86400",
+    ),
+    MetricInfo(
+        name=KEYS_EXPIRING,
+        kind=Kind.GAUGE,
+        by=By.WORKER,
+        help="How many such certificates expire within 30 days.",
+        alert="mailseal_keys_expiring > 0",
+    ),
+    MetricInfo(
+        name=HEARTBEAT,
+        kind=Kind.GAUGE,
+        by=By.WORKER,
+        help="When this node last told the others that it lives.",
+        alert="time() - mailseal_heartbeat_timestamp_seconds > 30",
+    ),
+    MetricInfo(
+        name=BUILD,
+        kind=Kind.GAUGE,
+        by=By.METRICS,
+        labels=("version", "python"),
+        help="Always 1; its labels say what runs.",
+    ),
+)
+"""In the order of the page."""

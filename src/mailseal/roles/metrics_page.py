@@ -1,0 +1,97 @@
+"""What the metrics role shows: the metrics of all processes as one page, and whether the node is well."""
+
+import platform
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from mailseal import __version__
+from mailseal.config import Config
+from mailseal.roles import metric_table as table
+from mailseal.roles.metric_files import readable_files
+from mailseal.roles.metric_table import METRICS, By
+
+STALE_SECONDS = 10.0
+"""As long as a mail worker trusts what it knows (`store.stamps`)."""
+WELL = "ok"
+
+
+class Page(Collector):
+    """Reads the files of all processes each time it is asked."""
+
+    def __init__(self, config: Config) -> None:
+        self._folder = config.metrics_dir
+        self._expected = {By.MAIL: config.workers, By.WORKER: 1}
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def render(self) -> bytes:
+        """The page, in the text format of Prometheus."""
+        return generate_latest(self._registry)
+
+    def describe(self) -> list[Metric]:
+        """Nothing: what there is differs from time to time."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Every metric of the table that has a value."""
+        found = _merged(self._folder)
+        found[_full(table.EXPECTED)] = expected = _gauge(table.EXPECTED)
+        for role, count in self._expected.items():
+            expected.add_sample(expected.name, {"role": role.value}, count)
+        found[_full(table.BUILD)] = build = _gauge(table.BUILD)
+        build.add_sample(build.name, {"version": __version__, "python": platform.python_version()}, 1)
+        for info in METRICS:
+            metric = found.get(f"{table.PREFIX}{info.name}")
+            if metric is not None:
+                yield metric
+
+    def health(self) -> str:
+        """WELL, or a word for what is not: "mail" or "worker" (processes not ready), "database" (not looked at)."""
+        found = _merged(self._folder)
+        ready = _values(found, table.READY, "role")
+        for role, count in self._expected.items():
+            if ready.get(role.value, 0) < count:
+                return role.value
+        polled = _values(found, table.LAST_POLL).get("", 0.0)
+        return WELL if time.time() - polled < STALE_SECONDS else "database"
+
+
+def _full(name: str) -> str:
+    return f"{table.PREFIX}{name}"
+
+
+def _gauge(name: str) -> Metric:
+    info = next(info for info in METRICS if info.name == name)
+    return Metric(_full(name), info.help, info.kind.value)
+
+
+def _merged(folder: Path) -> dict[str, Metric]:
+    """By name without the suffix of counters. A file that cannot be read is left out: another process may be ill."""
+    files = readable_files(folder)
+    try:
+        return _merge(files)
+    except Exception:  # noqa: BLE001 -- whatever is in a file, the others are shown
+        return _merge([file for file in files if _is_sound(file)])
+
+
+def _merge(files: Sequence[str]) -> dict[str, Metric]:
+    return {one.name: one for one in MultiProcessCollector.merge(files)}  # type: ignore[no-untyped-call]
+
+
+def _is_sound(file: str) -> bool:
+    try:
+        _merge([file])
+    except Exception:  # noqa: BLE001 -- as above
+        return False
+    return True
+
+
+def _values(found: Mapping[str, Metric], name: str, label: str | None = None) -> dict[str, float]:
+    metric = found.get(_full(name))
+    return {one.labels.get(label or "", ""): one.value for one in metric.samples} if metric else {}
