@@ -3,16 +3,21 @@
 The detail of a failure goes to the log; a peer gets one of these constants, or the next hop's own reply.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`code` 200-599, `enhanced` like "2.0.0" (empty for none), `text` one printable ASCII line."""
+    """`code` 200-599, `enhanced` like "2.0.0" (empty for none), `text` one printable ASCII line.
+
+    `without_dsn`: the next hop took the mail but not its NOTIFY=SUCCESS; what it owes the sender is ours (RFC 3461
+    §5.2.2).
+    """
 
     code: int
     enhanced: str
     text: str
+    without_dsn: bool = field(default=False, compare=False)
 
     @property
     def accepted(self) -> bool:

@@ -17,6 +17,7 @@ from mailseal.mail.trace import hop_count, received_field
 from mailseal.pipeline.copy import Copy, Task
 from mailseal.pipeline.open_path import open_tasks
 from mailseal.pipeline.protect_path import protect_tasks
+from mailseal.pipeline.relayed import report_relayed
 from mailseal.pipeline.run import Run, failure_reason, in_order
 from mailseal.policy.model import Fate, Outcome, Party
 from mailseal.policy.reason import Reason, ReasonCode, because
@@ -52,6 +53,7 @@ def process_mail(envelope: Envelope, message: Message, gateway: Gateway, attempt
         outcomes = run.outcomes
         _carry_out(run)
         _remember_for_smtp(run)
+        report_relayed(run)
     except MimeError:
         _fill(envelope, outcomes, Fate.REFUSED, reply.BAD_MESSAGE, because(ReasonCode.MESSAGE_UNREADABLE))
     except Exception as error:  # noqa: BLE001 -- rule 2: an unknown exception defers, whatever it is
@@ -182,6 +184,8 @@ def _outcomes(run: Run, task: Task, copy: Copy, replies: Sequence[reply.Reply]) 
     for index, answer in zip(task.indices, replies, strict=True):
         fate = Fate.RELAYED if answer.accepted else Fate.REFUSED if answer.refused else Fate.DEFERRED
         reasons = (*task.reasons(index), *copy.reasons)
+        if answer.without_dsn:
+            reasons = (*reasons, because(ReasonCode.RELAYED_WITHOUT_DSN, hop=task.hop))
         if fate is not Fate.RELAYED:
             reasons = (*reasons, because(ReasonCode.NEXT_HOP_REPLIED, hop=task.hop, code=answer.code))
         outcomes.append(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from mailseal.errors import TransientError
 from mailseal.mail import reply
-from mailseal.mail.dsn import cut_to_headers, failure_report
+from mailseal.mail.dsn import cut_to_headers, status_report
 from mailseal.mail.header import addresses, decoded_subject
 from mailseal.mail.mime import Entity
 from mailseal.methods import METHODS
@@ -179,10 +179,10 @@ class ProtectPath:
         if sender is None:  # plan() never notifies a null sender; nobody could be told, so refuse
             run.settle(one.index, Fate.REFUSED, reply.NOT_PROTECTED, reasons)
             return
-        report = failure_report(
+        report = status_report(
             envelope=run.envelope,
             root=run.root,
-            recipients=[(recipient, reply.NOT_PROTECTED, render(wish.reason))],
+            failed=[(recipient, reply.NOT_PROTECTED, render(wish.reason))],
             hostname=run.gateway.hostname,
             at=run.at,
         )

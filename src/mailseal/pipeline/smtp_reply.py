@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mailseal.mail import reply
-from mailseal.mail.dsn import failure_report
+from mailseal.mail.dsn import status_report
 from mailseal.mail.envelope import Envelope
 from mailseal.mail.message import Message
 from mailseal.mail.mime import parse
 from mailseal.mail.reply import Reply
+from mailseal.pipeline.relayed import ends_without_dsn
 from mailseal.policy.model import Fate, Outcome
 from mailseal.policy.text import render
 
@@ -27,7 +28,8 @@ def conclude(
 ) -> Conclusion:
     """Any deferred: that 4xx. All refused: the first 5xx. Some refused: 250 and one report, never for a null sender.
 
-    Nor about a recipient whom the client wants no report about (NOTIFY, RFC 3461 §4.1).
+    Nor about a recipient whom the client wants no report about (NOTIFY, RFC 3461 §4.1). The same report says which
+    copies went where no report of success comes from, if one was asked for (RFC 3461 §5.2.2).
     """
     deferred = [one for one in outcomes if one.fate is Fate.DEFERRED]
     if deferred:
@@ -37,13 +39,16 @@ def conclude(
         return Conclusion(refused[0].reply if refused else reply.DEFERRED)
     accepted = next(one.reply for one in outcomes if one.fate is not Fate.REFUSED)
     by_key = {one.address.key: one for one in envelope.recipients}
-    refused = [one for one in refused if by_key[one.recipient.key].wants_failure]
-    if not refused or envelope.sender is None:
+    pairs = [(by_key[key], one) for key, one in {one.recipient.key: one for one in outcomes}.items()]
+    failed = [(to, one.reply, _why(one)) for to, one in pairs if one.fate is Fate.REFUSED and to.wants_failure]
+    relayed = [(to, one.reply) for to, one in pairs if to.wants_success and ends_without_dsn(one)]
+    if envelope.sender is None or not (failed or relayed):
         return Conclusion(accepted)
-    report = failure_report(
+    report = status_report(
         envelope=envelope,
         root=parse(message.raw).root,
-        recipients=[(by_key[one.recipient.key], one.reply, _why(one)) for one in refused],
+        failed=failed,
+        relayed=relayed,
         hostname=hostname,
         at=at,
     )

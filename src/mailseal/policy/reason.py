@@ -77,6 +77,7 @@ class ReasonCode(StrEnum):
     TOO_MANY_HOPS = "too-many-hops"
     RELAY_DENIED = "relay-denied"
     NEXT_HOP_REPLIED = "next-hop-replied"
+    RELAYED_WITHOUT_DSN = "relayed-without-dsn"
     NEXT_HOP_UNAVAILABLE = "next-hop-unavailable"
     SETTLED_BEFORE = "settled-before"
     OUT_OF_TIME = "out-of-time"

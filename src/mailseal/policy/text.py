@@ -67,6 +67,7 @@ TEXTS: dict[ReasonCode, str] = {
     ReasonCode.TOO_MANY_HOPS: "too many hops: the mail goes round in a loop",
     ReasonCode.RELAY_DENIED: "mail from outside to the outside is not relayed",
     ReasonCode.NEXT_HOP_REPLIED: "the next mail server ({hop}) answered {code}",
+    ReasonCode.RELAYED_WITHOUT_DSN: "the next mail server ({hop}) gives no reports of success; the sender is told",
     ReasonCode.NEXT_HOP_UNAVAILABLE: "the next mail server does not answer",
     ReasonCode.SETTLED_BEFORE: "settled at an earlier attempt",
     ReasonCode.OUT_OF_TIME: "there was no time left to process the mail; it is tried again",

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from mailseal.errors import PermanentError
 from mailseal.mail import reply
@@ -51,7 +52,8 @@ class Exchange:
         except BaseException:
             self._connection.reusable = False
             raise
-        return [verdict or reply.OUTCOME_UNKNOWN for verdict in self._verdicts]
+        verdicts = [verdict or reply.OUTCOME_UNKNOWN for verdict in self._verdicts]
+        return verdicts if "DSN" in features else _without_dsn(verdicts, self._transfer)
 
     # the envelope
 
@@ -154,6 +156,12 @@ class Exchange:
 
     def _soon(self) -> float:
         return min(self._deadline, time.monotonic() + self._patience_seconds)
+
+
+def _without_dsn(verdicts: list[Reply], transfer: Transfer) -> list[Reply]:
+    """Marks the copies whose wish for a report of success has ended here."""
+    pairs = zip(verdicts, transfer.recipients, strict=True)
+    return [replace(one, without_dsn=True) if one.accepted and to.wants_success else one for one, to in pairs]
 
 
 def _needs_smtputf8(transfer: Transfer) -> bool:

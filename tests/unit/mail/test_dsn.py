@@ -6,8 +6,8 @@ from hypothesis import given
 
 from mails import messages
 from mailseal.mail.address import Address
-from mailseal.mail.dsn import MAX_QUOTED_HEADER_BYTES, ReportError, cut_to_headers, failure_report
-from mailseal.mail.envelope import Envelope, Origin, Recipient
+from mailseal.mail.dsn import MAX_QUOTED_HEADER_BYTES, ReportError, cut_to_headers, status_report
+from mailseal.mail.envelope import Client, Envelope, Origin, Protocol, Recipient
 from mailseal.mail.mime import parse
 from mailseal.mail.outgoing import needs_seven_bit
 from mailseal.mail.reply import NOT_PROTECTED, NOTIFIED, Reply
@@ -17,11 +17,12 @@ BOB = Recipient(Address.parse("bob@b.example"), orcpt="rfc822;Bob+2Bx@b.example"
 UWE = Recipient(Address.parse("üwe@b.example"))
 
 
-def report(raw: bytes, *, sender="anna@a.example", recipients=None, **changes) -> bytes:
+def report(raw: bytes, *, sender="anna@a.example", recipients=None, relayed=(), **changes) -> bytes:
     address = None if sender is None else Address.parse(sender)
-    recipients = [(BOB, NOT_PROTECTED, "no certificate for bob@b.example")] if recipients is None else recipients
-    envelope = Envelope(address, tuple(item[0] for item in recipients), Origin.AUTHORISED, **changes)
-    return failure_report(envelope=envelope, root=parse(raw).root, recipients=recipients, hostname="gw.example", at=AT)
+    failed = [(BOB, NOT_PROTECTED, "no certificate for bob@b.example")] if recipients is None else recipients
+    envelope = Envelope(address, tuple(item[0] for item in (*failed, *relayed)), Origin.AUTHORISED, **changes)
+    root = parse(raw).root
+    return status_report(envelope=envelope, root=root, failed=failed, relayed=relayed, hostname="gw.example", at=AT)
 
 
 @given(messages)
@@ -67,6 +68,65 @@ def test_addresses_that_are_not_ascii():
     assert "üwe@b.example\r\n    no\r\n" in text
     assert "Final-Recipient: utf-8;\\x{FC}we@b.example\r\n" in status
     assert "Status: 5.0.0\r\nDiagnostic-Code: smtp; 550 no\r\n" in status
+
+
+ORCPTS = [("utf-8;\\x{FC}we+@b", "utf-8;\\x{FC}we+@b"), ("RFC822;a+2Bb", "RFC822;a+b"), ("x400;a+0Ab", "x400;a?b")]
+
+
+@pytest.mark.parametrize(("orcpt", "shown"), ORCPTS)
+@pytest.mark.parametrize("smtputf8", [False, True])
+def test_original_recipients(orcpt, shown, smtputf8):
+    made = parse(
+        report(b"\r\n", recipients=[(Recipient(BOB.address, orcpt=orcpt), NOT_PROTECTED, "")], smtputf8=smtputf8)
+    )
+    assert f"Original-Recipient: {shown}\r\n" in made.root.children[1].decoded_body(10_000).decode()
+
+
+def test_the_form_for_internationalised_mail():
+    """RFC 6533: its own types, addresses as they are; the body is still seven bits wide."""
+    recipients = [(Recipient(UWE.address, orcpt="utf-8;ü\u2028we@b"), Reply(550, "5.1.1", "no"), "")]
+    raw = "Subject: schön\r\n\r\nCANARY".encode()
+    made = report(raw, sender="änna@a.example", recipients=recipients, smtputf8=True)
+    header, _, body = made.partition(b"\r\n\r\n")
+    assert "To: änna@a.example\r\n".encode() in header
+    assert not needs_seven_bit(body)
+    root = parse(made).root
+    assert root.content_type.parameters["report-type"] == "global-delivery-status"
+    kinds = [part.content_type.type for part in root.children]
+    assert kinds == ["text/plain", "message/global-delivery-status", "message/global-headers"]
+    _, status, quoted = (part.decoded_body(10_000).decode() for part in root.children)
+    assert "Original-Recipient: utf-8;ü?we@b\r\nFinal-Recipient: utf-8;üwe@b.example\r\n" in status
+    assert quoted == "Subject: schön\r\n"
+    assert report(raw, recipients=recipients, smtputf8=True).partition(b"\r\n\r\n")[0].isascii()
+
+
+def test_relayed():
+    wishes = Recipient(BOB.address, notify="SUCCESS", orcpt=BOB.orcpt)
+    made = parse(report(b"\r\n", recipients=[], relayed=[(wishes, Reply(250, "2.6.0", "queued as X"))], envid="E")).root
+    assert made.header("subject") == "Your mail was sent on"
+    text, status, _ = (part.decoded_body(10_000).decode() for part in made.children)
+    assert "bob@b.example" in text
+    assert "not sent" not in text
+    assert status.endswith(
+        "Original-Recipient: rfc822;Bob+x@b.example\r\nFinal-Recipient: rfc822;bob@b.example\r\nAction: relayed\r\n"
+        "Status: 2.6.0\r\nDiagnostic-Code: smtp; 250 2.6.0 queued as X\r\n"
+    )
+    both = parse(
+        report(b"\r\n", recipients=[(UWE, Reply(550, "2.0.0", "no"), "")], relayed=[(wishes, Reply(250, "", "ok"))])
+    )
+    status = both.root.children[1].decoded_body(10_000).decode()
+    assert both.root.header("subject") == "Your mail could not be sent"
+    assert [line for line in status.split("\r\n") if line.startswith(("Action", "Status"))] == [
+        "Action: failed", "Status: 5.0.0", "Action: relayed", "Status: 2.0.0",
+    ]  # fmt: skip
+
+
+def test_where_the_mail_came_from():
+    client = Client("192.0.2.7", "mail.a.example", "helo.a\r\n.example")
+    smtp = {"client": client, "protocol": Protocol.ESMTP}
+    assert b"\r\nReceived-From-MTA: dns; helo.a?.example (192.0.2.7)\r\n" in report(b"\r\n", **smtp)
+    for other in ({"client": client}, {**smtp, "queue_id": "Q"}, {"protocol": Protocol.ESMTP}):
+        assert b"Received-From-MTA" not in report(b"\r\n", **other)
 
 
 def test_what_clients_and_peers_made_up_breaks_no_line():

@@ -1,7 +1,9 @@
 from datetime import UTC, datetime
 
+import pytest
+
 from mailseal.mail.address import Address
-from mailseal.mail.envelope import Client, Envelope, Origin, Protocol, Recipient, attempt_id
+from mailseal.mail.envelope import Client, Envelope, Origin, Protocol, Recipient, Tls, attempt_id
 from mailseal.mail.message import Message, with_crlf
 from mailseal.mail.mime import parse
 from mailseal.mail.reply import ACCEPTED, DEFERRED, NOT_PROTECTED, Reply
@@ -35,6 +37,22 @@ def test_received_field_holds_nothing_a_client_made_up():
     assert max(map(len, field.split(b"\r\n"))) < 998
     root = parse(field + b"A: b\r\n\r\n").root
     assert [found.name for found in root.fields] == ["received", "a"]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "smtputf8", "keyword"),
+    [
+        (Protocol.ESMTP, False, b"ESMTPS"),
+        (Protocol.LMTP, False, b"LMTPS"),
+        (Protocol.ESMTP, True, b"UTF8SMTPS"),
+        (Protocol.LMTP, True, b"UTF8LMTPS"),
+    ],
+)
+def test_received_over_tls(protocol, smtputf8, keyword):
+    tls = Tls("TLSv1.3", "TLS_AES_256_GCM_SHA384", 256)
+    field = received_field(envelope(protocol=protocol, smtputf8=smtputf8, tls=tls), "gw", "id", AT)
+    assert b"\r\n\t(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256 bits))\r\n\tby gw" in field
+    assert b" with %s id " % keyword in field
 
 
 def test_hop_count():

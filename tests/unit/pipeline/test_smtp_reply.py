@@ -54,6 +54,29 @@ def test_no_report_that_the_client_does_not_want(notify):
     assert concluded(Fate.REFUSED, Fate.RELAYED, notify="SUCCESS,FAILURE").report is not None
 
 
+def relayed_without_dsn(*notify: str | None, sender: str | None = "anna@inside.example", refuse: int | None = None):
+    to = envelope(*(f"r{n}@outside.example" for n in range(len(notify))), sender=sender, protocol=Protocol.ESMTP)
+    pairs = zip(to.recipients, notify, strict=True)
+    to = replace(to, recipients=tuple(replace(one, notify=wish) for one, wish in pairs))
+    reason = because(ReasonCode.RELAYED_WITHOUT_DSN, hop="outside")
+    outcomes = [Outcome(one.address, Fate.RELAYED, reply.ACCEPTED, reasons=(reason,)) for one in to.recipients]
+    if refuse is not None:
+        outcomes[refuse] = Outcome(to.recipients[refuse].address, Fate.REFUSED, reply.NOT_PROTECTED)
+    return conclude(to, Message(mail(body=b"CANARY")), outcomes, "gw.example", NOW)
+
+
+def test_success_is_reported_where_the_next_hop_does_not():
+    end = relayed_without_dsn("SUCCESS,FAILURE", None, "FAILURE", "NEVER")
+    assert end.reply == reply.ACCEPTED
+    assert end.report.count(b"Action: relayed") == end.report.count(b"Final-Recipient") == 1
+    assert b"r0@outside.example" in end.report
+    assert b"CANARY" not in end.report
+    both = relayed_without_dsn("SUCCESS", "FAILURE", refuse=1).report
+    assert (both.count(b"Action: relayed"), both.count(b"Action: failed")) == (1, 1)
+    assert relayed_without_dsn(None, "NEVER", "DELAY").report is None
+    assert relayed_without_dsn("SUCCESS", sender=None).report is None
+
+
 def test_the_first_of_several_refusals_or_deferrals_is_the_reply():
     to = envelope("a@outside.example", "b@outside.example")
     for fate, first, second in (
