@@ -88,9 +88,8 @@ def make_folders(config: Config, roles: Iterable[Role]) -> None:
                 continue
             for folder in (config.data_dir, config.run_dir):
                 _open_to_pass(folder, keeper)
-            _make(role.reads, SHARED, keeper)
-            os.chown(role.reads, keeper.uid, user.gid)
-            role.reads.chmod(SHARED)  # chown takes the set-group-ID bit away
+            _make(role.reads, SEARCHABLE, keeper)
+            _share(role.reads, keeper.uid, user.gid)
     except FileNotFoundError:
         raise UserError(f"the data folder {config.data_dir} does not exist; `mailseal init` makes it") from None
     except OSError as error:
@@ -113,6 +112,14 @@ def _make(folder: Path, mode: int, keeper: Credentials | None) -> None:
     if keeper is not None:
         os.chown(folder, keeper.uid, keeper.gid)
     folder.chmod(mode)
+
+
+def _share(folder: Path, uid: int, gid: int) -> None:
+    """Once it is as it shall be, nothing is asked of the system: units may forbid it (RestrictSUIDSGID)."""
+    found = folder.stat()
+    if (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) != (uid, gid, SHARED):
+        os.chown(folder, uid, gid)
+        folder.chmod(SHARED)
 
 
 def _open_to_pass(folder: Path, keeper: Credentials) -> None:
