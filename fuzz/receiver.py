@@ -9,11 +9,12 @@ of RFC 5321 §4.5.2 gives it; nothing left in flight. Prints counts; exit 1 and 
 import argparse
 import logging
 import random
+import re
 import sys
 import time
 
 from mailseal.mail import reply
-from mailseal.mail.envelope import Origin, Protocol
+from mailseal.mail.envelope import Origin, Protocol, Tls
 from mailseal.transport.caps import Caps, Load
 from mailseal.transport.content import ContentDecoder
 from mailseal.transport.dialogue import Dialogue
@@ -59,6 +60,7 @@ WORDS = [
         b"\r\n..\r\n",
         b"Subject: x\r\n\r\nbody\r\n",
     ),
+    *(b"STARTTLS\r\n", b"starttls\r\n", b"STARTTLS x\r\n"),
 ]
 TRANSACTION = b"MAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nRCPT TO:<e@d.test>\r\nDATA\r\n"
 CAPS = Caps(
@@ -96,15 +98,20 @@ def cuts(octets: bytes, generator: random.Random) -> list[bytes]:
     return pieces
 
 
-def session(pieces: list[bytes], protocol: Protocol) -> tuple[bytes, list[object], bytes]:
+def session(pieces: list[bytes], protocol: Protocol, *, required: bool) -> tuple[bytes, list[object], bytes]:
     """Replies, mails, and the octets it has taken in until it closed."""
     load = Load()
-    house = House("mx.test", protocol, CAPS, load, features=lambda: frozenset({"DSN"}))
-    dialogue = Dialogue(house, Peer("unknown", Origin.OUTSIDE, may_xforward=True))
+    # The dialogue only looks whether there is TLS; here "the handshake" changes nothing on the wire.
+    house = House(
+        "mx.test", protocol, CAPS, load, features=lambda: frozenset({"DSN"}), tls=object(), tls_required=required
+    )
+    peer = Peer("unknown", Origin.OUTSIDE, may_xforward=True)
+    dialogue = Dialogue(house, peer)
     out: list[bytes] = []
     mails: list[object] = []
 
     def settle() -> None:
+        nonlocal dialogue
         while True:
             stalled = dialogue.stalled
             out.extend(dialogue.output)
@@ -116,6 +123,9 @@ def session(pieces: list[bytes], protocol: Protocol) -> tuple[bytes, list[object
                 dialogue.receive(b"")
             elif stalled:
                 dialogue.receive(b"")
+            elif dialogue.securing:
+                assert load.bytes_in_flight == 0, "bytes kept over STARTTLS"
+                dialogue = Dialogue(house, peer, Tls("TLSv1.3", "X", 256))
             else:
                 return
 
@@ -133,11 +143,12 @@ def check_session(generator: random.Random) -> int:
     protocol = generator.choice([Protocol.LMTP, Protocol.ESMTP])
     octets = stream(b"LHLO c\r\n" if protocol is Protocol.LMTP else b"EHLO c\r\n", generator)
     # A refused DATA with content right behind it ends a session, and what is "right behind" depends on the cuts: so
-    # each stream is compared between two cuttings that have every DATA line end at a cut.
-    lines = octets.replace(b"DATA\r\n", b"DATA\r\n\0\0CUT").split(b"\0\0CUT")
-    one = session([piece for line in lines for piece in cuts(line, generator)], protocol)
-    two = session([line for line in lines if line], protocol)
-    if b"closing: this is not mail" not in one[0] + two[0]:
+    # each stream is compared between two cuttings that have every DATA line end at a cut. STARTTLS likewise.
+    lines = re.sub(rb"((?:DATA|STARTTLS|starttls)\r\n)", rb"\1\0\0CUT", octets).split(b"\0\0CUT")
+    required = generator.random() < 0.2
+    one = session([piece for line in lines for piece in cuts(line, generator)], protocol, required=required)
+    two = session([line for line in lines if line], protocol, required=required)
+    if not (b"closing: this is not mail" in one[0] + two[0] or b"closing: nothing may follow" in one[0] + two[0]):
         assert one == two, "the cut points change the outcome"
     for line in one[0].split(b"\r\n")[:-1]:
         assert line[:3].isdigit(), "a reply line without a code"

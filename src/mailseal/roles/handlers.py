@@ -1,5 +1,6 @@
 """The kinds of job and who does them: one row each in HANDLERS."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ REPORT_SECONDS = 120.0
 
 PURGE_SECONDS = 2.0
 PURGE_AGAIN_SECONDS = 1.0
+
+logger = logging.getLogger(__name__)
 
 Handler = Callable[[Node, Job], float | None]
 """Does a job, a few seconds of it: after how many seconds it goes on, or None when it is done.
@@ -40,12 +43,23 @@ def send_report(node: Node, job: Job) -> float | None:
     if not jobs.fence(job):
         raise LostJobError("another worker has taken this job over")
     deadline = time.monotonic() + REPORT_SECONDS
-    transfer = Transfer(hop, None, (Recipient(report.recipient),), (report.content,), deadline=deadline, route=route)
+    utf8 = not report.content.isascii()  # then in its header (RFC 6531 §3.2): all reports have seven-bit bodies
+    transfer = Transfer(
+        hop,
+        None,
+        (Recipient(report.recipient),),
+        (report.content,),
+        eight_bit=utf8,
+        smtputf8=utf8,
+        deadline=deadline,
+        route=route,
+    )
     (answer,) = relay.send(transfer)
     if answer.refused:
         raise PermanentError(f"the next hop refused the report: {answer.code} {answer.text}")
     if not answer.accepted:
         raise TransientError(f"the next hop deferred the report: {answer.code} {answer.text}")
+    logger.info("a report to the sender was sent on")
     return None
 
 

@@ -1,0 +1,73 @@
+"""NOTIFY=SUCCESS behind a next hop that does not take it over (RFC 3461 §5.2.2)."""
+
+from dataclasses import replace
+
+import pytest
+
+from mailseal.errors import TransientError
+from mailseal.mail import reply
+from mailseal.mail.envelope import Protocol, attempt_id
+from mailseal.mail.message import Message
+from mailseal.pipeline.process import process
+from mailseal.policy.model import Fate
+from mailseal.policy.reason import ReasonCode
+from stage import Stage, envelope, mail
+
+
+def addressed(*wishes, **changes):
+    to = envelope(*(f"r{number}@inside.example" for number, _ in enumerate(wishes)), **changes)
+    recipients = (replace(one, notify=wish) for one, wish in zip(to.recipients, wishes, strict=True))
+    return replace(to, recipients=tuple(recipients))
+
+
+def without_dsn(transfer):
+    return [replace(reply.ACCEPTED, without_dsn=one.wants_success) for one in transfer.recipients]
+
+
+def test_each_recipient_has_a_report_before_the_reply():
+    stage = Stage(answer=without_dsn)
+    outcomes = process(
+        addressed("SUCCESS", None, "NEVER", "SUCCESS,DELAY"), Message(mail(body=b"CANARY")), stage.gateway()
+    )
+    assert [one.fate for one in outcomes] == [Fate.RELAYED] * 4
+    assert [(about, to) for about, to, _ in stage.reports] == [
+        (f"r{number}@inside.example", "anna@inside.example") for number in (0, 3)
+    ]
+    for about, _, report in stage.reports:
+        assert f"Final-Recipient: rfc822;{about}\r\nAction: relayed\r\n".encode() in report
+        assert b"CANARY" not in report
+    coded = [ReasonCode.RELAYED_WITHOUT_DSN in {reason.code for reason in one.reasons} for one in outcomes]
+    assert coded == [True, False, False, True]
+
+
+def test_nothing_is_reported_that_the_next_hop_reports():
+    stage = Stage()
+    process(addressed("SUCCESS"), Message(mail()), stage.gateway())
+    assert stage.reports == []
+
+
+@pytest.mark.parametrize("changes", [{"sender": None}, {"protocol": Protocol.ESMTP}])
+def test_not_to_the_null_sender_and_in_smtp_not_here(changes):
+    stage = Stage(answer=without_dsn)
+    process(addressed("SUCCESS", **changes), Message(mail()), stage.gateway())
+    assert stage.reports == []
+
+
+def test_what_an_earlier_attempt_settled_is_reported_still():
+    to, message = addressed("SUCCESS"), Message(mail())
+    stage = Stage(answer=without_dsn)
+    [outcome] = process(to, message, stage.gateway())
+    again = Stage(rows={(attempt_id(to, message), outcome.recipient.key): outcome})
+    process(to, message, again.gateway())
+    assert again.sent == []
+    assert len(again.reports) == 1
+
+
+def test_a_report_that_cannot_be_committed_does_not_repeat_the_mail():
+    class Broken(Stage):
+        def failure(self, attempt, recipient, sender, report):
+            raise TransientError("the database is away")
+
+    [outcome] = process(addressed("SUCCESS"), Message(mail()), Broken(answer=without_dsn).gateway())
+    assert outcome.reply == reply.ACCEPTED
+    assert outcome.reasons[-1].code is ReasonCode.TRANSIENT_FAILURE

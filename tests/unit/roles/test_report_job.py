@@ -1,0 +1,37 @@
+"""The job that sends a report to whom it may concern."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from mailseal.errors import PermanentError, TransientError
+from mailseal.mail import reply
+from mailseal.mail.address import Address
+from mailseal.roles import handlers
+from mailseal.store.reports import Report
+from stage import Stage
+
+
+def sent(monkeypatch, to, content, answer=reply.ACCEPTED):
+    monkeypatch.setattr(handlers.jobs, "fence", lambda job: True)
+    stage = Stage(answer=lambda transfer: [answer])
+    gateway = SimpleNamespace(directory=stage, relay=stage)
+    reports = SimpleNamespace(open=lambda job: Report(Address.parse(to), content))
+    handlers.send_report(SimpleNamespace(reports=reports, gateway=gateway), None)
+    return stage.sent[0]
+
+
+def test_to_an_internationalised_sender(monkeypatch):
+    transfer = sent(monkeypatch, "änna@inside.example", "To: änna@inside.example\r\n\r\n".encode())
+    assert (transfer.sender, transfer.smtputf8, transfer.eight_bit, transfer.hop) == (None, True, True, "inside")
+
+
+def test_to_any_other_sender(monkeypatch):
+    transfer = sent(monkeypatch, "anna@outside.example", b"To: anna@outside.example\r\n\r\n")
+    assert (transfer.sender, transfer.smtputf8, transfer.eight_bit, transfer.hop) == (None, False, False, "outside")
+
+
+@pytest.mark.parametrize(("answer", "error"), [(reply.NOT_PROTECTED, PermanentError), (reply.DEFERRED, TransientError)])
+def test_refused_is_gone_and_deferred_is_tried_again(monkeypatch, answer, error):
+    with pytest.raises(error):
+        sent(monkeypatch, "anna@inside.example", b"\r\n", answer)
