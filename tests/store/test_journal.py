@@ -111,10 +111,12 @@ def test_a_torn_last_line_waits_for_its_writer_and_is_dropped_after_its_death(fo
             more.write(b'["log", "')
     assert import_journals(folder).deleted_files == 1
     assert "torn" in caplog.text
-    assert list(folder.iterdir()) == []
+    (kept,) = folder.iterdir()
+    assert kept.name == "a.broken"
+    assert kept.read_bytes().endswith(b'["log", "\n')
 
 
-def test_bad_lines_do_not_stop_the_others(folder):
+def test_bad_lines_are_kept_and_do_not_stop_the_others(folder, caplog):
     bad = [b"", b"{", b"[]", b"{}", b'["log"]', b'["new", "x"]', b'["candidate"]', b'["candidate","zz"]', b"\xff", b"5"]
     times = (5, "", "yesterday", "2026-11-23T12:00:00", "0001-01-01T00:00:00+14:00")
     bad += [json.dumps(["candidate", "", "", at]).encode() for at in times]
@@ -122,9 +124,23 @@ def test_bad_lines_do_not_stop_the_others(folder):
     bad.append(b'["candidate",""]')
     bad.append(b"[" * 100_000)
     bad.append(json.dumps([*json.loads(record().line())[:-1], 5]).encode())
+    values = json.loads(record().line())
+    for column, value in ((1, "zz"), (1, values[1].upper()), (4, "now"), (4, values[4] + "+00:00"), (2, "x" * 65)):
+        bad.append(json.dumps([*values[:column], value, *values[column + 1 :]]).encode())
+    for text in ("{}", "[", "5"):
+        bad += [json.dumps([*values[:14], text, *values[15:]]).encode()]
     lines = [one + b"\n" for one in bad]
     (folder / "x.journal").write_bytes(b"".join([record(1).line(), *lines, record(2).line()]))
-    assert import_journals(folder) == Imported(rows=2, bad_lines=len(bad), deleted_files=1)
+    (folder / "y.journal").write_bytes(record(3).line())
+    assert import_journals(folder) == Imported(rows=3, bad_lines=len(bad), deleted_files=2)
+    assert "cannot be read" in caplog.text
+    (kept,) = folder.iterdir()
+    assert sorted(kept.read_bytes().split(b"\n")[:-1]) == sorted(set(bad) - {b""})
+    assert log.search(LogFilter())
+    # What a later release can read comes in under its old name.
+    kept.write_bytes(record(4).line())
+    kept.rename(folder / "x.journal")
+    assert import_journals(folder).rows == 1
 
 
 JSON = st.recursive(st.none() | st.text() | st.integers() | st.sampled_from(["log", "candidate"]), st.lists)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 import click
 
 from mailseal.cli import output
-from mailseal.cli.checks import environment, listener_tls, listening, next_hops, stored
+from mailseal.cli.checks import environment, journals, listener_tls, listening, next_hops, stored
 from mailseal.cli.checks.finding import Finding, Status
 from mailseal.cli.session import Session, become_owner, pass_session
 from mailseal.config import Config, ConfigError, find
@@ -26,6 +26,7 @@ STORED: tuple[tuple[str, Callable[[Config], Iterable[Finding]]], ...] = (
     ("keys", stored.keys),
     ("domains", stored.domains),
     ("certificates", stored.certificates),
+    ("journals", journals.journals),
 )
 """Asked for as the owner of the data folder, which root becomes here; each needs those above it to be right."""
 
