@@ -75,6 +75,7 @@ JOBS_WAITING = "jobs_waiting"
 JOB_LAG = "job_lag_seconds"
 ROWS_IMPORTED = "log_rows_imported"
 JOURNAL_IMPORTED = "journal_imported_timestamp_seconds"
+JOURNAL_BAD_LINES = "journal_bad_lines"
 JOURNAL_BYTES = "journal_bytes"
 CERTIFICATES_DUE = "certificates_due"
 KEY_EXPIRY = "key_expiry_timestamp_seconds"
@@ -229,6 +230,13 @@ METRICS: tuple[MetricInfo, ...] = (
         by=By.WORKER,
         help="All that was journalled before this time is in the message log.",
         alert="time() - mailseal_journal_imported_timestamp_seconds > 60",
+    ),
+    MetricInfo(
+        name=JOURNAL_BAD_LINES,
+        kind=Kind.COUNTER,
+        by=By.WORKER,
+        help="Lines of journals that could not be read; they are kept in files *.broken.",
+        alert="increase(mailseal_journal_bad_lines_total[1h]) > 0",
     ),
     MetricInfo(
         name=JOURNAL_BYTES,

@@ -9,23 +9,31 @@ from concurrent.futures import ThreadPoolExecutor
 
 from mailseal.config import Config
 from mailseal.errors import PermanentError, TransientError
-from mailseal.roles import listening
+from mailseal.roles import listening, metric_table
 from mailseal.roles.child import Inheritance, inherit
 from mailseal.roles.handlers import HANDLERS
 from mailseal.roles.lifetime import Lifetime
+from mailseal.roles.log_lines import CURRENT_MAIL
 from mailseal.roles.logs import configure
+from mailseal.roles.measuring import MEASURE_SECONDS, StoreMeasures
+from mailseal.roles.metric_table import By
+from mailseal.roles.metrics import Meter, open_meter
 from mailseal.roles.startup import open_when_possible
 from mailseal.store import jobs, nodes
 from mailseal.store.jobs import Job
 from mailseal.store.journal_import import import_journals
 from mailseal.store.pace import Turn
+from mailseal.store.reports import ABOUT_MAIL
 from mailseal.store.transaction import StoreUnavailable, unit_of_work
 from mailseal.wiring.gateway import Node
 
 JOURNAL_SECONDS = 0.5
+IMPORT_TURN_SECONDS = 5.0
 JOB_SECONDS = 0.5
 JOB_TURN_SECONDS = 10.0
 """After so long it is asked whether the worker shall end, whatever jobs wait."""
+
+DONE, AGAIN, FAILED = "done", "again", "failed"
 
 logger = logging.getLogger(__name__)
 
@@ -33,39 +41,48 @@ logger = logging.getLogger(__name__)
 def run(config: Config) -> None:
     """Work until told to end; raises MailsealError when the role cannot start."""
     configure(config.log, "worker")
+    meter = open_meter(config, By.WORKER)
     inheritance = inherit()
     if not inheritance.supervised:
         listening.share(config.run_dir / "supervisor.lock")
     node = open_when_possible(config, inheritance)
-    asyncio.run(WorkerRole(node).serve(inheritance))
+    asyncio.run(WorkerRole(node, meter).serve(inheritance))
 
 
 class WorkerRole:
     """The one job worker of a node."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, meter: Meter) -> None:
         self._node = node
+        self._meter = meter
+        self._measures = StoreMeasures(meter, node.config.journal_dir, HANDLERS)
         self._token = secrets.token_hex(8)
 
     async def serve(self, inheritance: Inheritance) -> None:
-        """Run the three loops until the end."""
+        """Run the loops until the end."""
         lifetime = Lifetime(inheritance)
-        with ThreadPoolExecutor(3, thread_name_prefix="worker") as pool:
+        with ThreadPoolExecutor(4, thread_name_prefix="worker") as pool:
             loops = (
                 (self._import, JOURNAL_SECONDS),
                 (self._do_jobs, JOB_SECONDS),
                 (self._keep_house, nodes.HEARTBEAT_SECONDS),
+                (self._measures.take, MEASURE_SECONDS),
             )
             inheritance.ready()
-            await asyncio.gather(*(_repeat(lifetime, pool, work, seconds) for work, seconds in loops))
+            self._meter.set(metric_table.READY, 1, By.WORKER.value)
+            await asyncio.gather(*(self._repeat(lifetime, pool, work, seconds) for work, seconds in loops))
+            self._meter.set(metric_table.READY, 0, By.WORKER.value)
             # What the mail workers wrote while draining; the next worker finds what comes after this.
-            await asyncio.get_running_loop().run_in_executor(pool, _quietly, self._import)
+            await asyncio.get_running_loop().run_in_executor(pool, self._quietly, self._import)
 
     def _import(self) -> None:
-        import_journals(self._node.config.journal_dir)
+        done = import_journals(self._node.config.journal_dir, Turn(IMPORT_TURN_SECONDS))
+        self._meter.count(metric_table.ROWS_IMPORTED, by=done.rows)
+        self._meter.count(metric_table.JOURNAL_BAD_LINES, by=done.bad_lines)
 
     def _keep_house(self) -> None:
         nodes.beat()
+        self._meter.now(metric_table.HEARTBEAT)
         nodes.take_over_dead()
         jobs.reclaim()
         self._node.stamps.poll(time.monotonic())
@@ -79,6 +96,15 @@ class WorkerRole:
             self._do(job)
 
     def _do(self, job: Job) -> None:
+        said_of = CURRENT_MAIL.set(str(job.payload.get(ABOUT_MAIL, "")))
+        try:
+            result = self._attempt(job)
+        finally:
+            CURRENT_MAIL.reset(said_of)
+        self._meter.count(metric_table.JOBS, job.kind, result)
+
+    def _attempt(self, job: Job) -> str:
+        """Do a job; what became of it, as `metric_table.JOBS` names it."""
         try:
             again_seconds = HANDLERS[job.kind].handle(self._node, job)
         except StoreUnavailable:
@@ -86,31 +112,40 @@ class WorkerRole:
         except PermanentError as error:
             logger.error("job %s (%s) failed for good: %s", job.id, job.kind, error)
             jobs.fail(job, str(error), for_good=True)
+            return FAILED
         except TransientError as error:
             logger.warning("job %s (%s) will be tried again: %s", job.id, job.kind, error)
             jobs.fail(job, str(error))
+            return _after_failure(job)
         except Exception as error:  # noqa: BLE001 -- one broken job must not stop the others
             # The text of an unexpected exception may hold what the job is about, so only its kind is kept.
             logger.error("job %s (%s) failed unexpectedly: %s", job.id, job.kind, type(error).__name__)
             jobs.fail(job, type(error).__name__)
-        else:
-            jobs.done(job, again_seconds=again_seconds)
+            return _after_failure(job)
+        jobs.done(job, again_seconds=again_seconds)
+        return DONE if again_seconds is None else AGAIN
+
+    def _quietly(self, work: Callable[[], None]) -> None:
+        """One turn of a loop: a database that is away is waited for."""
+        try:
+            with unit_of_work():
+                work()
+        except StoreUnavailable as error:
+            self._meter.count(metric_table.STORE_UNAVAILABLE, By.WORKER.value)
+            logger.debug("the database is not available, trying again: %s", error)  # the store says it once
+        except OSError as error:
+            logger.error("cannot read or write a file, trying again: %s", error)
+        except Exception as error:  # noqa: BLE001 -- one broken row or file must not end the other loops
+            logger.error("unexpected failure of %s, trying again: %s", work.__name__, type(error).__name__)
+
+    async def _repeat(
+        self, lifetime: Lifetime, pool: ThreadPoolExecutor, work: Callable[[], None], seconds: float
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        while not lifetime.over:
+            await loop.run_in_executor(pool, self._quietly, work)
+            await lifetime.wait(seconds)
 
 
-def _quietly(work: Callable[[], None]) -> None:
-    """One turn of a loop: a database that is away is waited for."""
-    try:
-        with unit_of_work():
-            work()
-    except StoreUnavailable as error:
-        logger.debug("the database is not available, trying again: %s", error)  # the store says it once
-    except OSError as error:
-        logger.error("cannot read or write a file, trying again: %s", error)
-    except Exception as error:  # noqa: BLE001 -- one broken row or file must not end the other loops
-        logger.error("unexpected failure of %s, trying again: %s", work.__name__, type(error).__name__)
-
-
-async def _repeat(lifetime: Lifetime, pool: ThreadPoolExecutor, work: Callable[[], None], seconds: float) -> None:
-    loop = asyncio.get_running_loop()
-    while not await lifetime.wait(seconds):
-        await loop.run_in_executor(pool, _quietly, work)
+def _after_failure(job: Job) -> str:
+    return FAILED if job.every_seconds is None and job.attempts >= jobs.MAX_ATTEMPTS else AGAIN

@@ -5,6 +5,7 @@ from base64 import b64decode, b64encode
 from dataclasses import dataclass
 
 from mailseal.mail.address import Address
+from mailseal.pipeline.process import mail_id
 from mailseal.store import jobs, ledger
 from mailseal.store.jobs import Job
 from mailseal.store.private_keys import Sealing
@@ -13,6 +14,8 @@ from mailseal.store.transaction import run
 
 REPORT = "report"
 """The kind of job."""
+ABOUT_MAIL = "mail"
+"""In a job's payload: the ID of the mail that it is about, for the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class StoreReports:
 
     def failure(self, attempt: bytes, recipient: Address, sender: Address, report: bytes) -> None:
         """Commit a report to `sender` about `recipient`, once per (attempt, recipient)."""
-        self._enqueue(sender, report, dedupe=f"{attempt.hex()}:{recipient.key}", once=True)
+        self._enqueue(sender, report, mail=mail_id(attempt), dedupe=f"{attempt.hex()}:{recipient.key}", once=True)
 
     def conclude_smtp(self, attempt: bytes, sender: Address | None = None, report: bytes | None = None) -> None:
         """The one commit before SMTP's 250: the report, if there is one, and the ledger forgets the attempt."""
@@ -39,16 +42,16 @@ class StoreReports:
         def work() -> None:
             if sender is not None and report is not None:
                 # Not once: an identical mail after the 250 is a new mail, and may fail anew.
-                self._enqueue(sender, report, dedupe=attempt.hex(), once=False)
+                self._enqueue(sender, report, mail=mail_id(attempt), dedupe=attempt.hex(), once=False)
             ledger.forget(attempt)
 
         run(work)
 
-    def _enqueue(self, to: Address, report: bytes, *, dedupe: str, once: bool) -> None:
+    def _enqueue(self, to: Address, report: bytes, *, mail: str, dedupe: str, once: bool) -> None:
         job_id = uuid7()
         plain = json.dumps({"to": str(to), "report": b64encode(report).decode()}).encode()
         sealed = self._kek.seal(plain, identity=jobs.identity(job_id))
-        jobs.enqueue(REPORT, job_id=job_id, sealed=sealed, dedupe=dedupe, once=once)
+        jobs.enqueue(REPORT, {ABOUT_MAIL: mail}, job_id=job_id, sealed=sealed, dedupe=dedupe, once=once)
 
     def open(self, job: Job) -> Report:
         """What a job of kind REPORT is to send; raises SealError."""

@@ -1,0 +1,110 @@
+"""How full and how far behind things are, for metrics. Cheap: bounded queries over indexes, nothing is locked."""
+
+import json
+import os
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from django.db.models import Exists, F, OuterRef
+
+from mailseal.store import records
+from mailseal.store.certificate_rows import Purpose
+from mailseal.store.configure import this_node
+from mailseal.store.jobs import ANY_NODE, State
+from mailseal.store.journal_import import SUFFIX
+from mailseal.store.models import CertificateRow, CertificateUse, JobRow, JournalRow
+from mailseal.store.row import utc_now
+from mailseal.store.transaction import reads
+
+MAX_JOBS = 10_000
+SOON = timedelta(days=30)
+_LOOK_BYTES = 64 * 1024
+_TIME = 1 + records.LOG_COLUMNS.index("time")
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Jobs of a kind that wait; `lag_seconds` is how long the oldest has been due."""
+
+    count: int = 0
+    lag_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Journals:
+    """The journals on disk. All that was written before `imported` is in the message log."""
+
+    size_bytes: int
+    imported: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """Certificates of our own keys, without those that a later one replaces for each of their owners."""
+
+    first: datetime | None
+    within_30_days: int
+
+
+@reads
+def jobs_waiting(kinds: Collection[str]) -> dict[str, Waiting]:
+    """By kind, each of `kinds` among them; of at most MAX_JOBS jobs that are due first."""
+    now = utc_now()
+    found = dict.fromkeys(kinds, Waiting())
+    for node in (this_node(), ANY_NODE):  # one at a time, in the order of the index
+        rows = JobRow.objects.filter(node=node, state=State.WAITING).order_by("run_at")
+        for kind, run_at in rows.values_list("kind", "run_at")[:MAX_JOBS]:
+            known = found.get(kind, Waiting())
+            lag = max(known.lag_seconds, (now - run_at).total_seconds())
+            found[kind] = Waiting(known.count + 1, lag)
+    return {kind: found[kind] for kind in kinds}
+
+
+@reads
+def journals(directory: Path) -> Journals:
+    """How far the import is, by the oldest record that is not in the log yet."""
+    now = utc_now()
+    sizes = {path: path.stat().st_size for path in directory.glob(f"*{SUFFIX}")}
+    offsets = dict(JournalRow.objects.values_list("name", "offset"))
+    behind = [
+        _written_at(path, offsets.get(path.name, 0)) for path, size in sizes.items() if size > offsets.get(path.name, 0)
+    ]
+    return Journals(sum(sizes.values()), min([now, *(at for at in behind if at is not None)]))
+
+
+@reads
+def certificates_due() -> int:
+    """How many certificates wait to be judged."""
+    return CertificateRow.objects.filter(due__lte=utc_now()).count()
+
+
+@reads
+def expiry() -> Expiry:
+    """When our certificates expire; those that have are past caring."""
+    now = utc_now()
+    later = CertificateUse.objects.filter(
+        owner=OuterRef("owner"),
+        certificate__bound=True,
+        certificate__not_after__gt=OuterRef("certificate__not_after"),
+        certificate__not_before__gt=OuterRef("certificate__not_before"),
+    )
+    alone = CertificateUse.objects.filter(~Exists(later), certificate=OuterRef("pk"))
+    rows = CertificateRow.objects.filter(Exists(alone), bound=True, purpose=Purpose.END_ENTITY, not_after__gt=now)
+    first = rows.order_by(F("not_after")).values_list("not_after", flat=True).first()
+    return Expiry(first, rows.filter(not_after__lte=now + SOON).count())
+
+
+def _written_at(path: Path, offset: int) -> datetime | None:
+    """When the first record behind an offset was written; of a file that is gone, or unreadable there, None."""
+    try:
+        with path.open("rb") as file:
+            lines = os.pread(file.fileno(), _LOOK_BYTES, offset).split(b"\n")[:-1]
+        for line in lines:
+            values = json.loads(line)
+            if values[0] == records.LOG:
+                return datetime.fromisoformat(values[_TIME]).replace(tzinfo=UTC)
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return None
