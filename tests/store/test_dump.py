@@ -251,7 +251,7 @@ def test_a_load_that_broke_off_is_no_database_for_mail(here, tmp_path):
     dump = whole(here)
     use(f"sqlite://{tmp_path}/half.db")
 
-    def broken(_rows: int) -> None:
+    def broken(_rows: int, _total: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -35,6 +35,9 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "crl": ("mailseal.cli.crl:crl", "Certificate revocation lists."),
         "ctl": ("mailseal.cli.ctl:ctl", "Certificates trusted or refused by thumbprint."),
         "log": ("mailseal.cli.log:log", "What became of each mail."),
+        "backup": ("mailseal.cli.backup:backup", "Write a whole node to one file under a passphrase."),
+        "restore": ("mailseal.cli.restore:restore", "Make a node out of a backup."),
+        "store": ("mailseal.cli.store:store", "Bring the database up to date, or copy it to another."),
         "message": ("mailseal.cli.message:message", "Open, protect and explain single mails."),
     }
 )

@@ -28,7 +28,7 @@ BATCH_OCTETS = 1024 * 1024
 STAMPS = "store_stamp"
 STAMPS_WHILE_LOADING = "store_stamp_of_an_unfinished_load"
 
-Progress = Callable[[int], None]
+Progress = Callable[[int, int], None]
 
 
 class NotEmptyError(PermanentError):
@@ -61,7 +61,7 @@ def require_empty() -> None:
                 raise NotEmptyError(f"the database is not empty: {name} has rows")
 
 
-def load(reader: DumpReader, *, progress: Progress = lambda _rows: None) -> dict[str, Sum]:
+def load(reader: DumpReader, *, progress: Progress = lambda _rows, _total: None) -> dict[str, Sum]:
     """Fill the database of this thread; returns what was loaded.
 
     Raises DumpError, NewerDumpError, NotEmptyError, NotTheSameError, StoreUnavailable. After an error in the middle
@@ -75,11 +75,12 @@ def load(reader: DumpReader, *, progress: Progress = lambda _rows: None) -> dict
     _fill(reader, tables, progress)
     _compare(reader)
     _rename(STAMPS_WHILE_LOADING, STAMPS)
-    migrate()
+    with driver_trouble():
+        migrate()
     return reader.sums
 
 
-def copy(source: Place, *, progress: Progress = lambda _rows: None) -> dict[str, Sum]:
+def copy(source: Place, *, progress: Progress = lambda _rows, _total: None) -> dict[str, Sum]:
     """Copy the database at `source` into that of this thread, as `load` does; `source` stays as it is."""
     require_empty()
     with snapshot(source) as database:
@@ -100,7 +101,8 @@ def _fitting(head: Head) -> dict[str, TableSchema]:
 
 
 def _make_tables(migrations: Sequence[str]) -> None:
-    migrate()
+    with driver_trouble():
+        migrate()
     require_empty()
     targets = [(APP, name) for name in migrations]
     try:
@@ -134,14 +136,14 @@ def _fill(reader: DumpReader, tables: dict[str, TableSchema], progress: Progress
         if batch and (table is not current or len(batch) >= BATCH_ROWS or octets >= BATCH_OCTETS):
             _insert(tables[(current or table).name], batch)
             done += len(batch)
-            progress(done)
+            progress(done, reader.head.rows)
             batch, octets = [], 0
         current = table
         batch.append(decode_row(table, values))
         octets += sum(len(value) for value in values if isinstance(value, str))
     if current is not None and batch:
         _insert(tables[current.name], batch)
-        progress(done + len(batch))
+        progress(done + len(batch), reader.head.rows)
 
 
 def _insert(table: TableSchema, rows: Sequence[Sequence[Any]]) -> None:

@@ -1,0 +1,1 @@
+"""A whole node in one file under one passphrase: database, KEKs, configuration; made while mail flows, and restored."""
