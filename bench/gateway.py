@@ -8,40 +8,14 @@ and the ratios.
 """
 
 import argparse
-import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
+from instance import PYTHON, Instance, start, stop
 from load import Report, Run
 from population import INSIDE, OUTSIDE, make
 
-ROOT = Path(__file__).resolve().parent.parent
-FOLDER = ROOT / "var" / "bench"
-PYTHON = sys.executable
 SINK, NULL, GATEWAY = 21600, 21700, 21800
-
-
-def start(*command: str, log: Path) -> subprocess.Popen[bytes]:
-    with log.open("wb") as out:
-        return subprocess.Popen(command, stdout=out, stderr=out, cwd=ROOT)
-
-
-def mailseal(*arguments: str) -> None:
-    command = [PYTHON, "-m", "mailseal", "--config", str(FOLDER / "mailseal.toml"), *arguments]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-
-
-def prepare(population: int) -> None:
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / "mailseal.toml").write_text(
-        f'hostname = "bench.test"\ndata_dir = "{FOLDER / "data"}"\nworkers = 2\n'
-        f'[listen]\nsmtp = "127.0.0.1:{GATEWAY}"\nsmtp_authorised_networks = ["127.0.0.0/8"]\n'
-        f'[relay]\ninside = "smtp://127.0.0.1:{SINK}"\noutside = "smtp://127.0.0.1:{SINK}"\n'
-    )
-    mailseal("init")
-    make(FOLDER / "mailseal.toml", population)
 
 
 def measure(arguments: argparse.Namespace, port: int, watch: dict[str, int], count: int | None = None) -> Report:
@@ -65,21 +39,6 @@ def show(name: str, report: Report, base: Report | None = None) -> None:
     print(f"{name:16} {report.mails_per_second:8.0f}/s{ratio}   {cpu}   {latency}  {failed}", flush=True)
 
 
-def wait_ready() -> None:
-    mark = FOLDER / "data" / "run" / "ready"
-    for _ in range(300):
-        if mark.exists():
-            return
-        time.sleep(0.1)
-    raise SystemExit("the gateway did not become ready: see var/bench/gateway.log")
-
-
-def stop(child: subprocess.Popen[bytes]) -> None:
-    if child.poll() is None:
-        child.send_signal(signal.SIGTERM)
-        child.wait(60)
-
-
 CASES = {
     "everything off": {"mode": "never", "sign": "no"},
     "sign": {"mode": "never", "sign": "yes"},
@@ -87,9 +46,9 @@ CASES = {
 }
 
 
-def run(arguments: argparse.Namespace, sink: subprocess.Popen[bytes]) -> None:
+def run(arguments: argparse.Namespace, gateway: Instance, sink: subprocess.Popen[bytes]) -> None:
     relay = ("bench/null_relay.py", "--port", str(NULL), "--to", f"127.0.0.1:{SINK}")
-    null = start(PYTHON, *relay, log=FOLDER / "null.log")
+    null = start(PYTHON, *relay, log=gateway.folder / "null.log")
     try:
         time.sleep(1)
         base = measure(arguments, NULL, {"relay": null.pid, "sink": sink.pid}, count=4 * arguments.count)
@@ -98,16 +57,10 @@ def run(arguments: argparse.Namespace, sink: subprocess.Popen[bytes]) -> None:
     show("null relay", base)
     results = {}
     for name, settings in CASES.items():
-        for setting, value in settings.items():
-            mailseal("settings", "set", setting, value)
-        command = (PYTHON, "-m", "mailseal", "--config", str(FOLDER / "mailseal.toml"), "serve")
-        gateway = start(*command, log=FOLDER / "gateway.log")
-        try:
-            wait_ready()
+        gateway.set(settings)
+        with gateway.serving() as serving:
             measure(arguments, GATEWAY, {}, count=500)
-            results[name] = measure(arguments, GATEWAY, {"gateway": gateway.pid, "sink": sink.pid})
-        finally:
-            stop(gateway)
+            results[name] = measure(arguments, GATEWAY, {"gateway": serving.pid, "sink": sink.pid})
         show(name, results[name], base)
     off, full = results["everything off"], results["sign + encrypt"]
     print(f"sign + encrypt / everything off: {full.mails_per_second / off.mails_per_second:.1%}")
@@ -119,10 +72,12 @@ def main() -> None:
     parser.add_argument("--population", type=int, default=10_000)
     parser.add_argument("--connections", type=int, default=20)
     arguments = parser.parse_args()
-    prepare(arguments.population)
-    sink = start(PYTHON, "bench/sink.py", "--port", str(SINK), log=FOLDER / "sink.log")
+    gateway = Instance("gateway", GATEWAY, SINK)
+    gateway.run("init")
+    make(gateway.config, arguments.population)
+    sink = start(PYTHON, "bench/sink.py", "--port", str(SINK), log=gateway.folder / "sink.log")
     try:
-        run(arguments, sink)
+        run(arguments, gateway, sink)
     finally:
         stop(sink)
 

@@ -15,8 +15,10 @@ import random
 import selectors
 import socket
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 from cpu import cpu_seconds
@@ -33,6 +35,7 @@ class Report:
     first_failure: str = ""
     latency_ms_p50: float = 0.0
     latency_ms_p99: float = 0.0
+    latency_ms_max: float = 0.0
     cpu_ms: dict[str, float] = field(default_factory=dict)
 
 
@@ -79,10 +82,14 @@ class Client:
         self.awaited, self.step = 1, self.mail
 
     def mail(self, _lines: list[bytes]) -> None:
-        if not self.run.take():
-            self.socket.sendall(b"QUIT\r\n")
-            self.awaited, self.step = 1, self.end
-            return
+        self.run.waits(self)
+
+    def quit(self) -> None:
+        self.socket.sendall(b"QUIT\r\n")
+        self.awaited, self.step = 1, self.end
+
+    def begin(self, due: float) -> None:
+        """Send a mail that was due at a time: its latency counts from then."""
         sender, recipient = self.run.draw()
         self.socket.sendall(
             b"MAIL FROM:<%b> BODY=8BITMIME SIZE=%d\r\nRCPT TO:<%b>\r\nDATA\r\n" % (sender, self.run.size, recipient)
@@ -93,7 +100,7 @@ class Client:
             self.run.left,
             id(self),
         )
-        self.awaited, self.step, self.began = 3, self.content, time.perf_counter()
+        self.awaited, self.step, self.began = 3, self.content, due
 
     def content(self, lines: list[bytes]) -> None:
         if not lines[-1].startswith(b"354"):
@@ -141,6 +148,10 @@ class Run:
         self.latencies: list[float] = []
         self.selector = selectors.EpollSelector()
 
+    def launch(self) -> float:
+        """Begin what is due; for how many seconds nothing else is."""
+        return 60.0
+
     def connect(self) -> socket.socket:
         if "/" in self.to:
             connection = socket.socket(socket.AF_UNIX)
@@ -151,9 +162,13 @@ class Run:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
-    def take(self) -> bool:
+    def waits(self, client: Client) -> None:
+        """A connection is free: it sends the next mail at once, or ends after the last one."""
         self.left -= 1
-        return self.left >= 0
+        if self.left >= 0:
+            client.begin(time.perf_counter())
+        else:
+            client.quit()
 
     def draw(self) -> tuple[bytes, bytes]:
         # random() is five times cheaper than choice()
@@ -176,7 +191,7 @@ class Run:
         before = {name: cpu_seconds(pid) for name, pid in self.watch.items()}
         own, began = time.process_time(), time.perf_counter()
         while self.connections:
-            for key, _ in self.selector.select(60):
+            for key, _ in self.selector.select(self.launch()):
                 try:
                     key.data.readable()
                 except OSError as error:
@@ -192,7 +207,46 @@ class Run:
         if self.latencies:
             report.latency_ms_p50 = self.latencies[len(self.latencies) // 2] * 1000
             report.latency_ms_p99 = self.latencies[len(self.latencies) * 99 // 100] * 1000
+            report.latency_ms_max = self.latencies[-1] * 1000
         return report
+
+
+class OpenRun(Run):
+    """Mails come at a rate, whether or not those before are answered: at exponentially distributed intervals.
+
+    One that finds no free connection waits, and its latency counts from when it was due.
+    """
+
+    def __init__(self, to: str, *, rate_per_second: float, **others) -> None:
+        super().__init__(to, **others)
+        self.rate = rate_per_second
+        self.due = 0.0
+        self.free: list[Client] = []
+        self.waiting: deque[float] = deque()
+
+    def waits(self, client: Client) -> None:
+        if self.waiting:
+            client.begin(self.waiting.popleft())
+        elif self.left > 0:
+            self.free.append(client)
+        else:
+            client.quit()
+
+    def launch(self) -> float:
+        now = time.perf_counter()
+        self.due = self.due or now
+        while self.left > 0 and self.due <= now:
+            self.left -= 1
+            if self.free:
+                self.free.pop().begin(self.due)
+            else:
+                self.waiting.append(self.due)
+            self.due += self.random.expovariate(self.rate)
+        if self.left > 0:
+            return self.due - now
+        while self.free:
+            self.free.pop().quit()
+        return 60.0
 
 
 def _watched(texts: Sequence[str]) -> dict[str, int]:
@@ -212,11 +266,13 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--connections", type=int, default=20)
     parser.add_argument("--size", type=int, default=10_000)
+    parser.add_argument("--rate", type=float, help="mails a second, however fast they are answered (open loop)")
     parser.add_argument("--senders", type=Path)
     parser.add_argument("--recipients", type=Path)
     parser.add_argument("--watch", action="append", default=[])
     arguments = parser.parse_args()
-    run = Run(
+    kind = Run if arguments.rate is None else partial(OpenRun, rate_per_second=arguments.rate)
+    run = kind(
         arguments.to,
         count=arguments.count,
         connections=arguments.connections,

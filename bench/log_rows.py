@@ -39,6 +39,16 @@ def fill(database: Path, rows: int, people: int) -> int:
         connection.close()
 
 
+def oldest(database: Path) -> float:
+    """When the oldest row was made, as UNIX time."""
+    connection = sqlite3.connect(database)
+    try:
+        first = connection.execute("SELECT min(id) FROM store_log").fetchone()[0]
+    finally:
+        connection.close()
+    return time.time() if first is None else int(first[:12], 16) / 1000
+
+
 def _fill(connection: sqlite3.Connection, rows: int, people: int) -> int:
     connection.execute("CREATE TABLE IF NOT EXISTS bench_log (start INTEGER, rows INTEGER)")
     known = connection.execute("SELECT start, rows FROM bench_log").fetchone()

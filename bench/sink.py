@@ -1,6 +1,6 @@
 """An SMTP or LMTP server that takes everything and counts, at as little CPU as can be.
 
-    python bench/sink.py --port 2600 [--lmtp] [--count-file FILE]
+    python bench/sink.py --port 2600 [--lmtp] [--count-file FILE] [--hold SECONDS]
 
 It trusts its client: a chunk that ends with the final dot ends the mail. Only for measuring.
 """
@@ -24,8 +24,8 @@ class Total:
 
 
 class Sink(asyncio.BufferedProtocol):
-    def __init__(self, *, lmtp: bool) -> None:
-        self.lmtp = lmtp
+    def __init__(self, *, lmtp: bool, hold_seconds: float) -> None:
+        self.lmtp, self.hold_seconds = lmtp, hold_seconds
         self.in_content = False
         self.tail = b""
         self.recipients = 0
@@ -50,7 +50,11 @@ class Sink(asyncio.BufferedProtocol):
             Total.mails += 1
             self.in_content = False
             self.tail = b""
-            self.transport.write(OK * self.recipients if self.lmtp else OK)
+            answer = OK * self.recipients if self.lmtp else OK
+            if self.hold_seconds:
+                asyncio.get_running_loop().call_later(self.hold_seconds, self.transport.write, answer)
+            else:
+                self.transport.write(answer)
 
     def commands(self, data: bytes) -> None:
         lines = data.split(b"\r\n")
@@ -78,9 +82,11 @@ class Sink(asyncio.BufferedProtocol):
         self.transport.write(b"".join(out))
 
 
-async def serve(port: int, *, lmtp: bool, count_file: Path | None) -> None:
+async def serve(port: int, *, lmtp: bool, hold_seconds: float, count_file: Path | None) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Sink(lmtp=lmtp), "127.0.0.1", port, backlog=512)
+    server = await loop.create_server(
+        lambda: Sink(lmtp=lmtp, hold_seconds=hold_seconds), "127.0.0.1", port, backlog=512
+    )
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGINT, stop.set)
@@ -101,9 +107,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--lmtp", action="store_true")
+    parser.add_argument("--hold", type=float, default=0.0, help="seconds before a mail is answered")
     parser.add_argument("--count-file", type=Path)
     arguments = parser.parse_args()
-    asyncio.run(serve(arguments.port, lmtp=arguments.lmtp, count_file=arguments.count_file))
+    asyncio.run(
+        serve(arguments.port, lmtp=arguments.lmtp, hold_seconds=arguments.hold, count_file=arguments.count_file)
+    )
 
 
 if __name__ == "__main__":

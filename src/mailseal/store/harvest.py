@@ -30,6 +30,8 @@ MAX_CANDIDATES_PER_ADDRESS = 20
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 """No signature is older; a database may have no room for the time that one claims."""
 _NAMES_PER_QUERY = 400
+# As lists, since SQLite finds no index for a bare boolean: with all three it is read, not every certificate.
+_UNTRUSTED = Q(conflict__in=[False, True], candidate__in=[True], trusted__in=[False])
 
 
 def insert_candidates(harvested: Iterable[Harvest], *, at: datetime | None = None) -> int:
@@ -80,7 +82,7 @@ def _insert(unknown: Sequence[tuple[str, bytes]]) -> frozenset[str]:
     chosen: list[tuple[Certificate, Purpose]] = []
     conflicts: set[str] = set()
     counted: Counter[str] = Counter()
-    room = MAX_CANDIDATES - CertificateRow.objects.filter(candidate=True, trusted=False).count() if unknown else 0
+    room = MAX_CANDIDATES - CertificateRow.objects.filter(_UNTRUSTED).count() if unknown else 0
     for name, der in unknown:
         try:
             certificate = parse_certificate(der)
@@ -176,5 +178,5 @@ def _kept_before(signed_at: datetime) -> Q:
 def purge_candidates(turn: Turn | None = None, *, older_than_days: int = 30) -> int:
     """Delete candidates that never became trusted and are in no CTL, in short transactions; returns how many."""
     limit = utc_now() - timedelta(days=older_than_days)
-    rows = CertificateRow.objects.filter(candidate=True, trusted=False, created__lt=limit)
+    rows = CertificateRow.objects.filter(_UNTRUSTED, created__lt=limit)
     return delete_all(rows.exclude(fingerprint__in=CtlRow.objects.values("fingerprint")), turn)

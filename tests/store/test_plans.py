@@ -1,0 +1,214 @@
+"""What mail and administrators ask of large tables is found by an index, whatever has grown."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pymysql
+import pytest
+
+from mailseal.keys.seal_errors import BrokenSealError
+from mailseal.keys.sealing import Kek
+from mailseal.mail.address import Address
+from mailseal.policy.model import Fate
+from mailseal.store import addresses, certificate_admin, harvest, jobs, ledger, log, overrides, revalidate
+from mailseal.store.certificates import _BEST_OF_OWNERS, StoreCertificates, chain_above
+from mailseal.store.directory import StoreDirectory
+from mailseal.store.ledger import StoreLedger
+from mailseal.store.log import LogFilter
+from mailseal.store.models import CertificateRow, CertificateUse, KnownAddress, LedgerRow, LogRow, PrivateKeyRow
+from mailseal.store.owners import with_places
+from mailseal.store.private_keys import open_key
+from mailseal.store.row import first_uuid7, uuid7
+from mailseal.store.transaction import connection, select
+from pki import Authority
+
+LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
+THEN = datetime(2026, 6, 1, tzinfo=UTC)
+ANNA = Address.parse("anna@inside.test")
+ROWS = 600
+
+
+@pytest.fixture
+def grown(store, certificates):
+    """Some hundred rows in each table that grows: MariaDB reads a small table without any index."""
+    authority = Authority("Large CA")
+    anna = authority.issue(str(ANNA)).certificate
+    rows = [_row(number, anna) for number in range(ROWS)]
+    CertificateRow.objects.bulk_create(rows)
+    CertificateUse.objects.bulk_create(
+        [CertificateUse(certificate=row, owner=f"u{number}@inside.test", kind="san") for number, row in enumerate(rows)]
+    )
+    CertificateUse.objects.create(certificate=rows[0], owner=ANNA.key, kind="san")
+    PrivateKeyRow.objects.bulk_create(
+        [PrivateKeyRow(spki_sha256=f"{n:064x}", kek_id="k", sealed=b"", algorithm="") for n in range(ROWS)]
+    )
+    KnownAddress.objects.bulk_create([KnownAddress(key=f"u{n}@inside.test", text="") for n in range(ROWS)])
+    LedgerRow.objects.bulk_create([LedgerRow(attempt=f"{n:064x}", recipient="a", outcome={}) for n in range(ROWS)])
+    LogRow.objects.bulk_create([_log_row(number) for number in range(4 * ROWS)])
+    if store == "mariadb":
+        with connection().cursor() as cursor:
+            cursor.execute(
+                "ANALYZE TABLE store_log, store_certificate, store_certificate_use, store_ledger, store_private_key"
+            )
+    return anna
+
+
+def _row(number: int, certificate) -> CertificateRow:
+    texts = {"subject": "", "issuer": "", "serial": f"{number:x}", "key_algorithm": "rsa-2048", "revocation": "good"}
+    times = dict.fromkeys(("not_before", "not_after", "valid_from", "valid_until", "judged_at", "due"), THEN)
+    first = number == 0
+    return CertificateRow(
+        fingerprint=certificate.fingerprint if first else f"{number:064x}",
+        der=certificate.der,
+        purpose="end-entity" if number % 20 else "intermediate",
+        spki_sha256=f"{number:064x}",
+        subject_sha256=f"{number:064x}",
+        issuer_sha256=f"{number % 7:064x}",
+        candidate=number % 50 == 1,
+        trusted=number % 50 != 1,
+        **texts,
+        **times,
+    )  # fmt: skip
+
+
+def _log_row(number: int) -> LogRow:
+    at = THEN + timedelta(minutes=number)
+    texts = dict.fromkeys(("method", "reply", "subject"), "")
+    return LogRow(
+        id=first_uuid7(at).hex[:20] + uuid7().hex[20:],
+        time=at,
+        message=f"{number:x}",
+        message_id=f"<{number}@x.test>",
+        direction="out",
+        sender="",
+        sender_key=f"u{number % 90}@inside.test",
+        recipient="",
+        recipient_key=f"v{number % 90}@outside.test",
+        fate="refused" if number % 50 == 0 else "relayed",
+        treatment="unchanged",
+        reasons=[],
+        details=[],
+        **texts,
+    )
+
+
+def questions(anna) -> dict:
+    """By name, what asks the database."""
+    page = {"limit": 50}
+    certificates = StoreCertificates(None)
+    month = LogFilter(since=THEN, until=THEN + timedelta(hours=1))
+    return {
+        "party": lambda: StoreDirectory().party(ANNA),
+        "settings of everybody": lambda: StoreDirectory().party(None),
+        "certificates of an address": lambda: certificates.of_recipient(ANNA),
+        "too many of them": _all_of_address,
+        "certificate by fingerprint": lambda: StoreCertificates(None).by_fingerprint(anna.fingerprint),
+        "issuers": lambda: chain_above(anna),
+        "private key": _open_nothing,
+        "ledger": lambda: StoreLedger().settled(b"x" * 32),
+        "ledger, forget": lambda: ledger.forget(b"x" * 32),
+        "ledger, purge": lambda: ledger.purge(LONG_AGO),
+        "log, newest": lambda: log.search(LogFilter(), **page),
+        "log, sender": lambda: log.search(LogFilter(sender="u1@inside.test"), **page),
+        "log, recipient": lambda: log.search(LogFilter(recipient="v1@outside.test"), **page),
+        "log, fate": lambda: log.search(LogFilter(fate=Fate.REFUSED), **page),
+        "log, message": lambda: log.search(LogFilter(message="1f"), **page),
+        "log, Message-ID": lambda: log.search(LogFilter(message_id="<7@x.test>"), **page),
+        "log, time": lambda: log.search(month, **page),
+        "log, next page": lambda: log.search(LogFilter(), before=first_uuid7(THEN), **page),
+        "log, purge": lambda: log.purge(LONG_AGO),
+        "candidates, room": lambda: harvest._insert([("0", b"")]),
+        "candidates, known": lambda: harvest._stored(["0" * 64]),
+        "candidates, purge": harvest.purge_candidates,
+        "due": lambda: revalidate.due_count(at=LONG_AGO),
+        "jobs, next": lambda: jobs.claim("me", kinds=("report",)),
+        "jobs, purge": lambda: jobs.purge(LONG_AGO),
+        "overrides of one": lambda: overrides.shown("anna@inside.test"),
+        "certificate list": certificate_admin.list_certificates,
+        "certificate list, address": lambda: certificate_admin.list_certificates(address=ANNA),
+        "certificate list, conflict": lambda: certificate_admin.list_certificates(conflict=True),
+        "conflicts": certificate_admin.count_conflicts,
+        "address list": lambda: addresses.list_addresses(after="u5", limit=10),
+    }
+
+
+def _all_of_address() -> None:
+    select(with_places(_BEST_OF_OWNERS, 2), (ANNA.key, "inside.test"))
+
+
+def _open_nothing() -> None:
+    with pytest.raises(BrokenSealError):
+        open_key(f"{5:064x}", Kek(b"k" * 32))
+
+
+LARGE = {
+    "store_address", "store_certificate", "store_certificate_use", "store_ledger", "store_log", "store_private_key",
+    "store_job", "store_override",
+}  # fmt: skip
+
+
+def test_every_question_is_answered_by_an_index(grown, store, monkeypatch):
+    asked = _sqlite if store == "sqlite" else _mariadb
+    without = {}
+    for name, work in questions(grown).items():
+        statements = asked(work, monkeypatch)
+        assert statements, f"{name} asks nothing: the test sees nothing"
+        if plans := [plan for statement in statements for plan in _full_reads(statement, store)]:
+            without[name] = plans
+    assert not without, json.dumps(without, indent=1, default=str)
+
+
+def _sqlite(work, _monkeypatch) -> list[str]:
+    seen: list[str] = []
+    connection().ensure_connection()
+    raw = connection().connection
+    raw.set_trace_callback(seen.append)
+    try:
+        work()
+    finally:
+        raw.set_trace_callback(None)
+    return _questions(seen)
+
+
+def _mariadb(work, monkeypatch) -> list[str]:
+    seen: list[str] = []
+    query = pymysql.connections.Connection.query
+
+    def seeing(self, sql, *args, **kwargs):
+        seen.append(sql.decode() if isinstance(sql, bytes) else sql)
+        return query(self, sql, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pymysql.connections.Connection, "query", seeing)
+        work()
+    return _questions(seen)
+
+
+def _questions(statements) -> list[str]:
+    return [one for one in dict.fromkeys(statements) if one.startswith(("SELECT", "UPDATE", "DELETE"))]
+
+
+def _full_reads(statement: str, store: str) -> list[object]:
+    """The parts of a plan that read a whole large table."""
+    raw = connection().connection
+    if store == "sqlite":
+        plan = [row[3] for row in raw.execute(f"EXPLAIN QUERY PLAN {statement}")]
+        # The newest rows of all are read along the primary key, as far as the page goes.
+        newest = " LIMIT " in statement and " WHERE " not in statement
+        return [one for one in plan if one.startswith("SCAN") and _is_large(one.split()[1], statement) and not newest]
+    with raw.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {statement}")
+        rows = cursor.fetchall()
+    # (…, table, type, possible_keys, key, …); "index" with a LIMIT reads along the order as far as the page goes
+    return [row for row in rows if row[3] == "ALL" and _is_large(str(row[2]), statement)]
+
+
+def _is_large(name: str, statement: str) -> bool:
+    """By the name of the table, or its alias in the statement."""
+    return name in LARGE or any(f"{table} {name}" in statement for table in LARGE)
+
+
+def test_a_question_without_an_index_is_seen(grown, store, monkeypatch):
+    asked = _sqlite if store == "sqlite" else _mariadb
+    statements = asked(lambda: list(LogRow.objects.filter(subject="no index for this")), monkeypatch)
+    assert _full_reads(statements[0], store)
