@@ -54,4 +54,4 @@ def metrics(session: Session) -> None:
     confine()
     from mailseal.roles.metrics_role import run  # noqa: PLC0415 - only this process needs the page
 
-    run(session.config)
+    run(session.config_without_secrets)

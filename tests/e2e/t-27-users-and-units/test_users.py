@@ -1,0 +1,254 @@
+"""Started as root, the roles run as their users and can do no more; started by anybody else, a line says what lacks."""
+
+import json
+import os
+import pwd
+import signal
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import everybody
+from harness.everybody import KEEPER, OTHER, environment, give
+from harness.folder import free_port, short_folder
+
+PARENT = """
+import os, sys
+from pathlib import Path
+from mailseal.config import load
+from mailseal.roles.generation import Role
+from mailseal.roles.supervisor import Supervisor, node_roles
+path = Path(sys.argv[1])
+def roles(config):
+    stranger = [sys.executable, sys.argv[2], str(config.data_dir), sys.argv[3]]
+    own = node_roles(path)(config)
+    return [*own, Role("stranger", stranger, (), config.users.metrics, config.metrics_dir)]
+Supervisor(lambda: load(path, os.environ), roles).run()
+"""
+
+STRANGER = """
+import json, os, select, sys, time
+from pathlib import Path
+from mailseal.roles.child import inherit
+from mailseal.roles.confinement import confine
+confine()
+data, report = Path(sys.argv[1]), Path(sys.argv[2])
+held = inherit()
+held.ready()
+while not report.read_text():
+    time.sleep(0.02)
+def tried(what):
+    try:
+        return bool(what()) or "nothing"
+    except OSError as error:
+        return type(error).__name__
+found = {
+    "kek": tried(lambda: (data / "keks" / os.environ["TEST_KEK"]).read_bytes()),
+    "keks": tried(lambda: os.listdir(data / "keks")),
+    "database": tried(lambda: (data / "mailseal.db").read_bytes()),
+    "journal": tried(lambda: os.listdir(data / "journal")),
+    "listing": tried(lambda: os.listdir(data)),
+    "lock": tried(lambda: (data / "run" / "supervisor.lock").read_bytes()),
+    "shared": tried(lambda: (data / "run" / "metrics" / "shown").read_bytes()),
+    "hidden": tried(lambda: (data / "run" / "metrics" / "hidden").read_bytes()),
+    "write": tried(lambda: (data / "run" / "metrics" / "mine").write_bytes(b"x")),
+    "secret": os.environ.get("MAILSEAL_DATABASE_PASSWORD", "absent"),
+}
+report.write_text(json.dumps(found))
+select.select([held.supervisor_fd], [], [])
+"""
+
+TRACE = """
+import ctypes, os, sys
+pid = int(sys.argv[1])
+def tried(name):
+    try:
+        return open(f"/proc/{pid}/{name}", "rb").read(1)
+    except OSError as error:
+        return type(error).__name__
+traced = ctypes.CDLL(None, use_errno=True).ptrace(16, pid, 0, 0)  # PTRACE_ATTACH
+print(tried("mem"), tried("environ"), traced)
+"""
+
+
+def wait(condition, seconds: float = 40.0) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.05)
+
+
+class Home:
+    """A data folder of KEEPER's, made by the command; whatever was started is ended."""
+
+    def __init__(self, folder: Path, python: str) -> None:
+        self.folder, self.python = folder, python
+        self.data = folder / "data"
+        self.config = folder / "mailseal.toml"
+        self.output = folder / "output"
+        self.data.mkdir(mode=0o700)
+        give(self.data)
+        self.write("")
+        self.mailseal("init")
+
+    def write(self, users: str) -> None:
+        self.config.write_text(
+            f'hostname = "gw.example"\ndata_dir = "{self.data}"\nworkers = 1\n[listen]\nsocket_group = "{KEEPER}"\n'
+            f"[users]\n{users}\n"
+        )
+
+    def mailseal(self, *words: str, **who: object) -> subprocess.CompletedProcess[str]:
+        command = [self.python, "-m", "mailseal", "--config", str(self.config), *words]
+        return subprocess.run(
+            command, env=environment(), capture_output=True, text=True, timeout=60, check=False, cwd=self.folder, **who
+        )
+
+    def serve(self, command: list[str], **more: object) -> subprocess.Popen[bytes]:
+        with self.output.open("wb") as output:
+            return subprocess.Popen(command, stderr=output, env=environment(), cwd=self.folder, **more)
+
+    def ready(self) -> bool:
+        return (self.data / "run" / "ready").exists()
+
+    def said(self) -> str:
+        return self.output.read_text()
+
+
+@pytest.fixture(scope="module", name="one_home")
+def _one_home() -> Iterator[Home]:
+    python = everybody.python()
+    if python is None:
+        pytest.skip("needs root, and a Python that everybody can run")
+    with short_folder("users") as folder:
+        yield Home(folder, python)
+
+
+@pytest.fixture
+def home(one_home: Home) -> Home:
+    one_home.write("")
+    return one_home
+
+
+def children(pid: int) -> dict[str, int]:
+    """The processes below one, by the role in their command line."""
+    found = {}
+    for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        words = Path(f"/proc/{one}/cmdline").read_bytes().decode().split("\0")
+        name = next((word for word in words if word in ("mail", "worker", "metrics")), "stranger")
+        found[name] = int(one)
+    return found
+
+
+def status(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: " ".join(value.split()) for name, _, value in (line.partition(":") for line in lines)}
+
+
+def test_each_role_has_its_user_and_nothing_more(home: Home) -> None:
+    port = free_port()
+    home.write(f'metrics = "{OTHER}"\n[metrics]\nlisten = "127.0.0.1:{port}"')
+    parent, stranger, report = home.folder / "parent.py", home.folder / "stranger.py", home.folder / "report"
+    parent.write_text(PARENT)
+    stranger.write_text(STRANGER)
+    report.touch(0o666)
+    report.chmod(0o666)
+    (kek,) = (home.data / "keks").glob("*.kek")
+    command = [home.python, str(parent), str(home.config), str(stranger), str(report)]
+    with home.output.open("wb") as output:
+        process = subprocess.Popen(
+            command, stderr=output, cwd=home.folder,
+            env=environment(MAILSEAL_DATABASE_PASSWORD="made up", TEST_KEK=kek.name),
+        )  # fmt: skip
+    try:
+        wait(lambda: home.ready() or process.poll() is not None)
+        assert home.ready(), home.said()
+        assert "separation" not in home.said()
+        roles = children(process.pid)
+        keeper, other = pwd.getpwnam(KEEPER), pwd.getpwnam(OTHER)
+        for name, pid in roles.items():
+            held = status(pid)
+            user = other if name in ("metrics", "stranger") else keeper
+            assert set(held["Uid"].split()) == {str(user.pw_uid)}
+            assert set(held["Gid"].split()) == {str(user.pw_gid)}
+            assert set(held["Groups"].split()) == {str(user.pw_gid), str(keeper.pw_gid)}
+            assert {int(held[one], 16) for one in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {0}
+            assert held["NoNewPrivs"] == "1"
+            assert held["Umask"] == "0077"
+            limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
+            assert next(line for line in limits if "core" in line).split()[4:6] == ["0", "0"]
+        assert roles.keys() == {"mail", "worker", "metrics", "stranger"}
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as page:
+            assert b"mailseal_" in page.read()
+        for name in ("mail", "worker"):
+            trace = subprocess.run(
+                [home.python, "-c", TRACE, str(roles[name])], capture_output=True, text=True, check=True,
+                user=KEEPER, group=KEEPER, extra_groups=[],
+            )  # fmt: skip
+            assert trace.stdout.split() == ["PermissionError", "PermissionError", "-1"]
+        for name, mode in (("shown", 0o640), ("hidden", 0o600)):
+            file = home.data / "run" / "metrics" / name
+            file.write_text("7")
+            file.chmod(mode)
+        report.write_text("go")
+        wait(lambda: report.read_text().endswith("}"))
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    denied = "PermissionError"
+    assert json.loads(report.read_text()) == {
+        "kek": denied, "keks": denied, "database": denied, "journal": denied, "listing": denied, "lock": denied,
+        "hidden": denied, "write": denied, "shared": True, "secret": "absent",
+    }  # fmt: skip
+
+
+def test_started_by_anybody_all_run_as_that_user_and_a_line_says_so(home: Home) -> None:
+    line = f"no separation of users: not started as root, every role (mail, worker) runs as {KEEPER}"
+    keeper = {"user": KEEPER, "group": KEEPER, "extra_groups": []}
+    process = home.serve([home.python, "-m", "mailseal", "--config", str(home.config), "serve"], **keeper)
+    try:
+        wait(lambda: home.ready() or process.poll() is not None)
+        assert home.ready(), home.said()
+        assert home.said().count("separation") == 1
+        assert f"mailseal: {line}\n" in home.said()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    assert f"warn  users           {line}" in home.mailseal("check", **keeper).stdout
+
+
+def test_a_user_that_is_named_must_exist(home: Home) -> None:
+    home.write('worker = "no-such-user"')
+    ended = home.mailseal("serve")
+    assert ended.returncode == 1
+    assert ended.stderr == "error: worker shall run as 'no-such-user', but there is no such user\n"
+    home.write(f'mail = "{OTHER}"\nmetrics = "root"\n[metrics]\nlisten = "127.0.0.1:1"')
+    assert "no role runs as root" in home.mailseal("serve").stderr
+
+
+def test_users_are_made_when_asked_for(home: Home) -> None:
+    (home.folder / "bin").mkdir()
+    useradd = home.folder / "bin" / "useradd"
+    useradd.write_text(f'#!/bin/sh\necho "$@" >> {home.folder}/made\n')
+    useradd.chmod(0o755)
+    new = home.folder / "new"
+    home.write('metrics = "new-metrics"')
+    text = home.config.read_text().replace(str(home.data), str(new))
+    home.config.write_text(text)
+    command = [home.python, "-m", "mailseal", "--config", str(home.config), "init", "--make-users"]
+    env = environment(PATH=f"{home.folder}/bin:{os.environ['PATH']}")
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    options = f"--system --user-group --no-create-home --home-dir {new} --shell /usr/sbin/nologin --"
+    made = [f"{options} {name}" for name in ("mailseal", "new-metrics") if name not in _users()]
+    assert (home.folder / "made").read_text().splitlines() == made
+    assert "made       user new-metrics" in done.stdout
+    refused = home.mailseal("init", "--make-users", user=KEEPER, group=KEEPER, extra_groups=[])
+    assert refused.returncode == 1
+    assert "only root can make users" in refused.stderr
+
+
+def _users() -> set[str]:
+    return {entry.pw_name for entry in pwd.getpwall()}
