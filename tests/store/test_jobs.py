@@ -157,7 +157,6 @@ def test_the_jobs_of_a_dead_node_are_taken_over_once(store):
     (dead,) = [node for node in nodes.list_nodes() if node.name == "mx2"]
     assert nodes.take_over(dead) == 2
     assert nodes.take_over(dead) == 0
-    assert nodes.take_over_dead() == 0
     assert {jobs.claim("w").kind, jobs.claim("w").kind} == {"waiting", "running"}
     assert jobs.claim("w") is None
     assert connection().settings_dict is database

@@ -10,6 +10,7 @@ from mailseal.errors import PermanentError, TransientError
 from mailseal.mail.envelope import Recipient
 from mailseal.ports import Hop, Transfer
 from mailseal.store import harvest, jobs, ledger, log, revalidate
+from mailseal.store.clock import CLOCK
 from mailseal.store.jobs import Job
 from mailseal.store.pace import Turn
 from mailseal.store.reports import REPORT
@@ -70,6 +71,8 @@ def revalidate_due(node: Node, job: Job) -> float | None:  # noqa: ARG001 -- a H
 
 def purge_old(node: Node, job: Job) -> float | None:  # noqa: ARG001 -- a Handler's signature
     """Delete what has been kept long enough, the log last: it may be millions of rows."""
+    if not CLOCK.trusted():
+        return None
     now = datetime.now(UTC)
     turn = Turn(PURGE_SECONDS)
     ledger.purge(now - timedelta(days=node.config.ledger.retention_days), turn)

@@ -20,6 +20,7 @@ from mailseal.roles.metric_table import By
 from mailseal.roles.metrics import Meter, open_meter
 from mailseal.roles.startup import open_when_possible
 from mailseal.store import jobs, nodes
+from mailseal.store.house import House
 from mailseal.store.jobs import Job
 from mailseal.store.journal_import import import_journals
 from mailseal.store.pace import Turn
@@ -55,6 +56,7 @@ class WorkerRole:
     def __init__(self, node: Node, meter: Meter) -> None:
         self._node = node
         self._meter = meter
+        self._house = House()
         self._measures = StoreMeasures(meter, node.config.journal_dir, HANDLERS)
         self._token = secrets.token_hex(8)
 
@@ -81,10 +83,9 @@ class WorkerRole:
         self._meter.count(metric_table.JOURNAL_BAD_LINES, by=done.bad_lines)
 
     def _keep_house(self) -> None:
+        self._house.keep()
         nodes.beat()
         self._meter.now(metric_table.HEARTBEAT)
-        nodes.take_over_dead()
-        jobs.reclaim()
         self._node.stamps.poll(time.monotonic())
         for kind, row in HANDLERS.items():
             if row.every_seconds is not None:

@@ -30,6 +30,9 @@ MAX_BACK_OFF_SECONDS = 6 * 3600
 CANDIDATES = 10
 """Waiting jobs looked at for one claim; a random one of them is taken, so that workers seldom meet."""
 MAX_ERROR_CHARS = 500
+MAX_LEASE_SECONDS = 3600
+MENDED_AT_ONCE = 10_000
+CLOCK_SLACK = timedelta(minutes=1)
 ANY_NODE = ""
 
 
@@ -108,6 +111,9 @@ def ensure_recurring(kind: str, subject: str, every_seconds: int) -> None:
         known = JobRow.objects.filter(dedupe_key=f"{kind}:{subject}")
         if known.exists():
             known.exclude(every_seconds=every_seconds).update(every_seconds=every_seconds)
+            # Nothing recurring waits longer than that, unless the clock was ahead when its time was set.
+            too_late = utc_now() + timedelta(seconds=every_seconds) + CLOCK_SLACK
+            known.filter(state=State.WAITING, run_at__gt=too_late).update(run_at=utc_now())
         else:
             enqueue(kind, {"subject": subject}, dedupe=subject, node=ANY_NODE, every_seconds=every_seconds)
 
@@ -213,6 +219,20 @@ def reclaim() -> int:
     """Put back jobs of this node (or of any) whose worker died or froze: lease over. Returns how many."""
     rows = JobRow.objects.filter(node__in=(this_node(), ANY_NODE), state=State.RUNNING, lease_until__lt=utc_now())
     return _put_back(rows)
+
+
+@writes
+def mend_times() -> None:
+    """The clock was set back: nothing shall wait for, or be leased until, a time that only the wrong clock knew."""
+    now = utc_now()
+    mine = JobRow.objects.filter(node__in=(this_node(), ANY_NODE))
+    leased = mine.filter(state=State.RUNNING, lease_until__gt=now + timedelta(seconds=MAX_LEASE_SECONDS))
+    leased.update(lease_until=now + timedelta(seconds=LEASE_SECONDS), run_at=now)
+    waiting = mine.filter(state=State.WAITING)
+    longest = timedelta(seconds=MAX_BACK_OFF_SECONDS * 1.2)
+    waiting.filter(attempts__gt=0, run_at__gt=now + longest + CLOCK_SLACK).update(run_at=now)
+    for row in waiting.filter(created__gt=now + CLOCK_SLACK, attempts=0)[:MENDED_AT_ONCE]:
+        waiting.filter(pk=row.pk).update(run_at=now + max(row.run_at - row.created, timedelta(0)), created=now)
 
 
 def take_over(rows: QuerySet[JobRow], node: str) -> int:

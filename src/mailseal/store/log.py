@@ -18,7 +18,7 @@ from mailseal.store.outcomes import Json, reasons_from_json
 from mailseal.store.owners import domain_name
 from mailseal.store.pace import Turn
 from mailseal.store.purge import delete_before
-from mailseal.store.row import first_uuid7
+from mailseal.store.row import first_uuid7, utc_now
 from mailseal.store.transaction import reads
 
 CLOCK_SLACK = timedelta(minutes=10)
@@ -84,7 +84,7 @@ def newer(wanted: LogFilter, *, after: UUID | None, limit: int = 100) -> tuple[L
 def follow(wanted: LogFilter, *, poll_seconds: float = 1.0, overlap_seconds: float = 10.0) -> Iterator[LogEntry]:
     """Rows as they come in, for ever. Workers' journals arrive out of order by a little, hence the overlap."""
     last = search(wanted, limit=1)
-    start: UUID | None = _shifted(last[0].id, overlap_seconds) if last else None
+    start: UUID | None = _shifted(min(last[0].id, first_uuid7(utc_now())), overlap_seconds) if last else None
     seen = {entry.id for entry in newer(wanted, after=start, limit=10_000)}
     while True:
         found = newer(wanted, after=start, limit=10_000)
@@ -92,7 +92,8 @@ def follow(wanted: LogFilter, *, poll_seconds: float = 1.0, overlap_seconds: flo
             if entry.id not in seen:
                 yield entry
         if found:
-            start = _shifted(found[-1].id, overlap_seconds)
+            # A row of a clock that was ahead may not hide those that come now.
+            start = _shifted(min(found[-1].id, first_uuid7(utc_now())), overlap_seconds)
             seen = {entry.id for entry in found if entry.id > start}
         time.sleep(poll_seconds)
 

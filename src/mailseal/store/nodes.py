@@ -1,5 +1,6 @@
 """Nodes of the cluster: signs of life, and taking over the jobs of a dead one (mta-ha, section 6)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -23,35 +24,39 @@ class Node:
     name: str
     heartbeat: datetime
     generation: int
+    keks: frozenset[str] = frozenset()
+
+    def alive(self) -> bool:
+        """Whether it gave a sign of life lately."""
+        return self.heartbeat >= utc_now() - timedelta(seconds=DEAD_AFTER_SECONDS)
 
 
 @writes
-def beat() -> None:
-    """Say that this node is alive."""
-    if not NodeRow.objects.filter(name=this_node()).update(heartbeat=utc_now()):
-        NodeRow.objects.create(name=this_node())
+def beat(keks: Iterable[str] = ()) -> None:
+    """Say that this node is alive, and which KEKs all its processes can open."""
+    values = {"heartbeat": utc_now(), "keks": " ".join(sorted(keks))}
+    if not NodeRow.objects.filter(name=this_node()).update(**values):
+        NodeRow.objects.create(name=this_node(), **values)
 
 
 @reads
 def list_nodes() -> tuple[Node, ...]:
     """All nodes that ever gave a sign of life."""
-    return tuple(Node(row.name, row.heartbeat, row.generation) for row in NodeRow.objects.order_by("name"))
-
-
-def take_over_dead() -> int:
-    """Take over the jobs of every other node that has been silent for too long; returns how many jobs moved."""
-    limit = utc_now() - timedelta(seconds=DEAD_AFTER_SECONDS)
-    dead = [node for node in list_nodes() if node.heartbeat < limit and node.name != this_node()]
-    return sum(take_over(node) for node in dead)
+    rows = NodeRow.objects.order_by("name")
+    return tuple(Node(row.name, row.heartbeat, row.generation, frozenset(row.keks.split())) for row in rows)
 
 
 def take_over(dead: Node) -> int:
-    """Take over one node's jobs. Of several nodes that try, the one that raises the generation wins."""
+    """Take over one node's jobs. Of several nodes that try, the one that raises the generation wins.
+
+    Its heartbeat stays as it is: whoever asks for signs of life must not take ours for its own.
+    """
+    rows = JobRow.objects.filter(node=dead.name, state__in=(jobs.State.WAITING, jobs.State.RUNNING))
 
     def work() -> int:
-        won = NodeRow.objects.filter(name=dead.name, generation=dead.generation).update(
-            generation=F("generation") + 1, heartbeat=utc_now()
-        )
-        return jobs.take_over(JobRow.objects.filter(node=dead.name), this_node()) if won else 0
+        if not rows.exists():
+            return 0
+        won = NodeRow.objects.filter(name=dead.name, generation=dead.generation).update(generation=F("generation") + 1)
+        return jobs.take_over(rows, this_node()) if won else 0
 
     return run(work)
