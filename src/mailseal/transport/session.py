@@ -262,7 +262,8 @@ class Session(asyncio.BufferedProtocol):
                 ssl_shutdown_timeout=GOODBYE_SECONDS,
             )
         except OSError as error:
-            logger.info("a TLS handshake failed: %s", error.strerror or type(error).__name__)
+            why = (error.reason if isinstance(error, ssl.SSLError) else None) or type(error).__name__
+            logger.info("a TLS handshake with %s failed: %s", self._peer.address, why)
             secured = None
         self._task = None
         tls = _tls_of(secured)
