@@ -52,7 +52,7 @@ SOCKETS: tuple[SocketInfo, ...] = (
     SocketInfo(
         METRICS,
         "http",
-        "no mail",
+        "none",
         "metrics.listen",
         "numbers for Prometheus, health check",
         lambda config: config.metrics.listen,

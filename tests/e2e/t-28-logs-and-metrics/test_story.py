@@ -201,6 +201,9 @@ def test_the_store_and_the_processes_are_measured(watched: Watched) -> None:
 
 def test_only_two_questions_are_answered(watched: Watched) -> None:
     assert watched.get("/healthz") == (200, "ok\n")
+    checked = watched.gateway.run("check").stdout
+    assert f"metrics: http on 127.0.0.1:{watched.metrics}, origin none" in checked
+    assert "health check) answers" in checked
     assert watched.get("/")[0] == 404
     assert watched.get("/metrics/../healthz")[0] == 404
     request = urllib.request.Request(f"http://127.0.0.1:{watched.metrics}/metrics", method="POST", data=b"x")

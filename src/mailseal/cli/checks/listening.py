@@ -9,6 +9,9 @@ from mailseal.config import SOCKETS, Config, Endpoint, SocketInfo
 from mailseal.roles.listening import group_id, is_held
 
 TIMEOUT_SECONDS = 5.0
+_ASKED = {"http": (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP/1.1 200")}
+"""What is said first to a listener by its protocol, and how a good answer begins."""
+_GREETS = b"", "220"
 
 
 def listeners(config: Config) -> Iterator[Finding]:
@@ -26,7 +29,8 @@ def listeners(config: Config) -> Iterator[Finding]:
 
 def _listener(info: SocketInfo, place: Endpoint, *, is_running: bool) -> Finding:
     label = f"{info.name}: {info.protocol} on {place}, origin {info.origin} ({info.purpose})"
-    greeting = _greeting(place)
+    asked, good = _ASKED.get(info.protocol, _GREETS)
+    greeting = _greeting(place, asked)
     if greeting is None and is_running:
         return Finding(
             "listener", Status.FAIL, f"{label} does not answer", "restart `mailseal serve` and read its output"
@@ -40,14 +44,14 @@ def _listener(info: SocketInfo, place: Endpoint, *, is_running: bool) -> Finding
             f"{label} is taken by another program",
             f"stop it, or set {info.key} to another place",
         )
-    if not greeting.startswith("220"):
+    if not greeting.startswith(good):
         return Finding(
             "listener", Status.FAIL, f"{label} says {greeting or 'nothing'}", "read the output of `mailseal serve`"
         )
     return Finding("listener", Status.OK, f"{label} answers")
 
 
-def _greeting(place: Endpoint) -> str | None:
+def _greeting(place: Endpoint, asked: bytes) -> str | None:
     """The first line that is said there, "" if none; None where nobody listens."""
     family = socket.AF_UNIX if place.path else socket.AF_INET6 if ":" in place.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as client:
@@ -57,8 +61,9 @@ def _greeting(place: Endpoint) -> str | None:
         except OSError:
             return None
         try:
+            client.sendall(asked)
             line = client.recv(512).decode("ascii", "replace").splitlines()
-            client.sendall(b"QUIT\r\n")
+            client.sendall(b"" if asked else b"QUIT\r\n")
         except OSError:
             return ""
         return line[0] if line else ""
