@@ -23,7 +23,8 @@ LOOK_SECONDS = 0.5
 """How often to look whether the file has been moved away; until then lines go into the one that was moved."""
 MAX_DATAGRAM_BYTES = 48 * 1024
 """What is sent to journald at once; its socket takes at least this much on every Linux."""
-_CUT_BYTES = 1000
+_CUT_FIELDS, _CUT_BYTES = 8, 300
+"""What is left of one that is refused as too long: it fits into the smallest buffer that a socket can have."""
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 
 
@@ -166,7 +167,7 @@ class JournaldHandler(OtherHandler):
         except OSError as error:
             if error.errno != errno.EMSGSIZE:
                 raise
-            fields = [field[:_CUT_BYTES] for field in line.split(b"\n")[:8]]
+            fields = [field[:_CUT_BYTES] for field in line.split(b"\n")[:_CUT_FIELDS]]
             self._socket.sendto(b"\n".join(fields) + b"\n", str(self.place))
 
     def close(self) -> None:
