@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import threading
+from base64 import b64decode, b64encode
 
 from mailseal.config import NextHop, Protocol
 
@@ -13,9 +14,17 @@ HANG = object()
 
 
 class Fake:
-    """A server that answers commands by a script: verb → answers in turn (the last one stays)."""
+    """A server that answers commands by a script: verb → answers in turn (the last one stays).
 
-    def __init__(self, path, script, *, lmtp=False, hello=HELLO, greeting=b"220 fake\r\n", tcp=False):
+    `tls`: a server's SSLContext for STARTTLS, or from the first octet if `implicit`; `users`: who may log in.
+    """
+
+    def __init__(
+        self, path, script, *, lmtp=False, hello=HELLO, greeting=b"220 fake\r\n", tcp=False,
+        tls=None, implicit=False, hello_tls=HELLO, users=(),
+    ):  # fmt: skip
+        self.tls, self.implicit, self.hello_tls, self.users = tls, implicit, hello_tls, dict(users)
+        self.logins, self.peers = [], []
         self.script = {verb: list(answers) for verb, answers in script.items()}
         self.hello, self.greeting, self.lmtp = hello, greeting, lmtp
         self.connections, self.commands, self.contents = 0, [], []
@@ -50,14 +59,30 @@ class Fake:
         return answers.pop(0) if len(answers) > 1 else answers[0]
 
     def session(self, connection):
-        with contextlib.suppress(OSError, ValueError), connection, connection.makefile("rb") as file:
+        with contextlib.suppress(OSError, ValueError), contextlib.ExitStack() as stack:
+            file = connection.makefile("rb")
+            stack.callback(lambda: (file.close(), connection.close()))  # what they are by then
+            if self.implicit:
+                file.close()
+                connection = self.secure(connection)
+                file = connection.makefile("rb")
+            hello = self.hello_tls if self.implicit else self.hello
             self.say(connection, self.greeting)
             recipients = 0
             while line := file.readline():
                 self.commands.append(line.rstrip().decode())
                 verb = line[:4].upper().decode()
-                default = self.hello if verb in {"EHLO", "LHLO"} else b"354 go\r\n" if verb == "DATA" else b"250 ok\r\n"
-                answer = self.answer(verb, default)
+                if verb == "AUTH":
+                    self.authenticate(connection, file, line.split()[1:])
+                    continue
+                default = hello if verb in {"EHLO", "LHLO"} else b"354 go\r\n" if verb == "DATA" else b"250 ok\r\n"
+                answer = self.answer(verb, b"220 go\r\n" if verb == "STAR" else default)
+                if verb == "STAR" and answer.startswith(b"220"):
+                    self.say(connection, answer)
+                    file.close()
+                    connection = self.secure(connection)
+                    file, hello = connection.makefile("rb"), self.hello_tls
+                    continue
                 if verb == "MAIL":
                     recipients = 0
                 if verb == "RCPT" and answer is not HANG and answer is not CLOSE:
@@ -68,6 +93,27 @@ class Fake:
                         return
                     for _ in range(recipients if self.lmtp else 1):
                         self.say(connection, self.answer("DOT", b"250 2.0.0 taken\r\n"))
+
+    def secure(self, connection):
+        if self.tls is HANG:
+            self.say(connection, HANG)
+        connection = self.tls.wrap_socket(connection, server_side=True)
+        self.open.append(connection)
+        self.peers.append(connection.getpeercert())
+        return connection
+
+    def authenticate(self, connection, file, words):
+        def ask(prompt):
+            self.say(connection, b"334 " + b64encode(prompt) + b"\r\n")
+            return b64decode(file.readline())
+
+        if words[0] == b"PLAIN":
+            _, user, password = (b64decode(words[1]) if len(words) > 1 else ask(b"")).split(b"\0")
+        else:
+            user, password = ask(b"Username:"), ask(b"Password:")
+        self.logins.append((words[0], user, password))
+        good = self.users.get(user.decode()) == password.decode()
+        self.say(connection, self.answer("AUTH", b"235 2.7.0 in\r\n" if good else b"535 5.7.8 no\r\n"))
 
     def content(self, connection, file):
         limit = self.answer("BODY", None)
