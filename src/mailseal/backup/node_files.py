@@ -109,9 +109,10 @@ def read_named(path: Path, limit: int) -> bytes | None:
             f"{path}, which the configuration names, cannot be read: {error.strerror}",
             "run the command as root, or mend the configuration: a backup without it would not make a whole node",
         ) from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return None
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            return None
         octets = file.read(limit + 1)
     if len(octets) > limit:
         raise BackupError(f"{path}, which the configuration names, is larger than {limit >> 20} MiB")
