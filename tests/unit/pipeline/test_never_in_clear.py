@@ -67,12 +67,14 @@ def strict_stage(
 ) -> Stage:
     must = Settings(mode=Mode.MANDATORY, on_failure=on_failure, **(forms or {}))
     stage = Stage(settings={"outside.example": must}, interrupt=interrupt or Interrupter())
+    stage.route_of = lambda address: "" if address.local in {"bob", "dora"} else "smtp://other.example:25"
     return stage.know(PARTNER, PARTNER_EC).own(SENDER, READER)
 
 
 def assert_nothing_in_clear(stage: Stage, outcomes: list, recipients: tuple[str, ...]) -> None:
     assert [str(one.recipient) for one in outcomes] == list(recipients)
     for transfer in stage.sent:
+        assert {stage.route_of(one.address) for one in transfer.recipients} == {transfer.route}
         outside = [one for one in transfer.recipients if one.address.domain == "outside.example"]
         if outside:
             octets = b"".join(transfer.chunks)
@@ -122,9 +124,13 @@ def test_every_port_call_may_fail(error, on_failure):
     answers=st.lists(st.sampled_from([250, 451, 550]), min_size=1, max_size=6),
     forms=form_settings,
     readers=st.tuples(told, told, st.booleans()),
+    routes=st.fixed_dictionaries({one: st.sampled_from(["", "smtp://a:25", "smtp://b:25"]) for one in RECIPIENTS}),
 )
-def test_property(recipients, k, error, on_failure, origin, protocol, sender, prefix, body, answers, forms, readers):
+def test_property(
+    recipients, k, error, on_failure, origin, protocol, sender, prefix, body, answers, forms, readers, routes
+):
     stage = strict_stage(on_failure, Interrupter(k, error), forms)
+    stage.route_of = lambda address: routes[str(address)]
     for email, capabilities in zip(RECIPIENTS, readers[:2], strict=False):
         (known,) = stage.certificates_of[email]
         stage.certificates_of[email] = [replace(known, capabilities=capabilities, conflict=readers[2])]
