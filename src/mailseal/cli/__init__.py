@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "metrics": ("mailseal.cli.serve:metrics", "Answer Prometheus and health checks (started by serve)."),
         "domain": ("mailseal.cli.domain:domain", "Domains that are ours."),
         "address": ("mailseal.cli.address:address", "Addresses that something was set up for."),
+        "route": ("mailseal.cli.route:route", "Next hops of single domains, and passwords for next hops."),
         "settings": ("mailseal.cli.settings:settings", "Policy: show, set and unset."),
         "cert": ("mailseal.cli.cert:cert", "Certificates and private keys."),
         "root": ("mailseal.cli.root:root", "Trusted root certificates."),

@@ -27,6 +27,8 @@ STORED: tuple[tuple[str, Callable[[Config], Iterable[Finding]]], ...] = (
     ("domains", stored.domains),
     ("certificates", stored.certificates),
     ("journals", journals.journals),
+    ("routes", next_hops.routes),
+    ("AUTH", next_hops.passwords),
 )
 """Asked for as the owner of the data folder, which root becomes here; each needs those above it to be right."""
 
