@@ -18,8 +18,9 @@ from mailseal.policy.reason import ReasonCode, because
 from mailseal.roles import metric_table
 from mailseal.roles.decision_log import Handled, log_decisions, shown_as
 from mailseal.roles.log_lines import CURRENT_MAIL
+from mailseal.roles.mail_metrics import count_mail
+from mailseal.roles.meter import Meter
 from mailseal.roles.metric_table import By
-from mailseal.roles.metrics import Meter
 from mailseal.roles.records import records_of
 from mailseal.store.journal import JournalError, JournalWriter, Record
 from mailseal.store.transaction import StoreUnavailable, unit_of_work
@@ -80,7 +81,7 @@ class MailHandling:
         """Lines and numbers. The mail is settled: whatever fails here may not change its replies."""
         try:
             log_decisions(handled, self._show)
-            self._meter.handled(handled)
+            count_mail(self._meter, handled)
         except Exception as error:  # noqa: BLE001 -- as above
             logger.error("a decision could not be logged: %s", type(error).__name__)
 

@@ -21,8 +21,9 @@ from mailseal.roles.child import ActivationError, Inheritance, inherit
 from mailseal.roles.handling import MailHandling
 from mailseal.roles.lifetime import Lifetime
 from mailseal.roles.logs import configure
+from mailseal.roles.mail_metrics import measure_mail
+from mailseal.roles.meter import Meter, open_meter
 from mailseal.roles.metric_table import By
-from mailseal.roles.metrics import Meter, measure_mail, open_meter
 from mailseal.roles.receivers import make_receivers
 from mailseal.roles.startup import open_when_possible
 from mailseal.store.stamps import POLL_SECONDS

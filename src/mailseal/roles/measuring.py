@@ -5,7 +5,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from mailseal.roles import metric_table as table
-from mailseal.roles.metrics import Meter
+from mailseal.roles.meter import Meter
 from mailseal.store import gauges
 
 MEASURE_SECONDS = 15.0

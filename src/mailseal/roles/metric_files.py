@@ -9,7 +9,11 @@ disk has no room for would end the process (SIGBUS).
 import fcntl
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
+
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from mailseal.roles.metric_table import Kind, Merge
 
@@ -43,13 +47,6 @@ def take_slot(folder: Path, name: str) -> str:
     raise NoSlotError(f"more than {MAX_SLOTS} processes are called {name}")
 
 
-def clear_slot(folder: Path, slot: str) -> None:
-    """Begin a slot anew: what a crash of the machine left there cannot be read."""
-    for path in _paths(folder, slot):
-        path.unlink(missing_ok=True)
-    _prepare(folder, slot)
-
-
 def readable_files(folder: Path) -> list[str]:
     """The files to be merged: gauges that only count while their process lives are left out after it."""
     found = []
@@ -59,6 +56,20 @@ def readable_files(folder: Path) -> list[str]:
         if kind != Kind.GAUGE or merge == Merge.LATEST or _is_taken(folder / f"{slot}{LOCK}"):
             found.append(str(path))
     return found
+
+
+def merged(files: Sequence[str]) -> dict[str, Metric]:
+    """What stands in files, by the name of a metric without `_total`; raises whatever the library does."""
+    return {one.name: one for one in MultiProcessCollector.merge(files)}  # type: ignore[no-untyped-call]
+
+
+def is_sound(file: str) -> bool:
+    """Whether a file can be read; one that a power cut tore cannot."""
+    try:
+        merged([file])
+    except Exception:  # noqa: BLE001 -- the library has no error of its own for it
+        return False
+    return True
 
 
 def _lock(descriptor: int, after_seconds: float = 0.0) -> bool:
@@ -92,7 +103,8 @@ def _paths(folder: Path, slot: str) -> dict[Path, Kind]:
 
 def _prepare(folder: Path, slot: str) -> None:
     for path, kind in _paths(folder, slot).items():
-        if kind is Kind.GAUGE and Merge.LATEST not in path.name:
+        forgotten = kind is Kind.GAUGE and Merge.LATEST not in path.name
+        if forgotten or (path.exists() and not is_sound(str(path))):
             path.unlink(missing_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _FILE_MODE)
         try:

@@ -2,18 +2,17 @@
 
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
-from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from mailseal import __version__
 from mailseal.config import Config
 from mailseal.roles import metric_table as table
-from mailseal.roles.metric_files import readable_files
+from mailseal.roles.metric_files import is_sound, merged, readable_files
 from mailseal.roles.metric_table import METRICS, By
 
 STALE_SECONDS = 10.0
@@ -75,21 +74,9 @@ def _merged(folder: Path) -> dict[str, Metric]:
     """By name without the suffix of counters. A file that cannot be read is left out: another process may be ill."""
     files = readable_files(folder)
     try:
-        return _merge(files)
+        return merged(files)
     except Exception:  # noqa: BLE001 -- whatever is in a file, the others are shown
-        return _merge([file for file in files if _is_sound(file)])
-
-
-def _merge(files: Sequence[str]) -> dict[str, Metric]:
-    return {one.name: one for one in MultiProcessCollector.merge(files)}  # type: ignore[no-untyped-call]
-
-
-def _is_sound(file: str) -> bool:
-    try:
-        _merge([file])
-    except Exception:  # noqa: BLE001 -- as above
-        return False
-    return True
+        return merged([file for file in files if is_sound(file)])
 
 
 def _values(found: Mapping[str, Metric], name: str, label: str | None = None) -> dict[str, float]:

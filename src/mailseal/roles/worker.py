@@ -16,8 +16,8 @@ from mailseal.roles.lifetime import Lifetime
 from mailseal.roles.log_lines import CURRENT_MAIL
 from mailseal.roles.logs import configure
 from mailseal.roles.measuring import MEASURE_SECONDS, StoreMeasures
+from mailseal.roles.meter import Meter, open_meter
 from mailseal.roles.metric_table import By
-from mailseal.roles.metrics import Meter, open_meter
 from mailseal.roles.startup import open_when_possible
 from mailseal.store import jobs, nodes
 from mailseal.store.house import House

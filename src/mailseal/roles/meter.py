@@ -10,20 +10,11 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 
 from mailseal.config import Config
-from mailseal.mail import reply
-from mailseal.mail.envelope import Origin
-from mailseal.policy.model import Fate, Outcome
-from mailseal.policy.reason import ReasonCode
-from mailseal.ports import Hop
 from mailseal.roles import metric_table as table
-from mailseal.roles.decision_log import Handled
 from mailseal.roles.log_handlers import TROUBLE
-from mailseal.roles.metric_files import clear_slot, take_slot
+from mailseal.roles.metric_files import take_slot
 from mailseal.roles.metric_table import METRICS, By, Kind, MetricInfo
-from mailseal.roles.records import direction_of
-from mailseal.transport.receiver import Receiver
 
-NO_METHOD = "none"
 _MEMORY = values.ValueClass
 
 logger = logging.getLogger(__name__)
@@ -58,28 +49,6 @@ class Meter:
         """Set a gauge to the time of day."""
         self.set(name, time.time())
 
-    def handled(self, mail: Handled) -> None:
-        """Count a mail and its copies."""
-        self.observe(table.MAIL_SECONDS, mail.seconds, mail.envelope.origin.value)
-        self.observe(table.MAIL_BYTES, mail.size_bytes)
-        if reply.STORE_UNAVAILABLE in mail.replies:
-            self.count(table.STORE_UNAVAILABLE, By.MAIL.value)
-        for outcome in mail.done.outcomes:
-            method = NO_METHOD if outcome.method is None else outcome.method.value
-            direction = direction_of(outcome, mail.done)
-            self.count(table.MESSAGES, direction, method, outcome.treatment.value, outcome.fate.value)
-            if outcome.fate is not Fate.RELAYED:
-                reason = outcome.reasons[-1].code if outcome.reasons else ReasonCode.UNEXPECTED_FAILURE
-                self.count(table.REFUSALS, outcome.fate.value, reason.value)
-            if outcome.fate is Fate.DEFERRED:
-                self._count_next_hop(outcome)
-
-    def _count_next_hop(self, outcome: Outcome) -> None:
-        last = outcome.reasons[-1] if outcome.reasons else None
-        if last is not None and last.code is ReasonCode.NEXT_HOP_REPLIED:
-            inside = dict(last.parameters).get("hop") == Hop.INSIDE
-            self.count(table.NEXT_HOP_FAILURES, (Hop.INSIDE if inside else Hop.OUTSIDE).value)
-
     def rest(self) -> None:
         """What is taken over now and then: errors of the log."""
         found, self._log_errors = TROUBLE.errors - self._log_errors, TROUBLE.errors
@@ -91,17 +60,6 @@ class Meter:
         return made.labels(*labels) if labels else made
 
 
-def measure_mail(meter: Meter, receivers: Sequence[Receiver], in_flight: int) -> None:
-    """What a mail worker holds right now; called each second."""
-    meter.rest()
-    meter.set(table.MAILS_IN_FLIGHT, in_flight)
-    if receivers:
-        house = receivers[0].house  # what it counts is of the process, the same for all
-        meter.set(table.BYTES_IN_FLIGHT, house.load.bytes_in_flight)
-        for origin in Origin:
-            meter.set(table.CONNECTIONS, house.guests.count(origin), origin.value)
-
-
 def open_meter(config: Config, by: By, number: int = 1) -> Meter:
     """The meter of a process: kept in files if somebody can read them, in memory when that is off or fails."""
     if config.metrics.listen is None:
@@ -109,22 +67,13 @@ def open_meter(config: Config, by: By, number: int = 1) -> Meter:
         return Meter(by)
     try:
         slot = take_slot(config.metrics_dir, f"{by.value}-{number}")
-        return _meter_in_files(config, by, slot)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(config.metrics_dir)
+        _keep_in(_of_slot(slot))
+        return Meter(by)
     except Exception as error:  # noqa: BLE001 -- whatever is wrong with the files, mail comes first
         why = error.strerror if isinstance(error, OSError) else type(error).__name__
         logger.warning("metrics are not kept, %s cannot be used: %s", config.metrics_dir, why)
         _keep_in(_MEMORY)
-        return Meter(by)
-
-
-def _meter_in_files(config: Config, by: By, slot: str) -> Meter:
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(config.metrics_dir)
-    _keep_in(_of_slot(slot))
-    try:
-        return Meter(by)
-    except (RuntimeError, ValueError):  # a power cut came before all of a file was written
-        clear_slot(config.metrics_dir, slot)
-        _keep_in(_of_slot(slot))
         return Meter(by)
 
 
