@@ -21,10 +21,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from mailseal.config import load
-from mailseal.keys.sealing import Kek
+from mailseal.keys.kek_ring import KekRing
 from mailseal.keys.software import serialize
 from mailseal.smime.certificate import Revocation, Verdict, parse_certificate
 from mailseal.store import certificate_rows, domains, private_keys, setup, trust
+from mailseal.store.keks import open_ring
 from mailseal.store.models import CertificateRow, CertificateUse, KnownAddress, PrivateKeyRow
 from mailseal.store.stamps import Scope, bump
 from mailseal.store.transaction import run
@@ -75,6 +76,9 @@ class Authority:
             .not_valid_after(self.now + timedelta(days=365))
         )
 
+    def issue_pem(self, email: str, key: rsa.RSAPrivateKey) -> bytes:
+        return x509.load_der_x509_certificate(self.issue(email, key)).public_bytes(Encoding.PEM)
+
     def issue(self, email: str, key: rsa.RSAPrivateKey) -> bytes:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, email)])
         usage = dict.fromkeys(
@@ -106,7 +110,7 @@ def make(config_path: Path, count: int) -> None:
     if mark.exists():
         return
     setup(config)
-    kek = Kek.load(config.keys.kek[0])
+    kek = open_ring(config.keys.kek)
     domains.add(INSIDE)
     authority = Authority()
     trust.import_roots([parse_certificate(authority.certificate.public_bytes(Encoding.DER))])
@@ -122,7 +126,7 @@ def make(config_path: Path, count: int) -> None:
     mark.write_text(json.dumps({"count": count}))
 
 
-def insert(batch: Sequence[tuple[bytes, rsa.RSAPrivateKey | None]], kek: Kek) -> None:
+def insert(batch: Sequence[tuple[bytes, rsa.RSAPrivateKey | None]], kek: KekRing) -> None:
     """Rows with a verdict that the import of that many certificates would take minutes to find."""
     now = datetime.now(UTC)
     rows, uses, sealed = [], [], []
@@ -153,7 +157,7 @@ def insert(batch: Sequence[tuple[bytes, rsa.RSAPrivateKey | None]], kek: Kek) ->
     KnownAddress.objects.bulk_create([KnownAddress(key=one.owner, text=one.owner) for one in uses])
 
 
-def sealed_row(key: rsa.RSAPrivateKey, spki: str, algorithm: str, kek: Kek) -> PrivateKeyRow:
+def sealed_row(key: rsa.RSAPrivateKey, spki: str, algorithm: str, kek: KekRing) -> PrivateKeyRow:
     """As `private_keys.keep` makes it, which asks for each key whether it is there."""
-    sealed = kek.seal(serialize(key), identity=private_keys._identity(spki))
+    sealed = kek.seal(serialize(key), identity=private_keys.identity(spki))
     return PrivateKeyRow(spki_sha256=spki, kek_id=kek.id, sealed=sealed, algorithm=algorithm)

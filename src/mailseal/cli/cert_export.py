@@ -10,12 +10,13 @@ import click
 from mailseal.cli.errors import CommandError
 from mailseal.cli.output import read_password
 from mailseal.cli.session import Session, as_caller, pass_session
-from mailseal.keys.sealing import Kek
+from mailseal.keys.kek_ring import KekRing
 from mailseal.smime.certificate import Certificate, parse_certificate
 from mailseal.smime.exporting import ExportingError, Profile, check_password, to_der, to_pem, to_pkcs7, to_pkcs12
 from mailseal.store import certificate_admin, private_keys
 from mailseal.store.certificate_admin import CertificateInfo
 from mailseal.store.certificates import chain_above
+from mailseal.store.keks import open_ring
 
 PKCS12 = "pkcs12"
 _WRITERS = {"pem": to_pem, "der": to_der, "pkcs7": to_pkcs7}
@@ -64,7 +65,7 @@ def export(
     infos = [certificate_admin.show(fingerprint) for fingerprint in fingerprints]
     chain = _chain([info.certificate for info in infos]) if with_chain else ()
     if form == PKCS12:
-        octets = _with_key(infos, chain, Kek.load(config.keys.kek[0]), password, Profile(profile), name)
+        octets = _with_key(infos, chain, open_ring(config.keys.kek), password, Profile(profile), name)
     else:
         octets = _WRITERS[form](tuple(dict.fromkeys((*(info.certificate for info in infos), *chain))))
     _write(octets, destination, mode=0o600 if form == PKCS12 else 0o644)
@@ -94,7 +95,7 @@ def _chain(certificates: Sequence[Certificate]) -> tuple[Certificate, ...]:
 def _with_key(
     infos: Sequence[CertificateInfo],
     chain: Sequence[Certificate],
-    kek: Kek,
+    kek: KekRing,
     password: bytes,
     profile: Profile,
     name: str,

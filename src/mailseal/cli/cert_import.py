@@ -15,10 +15,10 @@ from mailseal.cli.output import json_option, plain, read_password
 from mailseal.cli.progress import Meter
 from mailseal.cli.session import Session, as_caller, pass_session
 from mailseal.keys import PrivateKey
-from mailseal.keys.sealing import Kek
 from mailseal.smime.certificate import Certificate
 from mailseal.smime.importing import ImportingError, Member, open_file
 from mailseal.store.certificate_import import CHUNK_ROWS, CertificateImport
+from mailseal.store.keks import open_ring
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -50,7 +50,7 @@ def import_(
     if not files:
         raise CommandError("there is no file to import", "hidden files and folders in folders count only when named")
     config = session.open_store(for_now=True)
-    importing = CertificateImport(cache(lambda: Kek.load(config.keys.kek[0])), bind_keys=bind_keys)
+    importing = CertificateImport(cache(lambda: open_ring(config.keys.kek)), bind_keys=bind_keys)
     with Meter(octets, "certificates") as meter:
         output: Output = Json() if as_json else Lines(meter.line)
         run = _Run(importing, meter, output)

@@ -10,11 +10,13 @@ import click
 from mailseal import store
 from mailseal.cli.errors import CommandError
 from mailseal.cli.session import Session, become_owner, pass_session
+from mailseal.cli.users import KEEPER, make_users
 from mailseal.config import Config, commented_file, find
+from mailseal.keys.kek_places import Found, folder_for_new, new_kek, read_keks
+from mailseal.keys.seal_errors import KekNotThereError
 from mailseal.keys.sealing import Kek
 from mailseal.store import domains as store_domains
-
-ROLE_USER = "mailseal"
+from mailseal.store import keks
 
 
 @click.command()
@@ -24,8 +26,17 @@ ROLE_USER = "mailseal"
     "--internal-domain", "domains", multiple=True, metavar="DOMAIN", help="A domain that is ours; repeatable."
 )
 @click.option("--smtp", metavar="HOST:PORT", help="Also listen on plain SMTP, to run without Postfix.")
+@click.option("--make-users", "users", is_flag=True, help="As root: make the system users that the roles run as.")
 @pass_session
-def init(session: Session, data: Path | None, hostname: str | None, domains: tuple[str, ...], smtp: str | None) -> None:
+def init(
+    session: Session,
+    *,
+    data: Path | None,
+    hostname: str | None,
+    domains: tuple[str, ...],
+    smtp: str | None,
+    users: bool,
+) -> None:
     """Make mailseal.toml, the data folder, the key-encryption key and the database; what is there is kept."""
     path = find(session.config_path, os.environ) or Path("mailseal.toml")
     session.config_path = path
@@ -36,11 +47,13 @@ def init(session: Session, data: Path | None, hostname: str | None, domains: tup
     }
     _configuration(path, {name: value for name, value in given.items() if value is not None})
     config = session.config
+    for what, which in make_users(config) if users else ():
+        _say(what, f"user {which}")
     _folders(config)
     become_owner(config.data_dir)
-    _keys(config)
     _database(session, domains)
-    _next_steps(config, path, has_domains=bool(domains))
+    _keys(config)
+    _next_steps(path, has_domains=bool(domains))
 
 
 def _configuration(path: Path, given: dict[str, str]) -> None:
@@ -78,21 +91,44 @@ def _give_to_role_user(folder: Path) -> None:
     if os.geteuid() != 0:
         return
     try:
-        user = pwd.getpwnam(ROLE_USER)
+        user = pwd.getpwnam(KEEPER)
     except KeyError:
         return
     os.chown(folder, user.pw_uid, user.pw_gid)
 
 
 def _keys(config: Config) -> None:
+    """The KEK that seals: the database's; else the first at hand; else a new one. Another node's is never guessed."""
+    found = read_keks(config.keys.kek)
+    active = keks.active()
+    if active is None:
+        kek_id = found.files[0].kek.id if found.files else _new_kek(config, found)
+        keks.register_first(kek_id)
+    elif not found.of(active):
+        raise CommandError(
+            f"the database says that KEK {active} seals, and it is not at hand on this node",
+            f"copy its file from another node or a backup, to {_place_of_new(config)}",
+        )
+    else:
+        _say("kept", found.of(active)[0].place)
 
-    first = config.keys.kek[0]
-    if first.exists():
-        Kek.load(first)
-        _say("kept", first)
-        return
-    Kek.generate(first)
-    _say("made", first)
+
+def _new_kek(config: Config, found: Found) -> str:
+    if broken := [problem for problem in found.problems if not isinstance(problem, KekNotThereError)]:
+        raise broken[0]
+    path, folder = _place_of_new(config), folder_for_new(config.keys.kek)
+    if folder is None:
+        kek = Kek.generate(path)
+    else:
+        kek, path = new_kek(folder)
+    _say("made", path)
+    return kek.id
+
+
+def _place_of_new(config: Config) -> Path:
+    """A folder, if one is named, else the file that is."""
+    paths = [place.path for place in config.keys.kek if place.path is not None]
+    return folder_for_new(config.keys.kek) or next(iter(paths), config.data_dir / "keks")
 
 
 def _database(session: Session, domains: tuple[str, ...]) -> None:
@@ -106,7 +142,7 @@ def _database(session: Session, domains: tuple[str, ...]) -> None:
         _say("internal domain", name)
 
 
-def _next_steps(config: Config, path: Path, *, has_domains: bool) -> None:
+def _next_steps(path: Path, *, has_domains: bool) -> None:
     command = f"mailseal --config {path}"
     steps = [] if has_domains else [f"{command} domain add example.com     a domain that is ours: its mail is opened"]
     steps += [
@@ -116,9 +152,7 @@ def _next_steps(config: Config, path: Path, *, has_domains: bool) -> None:
         f"{command} serve                       run",
     ]
     click.echo("\nNext:\n  " + "\n  ".join(steps))
-    click.echo(
-        f"\nKeep a copy of {config.keys.kek[0]} apart from the database: without it no private key can be opened."
-    )
+    click.echo("\nKeep a copy of the KEK's file apart from the database: without it no private key can be opened.")
 
 
 def _say(what: str, which: object) -> None:

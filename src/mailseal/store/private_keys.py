@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from mailseal.keys import PrivateKey
-from mailseal.keys.sealing import BrokenSealError, SealError
+from mailseal.keys.sealing import BrokenSealError, SealError, sealed_by
 from mailseal.keys.software import PrivateKeyError, load_private_key, serialize
 from mailseal.store.models import CertificateRow, PrivateKeyRow
 from mailseal.store.stamps import Scope, bump
@@ -14,11 +14,10 @@ from mailseal.store.transaction import reads, select, writes
 
 
 class Sealing(Protocol):
-    """What the store needs of a KEK: `keys.sealing.Kek`, or a ring of several."""
+    """What the store needs of a KEK: `keys.sealing.Kek`, or a ring of several.
 
-    @property
-    def id(self) -> str:
-        """Names the KEK that seals."""
+    What a value is sealed with is asked of the value (`sealed_by`): the next may be sealed with another one.
+    """
 
     def seal(self, plaintext: bytes, *, identity: bytes) -> bytes:
         """Encrypt for a row."""
@@ -41,18 +40,31 @@ class PrivateKeyInfo:
     created: datetime
 
 
-def _identity(spki: str) -> bytes:
+def identity(spki: str) -> bytes:
+    """What a sealed private key is bound to."""
     return b"store_private_key:sealed:" + bytes.fromhex(spki)
 
 
 def keep(key: PrivateKey, spki: str, algorithm: str, sealing: Sealing) -> None:
-    """Seal and store a validated key, in the caller's transaction; a key that is stored already stays as it is.
+    """Seal and store a validated key, in the caller's transaction; a stored one that opens stays as it is.
 
-    `spki` is that of its certificate: the same public key can be written in more than one way.
+    `spki` is that of its certificate: the same public key can be written in more than one way. A stored one that does
+    not open (changed, or its KEK lost) is the same key, so importing it again mends it.
     """
-    sealed = sealing.seal(serialize(key), identity=_identity(spki))
-    row = {"kek_id": sealing.id, "sealed": sealed, "algorithm": algorithm}
-    PrivateKeyRow.objects.get_or_create(spki_sha256=spki, defaults=row)
+    known = PrivateKeyRow.objects.filter(spki_sha256=spki).values_list("sealed", flat=True).first()
+    if known is not None and _opens(bytes(known), spki, sealing):
+        return
+    sealed = sealing.seal(serialize(key), identity=identity(spki))
+    row = {"kek_id": sealed_by(sealed), "sealed": sealed, "algorithm": algorithm}
+    PrivateKeyRow.objects.update_or_create(spki_sha256=spki, defaults=row)
+
+
+def _opens(sealed: bytes, spki: str, sealing: Sealing) -> bool:
+    try:
+        sealing.open(sealed, identity=identity(spki))
+    except SealError:
+        return False
+    return True
 
 
 def open_key(spki: str, sealing: Sealing) -> PrivateKey:
@@ -61,7 +73,7 @@ def open_key(spki: str, sealing: Sealing) -> PrivateKey:
     if not rows:
         raise PrivateKeyMissingError("the private key is no longer stored")
     try:
-        return load_private_key(sealing.open(bytes(rows[0][0]), identity=_identity(spki)))
+        return load_private_key(sealing.open(bytes(rows[0][0]), identity=identity(spki)))
     except PrivateKeyError:
         raise BrokenSealError("a sealed private key opens to something that is no private key") from None
 

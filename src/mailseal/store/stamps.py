@@ -22,6 +22,7 @@ class Scope(StrEnum):
 
     SETTINGS = "settings"
     KEYS = "keys"
+    KEKS = "keks"
 
 
 def bump(scope: Scope) -> None:

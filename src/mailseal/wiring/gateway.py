@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from mailseal.config import Config
-from mailseal.keys.sealing import KekRing
+from mailseal.keys.kek_ring import KekRing
 from mailseal.ports import Gateway, Hop, Relay
 from mailseal.store.certificates import StoreCertificates
 from mailseal.store.configure import setup
 from mailseal.store.credentials import open_password
 from mailseal.store.directory import StoreDirectory
+from mailseal.store.keks import open_ring
 from mailseal.store.ledger import StoreLedger
 from mailseal.store.reports import StoreReports
 from mailseal.store.routes import StoreRoutes
@@ -33,7 +34,7 @@ class Node:
 def open_node(config: Config) -> Node:
     """Open database, KEK and relay; raises MailsealError. Nothing is sent or asked yet."""
     setup(config)
-    kek = KekRing.load(config.keys.kek)
+    kek = open_ring(config.keys.kek)
     directory = StoreDirectory()
     certificates = StoreCertificates(kek)
     routes = StoreRoutes()
@@ -54,7 +55,9 @@ def open_node(config: Config) -> Node:
         clock=SystemClock(),
         deadline_seconds=config.limits.deadline_seconds,
     )
-    stamps = StampWatch({Scope.SETTINGS: [directory.clear, routes.clear], Scope.KEYS: [certificates.clear]})
+    stamps = StampWatch(
+        {Scope.SETTINGS: [directory.clear, routes.clear], Scope.KEYS: [certificates.clear], Scope.KEKS: [kek.forget]}
+    )
     return Node(config, gateway, relay, reports, stamps, kek)
 
 

@@ -13,7 +13,6 @@ from mailseal.keys.sealing import (
     Kek,
     KekExistsError,
     KekFileError,
-    KekRing,
     SealError,
     WrongKekError,
     sealed_by,
@@ -89,6 +88,13 @@ def test_file(tmp_path):
     assert Kek.load(path).open(made.seal(b"x", identity=ROW), identity=ROW) == b"x"
 
 
+def test_a_file_in_a_folder_is_named_after_its_key(tmp_path):
+    made, path = Kek.generate_in(tmp_path)
+    assert path == tmp_path / f"{made.id}.kek"
+    assert [one.name for one in tmp_path.iterdir()] == [path.name], "nothing is left beside it"
+    assert Kek.load(path).id == made.id
+
+
 def test_a_file_is_never_overwritten(tmp_path):
     path = tmp_path / "kek"
     path.write_bytes(b"precious")
@@ -136,13 +142,3 @@ def test_what_is_no_kek_file(tmp_path):
     link.symlink_to(path)
     with pytest.raises(KekFileError, match="cannot be opened"):
         Kek.load(link)
-
-
-def test_a_ring_seals_with_the_first_and_opens_with_each(tmp_path):
-    old, new = Kek.generate(tmp_path / "old"), Kek.generate(tmp_path / "new")
-    ring = KekRing.load([tmp_path / "new", tmp_path / "old"])
-    assert ring.id == new.id
-    assert ring.open(old.seal(b"secret", identity=b"row"), identity=b"row") == b"secret"
-    assert new.open(ring.seal(b"secret", identity=b"row"), identity=b"row") == b"secret"
-    with pytest.raises(WrongKekError):
-        KekRing([new]).open(old.seal(b"secret", identity=b"row"), identity=b"row")

@@ -1,15 +1,17 @@
 """Checks of the store: database, sealed keys, internal domains, expiring certificates."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from mailseal import store
 from mailseal.cli.checks.finding import Finding, Status
 from mailseal.config import Config
 from mailseal.errors import MailsealError
-from mailseal.keys.sealing import Kek
-from mailseal.store import certificate_admin, private_keys, revalidate, transaction
+from mailseal.keys.kek_places import read_keks
+from mailseal.keys.kek_ring import KekRing
+from mailseal.store import certificate_admin, nodes, revalidate, rewrap, transaction
 from mailseal.store import domains as store_domains
+from mailseal.store import keks as store_keks
 
 EXPIRING = timedelta(days=30)
 MAX_NAMED = 10
@@ -32,35 +34,49 @@ def database(config: Config) -> Iterator[Finding]:
 
 def keks(config: Config) -> Iterator[Finding]:
     """Whether each KEK can be read."""
-    for path in config.keys.kek:
-        try:
-            yield Finding("KEK", Status.OK, f"{path} (KEK {Kek.load(path).id})")
-        except MailsealError as error:
-            yield Finding("KEK", Status.FAIL, str(error), "put the file back; `mailseal init` makes a first one")
+    found = read_keks(config.keys.kek)
+    for file in found.files:
+        yield Finding("KEK", Status.OK, f"{file.place} (KEK {file.kek.id})")
+    for problem in found.problems:
+        yield Finding("KEK", Status.FAIL, str(problem), problem.what_to_do)
+    if not found.files and not found.problems:
+        text = "there is no KEK in any place that keys.kek names"
+        yield Finding("KEK", Status.FAIL, text, "put the file back; `mailseal init` makes a first one")
 
 
 def keys(config: Config) -> Iterator[Finding]:
-    """Whether one private key of each KEK that sealed any can be opened."""
-    ring = {kek.id: kek for kek in map(Kek.load, config.keys.kek)}
-    stored = private_keys.list_keys()
-    newest = {info.kek_id: info for info in stored}
-    broken = False
-    for kek_id, info in newest.items():
-        try:
-            if kek_id not in ring:
-                text = f"private keys are sealed with KEK {kek_id}, which is not at hand"
-                yield Finding("keys", Status.FAIL, text, "name its file in keys.kek; mail that needs them waits")
-                broken = True
-            else:
-                private_keys.open_key(info.spki_sha256, ring[kek_id])
-        except MailsealError as error:
-            text = f"private key {info.spki_sha256[:16]}…: {error}"
-            yield Finding("keys", Status.FAIL, text, "restore the database, or import the key again")
-            broken = True
-    if not broken:
-        yield Finding(
-            "keys", Status.OK, f"{len(stored)} private keys stored" + (", the newest opens" if stored else "")
-        )
+    """Whether the KEK that seals is there, on each node, and whether everything that is sealed opens."""
+    ring = store_keks.open_ring(config.keys.kek)
+    counts = rewrap.count_by_kek()
+    yield from _active(ring, counts)
+    broken = rewrap.find_broken(ring)
+    for kek_id in sorted(counts.keys() - {file.kek.id for file in ring.found.files} - {""}):
+        text = f"{counts[kek_id]} values are sealed with KEK {kek_id}, which is not at hand"
+        yield Finding("keys", Status.FAIL, text, "put its file back; mail that needs them waits")
+    for row, error in broken.named:
+        yield Finding("keys", Status.FAIL, f"{row}: {error}; mail that needs it waits", row.column.mend)
+    if broken.count > len(broken.named):
+        yield Finding("keys", Status.FAIL, f"{broken.count - len(broken.named)} more values do not open")
+    if not broken.count:
+        yield Finding("keys", Status.OK, f"{sum(counts.values())} values are sealed, and all of them open")
+
+
+def _active(ring: KekRing, counts: Mapping[str, int]) -> Iterator[Finding]:
+    active = store_keks.active()
+    if active is None:
+        yield Finding("keys", Status.FAIL, "no KEK is registered as the one that seals", "run `mailseal init`")
+        return
+    if not ring.found.of(active):
+        text = f"KEK {active} seals, and is not at hand: reports cannot be kept, keys cannot be imported"
+        yield Finding("keys", Status.FAIL, text, "copy its file from another node or a backup")
+    lacking = [node.name for node in nodes.list_nodes() if node.alive() and active not in node.keks]
+    if lacking:
+        text = f"KEK {active} seals, and {', '.join(lacking)} cannot open what it seals"
+        yield Finding("keys", Status.FAIL, text, "copy its file there; mail that needs it waits")
+    others = sum(found for kek_id, found in counts.items() if kek_id not in {active, ""})
+    if others:
+        text = f"{others} values are still sealed with a KEK before KEK {active}"
+        yield Finding("keys", Status.WARN, text, "`mailseal key rotate` goes on where it was stopped")
 
 
 def domains(_config: Config) -> Iterator[Finding]:

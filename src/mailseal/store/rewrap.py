@@ -1,0 +1,178 @@
+"""Everything that is sealed, and moving it from one KEK to another while mail flows.
+
+A value is opened with the KEK that it names, sealed with the other one, and put back only if the row still holds the
+octets that were read. So each row opens at every instant, with the one or with the other.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from mailseal.keys.kek_ring import KekRing
+from mailseal.keys.sealing import SealError, sealed_by
+from mailseal.store import credentials, jobs, private_keys
+from mailseal.store.models import CredentialRow, JobRow, PrivateKeyRow
+from mailseal.store.transaction import read, run, select
+
+BATCH_ROWS = 200
+MAX_NAMED = 20
+"""Rows that do not open are counted, and so many of them named."""
+
+_HEADS = "SELECT HEX(SUBSTR(sealed, 1, 9)), {kek_id}, COUNT(*) FROM {table} WHERE sealed IS NOT NULL GROUP BY 1, 2"
+
+
+@dataclass(frozen=True, slots=True)
+class SealedColumn:
+    """The column `sealed` of a table (`model`); `identity` of its column `subject` is what a value is bound to.
+
+    `named`: the table also says in `kek_id` which KEK a row is sealed with.
+    """
+
+    model: Any
+    what: str
+    subject: str
+    identity: Callable[[Any], bytes]
+    named: bool
+    mend: str
+
+
+SEALED: tuple[SealedColumn, ...] = (
+    SealedColumn(
+        PrivateKeyRow, "private key", "spki_sha256", private_keys.identity, named=True,
+        mend="import it again with its certificate (`mailseal cert import`), or restore the database",
+    ),
+    SealedColumn(
+        CredentialRow, "credential", "name", credentials.identity, named=True,
+        mend="set it again (`mailseal route password`), or restore the database",
+    ),
+    SealedColumn(
+        JobRow, "job", "id", jobs.identity, named=False,
+        mend="nothing: the job is tried again for some hours, then given up",
+    ),
+)  # fmt: skip
+"""All of them. What is sealed and not here would be lost with the old KEK."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedRow:
+    """One sealed value and its row."""
+
+    column: SealedColumn
+    pk: UUID
+    subject: Any
+    sealed: bytes
+
+    def open(self, ring: KekRing) -> bytes:
+        """What is in it; raises SealError."""
+        return ring.open(self.sealed, identity=self.column.identity(self.subject))
+
+    def __str__(self) -> str:
+        return f"{self.column.what} {self.subject}"
+
+
+@dataclass(slots=True)
+class Broken:
+    """Rows that do not open: how many, and the first of them with the reason."""
+
+    count: int = 0
+    named: list[tuple[SealedRow, SealError]] = field(default_factory=list)
+
+    def add(self, row: SealedRow, error: SealError) -> None:
+        """One more."""
+        self.count += 1
+        if len(self.named) < MAX_NAMED:
+            self.named.append((row, error))
+
+
+@dataclass(slots=True)
+class Pass:
+    """One way through all tables. `missed`: rows that somebody else changed in that moment."""
+
+    seen: int = 0
+    moved: int = 0
+    missed: int = 0
+    broken: Broken = field(default_factory=Broken)
+
+
+def batches() -> Iterator[Sequence[SealedRow]]:
+    """Every sealed row, a few hundred at a time, by short reads. Raises StoreUnavailable."""
+    for column in SEALED:
+        after: UUID | None = None
+        while rows := read(partial(_after, column, after)):
+            yield rows
+            after = rows[-1].pk
+
+
+def _after(column: SealedColumn, after: UUID | None) -> list[SealedRow]:
+    rows = column.model.objects.filter(sealed__isnull=False).order_by("pk")
+    if after is not None:
+        rows = rows.filter(pk__gt=after)
+    found = rows.values_list("pk", "sealed", column.subject)[:BATCH_ROWS]
+    return [SealedRow(column, pk, subject, bytes(sealed)) for pk, sealed, subject in found]
+
+
+def count() -> int:
+    """How many values are sealed."""
+    return sum(found for column in SEALED for _, _, found in _heads(column))
+
+
+def count_by_kek() -> dict[str, int]:
+    """How many rows name each KEK, in the sealed value or beside it; "" for values that name none."""
+    counts: dict[str, int] = {}
+    for column in SEALED:
+        for head, beside, found in _heads(column):
+            inside = head[2:].lower() if head.startswith("01") and len(head) == 18 else ""
+            for kek_id in {inside, beside} if beside else {inside}:
+                counts[kek_id] = counts.get(kek_id, 0) + found
+    return counts
+
+
+def _heads(column: SealedColumn) -> Sequence[tuple[str, str, int]]:
+    table = column.model._meta.db_table  # noqa: SLF001 -- Django's documented name
+    sql = _HEADS.format(table=table, kek_id="kek_id" if column.named else "''")
+    return [(str(head), str(beside), int(found)) for head, beside, found in select(sql, ())]
+
+
+def find_broken(ring: KekRing) -> Broken:
+    """Open every row. Raises StoreUnavailable."""
+    broken = Broken()
+    for rows in batches():
+        for row in rows:
+            try:
+                row.open(ring)
+            except SealError as error:
+                broken.add(row, error)
+    return broken
+
+
+def rewrap(ring: KekRing, kek_id: str, progress: Callable[[Pass], None] = lambda _: None) -> Pass:
+    """Go once through all rows and seal with `kek_id` what is not; raises KekMissingError and StoreUnavailable."""
+    kek = ring.kek(kek_id)
+    done = Pass()
+    for rows in batches():
+        changes = []
+        for row in rows:
+            try:
+                if sealed_by(row.sealed) == kek_id:
+                    continue
+                changes.append((row, kek.seal(row.open(ring), identity=row.column.identity(row.subject))))
+            except SealError as error:
+                done.broken.add(row, error)
+        moved = run(partial(_put_back, changes, kek_id)) if changes else 0
+        done.seen += len(rows)
+        done.moved += moved
+        done.missed += len(changes) - moved
+        progress(done)
+    return done
+
+
+def _put_back(changes: Sequence[tuple[SealedRow, bytes]], kek_id: str) -> int:
+    """Compare and set, in the caller's transaction; how many rows were still as they had been read."""
+    moved = 0
+    for row, sealed in changes:
+        values = {"sealed": sealed, "kek_id": kek_id} if row.column.named else {"sealed": sealed}
+        rows = row.column.model.objects.filter(pk=row.pk, sealed=row.sealed)
+        moved += int(rows.update(**values))
+    return moved
