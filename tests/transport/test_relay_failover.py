@@ -1,0 +1,268 @@
+"""Several next hops: which is tried when, and that nobody gets a mail twice."""
+
+import logging
+import socket
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from fake_hop import BARE, CLOSE, HANG, HELLO, Fake
+from mailseal.config import NextHop
+from mailseal.errors import TransientError
+from mailseal.mail import reply
+from mailseal.mail.address import Address
+from mailseal.mail.envelope import Recipient
+from mailseal.mail.reply import Reply
+from mailseal.ports import Hop, Transfer
+from mailseal.transport import pool
+from mailseal.transport.relay import SmtpRelay, Timeouts
+from mailseal.transport.resolver import Resolver
+from mailseal.transport.routes import key_of
+
+BIG = (b"x" * 70 + b"\r\n",) * 40_000
+
+
+@pytest.fixture
+def fake(tmp_path):
+    made = []
+
+    def start(script=(), **options):
+        one = Fake(tmp_path / f"hop{len(made)}", dict(script), **options)
+        made.append(one)
+        return one
+
+    yield start
+    for one in made:
+        one.stop()
+
+
+@pytest.fixture
+def relay_to():
+    made = []
+
+    def start(*servers, routes=None, **timeouts):
+        hops = [one.place if isinstance(one, Fake) else one for one in servers]
+        limits = Timeouts(**{"reply_seconds": 1, "total_seconds": 3, **timeouts})
+        relay = SmtpRelay({Hop.INSIDE: hops, Hop.OUTSIDE: hops}, "me.test", limits, routes=routes)
+        made.append(relay)
+        return relay
+
+    yield start
+    for relay in made:
+        relay.close()
+
+
+def transfer(*names, chunks=(b"Subject: x\r\n\r\n", b"body\r\n"), **options):
+    recipients = tuple(Recipient(Address.parse(name)) for name in names or ("r@y.test",))
+    return Transfer(Hop.INSIDE, Address.parse("s@x.test"), recipients, tuple(chunks), **options)
+
+
+def codes(replies):
+    return [one.code for one in replies]
+
+
+@pytest.mark.parametrize(
+    ("script", "options"),
+    [
+        ({}, {"greeting": b"421 busy\r\n"}),
+        ({}, {"greeting": b"554 go away\r\n"}),
+        ({}, {"greeting": CLOSE}),
+        ({"EHLO": [b"550 no\r\n"]}, {}),
+        ({"EHLO": [CLOSE]}, {}),
+        ({"MAIL": [b"421 4.3.2 going\r\n"]}, {}),
+        ({"MAIL": [CLOSE]}, {}),
+        ({"RCPT": [CLOSE]}, {}),
+        ({"RCPT": [b"421 4.3.2 going\r\n"]}, {}),
+        ({"DATA": [b"421 4.3.2 going\r\n"]}, {}),
+        ({"DATA": [b"what?\r\n"]}, {}),
+        ({"MAIL": [HANG]}, {}),
+        ({"DATA": [HANG]}, {}),
+    ],
+)
+def test_the_next_one_is_tried_before_the_final_dot(fake, relay_to, script, options):
+    first, second = fake(script, **options), fake()
+    relay = relay_to(first, second, total_seconds=20, reply_seconds=0.3)
+    assert codes(relay.send(transfer("a@y.test", "b@y.test"))) == [250, 250]
+    assert not any(first.contents)
+    assert len(second.contents) == 1
+
+
+def test_nobody_listens_at_the_first(fake, relay_to, tmp_path):
+    second = fake()
+    assert codes(relay_to(NextHop(path=tmp_path / "none"), second).send(transfer())) == [250]
+
+
+def test_it_takes_nothing_in_the_middle_of_the_content(fake, relay_to):
+    first, second = fake({"BODY": [(100, HANG)]}), fake()
+    relay = relay_to(first, second, total_seconds=20, reply_seconds=0.3)
+    assert codes(relay.send(transfer(chunks=BIG))) == [250]
+    assert second.contents == [b"".join(BIG)]
+    assert codes(relay.send(transfer())) == [250]
+    assert (first.connections, second.connections) == (1, 1), "what is black is tried last"
+
+
+def test_it_says_nothing_after_the_final_dot(fake, relay_to):
+    first, second = fake({"DOT": [HANG, b"250 ok\r\n"]}), fake()
+    relay = relay_to(first, second, total_seconds=0.5)
+    began = time.monotonic()
+    assert relay.send(transfer()) == [reply.OUTCOME_UNKNOWN]
+    assert time.monotonic() - began < 2
+    assert not second.connections
+    assert codes(relay.send(transfer())) == [250], "the connection is not used again"
+    assert first.connections == 2
+
+
+def test_a_black_hole_holds_up_nobody_else(fake, relay_to):
+    hole, good = fake({"BODY": [(100, HANG)]}), fake()
+    relay = relay_to(hole, total_seconds=1)
+    relay_good = relay_to(good)
+    results = []
+    threads = [threading.Thread(target=lambda: results.extend(relay.send(transfer(chunks=BIG)))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    assert codes(relay_good.send(transfer())) == [250]
+    assert not results
+    for thread in threads:
+        thread.join(5)
+    assert results == [reply.NEXT_HOP_UNAVAILABLE] * 3
+
+
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
+@pytest.mark.parametrize("answer", [b"550 5.7.1 no\r\n", b"451 4.3.0 later\r\n"])
+@pytest.mark.parametrize("hello", [HELLO, BARE])
+def test_a_refusal_is_an_answer(fake, relay_to, verb, answer, hello):
+    first, second = fake({verb: [answer]}, hello=hello), fake()
+    assert codes(relay_to(first, second).send(transfer())) == [int(answer[:3])]
+    assert not second.connections
+
+
+def test_a_refusal_in_the_middle_of_the_content_is_an_answer(fake, relay_to):
+    first, second = fake({"BODY": [(1000, b"552 5.3.4 too big\r\n")]}), fake()
+    replies = relay_to(first, second).send(transfer(chunks=BIG))
+    assert codes(replies) in ([552], [250])  # its reply may be lost with the connection
+    assert second.connections == (codes(replies) == [250])
+
+
+def test_none_works(fake, relay_to):
+    first, second = fake({"MAIL": [b"421 4.3.2 going\r\n"]}), fake(greeting=CLOSE)
+    assert relay_to(first, second).send(transfer()) == [Reply(451, "4.3.2", "going")]
+
+
+def test_who_failed_is_tried_last_and_one_mail_probes(fake, relay_to, monkeypatch, caplog):
+    first, second = fake({"MAIL": [CLOSE, b"250 ok\r\n"]}), fake()
+    relay = relay_to(first, second)
+    with caplog.at_level(logging.INFO):
+        for _ in range(3):
+            assert codes(relay.send(transfer())) == [250]
+        assert (first.connections, len(second.contents)) == (1, 3)
+        found = relay._pool(first.place)
+        found._down_until = time.monotonic()
+        assert [found.is_first_choice(), found.is_first_choice()] == [True, False], "one probe"
+        found._down_until = time.monotonic()
+        assert codes(relay.send(transfer())) == [250]
+    assert len(first.contents) == 1
+    assert codes(relay.send(transfer())) == [250]
+    assert len(first.contents) == 2
+    said = [one.levelname for one in caplog.records if first.place.place in one.message]
+    assert said == ["WARNING", "INFO"]
+    assert pool.DOWN_SECONDS == 30
+
+
+def test_each_has_a_fair_share_of_the_time(fake, relay_to):
+    silent = [fake(greeting=HANG) for _ in range(2)]
+    last = fake()
+    began = time.monotonic()
+    assert codes(relay_to(*silent, last, total_seconds=3).send(transfer(deadline=began + 1.5))) == [250]
+    assert 0.9 < time.monotonic() - began < 1.5
+
+
+def test_no_time_no_second_try(fake, relay_to):
+    first, second = fake({"DOT": [HANG]}), fake()
+    relay = relay_to(first, second)
+    assert codes(relay.send(transfer(deadline=time.monotonic() - 1))) == [451]
+    assert not second.connections
+
+
+# routes
+
+
+class Routes:
+    def __init__(self, **hops):
+        self.by_domain = {domain.replace("_", "."): several for domain, several in hops.items()}
+
+    def of(self, domain):
+        return self.by_domain.get(domain, ())
+
+    def hops(self):
+        return [hop for several in self.by_domain.values() for hop in several]
+
+
+def test_a_route_goes_before_the_direction(fake, relay_to):
+    usual, special, backup = fake(), fake(greeting=CLOSE), fake()
+    relay = relay_to(usual, routes=Routes(z_test=(special.place, backup.place), w_test=(special.place, backup.place)))
+    keys = [relay.route(Hop.INSIDE, Address.parse(f"a@{domain}")) for domain in ("y.test", "z.test", "w.test")]
+    assert keys[0] == ""
+    assert keys[1] == keys[2] == key_of([special.place, backup.place])
+    assert codes(relay.send(transfer("a@z.test", "b@w.test", route=keys[1]))) == [250, 250]
+    assert codes(relay.send(transfer())) == [250]
+    assert [len(one.contents) for one in (usual, backup)] == [1, 1]
+
+
+def test_what_all_offer(fake, relay_to):
+    full, bare, silent = fake(), fake(hello=BARE), fake(greeting=CLOSE)
+    assert relay_to(full).features() == frozenset()
+    one = relay_to(full)
+    assert one.ask()
+    assert "DSN" in one.features()
+    for other, known in ((bare, True), (silent, False)):
+        for relay in (relay_to(full, other), relay_to(full, routes=Routes(z_test=[other.place]))):
+            assert relay.ask() is known
+            assert relay.features() == frozenset()
+
+
+# names
+
+
+def test_a_look_up_has_a_time_limit_and_is_remembered(fake, relay_to, monkeypatch):
+    asked, go_on = [], threading.Event()
+    server = fake(tcp=True)
+
+    def getaddrinfo(host, port, *_, **__):
+        if host.endswith(".test"):
+            asked.append(host)
+        if host == "slow.test":
+            go_on.wait(5)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    named = replace(server.place, host="hop.test")
+    relay = relay_to(replace(server.place, host="slow.test"), named, total_seconds=0.6)
+    for _ in range(2):
+        assert codes(relay.send(transfer())) == [250]
+        relay.close()
+    assert asked == ["slow.test", "hop.test"]
+    resolver = Resolver()
+    with pytest.raises(TimeoutError):
+        resolver.look_up("slow.test", 25, time.monotonic() + 0.05)
+    go_on.set()
+    assert resolver.look_up("slow.test", 25, time.monotonic() + 5) == (("127.0.0.1", 25),)
+    assert asked.count("slow.test") == 2, "who asks meanwhile waits for the same answer"
+
+
+def test_a_name_that_is_none(relay_to, monkeypatch):
+    def getaddrinfo(*_, **__):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    assert relay_to(NextHop("no.test", 25)).send(transfer()) == [reply.NEXT_HOP_UNAVAILABLE]
+
+
+def test_routes_that_cannot_be_read_defer(relay_to):
+    class Broken(Routes):
+        def of(self, domain):
+            raise TransientError("away")
+
+    with pytest.raises(TransientError):
+        relay_to(NextHop("127.0.0.1", 9), routes=Broken()).route(Hop.INSIDE, Address.parse("a@y.test"))
