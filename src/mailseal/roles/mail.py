@@ -25,7 +25,7 @@ from mailseal.roles.mail_metrics import measure_mail
 from mailseal.roles.meter import Meter, open_meter
 from mailseal.roles.metric_table import By
 from mailseal.roles.receivers import make_receivers
-from mailseal.roles.startup import open_when_possible
+from mailseal.roles.startup import keep_supervisors_away, open_when_possible
 from mailseal.store.stamps import POLL_SECONDS
 from mailseal.store.transaction import StoreUnavailable, unit_of_work
 from mailseal.transport.receiver import Receiver
@@ -62,7 +62,7 @@ def run(config: Config, worker: int) -> None:
 
 def _stand_alone(config: Config, inheritance: Inheritance) -> None:
     """Without a supervisor: keep one away, and bind the listeners that no service manager handed in."""
-    listening.share(config.run_dir / "supervisor.lock")
+    keep_supervisors_away(config)
     strange = inheritance.sockets.keys() - set(MAIL_SOCKETS)
     if strange:
         raise ActivationError(f"no mail comes in by the socket {min(strange)}")

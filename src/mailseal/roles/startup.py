@@ -7,9 +7,11 @@ import time
 from mailseal import store
 from mailseal.config import Config
 from mailseal.errors import PermanentError
+from mailseal.roles import listening
 from mailseal.roles.child import Inheritance
 from mailseal.roles.notify import notify
 from mailseal.roles.process import CANNOT_WORK
+from mailseal.roles.users import make_folders
 from mailseal.store import transaction
 from mailseal.store.transaction import StoreUnavailable, unit_of_work
 from mailseal.wiring.gateway import Node, open_node
@@ -40,7 +42,18 @@ def open_when_possible(config: Config, inheritance: Inheritance) -> Node:
 
     A database that does not answer is waited for, as long as the supervisor lives.
     """
-    node = open_node(config)
+    store.setup(config)
+    _wait_for_tables(config, inheritance)
+    return open_node(config)
+
+
+def keep_supervisors_away(config: Config) -> None:
+    """For a role without a supervisor; others of its kind may be there. Raises MailsealError."""
+    make_folders(config, ())
+    listening.share(config.run_dir / "supervisor.lock")
+
+
+def _wait_for_tables(config: Config, inheritance: Inheritance) -> None:
     pause, said_at = FIRST_PAUSE_SECONDS, float("-inf")
     while True:
         try:
@@ -56,7 +69,7 @@ def open_when_possible(config: Config, inheritance: Inheritance) -> Node:
             continue
         if pending:
             raise NotMigratedError(config.database.url, len(pending))
-        return node
+        return
 
 
 def _sleep(seconds: float, supervisor_fd: int | None) -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from mailseal.config import Config
 from mailseal.errors import PermanentError, TransientError
-from mailseal.roles import listening, metric_table
+from mailseal.roles import metric_table
 from mailseal.roles.child import Inheritance, inherit
 from mailseal.roles.handlers import HANDLERS
 from mailseal.roles.lifetime import Lifetime
@@ -18,7 +18,7 @@ from mailseal.roles.logs import configure
 from mailseal.roles.measuring import MEASURE_SECONDS, StoreMeasures
 from mailseal.roles.meter import Meter, open_meter
 from mailseal.roles.metric_table import By
-from mailseal.roles.startup import open_when_possible
+from mailseal.roles.startup import keep_supervisors_away, open_when_possible
 from mailseal.store import jobs, nodes
 from mailseal.store.house import House
 from mailseal.store.jobs import Job
@@ -45,7 +45,7 @@ def run(config: Config) -> None:
     meter = open_meter(config, By.WORKER)
     inheritance = inherit()
     if not inheritance.supervised:
-        listening.share(config.run_dir / "supervisor.lock")
+        keep_supervisors_away(config)
     node = open_when_possible(config, inheritance)
     asyncio.run(WorkerRole(node, meter).serve(inheritance))
 
