@@ -94,6 +94,9 @@ class Session(asyncio.BufferedProtocol):
 
     def make_room(self) -> None:
         """As of Guest."""
+        if self._dialogue.phase is Phase.SECURING:
+            self.abort()  # nothing can be said within a handshake
+            return
         self._dialogue.bye(reply.MAKES_ROOM)
         self._advance(b"")
 
@@ -271,7 +274,7 @@ class Session(asyncio.BufferedProtocol):
             self._fail(transport)
             return
         early, self._early = bytes(self._early), None
-        self._transport, self._paused = secured, False
+        self._transport, self._paused, self._writable = secured, False, True
         self._dialogue = Dialogue(house, self._peer, tls)
         self._last = loop.time()
         if self._draining:

@@ -205,6 +205,8 @@ def test_each_bad_value_is_named(section, key, value, what):
         ({"listen": {"lmtp_outside": "127.0.0.1:24", "smtp": "127.0.0.1:24"}}, "same place"),
         ({"limits": {"max_message_bytes": "1 GiB"}}, "smaller than limits.max_message_bytes"),
         ({"data_dir": "/" + "d" * 90}, "107 bytes"),
+        ({"listen": {"tls": "required"}}, "is missing; listen.tls"),
+        ({"listen": {"tls_key": "/x"}}, "is missing; listen.tls"),
     ],
 )
 def test_keys_that_contradict_each_other(document, what):

@@ -1,6 +1,9 @@
 """Checks of the certificate that the listeners show (RFC 3207): usable, and valid for some time yet."""
 
+import os
+import pwd
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -29,8 +32,9 @@ def listener_tls(config: Config) -> Iterator[Finding]:
             )
         return
     try:
-        server_context(certificate, listen.tls_key)
-        chain = x509.load_pem_x509_certificates(certificate.read_bytes())
+        with _as_mail_role(config):
+            server_context(certificate, listen.tls_key)
+            chain = x509.load_pem_x509_certificates(certificate.read_bytes())
     except ServerTlsError as error:
         yield Finding(SUBJECT, Status.FAIL, error.text, error.what_to_do)
         return
@@ -38,6 +42,29 @@ def listener_tls(config: Config) -> Iterator[Finding]:
         yield Finding(SUBJECT, Status.FAIL, f"{certificate} cannot be read", "give a PEM file with certificates only")
         return
     yield _validity(certificate, chain, datetime.now(UTC))
+
+
+@contextmanager
+def _as_mail_role(config: Config) -> Iterator[None]:
+    """With the rights of who has to read the files: root sees more than the mail role that it starts."""
+    if os.geteuid() != 0:
+        yield
+        return
+    groups, group = os.getgroups(), os.getegid()
+    try:
+        wanted = config.users.mail
+        entry = pwd.getpwnam(wanted) if wanted else pwd.getpwuid(config.data_dir.stat().st_uid)
+        os.setgroups(os.getgrouplist(entry.pw_name, entry.pw_gid))
+        os.setegid(entry.pw_gid)
+        os.seteuid(entry.pw_uid)
+    except (KeyError, OSError):
+        pass  # `check` says so elsewhere
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
 
 
 def _validity(path: Path, chain: list[x509.Certificate], now: datetime) -> Finding:
