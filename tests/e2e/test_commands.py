@@ -67,11 +67,13 @@ def issue(authority, email, days=100, **more):
 def test_init_makes_everything_and_again_keeps_it(home):
     data = home.folder / "data"
     assert stat.S_IMODE(data.stat().st_mode) == 0o700
-    assert stat.S_IMODE((data / "kek").stat().st_mode) == 0o400
-    before = (data / "kek").read_bytes(), home.file.read_bytes()
+    (kek,) = (data / "keks").iterdir()
+    assert stat.S_IMODE(kek.stat().st_mode) == 0o400
+    before = kek.read_bytes(), home.file.read_bytes()
     text = home("init", "--data", "/elsewhere")
     assert text.count("kept") == 3
-    assert ((data / "kek").read_bytes(), home.file.read_bytes()) == before
+    assert (kek.read_bytes(), home.file.read_bytes()) == before
+    assert list((data / "keks").iterdir()) == [kek]
     assert "domain add" in text
     assert [row["domain"] for row in home.json("domain", "list")] == ["example.com"]
 
@@ -319,15 +321,30 @@ def test_check_names_what_is_wrong(home, root):
 def test_check_of_a_wrong_and_of_a_missing_kek(home, root):
     anna = issue(root, "anna@example.com")
     home("cert", "import", home.put("a.p12", anna.p12()), "--password-file", home.put("password", b"secret"))
-    kek = home.folder / "data" / "kek"
-    kek.rename(home.folder / "kek")
+    (right,) = (home.folder / "data" / "keks").iterdir()
+    away = home.folder / right.name
+    right.rename(away)
     found = findings(home, 1)
-    assert "cannot be opened" in found["KEK"][0]["text"]
-    Kek.generate(kek)
+    assert "there is no KEK" in found["KEK"][0]["text"]
+    home("init", status=1)
+    assert f"KEK {right.stem} seals" in home.err, "a second first KEK would be of no use"
+    assert not list(right.parent.iterdir())
+    Kek.generate_in(right.parent)
     found = findings(home, 1)
-    assert "which is not at hand" in found["keys"][0]["text"]
-    found = findings(home, 1, KEYS_KEK=f"{kek},{home.folder / 'kek'}")
+    assert any("1 values are sealed with" in row["text"] and "not at hand" in row["text"] for row in found["keys"])
+    assert any(f"{right.stem} seals, and is not at hand" in row["text"] for row in found["keys"])
+    found = findings(home, 1, KEYS_KEK=f"{right.parent},{away}")
     assert found["keys"][0]["status"] == "ok"
+
+
+def test_an_older_node_keeps_its_kek_and_finds_it_unasked(tmp_path, capsys):
+    home, data = Home(tmp_path, capsys), tmp_path / "data"
+    data.mkdir(mode=0o700)
+    old = Kek.generate(data / "kek")
+    home("init", "--data", data)
+    assert [(row["kek"], row["state"]) for row in home.json("key", "list")] == [(old.id, "active")]
+    assert not (data / "keks").exists()
+    connections.close_all()
 
 
 def test_check_of_the_database_and_the_folder(home):

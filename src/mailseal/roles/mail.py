@@ -19,6 +19,7 @@ from mailseal.mail.reply import Reply
 from mailseal.roles import listening, metric_table
 from mailseal.roles.child import ActivationError, Inheritance, inherit
 from mailseal.roles.handling import MailHandling
+from mailseal.roles.held_keks import HeldKeks
 from mailseal.roles.lifetime import Lifetime
 from mailseal.roles.logs import configure
 from mailseal.roles.mail_metrics import measure_mail
@@ -83,6 +84,7 @@ class MailRole:
         self._receivers: list[Receiver] = []
         self._config = config
         self.handling = MailHandling(node, meter)
+        self._held = HeldKeks(node.kek, config.run_dir)
         self._pool = ThreadPoolExecutor(config.threads, thread_name_prefix="mail")
         self._drained_by = 0.0
 
@@ -177,6 +179,7 @@ class MailRole:
         with unit_of_work():
             self._node.stamps.poll(time.monotonic())
         self._meter.now(metric_table.LAST_POLL)
+        self._held.say(time.monotonic())
         self.handling.rest()
 
     def is_stuck(self) -> bool:

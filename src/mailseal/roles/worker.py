@@ -12,6 +12,7 @@ from mailseal.errors import PermanentError, TransientError
 from mailseal.roles import metric_table
 from mailseal.roles.child import Inheritance, inherit
 from mailseal.roles.handlers import HANDLERS
+from mailseal.roles.held_keks import KekWatch, held_by_all
 from mailseal.roles.lifetime import Lifetime
 from mailseal.roles.log_lines import CURRENT_MAIL
 from mailseal.roles.logs import configure
@@ -57,6 +58,7 @@ class WorkerRole:
         self._node = node
         self._meter = meter
         self._house = House()
+        self._keks = KekWatch(node.kek)
         self._measures = StoreMeasures(meter, node.config.journal_dir, HANDLERS)
         self._token = secrets.token_hex(8)
 
@@ -84,7 +86,7 @@ class WorkerRole:
 
     def _keep_house(self) -> None:
         self._house.keep()
-        nodes.beat()
+        nodes.beat(held_by_all(self._node.config.run_dir, self._keks.look()))
         self._meter.now(metric_table.HEARTBEAT)
         self._node.stamps.poll(time.monotonic())
         for kind, row in HANDLERS.items():

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from mailseal.keys.kek_ring import KekRing
 from mailseal.store import keks, nodes, rewrap
@@ -57,7 +57,12 @@ def _check_nodes(kek_id: str, known: Collection[Node], without: Collection[str])
 
 
 def finish(
-    ring: KekRing, kek_id: str, progress: Callable[[Pass], None], *, sleep: Callable[[float], None] = time.sleep
+    ring: KekRing,
+    kek_id: str,
+    progress: Callable[[Pass], None],
+    *,
+    after_pass: Callable[[Pass], None] = lambda _: None,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Pass:
     """Seal everything with the KEK that seals, until nothing else is left and nothing else comes.
 
@@ -70,6 +75,7 @@ def finish(
         if keks.active() != kek_id:
             raise KekStateError(f"another KEK has been activated since; {kek_id} no longer seals", "rotate to that one")
         done = rewrap.rewrap(ring, kek_id, progress)
+        after_pass(done)
         if is_settled and not done.moved and not done.missed:
             return done
         sleep(min(_BETWEEN_SECONDS, max(settled_at - time.monotonic(), 0.0)))
@@ -111,4 +117,4 @@ def _replaced(row: KekRow) -> datetime:
     if row.activated is None:
         return datetime(1970, 1, 1, tzinfo=UTC)
     after = KekRow.objects.filter(activated__gt=row.activated).order_by("activated").first()
-    return after.activated if after is not None and after.activated else row.activated + timedelta(0)
+    return after.activated if after is not None and after.activated else row.activated

@@ -13,7 +13,7 @@ ANNA, BERT, OLGA, SARA = "anna@alpha.example", "bert@alpha.example", "olga@out.e
 
 def test_mail_waits_until_the_right_key_is_back(need_postfix: None) -> None:
     with site("kek", start=False, top={"workers": 1}) as alpha:
-        kek = alpha.gateway.data / "kek"
+        (kek,) = (alpha.gateway.data / "keks").iterdir()
         right = kek.read_bytes()
         _replace(kek, _other_key(alpha))
         alpha.gateway.start()
@@ -49,7 +49,7 @@ def _other_key(alpha: Site) -> bytes:
         alpha.gateway.cli("init")
     finally:
         alpha.gateway.config = config
-    return (data / "kek").read_bytes()
+    return next((data / "keks").iterdir()).read_bytes()
 
 
 def _replace(kek: Path, octets: bytes) -> None:
