@@ -176,7 +176,9 @@ class ProtectPath:
         if run.out_of_time():
             run.defer(one.index, because(ReasonCode.OUT_OF_TIME), reply.OUT_OF_TIME, reasons)
             return
-        if sender is None:  # plan() never notifies a null sender; nobody could be told, so refuse
+        # plan() never notifies a null sender. Who is not to be told of failures (NOTIFY, RFC 3461 §4.1) has to be told
+        # by the reply: without it the mail would be gone without a word.
+        if sender is None or not recipient.wants_failure:
             run.settle(one.index, Fate.REFUSED, reply.NOT_PROTECTED, reasons)
             return
         report = status_report(

@@ -11,6 +11,7 @@ from mailseal.mail.message import Message
 from mailseal.pipeline.process import process
 from mailseal.policy.model import Fate
 from mailseal.policy.reason import ReasonCode
+from mailseal.policy.settings import Mode, OnFailure, Settings
 from stage import Stage, envelope, mail
 
 
@@ -71,3 +72,15 @@ def test_a_report_that_cannot_be_committed_does_not_repeat_the_mail():
     [outcome] = process(addressed("SUCCESS"), Message(mail()), Broken(answer=without_dsn).gateway())
     assert outcome.reply == reply.ACCEPTED
     assert outcome.reasons[-1].code is ReasonCode.TRANSIENT_FAILURE
+
+
+@pytest.mark.parametrize(
+    ("notify", "fate"), [("NEVER", Fate.REFUSED), ("SUCCESS", Fate.REFUSED), (None, Fate.NOTIFIED)]
+)
+def test_who_wants_no_report_of_failure_gets_a_refusal(notify, fate):
+    stage = Stage(settings={"": Settings(mode=Mode.MANDATORY, on_failure=OnFailure.NOTIFY)})
+    to = envelope("nora@outside.example")
+    to = replace(to, recipients=(replace(to.recipients[0], notify=notify),))
+    [outcome] = process(to, Message(mail()), stage.gateway())
+    assert outcome.fate is fate
+    assert len(stage.reports) == (fate is Fate.NOTIFIED)
