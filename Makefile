@@ -41,6 +41,7 @@ check: install
 	$(BIN)/python tools/limits.py
 	$(BIN)/python tools/config_docs.py --check
 	$(BIN)/python tools/policy_docs.py --check
+	$(BIN)/python tools/metrics_docs.py --check
 
 test: install debian check
 	@$(BIN)/pytest -q
@@ -48,6 +49,7 @@ test: install debian check
 docs: install
 	$(BIN)/python tools/config_docs.py
 	$(BIN)/python tools/policy_docs.py
+	$(BIN)/python tools/metrics_docs.py
 
 bench: install
 	@exec $(BIN)/python -m bench

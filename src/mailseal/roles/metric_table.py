@@ -66,7 +66,9 @@ JOURNAL_ERRORS = "journal_errors"
 LOG_ERRORS = "log_errors"
 MAILS_IN_FLIGHT = "mails_in_flight"
 BYTES_IN_FLIGHT = "bytes_in_flight"
+BYTES_LIMIT = "bytes_in_flight_limit"
 CONNECTIONS = "connections"
+CONNECTIONS_LIMIT = "connections_limit"
 LAST_POLL = "last_poll_timestamp_seconds"
 READY = "processes_ready"
 EXPECTED = "processes_expected"
@@ -159,7 +161,13 @@ METRICS: tuple[MetricInfo, ...] = (
         by=By.MAIL,
         merge=Merge.LIVE_SUM,
         help="Octets of mails that are coming in or in work.",
-        alert="mailseal_bytes_in_flight > 0.8 * limits.max_bytes_in_flight * workers",
+        alert="mailseal_bytes_in_flight > 0.8 * mailseal_bytes_in_flight_limit",
+    ),
+    MetricInfo(
+        name=BYTES_LIMIT,
+        kind=Kind.GAUGE,
+        by=By.METRICS,
+        help="The most that there can be: `limits.max_bytes_in_flight` of all mail workers.",
     ),
     MetricInfo(
         name=CONNECTIONS,
@@ -168,7 +176,13 @@ METRICS: tuple[MetricInfo, ...] = (
         labels=("client",),
         merge=Merge.LIVE_SUM,
         help="Open connections to the listeners, by the class of the client.",
-        alert="sum(mailseal_connections) > 0.8 * limits.max_connections * workers",
+        alert="sum(mailseal_connections) > 0.8 * sum(mailseal_connections_limit)",
+    ),
+    MetricInfo(
+        name=CONNECTIONS_LIMIT,
+        kind=Kind.GAUGE,
+        by=By.METRICS,
+        help="The most that there can be: `limits.max_connections` of all mail workers.",
     ),
     MetricInfo(
         name=LAST_POLL,

@@ -26,6 +26,12 @@ class Page(Collector):
     def __init__(self, config: Config) -> None:
         self._folder = config.metrics_dir
         self._expected = {By.MAIL: config.workers, By.WORKER: 1}
+        limits = config.limits
+        self._facts: tuple[tuple[str, dict[str, str], float], ...] = (
+            (table.BYTES_LIMIT, {}, limits.max_bytes_in_flight * config.workers),
+            (table.CONNECTIONS_LIMIT, {}, limits.max_connections * config.workers),
+            (table.BUILD, {"version": __version__, "python": platform.python_version()}, 1),
+        )
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -40,11 +46,16 @@ class Page(Collector):
     def collect(self) -> Iterator[Metric]:
         """Every metric of the table that has a value."""
         found = _merged(self._folder)
+        ready = found.setdefault(_full(table.READY), _gauge(table.READY))
+        there = {one.labels["role"] for one in ready.samples}
         found[_full(table.EXPECTED)] = expected = _gauge(table.EXPECTED)
         for role, count in self._expected.items():
             expected.add_sample(expected.name, {"role": role.value}, count)
-        found[_full(table.BUILD)] = build = _gauge(table.BUILD)
-        build.add_sample(build.name, {"version": __version__, "python": platform.python_version()}, 1)
+            if role not in there:  # a role without a process shall be seen, and not be missing
+                ready.add_sample(ready.name, {"role": role.value}, 0)
+        for name, labels, value in self._facts:
+            found[_full(name)] = fact = _gauge(name)
+            fact.add_sample(fact.name, labels, value)
         for info in METRICS:
             metric = found.get(f"{table.PREFIX}{info.name}")
             if metric is not None:
