@@ -31,7 +31,11 @@ class Client:
         if path is not None:
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.settimeout(timeout)
-            self.socket.connect(str(path))
+            try:
+                self.socket.connect(str(path))
+            except OSError:
+                self.socket.close()
+                raise
         else:
             self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout, source_address=(source, 0))
         self.stream = self.socket.makefile("rb")

@@ -1,0 +1,173 @@
+"""Threads that hang in native code: the worker gives itself up, the other mails finish, a fresh worker serves.
+
+The real supervisor and the real mail worker; only the work on mails with a certain subject is made to hang, once each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.client import Client
+from harness.gateway import clean_environment
+from harness.mail import CANARY, mail
+from harness.site import Site
+
+ANNA, OLGA = "anna@alpha.example", "olga@out.example"
+
+PARENT = """
+import os, sys
+from pathlib import Path
+from mailseal.config import load
+from mailseal.roles.generation import Role
+from mailseal.roles.supervisor import Supervisor, node_roles
+path, program, folder = Path(sys.argv[2]), sys.argv[3], sys.argv[4]
+def roles(config):
+    mail, worker = node_roles(path)(config)
+    return [Role("mail 1", [sys.executable, program, "--config", str(path), folder], mail.listens), worker]
+Supervisor(lambda: load(path, os.environ), roles).run()
+"""
+
+WORKER = """
+import ctypes, os, sys, time
+from pathlib import Path
+from mailseal.config import load
+from mailseal.roles import handling, mail
+from mailseal.roles.confinement import confine
+confine()
+mail.STUCK_SECONDS = 0.5
+folder, real = Path(sys.argv[3]), handling.process_mail
+def process_mail(envelope, message, *rest):
+    subject = bytes(message.raw).partition(b"Subject: ")[2].partition(b"\\r\\n")[0].decode()
+    if subject.startswith("hangs"):
+        with open(folder / subject, "a+") as seen:
+            seen.seek(0)
+            if not seen.read():
+                seen.write("once")
+                seen.flush()
+                ctypes.CDLL(None).sleep(1000)
+    done = real(envelope, message, *rest)
+    while subject == "slow" and not (folder / "go").exists():
+        time.sleep(0.02)
+    return done
+handling.process_mail = process_mail
+mail.run(load(Path(sys.argv[2]), os.environ), 1)
+"""
+
+
+class Sender(threading.Thread):
+    """A client that tries again until its mail is taken, as Postfix does."""
+
+    def __init__(self, path: Path, subject: str, body: bytes = b"") -> None:
+        super().__init__(daemon=True)
+        self.path, self.subject = path, subject
+        self.octets = mail(ANNA, OLGA, subject=subject, body=body)
+        self.replies: list[str] = []
+        self.start()
+
+    def run(self) -> None:
+        while not (self.replies and self.replies[-1].startswith("250")):
+            try:
+                with Client(path=self.path, lmtp=True) as client:
+                    self.replies.append(client.send(ANNA, [OLGA], self.octets).end[0])
+            except (OSError, IndexError) as error:
+                self.replies.append(type(error).__name__)
+            time.sleep(0.05)
+
+    def taken(self) -> None:
+        self.join(60)
+        assert not self.is_alive(), f"{self.subject}: {self.replies}"
+
+
+def wait(condition: Callable[[], bool], said: Callable[[], str], seconds: float = 40) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, said()
+        time.sleep(0.05)
+
+
+class House:
+    def __init__(self, site: Site, folder: Path) -> None:
+        self.site, self.folder, self.gateway = site, folder, site.gateway
+        self.socket = site.gateway.data / "run" / "lmtp-authorised"
+
+    def hung(self, *subjects: str) -> None:
+        """Wait until the work on these hangs."""
+        wait(lambda: all((self.folder / one).exists() for one in subjects), self.gateway.said)
+
+    def gave_up(self, times: int) -> None:
+        wait(lambda: self.gateway.said().count("this worker ends") == times, self.gateway.said)
+
+    def ended(self, times: int) -> None:
+        wait(lambda: self.gateway.said().count("mail 1 ended with status 70") == times, self.gateway.said)
+
+
+@pytest.fixture
+def house(idle: Site, tmp_path: Path) -> Iterator[House]:
+    gateway = idle.gateway
+    before = gateway.config.read_text()
+    relay = re.search(r"\n\[relay\][^\[]*", before)
+    assert relay is not None
+    limits = "[limits]\ndeadline_seconds = 2\ndrain_seconds = 3\nspool_threshold_bytes = 1024\n"
+    top = before.partition("\n[")[0].replace("workers = 2", "workers = 1\nthreads = 2")
+    gateway.config.write_text(f"{top}\n{relay[0]}\n{limits}")
+    (tmp_path / "parent.py").write_text(PARENT)
+    (tmp_path / "worker.py").write_text(WORKER)
+    command = [sys.executable, str(tmp_path / "parent.py"), "--config", str(gateway.config)]
+    with gateway.output.open("ab") as output:
+        process = subprocess.Popen(
+            [*command, str(tmp_path / "worker.py"), str(tmp_path)],
+            stderr=output, stdin=subprocess.DEVNULL, env=clean_environment(),
+        )  # fmt: skip
+    try:
+        wait((gateway.data / "run" / "ready").exists, gateway.said)
+        yield House(idle, tmp_path)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        gateway.config.write_text(before)
+    assert gateway.processes() == []
+    assert list((gateway.data / "spool").iterdir()) == []
+
+
+def test_one_or_all_threads_hang(house: House) -> None:
+    hangs = Sender(house.socket, "hangs once", body=b"A large mail: " + b"x" * 500 + b"\r\n" * 2000)
+    house.hung("hangs once")
+    slow = Sender(house.socket, "slow")
+    house.gave_up(1)
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as late:
+        late.connect(str(house.socket))
+        late.settimeout(0.3)
+        with pytest.raises(TimeoutError):  # nobody accepts any more
+            late.recv(1)
+        (house.folder / "go").touch()
+        slow.taken()
+        assert len(slow.replies) == 1
+        house.ended(1)
+        late.settimeout(30)
+        assert late.recv(100).startswith(b"220 ")
+    hangs.taken()
+
+    both = [Sender(house.socket, f"hangs {number}") for number in (1, 2)]
+    house.hung("hangs 1", "hangs 2")
+    waiting = Sender(house.socket, "waits for a thread")
+    house.ended(2)
+    for one in (*both, waiting):
+        one.taken()
+        assert len(one.replies) > 1
+
+    got = house.site.outside.wait(5)
+    subjects = sorted(one.fields("Subject")[0] for one in got)
+    assert subjects == ["hangs 1", "hangs 2", "hangs once", "slow", "waits for a thread"]
+    assert not any(CANARY in one.octets for one in got)
