@@ -84,7 +84,7 @@ def _lock(descriptor: int, after_seconds: float = 0.0) -> bool:
 def _is_taken(lock: Path) -> bool:
     try:
         descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
+    except OSError:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
