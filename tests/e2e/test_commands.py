@@ -154,7 +154,7 @@ def test_certificates_with_keys(home, root):
     assert short in home("cert", "list", "--text", "anna")
     home("cert", "delete", short, "--with-key", "--yes")
     assert home.json("cert", "list") == []
-    assert "0 private keys" in home("check", status=1)
+    assert "0 values are sealed" in home("check", status=1)
 
 
 def test_a_key_that_came_with_a_mail_waits_to_be_accepted(home, root):
