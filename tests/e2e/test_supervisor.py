@@ -25,8 +25,12 @@ def log(what):
         out.write(f"{name} {os.getpid()} {what}\\n")
 held = inherit()
 log("started " + mode + " " + ",".join(sorted(held.sockets)))
+if {"NOTIFY_SOCKET", "WATCHDOG_USEC", "LISTEN_FDS"} & os.environ.keys():
+    log("told what is for the supervisor alone")
 if mode == "fails":
     sys.exit(7)
+if mode == "cannot":
+    sys.exit(78)
 stop = []
 signal.signal(signal.SIGTERM, lambda *_: stop.append(1) if mode != "stubborn" else None)
 if mode != "silent":
@@ -163,11 +167,30 @@ def test_who_ends_is_started_again_with_growing_pauses(house):
     wait(lambda: len(house.log("mail-0")) >= 5)
     process.terminate()
     text = process.communicate(timeout=10)[1]
+    assert "ended with status 7 (3 times in a row); it starts again in " in text
     pauses = [float(line.split()[-2]) for line in text.splitlines() if "mail-0" in line and "starts again" in line]
     assert "was killed by SIGKILL" in text
     assert "ended with status 7" in text
     assert pauses[0] == pytest.approx(0.1, abs=0.02)
     assert pauses[3] >= 2 * pauses[1]
+
+
+def test_who_cannot_work_ends_the_first_start_and_no_later_one(house):
+    house.config(workers=1)
+    house.mode("cannot")
+    process = house.start()
+    text = process.communicate(timeout=20)[1]
+    assert "cannot work as things are, and says why" in text
+    assert len(house.log("started")) <= 2
+    house.mode("works")
+    process = house.start()
+    wait(house.ready)
+    house.mode("cannot")
+    os.kill(house.pids("started")[-1], signal.SIGKILL)
+    wait(lambda: len(house.log("started cannot")) >= 3)
+    assert process.poll() is None
+    process.terminate()
+    process.communicate(timeout=10)
 
 
 def test_told_to_stop_while_nobody_runs_it_does_not_wait_for_anybody(house):
@@ -306,10 +329,16 @@ def test_systemd_is_told(house):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
         told.bind(str(house.folder / "notify"))
         told.settimeout(10)
-        process = house.start(NOTIFY_SOCKET=str(house.folder / "notify"))
-        assert told.recv(100) == b"READY=1"
+        process = house.start(NOTIFY_SOCKET=str(house.folder / "notify"), WATCHDOG_USEC="500000")
+        heard = [told.recv(100)]
+        while heard[-1] != b"READY=1":
+            heard.append(told.recv(100))
+        assert set(heard[:-1]) <= {b"WATCHDOG=1"}
+        assert [told.recv(100) for _ in range(3)] == [b"WATCHDOG=1"] * 3
         process.terminate()
-        assert told.recv(100) == b"STOPPING=1"
+        while heard[-1] != b"STOPPING=1":
+            heard.append(told.recv(100))
+    assert not house.log("told")
 
 
 def test_started_as_root_the_roles_run_as_the_owner_of_the_data_folder():
