@@ -276,13 +276,16 @@ def main() -> None:
     parser.add_argument("--rows", type=int)
     parser.add_argument("--only", default=",".join(PARTS))
     parser.add_argument("--rounds", type=int)
+    parser.add_argument("--count", type=int, help="mails of one run")
+    parser.add_argument("--seconds", type=int, help="of one run at a given rate")
     parser.add_argument("--big-mib", type=int, default=50)
     parser.add_argument("--big-times", type=int, default=3)
     options = parser.parse_args()
     sizes = (2000, 200_000, 1, 1500, 6, 300) if options.short else (100_000, 10_000_000, 3, 6000, 30, 3000)
-    addresses, rows, rounds, options.count, options.seconds, options.imported = sizes
+    addresses, rows, rounds, count, seconds, options.imported = sizes
     options.addresses, options.rows = options.addresses or addresses, options.rows or rows
-    options.rounds = options.rounds or rounds
+    options.rounds, options.count = options.rounds or rounds, options.count or count
+    options.seconds = options.seconds or seconds
     options.in_flight = (1, 5) if options.short else (1, 5, 20)
     few, many = prepare(FEW, 0), prepare(options.addresses, options.rows)
     holding = ("--port", str(HOLDING_SINK), "--hold", str(HOLD_SECONDS))

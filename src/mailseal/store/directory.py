@@ -20,7 +20,7 @@ _OverrideRow = tuple[str, str, str, str, int]
 class StoreDirectory:
     """The port `Directory`."""
 
-    def __init__(self, *, entries: int = 20_000) -> None:
+    def __init__(self, *, entries: int = 10_000) -> None:
         self._parties: Lru[str, tuple[bool, Settings]] = Lru(entries)
         # Nearly all addresses have the same overrides, so nearly all share one Settings.
         self._resolved: Lru[tuple[_OverrideRow, ...], Settings] = Lru(1000)
