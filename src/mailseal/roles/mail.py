@@ -84,7 +84,7 @@ class MailRole:
         self._receivers: list[Receiver] = []
         self._config = config
         self.handling = MailHandling(node, meter)
-        self._held = HeldKeks(node.kek, config.run_dir)
+        self._held: HeldKeks | None = None
         self._pool = ThreadPoolExecutor(config.threads, thread_name_prefix="mail")
         self._drained_by = 0.0
 
@@ -179,6 +179,8 @@ class MailRole:
         with unit_of_work():
             self._node.stamps.poll(time.monotonic())
         self._meter.now(metric_table.LAST_POLL)
+        if self._held is None:
+            self._held = HeldKeks(self._node.kek, self._config.run_dir)
         self._held.say(time.monotonic())
         self.handling.rest()
 
