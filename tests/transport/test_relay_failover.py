@@ -103,6 +103,15 @@ def test_it_takes_nothing_in_the_middle_of_the_content(fake, relay_to):
     assert (first.connections, second.connections) == (1, 1), "what is black is tried last"
 
 
+@pytest.mark.parametrize("end", [CLOSE, b"what?\r\n", b"421 4.3.2 going\r\n", b"554 5.0.0 no\r\n"])
+@pytest.mark.parametrize("lmtp", [False, True])
+def test_after_the_final_dot_nobody_else_is_tried(fake, relay_to, end, lmtp):
+    first, second = fake({"DOT": [end]}, lmtp=lmtp), fake(lmtp=lmtp)
+    assert not any(one.accepted for one in relay_to(first, second).send(transfer("a@y.test", "b@y.test")))
+    assert len(first.contents) == 1
+    assert not second.connections
+
+
 def test_it_says_nothing_after_the_final_dot(fake, relay_to):
     first, second = fake({"DOT": [HANG, b"250 ok\r\n"]}), fake()
     relay = relay_to(first, second, total_seconds=0.5)

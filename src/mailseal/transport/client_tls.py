@@ -53,6 +53,7 @@ class ClientContexts:
 def _context(verified: bool, ca: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext:  # noqa: FBT001 -- the parts of _Key
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
     try:
         if not verified:
             context.check_hostname = False

@@ -104,6 +104,8 @@ class Connection:
     def read_reply(self, deadline: float) -> tuple[int, list[bytes]]:
         """The next reply; raises LostError or GarbageError."""
         while (found := self._replies.next()) is None:
+            if not (isinstance(self._socket, ssl.SSLSocket) and self._socket.pending()):
+                self._await(select.POLLIN, deadline)  # it is seldom there already
             try:
                 octets = self._when_ready(lambda: self._socket.recv(READ_BYTES), select.POLLIN, deadline)
             except OSError as error:
@@ -117,7 +119,15 @@ class Connection:
 
     def send(self, octets: bytes, deadline: float) -> None:
         """Write octets that mostly fit into the socket buffer; raises as `write` does."""
-        self.write((octets,), deadline)
+        self._check_turn()
+        try:
+            sent = self._socket.send(octets)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            sent = 0
+        except OSError as error:
+            raise LostError(f"cannot write to the next hop: {error.strerror}") from None
+        if sent < len(octets):
+            self.write((memoryview(octets)[sent:],), deadline)
 
     def write(self, chunks: Iterable[Octets], deadline: float, patience_seconds: float | None = None) -> None:
         """Write all chunks, gathered into few system calls; raises LostError if even one octet could not be written:
@@ -232,16 +242,18 @@ class Connection:
                 wanted = select.POLLOUT
             self._await(wanted, deadline, patience_seconds)
 
-    def _await(self, events: int, deadline: float, patience_seconds: float | None) -> None:
+    def _await(self, events: int, deadline: float, patience_seconds: float | None = None) -> None:
         left = deadline - time.monotonic()
         if patience_seconds is not None:
             left = min(left, patience_seconds)
-        self._poll.modify(self._socket, events)
+        if events != select.POLLIN:
+            self._poll.modify(self._socket, events)
         try:
             if left <= 0 or not self._poll.poll(left * 1000 + 1):
                 raise SilentError("the next hop does not answer in time")
         finally:
-            self._poll.modify(self._socket, select.POLLIN)
+            if events != select.POLLIN:
+                self._poll.modify(self._socket, select.POLLIN)
 
 
 def _words(error: ssl.SSLError) -> str:
