@@ -7,6 +7,8 @@ from mailseal.mail.envelope import Origin
 KIBIBYTE = 1024
 MEBIBYTE = 1024 * KIBIBYTE
 
+_AUTHORISED = Origin.AUTHORISED
+
 
 @dataclass(frozen=True, slots=True)
 class Caps:
@@ -45,7 +47,7 @@ class Caps:
 
     def bytes_for(self, origin: Origin) -> int:
         """How many bytes in flight there may be when mail of this class asks for more; always one largest mail."""
-        if origin is Origin.AUTHORISED:
+        if origin is _AUTHORISED:
             return self.max_bytes_in_flight
         share = self.max_bytes_in_flight * self.outside_percent // 100
         return min(self.max_bytes_in_flight, max(share, self.max_message_bytes))
@@ -65,7 +67,7 @@ class Load:
         """Whether mail of this class may hold `octets` more."""
         if self.bytes_in_flight + octets > caps.max_bytes_in_flight:
             return False
-        return origin is Origin.AUTHORISED or self.outside_bytes_in_flight + octets <= caps.bytes_for(origin)
+        return origin is _AUTHORISED or self.outside_bytes_in_flight + octets <= caps.bytes_for(origin)
 
     def reserve(self, octets: int, caps: Caps, origin: Origin) -> bool:
         """Count `octets` as held unless there is no room for them; False when there is none."""
@@ -80,5 +82,5 @@ class Load:
 
     def _count(self, octets: int, origin: Origin) -> None:
         self.bytes_in_flight += octets
-        if origin is Origin.OUTSIDE:
+        if origin is not _AUTHORISED:
             self.outside_bytes_in_flight += octets

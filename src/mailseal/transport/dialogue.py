@@ -35,6 +35,10 @@ class Phase(Enum):
     CLOSED = auto()
 
 
+COMMAND, CONTENT, HANDLING, SECURING, CLOSED = Phase
+"""Looking a member up in its class costs more than the rest of a comparison."""
+
+
 class Dialogue:
     """One session. The caller writes and clears `output`, and answers `delivery` when there is one.
 
@@ -63,7 +67,7 @@ class Dialogue:
         self._house = house
         self._peer = peer
         self._tls = tls
-        self.phase = Phase.COMMAND
+        self.phase = COMMAND
         self._pending = b""
         self._overlong = False
         self._errors = 0
@@ -85,7 +89,7 @@ class Dialogue:
     @property
     def securing(self) -> bool:
         """STARTTLS has been answered with 220; the next octet belongs to the handshake."""
-        return self.phase is Phase.SECURING and not self._pending
+        return self.phase is SECURING and not self._pending
 
     @property
     def secure(self) -> bool:
@@ -107,17 +111,17 @@ class Dialogue:
         data = self._pending + octets if self._pending else octets
         position, end, output = 0, len(data), self.output
         while position < end and len(output) < MAX_OUTPUT_REPLIES:
-            if self.phase is Phase.COMMAND:
+            if self.phase is COMMAND:
                 after = self._take_line(data, position)
                 if after == position:
                     break
                 position = after
-            elif self.phase is Phase.CONTENT:
+            elif self.phase is CONTENT:
                 position = self._take_content(data, position)
-            elif self.phase is Phase.HANDLING:
+            elif self.phase is HANDLING:
                 break
             else:
-                if self.phase is Phase.SECURING:
+                if self.phase is SECURING:
                     self.bye(reply.NOTHING_AFTER_STARTTLS)
                 position = end
         self._pending = data[position:] if position else data
@@ -133,13 +137,13 @@ class Dialogue:
             logger.error("the handler gave %d replies instead of %d, or one of several lines", len(replies), expected)
             wire = reply.DEFERRED.line() * expected
         self.output.append(wire)
-        self.phase = Phase.COMMAND
+        self.phase = COMMAND
         self._end_transaction()
         self._close_if_draining()
 
     def bye(self, last: Reply) -> None:
         """Say `last` (421) and end the session; not while a mail is being handled."""
-        if self.phase is not Phase.CLOSED:
+        if self.phase is not CLOSED:
             self.output.append(last.line())
             self._close()
 
@@ -150,7 +154,7 @@ class Dialogue:
 
     def abandon(self) -> None:
         """The peer is gone: forget a mail whose final dot has not come."""
-        if self.phase is Phase.HANDLING:
+        if self.phase is HANDLING:
             self._pending = b""
         else:
             self._close()
@@ -169,10 +173,10 @@ class Dialogue:
             self._refuse(reply.COMMAND_TOO_LONG)
         else:
             self._command(line[:-1])
-            if newline + 1 < len(data) and self.phase is Phase.COMMAND and line[:4].upper() == b"DATA":
+            if newline + 1 < len(data) and self.phase is COMMAND and line[:4].upper() == b"DATA":
                 # Content that did not wait for 354 would be read as commands after a refused DATA.
                 self.bye(reply.NOT_MAIL)
-            elif newline + 1 == len(data) and self.phase is Phase.SECURING:
+            elif newline + 1 == len(data) and self.phase is SECURING:
                 # Whatever stands behind the command was not protected: it is never looked at (`receive` ends it).
                 self.output.append(reply.START_TLS.line())
         return newline + 1
@@ -193,7 +197,7 @@ class Dialogue:
         if isinstance(result, Reply):
             self.answer([result] * transaction.replies)
         else:
-            self.phase = Phase.HANDLING
+            self.phase = HANDLING
             self.delivery = Delivery(self._envelope(transaction), result)
         return len(data) - len(rest)
 
@@ -220,7 +224,7 @@ class Dialogue:
         verb = verb.upper()
         command = self._COMMANDS.get(verb)
         try:
-            if self._must_secure and verb not in _WITHOUT_TLS:
+            if self._house.tls_required and self._tls is None and verb not in _WITHOUT_TLS:
                 self._refuse(reply.TLS_REQUIRED)
             elif command is not None:
                 command(self, argument.decode())
@@ -232,10 +236,6 @@ class Dialogue:
             self._refuse(error.reply)
         except UnicodeDecodeError:
             self._refuse(reply.COMMAND_NOT_TEXT)
-
-    @property
-    def _must_secure(self) -> bool:
-        return self._house.tls_required and self._tls is None
 
     def _refuse(self, refusal: Reply) -> None:
         self._errors += 1
@@ -310,7 +310,7 @@ class Dialogue:
         if not transaction.recipients:
             raise CommandError(reply.NO_RECIPIENTS)
         transaction.begin_content()
-        self.phase = Phase.CONTENT
+        self.phase = CONTENT
         self.output.append(_GO_AHEAD)
 
     def _rset(self, argument: str) -> None:
@@ -345,7 +345,7 @@ class Dialogue:
         if self._tls is not None:
             raise CommandError(reply.BAD_SEQUENCE)
         self._end_transaction()
-        self.phase = Phase.SECURING
+        self.phase = SECURING
 
     def _quit(self, argument: str) -> None:
         _no_argument(argument)
@@ -360,11 +360,11 @@ class Dialogue:
             transaction.close()
 
     def _close_if_draining(self) -> None:
-        if self._draining and self._transaction is None and self.phase is Phase.COMMAND:
+        if self._draining and self._transaction is None and self.phase is COMMAND:
             self.bye(reply.SHUTTING_DOWN)
 
     def _close(self) -> None:
-        self.phase = Phase.CLOSED
+        self.phase = CLOSED
         self._pending = b""
         self._end_transaction()
 

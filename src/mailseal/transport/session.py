@@ -10,7 +10,7 @@ from mailseal.mail import reply
 from mailseal.mail.envelope import Envelope, Origin, Tls
 from mailseal.mail.message import Message
 from mailseal.mail.reply import Reply
-from mailseal.transport.dialogue import Dialogue, Phase
+from mailseal.transport.dialogue import CLOSED, COMMAND, CONTENT, HANDLING, SECURING, Dialogue
 from mailseal.transport.transaction import Delivery, House, Peer
 
 READ_BYTES = 256 * 1024
@@ -90,11 +90,11 @@ class Session(asyncio.BufferedProtocol):
     @property
     def silent_since(self) -> float | None:
         """As of Guest."""
-        return self._last if self._dialogue.phase in {Phase.COMMAND, Phase.SECURING} else None
+        return self._last if self._dialogue.phase in {COMMAND, SECURING} else None
 
     def make_room(self) -> None:
         """As of Guest."""
-        if self._dialogue.phase is Phase.SECURING:
+        if self._dialogue.phase is SECURING:
             self.abort()  # nothing can be said within a handshake
             return
         self._dialogue.bye(reply.MAKES_ROOM)
@@ -129,7 +129,7 @@ class Session(asyncio.BufferedProtocol):
     def eof_received(self) -> bool:
         """The peer sends no more; without TLS it may still read the reply to a mail that is being handled."""
         self._ended = True
-        return self._dialogue.phase is Phase.HANDLING and not self._dialogue.secure
+        return self._dialogue.phase is HANDLING and not self._dialogue.secure
 
     def pause_writing(self) -> None:
         """The peer does not read its replies."""
@@ -155,7 +155,7 @@ class Session(asyncio.BufferedProtocol):
     def check(self, now: float) -> None:
         """Close when the peer is silent, slow or takes too long; abort when it does not even read the 421."""
         transport, caps, phase = self._transport, self._home.house.caps, self._dialogue.phase
-        if transport is None or phase is Phase.HANDLING or phase is Phase.SECURING:
+        if transport is None or phase is HANDLING or phase is SECURING:
             return
         if transport.is_closing():
             if now - self._last > caps.idle_seconds:
@@ -164,7 +164,7 @@ class Session(asyncio.BufferedProtocol):
             self._leave(now, reply.IDLE_TOO_LONG)
         elif now - self._began > caps.total_seconds:
             self._leave(now, reply.SESSION_TOO_LONG)
-        elif phase is not Phase.CONTENT:
+        elif phase is not CONTENT:
             self._window_began = None
         elif self._is_slow(now):
             self._leave(now, reply.TOO_SLOW)
@@ -212,16 +212,16 @@ class Session(asyncio.BufferedProtocol):
             if not (stalled and self._writable):
                 break
             dialogue.receive(b"")
-        if dialogue.phase is Phase.CLOSED or (self._ended and dialogue.phase is not Phase.HANDLING):
+        if dialogue.phase is CLOSED or (self._ended and dialogue.phase is not HANDLING):
             transport.close()
             return
-        if self._task is None:
-            if dialogue.delivery is not None:
-                self._task = asyncio.get_running_loop().create_task(self._handle(dialogue.delivery))
-            elif dialogue.securing:
+        if dialogue.phase is SECURING:
+            if dialogue.securing and self._task is None:
                 transport.pause_reading()  # what comes now is for the handshake
                 self._task = asyncio.get_running_loop().create_task(self._secure(transport))
-                return
+            return
+        if dialogue.delivery is not None and self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._handle(dialogue.delivery))
         self._pace(transport)
 
     def _pace(self, transport: asyncio.Transport) -> None:
@@ -264,7 +264,7 @@ class Session(asyncio.BufferedProtocol):
                 ssl_handshake_timeout=house.caps.handshake_seconds,
                 ssl_shutdown_timeout=GOODBYE_SECONDS,
             )
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 -- whatever went wrong, the connection has to be counted out
             why = (error.reason if isinstance(error, ssl.SSLError) else None) or type(error).__name__
             logger.info("a TLS handshake with %s failed: %s", self._peer.address, why)
             secured = None
