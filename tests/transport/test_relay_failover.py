@@ -154,6 +154,14 @@ def test_a_refusal_in_the_middle_of_the_content_is_an_answer(fake, relay_to):
     assert second.connections == (codes(replies) == [250])
 
 
+def test_one_that_cannot_take_it_refuses_for_no_other(fake, relay_to):
+    bare, full, down = fake(hello=BARE), fake(), fake(greeting=CLOSE)
+    mail = transfer("j\xf6rg@y.test", smtputf8=True)
+    assert codes(relay_to(bare, full).send(mail)) == [250]
+    assert relay_to(bare, fake(hello=BARE)).send(mail) == [reply.NEXT_HOP_WITHOUT_SMTPUTF8]
+    assert relay_to(down, bare).send(mail) == [reply.NEXT_HOP_UNAVAILABLE]
+
+
 def test_none_works(fake, relay_to):
     first, second = fake({"MAIL": [b"421 4.3.2 going\r\n"]}), fake(greeting=CLOSE)
     assert relay_to(first, second).send(transfer()) == [Reply(451, "4.3.2", "going")]

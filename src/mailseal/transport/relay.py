@@ -59,6 +59,7 @@ class SmtpRelay:
             deadline = min(deadline, transfer.deadline)
         hops = hops_of(transfer.route) if transfer.route else self._hops[transfer.hop]
         said: Reply | None = None
+        unfit = 0
         for number, pool in enumerate(self._in_order(hops)):
             left = deadline - time.monotonic()
             if number and left <= 0:
@@ -68,9 +69,13 @@ class SmtpRelay:
             except TransientError as error:
                 pool.failed(error)
                 said = getattr(error, "reply", None) or said
-            else:
-                pool.works()
+                continue
+            pool.works()
+            if replies[0] is not reply.NEXT_HOP_WITHOUT_SMTPUTF8:
                 return replies
+            unfit += 1
+        if unfit == len(hops):  # else one that is down may be the one that takes it
+            said = reply.NEXT_HOP_WITHOUT_SMTPUTF8
         return [said or reply.NEXT_HOP_UNAVAILABLE] * len(transfer.recipients)
 
     def _in_order(self, hops: Sequence[NextHop]) -> Iterator[Pool]:
