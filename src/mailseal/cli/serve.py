@@ -1,13 +1,27 @@
 """`serve`, `mail`, `worker` and `metrics`: the processes of a running gateway."""
 
+import gc
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
 from mailseal.cli.errors import CommandError
 from mailseal.cli.session import Session, pass_session
 from mailseal.roles.confinement import confine
+
+
+@contextmanager
+def loaded_for_good() -> Iterator[None]:
+    """Around the imports of a role: they stay, so that the garbage collector need not look at them, now or ever."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @click.command()
@@ -32,7 +46,8 @@ def serve(session: Session) -> None:
 def mail(session: Session, number: int) -> None:
     """Run one mail worker: on the listeners that `serve` or systemd hands down, else on its own."""
     confine()
-    from mailseal.roles.mail import run  # noqa: PLC0415 - only this process needs the mail path
+    with loaded_for_good():
+        from mailseal.roles.mail import run  # noqa: PLC0415 - only this process needs the mail path
 
     run(session.config, number)
 
@@ -42,7 +57,8 @@ def mail(session: Session, number: int) -> None:
 def worker(session: Session) -> None:
     """Run the job worker."""
     confine()
-    from mailseal.roles.worker import run  # noqa: PLC0415 - only this process needs the job handlers
+    with loaded_for_good():
+        from mailseal.roles.worker import run  # noqa: PLC0415 - only this process needs the job handlers
 
     run(session.config)
 
@@ -52,6 +68,7 @@ def worker(session: Session) -> None:
 def metrics(session: Session) -> None:
     """Answer Prometheus and health checks, if `metrics.listen` says where."""
     confine()
-    from mailseal.roles.metrics_role import run  # noqa: PLC0415 - only this process needs the page
+    with loaded_for_good():
+        from mailseal.roles.metrics_role import run  # noqa: PLC0415 - only this process needs the page
 
     run(session.config_without_secrets)
