@@ -28,7 +28,6 @@ from load import OpenRun, Report, Run, content_of
 from population import INSIDE, OUTSIDE, Authority, keys, make, primes
 
 SINK, HOLDING_SINK, GATEWAY = 21650, 21651, 21850
-HOLD_SECONDS = 8.0
 FEW = 10
 MIB = 1 << 20
 TREATMENT = {"everything off": "passed", "sign + encrypt": "signed+encrypted"}
@@ -278,7 +277,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--count", type=int, help="mails of one run")
     parser.add_argument("--seconds", type=int, help="of one run at a given rate")
-    parser.add_argument("--big-mib", type=int, default=50)
+    parser.add_argument("--big-mib", type=int)
     parser.add_argument("--big-times", type=int, default=3)
     options = parser.parse_args()
     sizes = (2000, 200_000, 1, 1500, 6, 300) if options.short else (100_000, 10_000_000, 3, 6000, 30, 3000)
@@ -287,8 +286,9 @@ def main() -> None:
     options.rounds, options.count = options.rounds or rounds, options.count or count
     options.seconds = options.seconds or seconds
     options.in_flight = (1, 5) if options.short else (1, 5, 20)
+    options.big_mib = options.big_mib or (20 if options.short else 50)
     few, many = prepare(FEW, 0), prepare(options.addresses, options.rows)
-    holding = ("--port", str(HOLDING_SINK), "--hold", str(HOLD_SECONDS))
+    holding = ("--port", str(HOLDING_SINK), "--hold", "4" if options.short else "8")
     sinks = [
         start(PYTHON, "bench/sink.py", *arguments, log=many.instance.folder / "sink.log")
         for arguments in (("--port", str(SINK)), holding)
