@@ -17,12 +17,12 @@ def authority(name="Relay Root"):
     return Authority(name, not_before=now - timedelta(days=100), not_after=now + timedelta(days=100))
 
 
-def issue(*names, days=30, eku=SERVER_AUTH, by=None):
+def issue(*names, days=30, eku=SERVER_AUTH, by=None, common_name="server"):
     """An identity for DNS names, valid for some days from yesterday (or ended, if negative)."""
     now = datetime.now(UTC).replace(microsecond=0)
     span = {"not_before": now - timedelta(days=50), "not_after": now + timedelta(days=days)}
     san = [x509.DNSName(name) for name in names]
-    return (by or authority()).issue(san=san, common_name="server", key="p256", eku=[eku], usage=None, **span)
+    return (by or authority()).issue(san=san, common_name=common_name, key="p256", eku=[eku], usage=None, **span)
 
 
 def write(folder, identity, name="server"):

@@ -98,6 +98,9 @@ def test_verified_by_ca_and_name(fake, relay_to, tmp_path, implicit):
     ("identity", "why"),
     [
         (lambda: issue("other.test"), "mx.test"),
+        (lambda: issue("other.test", common_name="mx.test"), "mx.test"),
+        (lambda: issue(common_name="mx.test"), "mx.test"),
+        (lambda: issue("*.test", by=authority("Another Root")), "unable to get local issuer"),
         (lambda: issue("mx.test", days=-1), "expired"),
         (lambda: issue("mx.test", by=authority("Another Root")), "unable to get local issuer"),
         (lambda: issue("mx.test", eku=CLIENT_AUTH), "unsuitable certificate purpose"),

@@ -79,7 +79,7 @@ class NextHop:
 
     @property
     def tls_name(self) -> str:
-        """What its certificate has to name (RFC 6125 §6); "" for a UNIX socket without `name`."""
+        """What its certificate has to name (RFC 9525 §6); "" for a UNIX socket without `name`."""
         return self.name or self.host
 
     @property

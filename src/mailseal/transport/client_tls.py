@@ -1,4 +1,4 @@
-"""TLS contexts for next hops (RFC 8446, RFC 5246; names: RFC 6125): made once, made again when their files change."""
+"""TLS contexts for next hops (RFC 8446, RFC 5246; names: RFC 9525): made once, made again when their files change."""
 
 import logging
 import ssl
@@ -54,6 +54,7 @@ def _context(verified: bool, ca: Path | None, certificate: Path | None, key: Pat
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
+    context.hostname_checks_common_name = False  # RFC 9525 §2: a subject is no name of a service
     try:
         if not verified:
             context.check_hostname = False
