@@ -98,6 +98,7 @@ class MailHandling:
     def _journal_works(self) -> bool:
         """Whether everything so far is written; what is not is tried again before another mail has any effect."""
         if not self._journal.is_writable():
+            self._meter.count(metric_table.JOURNAL_ERRORS)
             return False
         if not self._unwritten:
             return True

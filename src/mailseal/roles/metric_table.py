@@ -138,7 +138,7 @@ METRICS: tuple[MetricInfo, ...] = (
         name=JOURNAL_ERRORS,
         kind=Kind.COUNTER,
         by=By.MAIL,
-        help="How often the journal could not be written; no mail is taken until it can.",
+        help="Mails that found the journal not to be writable; they are deferred (451) until it is.",
         alert="increase(mailseal_journal_errors_total[5m]) > 0",
     ),
     MetricInfo(
