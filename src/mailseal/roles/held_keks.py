@@ -12,7 +12,7 @@ from typing import Final
 
 from mailseal.keys.kek_ring import KekRing
 
-LOOK_SECONDS: Final = 5.0
+LOOK_SECONDS: Final = 2.0
 FOLDER: Final = "keks"
 _MAX_OCTETS: Final = 4096
 
