@@ -296,7 +296,7 @@ def test_check_names_what_is_wrong(home, root):
     soon = issue(root, "anna@example.com", days=10)
     home("cert", "import", home.put("a.p12", soon.p12()), "--password-file", home.put("password", b"secret"))
     with (
-        mail_server("502 no") as inside,
+        mail_server("554 5.7.1 no") as inside,
         socket.create_server(("127.0.0.1", 0)) as taken,
         socket.create_server(("127.0.0.1", 0)) as gone,
     ):
@@ -309,8 +309,8 @@ def test_check_names_what_is_wrong(home, root):
             RELAY_OUTSIDE=f"smtp://127.0.0.1:{port}",
             LISTEN_SMTP=f"127.0.0.1:{taken.getsockname()[1]}",
         )
-    assert "says 502 no" in found["next hop"][0]["text"]
-    assert "does not answer" in found["next hop"][1]["text"]
+    assert "answers the greeting with 554 5.7.1 no" in found["next hop"][0]["text"]
+    assert "Connection refused" in found["next hop"][1]["text"]
     assert any("taken by another program" in row["text"] for row in found["listener"])
     assert "incoming mail is not decrypted" in found["domains"][0]["text"]
     assert found["certificates"][0]["status"] == "warn"

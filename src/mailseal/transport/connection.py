@@ -17,7 +17,7 @@ from typing import TypeVar
 from mailseal.errors import TransientError
 from mailseal.mail.message import Octets
 from mailseal.mail.reply import Reply
-from mailseal.transport.replies import GarbageError, ReplyReader
+from mailseal.transport.replies import GarbageError, ReplyReader, passed_on
 
 READ_BYTES = 65536
 MAX_GATHERED_CHUNKS = 64
@@ -81,9 +81,9 @@ class Connection:
 
     def take_greeting(self, deadline: float) -> None:
         """What the server says first; raises LostError, GreetingError or GarbageError."""
-        code, _ = self.read_reply(deadline)
+        code, lines = self.read_reply(deadline)
         if code != 220:
-            raise GreetingError(f"the next hop greets with {code}")
+            raise GreetingError(f"the next hop greets with {_quoted(code, lines)}")
 
     def hello(self, hostname: str, deadline: float) -> None:
         """Say EHLO or LHLO and learn what is offered; raises LostError, GreetingError or GarbageError."""
@@ -92,7 +92,7 @@ class Connection:
             code, lines = self.command(f"HELO {hostname}\r\n".encode(), deadline)
             lines = lines[:1]
         if code != 250:
-            raise GreetingError(f"the next hop answers the greeting with {code}")
+            raise GreetingError(f"the next hop answers the greeting with {_quoted(code, lines)}")
         words = [line.decode("ascii", "replace").upper().partition(" ") for line in lines[1:]]
         self.features = {keyword: value.strip() for keyword, _, value in words}
 
@@ -254,6 +254,12 @@ class Connection:
         finally:
             if events != select.POLLIN:
                 self._poll.modify(self._socket, select.POLLIN)
+
+
+def _quoted(code: int, lines: list[bytes]) -> str:
+    """What a server says before it knows anything of a mail."""
+    said = passed_on(code, lines)
+    return f"{code} {said.enhanced} {said.text}".replace("  ", " ").strip()
 
 
 def _words(error: ssl.SSLError) -> str:
