@@ -32,7 +32,7 @@ LARGE_BYTES = int(os.environ.get("MAILSEAL_TEST_MAIL_MIB", "4")) * MIB
 CLIENTS = 20
 IN_FLIGHT_BYTES = 5 * LARGE_BYTES
 IDLE = 3200
-WINDOW_SECONDS = 4
+WINDOW_SECONDS = 3
 
 Place = tuple[Gateway, int, Sink]
 
