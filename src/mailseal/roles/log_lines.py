@@ -64,23 +64,24 @@ def short_when_foreign(_logger: object, _method: str, event: EventDict) -> Event
 
 def cleaned(addresses: LogAddresses) -> Processor:
     """Makes every text printable and short, and takes addresses out of it unless they are shown in full."""
-    scrub: Callable[[str], str] = _keep if addresses is LogAddresses.FULL else scrubber(addresses)
+    scrub = None if addresses is LogAddresses.FULL else scrubber(addresses)
+
+    def text(value: str) -> str:
+        if len(value) > MAX_VALUE_CHARS or not value.isprintable():
+            value = printable(value)
+        return value if scrub is None else scrub(value)
 
     def clean(_logger: object, _method: str, event: EventDict) -> EventDict:
         for name, value in event.items():
             if isinstance(value, str):
-                event[name] = scrub(printable(value))
+                event[name] = text(value)
             elif isinstance(value, list | tuple):
-                event[name] = [scrub(printable(str(one))) for one in value]
+                event[name] = [text(str(one)) for one in value]
             elif not isinstance(value, int | float):
-                event[name] = scrub(printable(str(value)))
+                event[name] = text(str(value))
         return event
 
     return clean
-
-
-def _keep(text: str) -> str:
-    return text
 
 
 def scrubber(addresses: LogAddresses) -> Callable[[str], str]:
@@ -116,6 +117,8 @@ def sentence(event: EventDict) -> str:
 
 
 def _value(value: object) -> str:
+    if isinstance(value, int | float):
+        return str(value)
     text = ",".join(value) if isinstance(value, list) else str(value)
     return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 

@@ -37,6 +37,8 @@ def configure(log: Log, role: str) -> None:
     # Libraries know nothing of our rules, so less is heard of them; for ours the level of the configuration holds.
     root.setLevel(max(logging.WARNING, logging.getLevelName(log.level.value.upper())))
     logging.getLogger(log_lines.OURS).setLevel(log.level.value.upper())
+    # Nobody asks a line for these, and they cost time (Python's logging HOWTO, "Optimization").
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     _take_over_uncaught()
 
 
