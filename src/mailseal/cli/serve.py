@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import click
 
 from mailseal.cli.errors import CommandError
-from mailseal.cli.session import Session, pass_session
+from mailseal.cli.session import Session, become_owner, pass_session
 from mailseal.roles.confinement import confine
 
 
@@ -45,6 +45,7 @@ def serve(session: Session) -> None:
 @pass_session
 def mail(session: Session, number: int) -> None:
     """Run one mail worker: on the listeners that `serve` or systemd hands down, else on its own."""
+    become_owner(session.config.data_dir)
     confine()
     with loaded_for_good():
         from mailseal.roles.mail import run  # noqa: PLC0415 - only this process needs the mail path
@@ -56,6 +57,7 @@ def mail(session: Session, number: int) -> None:
 @pass_session
 def worker(session: Session) -> None:
     """Run the job worker."""
+    become_owner(session.config.data_dir)
     confine()
     with loaded_for_good():
         from mailseal.roles.worker import run  # noqa: PLC0415 - only this process needs the job handlers

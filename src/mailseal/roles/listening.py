@@ -35,7 +35,10 @@ class AlreadyRunningError(PermanentError):
 
 
 def hold(lock: Path) -> int:
-    """Take the lock of a data folder, for as long as this process lives; raises AlreadyRunningError."""
+    """Take the lock of a data folder, for as long as this process lives; raises AlreadyRunningError, ListenError.
+
+    Called with the rights of the folder's owner.
+    """
     descriptor = _lock(lock, fcntl.LOCK_EX)
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
@@ -50,10 +53,10 @@ def share(lock: Path) -> int:
 
 
 def _lock(lock: Path, kind: int) -> int:
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    if os.geteuid() == 0:
-        owner = lock.parent.stat()
-        os.fchown(descriptor, owner.st_uid, owner.st_gid)  # its user may look with `is_held`
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise ListenError(f"the lock {lock} cannot be opened: {error.strerror}") from None
     until = time.monotonic() + LOCK_PATIENCE_SECONDS
     while not _try_lock(descriptor, kind):
         if time.monotonic() >= until:
@@ -171,7 +174,7 @@ def _give(path: Path, group: str) -> None:
     if number is None or number == path.stat().st_gid:
         return
     with contextlib.suppress(PermissionError):  # unprivileged and not a member: `mailseal check` says so
-        os.chown(path, -1, number)
+        os.chown(path, -1, number, follow_symlinks=False)
 
 
 def _bind_tcp(place: Endpoint) -> socket.socket:

@@ -11,7 +11,7 @@ from mailseal.roles import listening
 from mailseal.roles.child import Inheritance
 from mailseal.roles.notify import notify
 from mailseal.roles.process import CANNOT_WORK
-from mailseal.roles.users import make_folders
+from mailseal.roles.users import as_owner, make_folders
 from mailseal.store import transaction
 from mailseal.store.transaction import StoreUnavailable, unit_of_work
 from mailseal.wiring.gateway import Node, open_node
@@ -50,7 +50,8 @@ def open_when_possible(config: Config, inheritance: Inheritance) -> Node:
 def keep_supervisors_away(config: Config) -> None:
     """For a role without a supervisor; others of its kind may be there. Raises MailsealError."""
     make_folders(config, ())
-    listening.share(config.run_dir / "supervisor.lock")
+    with as_owner(config.data_dir):
+        listening.share(config.run_dir / "supervisor.lock")
 
 
 def _wait_for_tables(config: Config, inheritance: Inheritance) -> None:

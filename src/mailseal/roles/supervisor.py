@@ -27,7 +27,7 @@ from mailseal.roles.confinement import confine
 from mailseal.roles.generation import Generation, Role, Roles
 from mailseal.roles.notify import beat_seconds
 from mailseal.roles.process import CANNOT_WORK, Process, describe
-from mailseal.roles.users import make_folders, unseparated
+from mailseal.roles.users import as_owner, make_folders, unseparated
 
 ORPHAN_PATIENCE_SECONDS = 20.0
 """How long workers of a killed supervisor may still hold the listeners."""
@@ -88,9 +88,10 @@ class Supervisor:
         confine()
         config = self._read_config()
         make_folders(config, ())
-        listening.hold(config.run_dir / "supervisor.lock")
-        _mark(config).unlink(missing_ok=True)
-        _forget_metrics(config)
+        with as_owner(config.data_dir):
+            listening.hold(config.run_dir / "supervisor.lock")
+            _forget_metrics(config)
+        _mark(config, ready=False)
         self._current = generation.make(config, self._roles, patience_seconds=ORPHAN_PATIENCE_SECONDS)
         if lacking := unseparated(config, [process.role for process in self._current.processes]):
             _say(lacking)
@@ -99,7 +100,7 @@ class Supervisor:
             while not self._stopping or self._leaving:
                 self._step()
         finally:
-            _mark(config).unlink(missing_ok=True)
+            _mark(config, ready=False)
             self._current.release_sockets()
         if self._gave_up:
             raise CannotWorkError(self._gave_up)
@@ -226,7 +227,7 @@ class Supervisor:
             return
         self._announced = self._was_ready = True
         names = ", ".join(process.name for process in self._current.processes)
-        _mark(self._current.config).write_text(f"{os.getpid()}\n")
+        _mark(self._current.config, ready=True)
         notify.notify(notify.READY)
         _say(f"ready ({names})")
 
@@ -291,8 +292,16 @@ def _forget_metrics(config: Config) -> None:
             path.unlink()
 
 
-def _mark(config: Config) -> Path:
-    return config.run_dir / "ready"
+def _mark(config: Config, *, ready: bool) -> None:
+    """Leave a sign for scripts that everything is up, or take it away."""
+    mark = config.run_dir / "ready"
+    try:
+        with as_owner(config.data_dir):
+            mark.unlink(missing_ok=True)
+            if ready:
+                mark.write_text(f"{os.getpid()}\n")
+    except OSError as error:
+        _say(f"{mark} cannot be written: {error.strerror}")
 
 
 def _say(text: str) -> None:

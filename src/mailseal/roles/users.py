@@ -5,10 +5,11 @@ of the data folder. A role with one gets, besides its own group, the group of th
 it passes through to the one folder it reads. Nothing else there is open to that group (umask 0077).
 """
 
+import contextlib
 import os
 import pwd
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mailseal.config import Config
@@ -18,8 +19,8 @@ from mailseal.roles.process import Credentials, Role
 
 SEARCHABLE = 0o710
 """Mode of the folders on the way to what a role of another user reads."""
-SHARED = 0o2750
-"""Mode of that folder: files in it get the reader's group, their writer decides whether it may read them."""
+READABLE, SHARED = 0o750, 0o2750
+"""Modes of that folder, before and after it is shared: its files get the reader's group, and the mode says the rest."""
 _MAY_BE_ABSENT = frozenset({METRICS_USER})
 
 
@@ -73,27 +74,70 @@ def unseparated(config: Config, roles: Iterable[Role]) -> str:
     return ""
 
 
+@contextlib.contextmanager
+def as_owner(data_dir: Path) -> Iterator[None]:
+    """With the rights of the owner of the data folder: root follows no link that this user may have put there."""
+    keeper, groups = owner(data_dir), os.getgroups()
+    if keeper is None:
+        yield
+        return
+    os.setgroups(keeper.groups)
+    os.setegid(keeper.gid)
+    os.seteuid(keeper.uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
+
+
 def make_folders(config: Config, roles: Iterable[Role]) -> None:
     """The run folder, and what roles of other users need to get at theirs; raises UserError."""
-    keeper = None
+    reading = [role for role in roles if role.reads is not None]
     try:
+        with as_owner(config.data_dir):
+            for folder, mode in ((config.run_dir, SEARCHABLE), *((role.reads, READABLE) for role in reading)):
+                if folder is not None and not folder.is_dir():
+                    folder.mkdir()
+                    folder.chmod(mode)  # whatever the umask
         keeper = owner(config.data_dir)
-        _make(config.run_dir, SEARCHABLE, keeper)
-        for role in roles:
+        for role in reading:
             user = user_of(role, config.data_dir)
-            if role.reads is None:
-                continue
-            if user is None or keeper is None or user.uid == keeper.uid:
-                _make(role.reads, SHARED, keeper)
-                continue
-            for folder in (config.data_dir, config.run_dir):
-                _open_to_pass(folder, keeper)
-            _make(role.reads, SEARCHABLE, keeper)
-            _share(role.reads, keeper.uid, user.gid)
+            if keeper is not None and user is not None and user.uid != keeper.uid:
+                _let_in(role, user, keeper, config)
     except FileNotFoundError:
         raise UserError(f"the data folder {config.data_dir} does not exist; `mailseal init` makes it") from None
     except OSError as error:
         raise UserError(f"the data folder {config.data_dir} cannot be used: {error.strerror}") from None
+
+
+def _let_in(role: Role, user: Credentials, keeper: Credentials, config: Config) -> None:
+    for folder in (config.data_dir, config.run_dir):
+        with _opened(folder, keeper) as (descriptor, found):
+            if found.st_gid == 0:
+                os.fchown(descriptor, -1, keeper.gid)
+            if not found.st_mode & stat.S_IXGRP:
+                os.fchmod(descriptor, stat.S_IMODE(found.st_mode) | stat.S_IXGRP)
+    assert role.reads is not None
+    with _opened(role.reads, keeper) as (descriptor, found):
+        # Once it is as it shall be, nothing is asked of the system: units may forbid it (RestrictSUIDSGID=).
+        if (found.st_gid, stat.S_IMODE(found.st_mode)) != (user.gid, SHARED):
+            os.fchown(descriptor, -1, user.gid)
+            os.fchmod(descriptor, SHARED)
+
+
+@contextlib.contextmanager
+def _opened(folder: Path, keeper: Credentials) -> Iterator[tuple[int, os.stat_result]]:
+    """A folder that is the keeper's own, so that root changes no other one for them."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        found = os.fstat(descriptor)
+        if found.st_uid != keeper.uid:
+            raise UserError(f"{folder} does not belong to {keeper.name}, who owns the data folder")
+        yield descriptor, found
+    finally:
+        os.close(descriptor)
 
 
 def exists(name: str) -> bool:
@@ -103,32 +147,6 @@ def exists(name: str) -> bool:
     except KeyError:
         return False
     return True
-
-
-def _make(folder: Path, mode: int, keeper: Credentials | None) -> None:
-    if folder.is_dir():
-        return
-    folder.mkdir(mode=mode)
-    if keeper is not None:
-        os.chown(folder, keeper.uid, keeper.gid)
-    folder.chmod(mode)
-
-
-def _share(folder: Path, uid: int, gid: int) -> None:
-    """Once it is as it shall be, nothing is asked of the system: units may forbid it (RestrictSUIDSGID)."""
-    found = folder.stat()
-    if (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) != (uid, gid, SHARED):
-        os.chown(folder, uid, gid)
-        folder.chmod(SHARED)
-
-
-def _open_to_pass(folder: Path, keeper: Credentials) -> None:
-    """Let the group of the data folder search it, and see that this group is no other than its owner's."""
-    found = folder.stat()
-    if found.st_gid == 0:
-        os.chown(folder, -1, keeper.gid)
-    if not found.st_mode & stat.S_IXGRP:
-        folder.chmod(stat.S_IMODE(found.st_mode) | stat.S_IXGRP)
 
 
 def _name(uid: int) -> str:

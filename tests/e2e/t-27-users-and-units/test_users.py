@@ -95,9 +95,10 @@ class Home:
         self.write("")
         self.mailseal("init")
 
-    def write(self, users: str) -> None:
+    def write(self, users: str, listen: str = "") -> None:
         self.config.write_text(
             f'hostname = "gw.example"\ndata_dir = "{self.data}"\nworkers = 1\n[listen]\nsocket_group = "{KEEPER}"\n'
+            f"{listen}\n"
             f"[users]\n{users}\n"
         )
 
@@ -150,7 +151,9 @@ def status(pid: int) -> dict[str, str]:
 
 def test_each_role_has_its_user_and_nothing_more(home: Home) -> None:
     port = free_port()
-    home.write(f'metrics = "{OTHER}"\n[metrics]\nlisten = "127.0.0.1:{port}"')
+    home.write(
+        f'metrics = "{OTHER}"\n[metrics]\nlisten = "127.0.0.1:{port}"', f'lmtp_outside = "{home.folder}/mta/out"'
+    )
     parent, stranger, report = home.folder / "parent.py", home.folder / "stranger.py", home.folder / "report"
     parent.write_text(PARENT)
     stranger.write_text(STRANGER)
@@ -189,6 +192,8 @@ def test_each_role_has_its_user_and_nothing_more(home: Home) -> None:
                 user=KEEPER, group=KEEPER, extra_groups=[],
             )  # fmt: skip
             assert trace.stdout.split() == ["PermissionError", "PermissionError", "-1"]
+        mta = (home.folder / "mta").stat()
+        assert (mta.st_mode & 0o777, mta.st_gid) == (0o750, keeper.pw_gid)
         for name, mode in (("shown", 0o640), ("hidden", 0o600)):
             file = home.data / "run" / "metrics" / name
             file.write_text("7")
@@ -227,6 +232,29 @@ def test_a_user_that_is_named_must_exist(home: Home) -> None:
     assert ended.stderr == "error: worker shall run as 'no-such-user', but there is no such user\n"
     home.write(f'mail = "{OTHER}"\nmetrics = "root"\n[metrics]\nlisten = "127.0.0.1:1"')
     assert "no role runs as root" in home.mailseal("serve").stderr
+
+
+def test_root_follows_no_link_of_the_keeper(home: Home) -> None:
+    """Who has taken over a mail worker shall not get at root's files when the supervisor starts the next time."""
+    home.write(f'metrics = "{OTHER}"\n[metrics]\nlisten = "127.0.0.1:{free_port()}"')
+    victims = home.folder / "victims"
+    victims.mkdir(mode=0o700)
+    (victims / "file").touch(0o600)
+    before = [(path.stat().st_uid, path.stat().st_gid, path.stat().st_mode) for path in (victims, victims / "file")]
+    for name, victim in (("supervisor.lock", victims / "file"), ("metrics", victims)):
+        link, aside = home.data / "run" / name, home.data / "run" / "aside"
+        if link.exists():
+            link.rename(aside)
+        link.symlink_to(victim)
+        ended = home.mailseal("serve")
+        link.unlink()
+        if aside.exists():
+            aside.rename(link)
+        assert ended.returncode == 1
+        assert ended.stderr.startswith("error: ")
+        assert ended.stderr.count("\n") == 1
+    after = [(path.stat().st_uid, path.stat().st_gid, path.stat().st_mode) for path in (victims, victims / "file")]
+    assert after == before
 
 
 def test_users_are_made_when_asked_for(home: Home) -> None:
