@@ -108,6 +108,29 @@ def test_addresses(home):
     home("address", "delete", "anna@example.com", "--yes", status=1)
 
 
+def test_routes_and_passwords(home):
+    home("route", "list")
+    assert "no route yet" in home.err
+    first, second = "smtp://mx1:587?tls=verified&user=me", "smtp://mx2:25?tls=required"
+    row = home.json("route", "set", "*.Bücher.example", first, second)
+    assert row == {"domain": "*.xn--bcher-kva.example", "next_hops": [first, second], "no_password_for": ["me@mx1:587"]}
+    assert "mailseal route password me@mx1:587" in home.err
+    home("route", "password", "me@MX1:587", "--password-file", home.put("password", b"secret\n"))
+    assert home.err == ""
+    assert home.json("route", "list")[0]["no_password_for"] == []
+    home("route", "password", "other@mx1:587", "--password-file", home.folder / "password")
+    assert "no next hop names other@mx1:587" in home.err
+    home("route", "password", "other@mx1:587", "--delete")
+    home("route", "password", "other@mx1:587", "--delete", status=1)
+    home("route", "password", "me@mx1", "--password-file", home.folder / "password", status=1)
+    home("route", "password", "me@mx1:587", "--password-file", home.put("empty", b"\n"), status=1)
+    home("route", "set", "x.example", "smtp://mx:25?user=me", status=1)
+    assert "has not proven who they are" in home.err
+    home("route", "unset", "*.bücher.example", "--yes")
+    home("route", "unset", "*.bücher.example", "--yes", status=1)
+    assert home.json("route", "list") == []
+
+
 def test_settings_at_their_levels(home):
     home("settings", "set", "mode", "never", "--lock")
     home("settings", "set", "mode", "mandatory", "--domain", "example.com")
