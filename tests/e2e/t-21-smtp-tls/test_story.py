@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import smtplib
 import socket
 import ssl
@@ -124,6 +125,16 @@ def test_swaks(place: Place) -> None:
     assert "from client.example" in trace
     assert "(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256 bits))" in trace
     assert "with ESMTPS id" in trace
+
+
+def test_postfix_verifies_us(place: Place) -> None:
+    """posttls-finger is the TLS side of Postfix's SMTP client."""
+    (place.folder / "main.cf").write_text("")
+    command = ["posttls-finger", "-l", "verify", "-F", str(place.files.certificate), f"[127.0.0.1]:{place.port}", GATE]
+    environment = {**os.environ, "MAIL_CONFIG": str(place.folder)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env=environment)
+    assert "Verified TLS connection established" in done.stdout + done.stderr
+    assert "< 221 2.0.0" in done.stdout + done.stderr
 
 
 def test_python_verifies_and_sends(place: Place) -> None:
