@@ -1,11 +1,13 @@
 """`mailseal key`: the keys that seal everything else, and the change from one to the next. See docs/keys.md."""
 
+import time
 from collections.abc import Sequence
 
 import click
 
 from mailseal.cli.errors import CommandError
 from mailseal.cli.output import json_option, print_json, show, show_one
+from mailseal.cli.progress import LINE_SECONDS
 from mailseal.cli.session import Session, pass_session
 from mailseal.config import Config
 from mailseal.keys.kek_places import Found, folder_for_new, new_kek, read_keks
@@ -100,19 +102,29 @@ def rotate(session: Session, *, kek_id: str | None, without: Sequence[str], as_j
     ring.kek(chosen)  # before anything is changed
     rotation.begin(chosen, without=without)
     click.echo(f"KEK {chosen} seals. Sealing anew what others sealed:", err=True)
-    total, moved = rewrap.count(), 0
-
-    def progress(done: Pass) -> None:
-        if done.moved:
-            click.echo(f"{done.seen} of {total} looked at, {done.moved} sealed anew", err=True)
-
-    def count_moved(done: Pass) -> None:
-        nonlocal moved
-        moved += done.moved
-
-    done = rotation.finish(ring, chosen, progress, after_pass=count_moved)
-    _tell(chosen, moved, done, as_json=as_json)
+    line = _Progress(rewrap.count())
+    done = rotation.finish(ring, chosen, line.at, after_pass=line.end_of_pass)
+    _tell(chosen, line.moved, done, as_json=as_json)
     return int(done.broken.count > 0)
+
+
+class _Progress:
+    """A line every few seconds; how much was moved in all passes."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._shown = time.monotonic()
+        self.moved = 0
+
+    def at(self, done: Pass) -> None:
+        if time.monotonic() - self._shown >= LINE_SECONDS:
+            self._shown = time.monotonic()
+            click.echo(f"{done.seen:,} of {self._total:,} looked at, {done.moved:,} sealed anew", err=True)
+
+    def end_of_pass(self, done: Pass) -> None:
+        self.moved += done.moved
+        if done.moved:
+            click.echo(f"{done.moved:,} sealed anew; looking again for late ones", err=True)
 
 
 def _choose(found: Found) -> str:
