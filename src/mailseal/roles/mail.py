@@ -22,7 +22,7 @@ from mailseal.roles.handling import MailHandling
 from mailseal.roles.held_keks import HeldKeks
 from mailseal.roles.lifetime import Lifetime
 from mailseal.roles.logs import configure
-from mailseal.roles.mail_metrics import measure_mail
+from mailseal.roles.mail_metrics import measure_mail, stop_measuring
 from mailseal.roles.meter import Meter, open_meter
 from mailseal.roles.metric_table import By
 from mailseal.roles.receivers import make_receivers
@@ -97,10 +97,10 @@ class MailRole:
         inheritance.ready()
         self._meter.set(metric_table.READY, 1, By.MAIL.value)
         await lifetime.wait()
-        self._meter.set(metric_table.READY, 0, By.MAIL.value)
+        self._drained_by = time.monotonic() + self._config.limits.drain_seconds
+        stop_measuring(self._meter)
         watching.cancel()
         asking.cancel()
-        self._drained_by = time.monotonic() + self._config.limits.drain_seconds
         cut = await asyncio.gather(*(one.drain(self._config.limits.drain_seconds) for one in self._receivers))
         if sum(cut):
             logger.warning("%d connections were cut at the end of the drain time", sum(cut))
@@ -178,7 +178,8 @@ class MailRole:
         measure_mail(self._meter, self._receivers, self._in_flight)
         with unit_of_work():
             self._node.stamps.poll(time.monotonic())
-        self._meter.now(metric_table.LAST_POLL)
+        if not self._drained_by:
+            self._meter.now(metric_table.LAST_POLL)
         if self._held is None:
             self._held = HeldKeks(self._node.kek, self._config.run_dir)
         self._held.say(time.monotonic())

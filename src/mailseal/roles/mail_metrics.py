@@ -1,5 +1,6 @@
 """What a mail worker counts and measures (`metric_table`)."""
 
+import math
 from collections.abc import Sequence
 
 from mailseal.mail import reply
@@ -49,3 +50,9 @@ def measure_mail(meter: Meter, receivers: Sequence[Receiver], in_flight: int) ->
         meter.set(table.BYTES_IN_FLIGHT, house.load.bytes_in_flight)
         for origin in Origin:
             meter.set(table.CONNECTIONS, house.guests.count(origin), origin.value)
+
+
+def stop_measuring(meter: Meter) -> None:
+    """The worker drains: it takes no new mail and looks for no more changes, and that is as it should be."""
+    meter.set(table.READY, 0, By.MAIL.value)
+    meter.set(table.LAST_POLL, math.inf)

@@ -24,7 +24,7 @@ from mailseal.ports import Hop
 from mailseal.roles import metric_files, metric_reference, metric_table
 from mailseal.roles.decision_log import Handled
 from mailseal.roles.handlers import HANDLERS
-from mailseal.roles.mail_metrics import count_mail
+from mailseal.roles.mail_metrics import count_mail, stop_measuring
 from mailseal.roles.meter import Meter, open_meter
 from mailseal.roles.metric_files import readable_files
 from mailseal.roles.metric_table import METRICS, By, Kind
@@ -221,6 +221,19 @@ def test_health_is_a_word(config, monkeypatch):
         monkeypatch.setattr(time, "time", lambda: now + 60)
         assert page.health() == "database"
     assert page.health() == "mail"
+
+
+def test_a_worker_that_drains_for_long_is_no_illness(config):
+    draining = open_meter(config, By.MAIL)  # one after the other: the library keeps new labels where it was told last
+    draining.set(metric_table.LAST_POLL, 1.0)
+    fresh = open_meter(config, By.MAIL)
+    fresh.set(metric_table.READY, 1, "mail")
+    fresh.now(metric_table.LAST_POLL)
+    worker = open_meter(config, By.WORKER)
+    worker.set(metric_table.READY, 1, "worker")
+    assert Page(config).health() == "database"
+    stop_measuring(draining)
+    assert Page(config).health() == WELL
 
 
 def test_of_every_kind_the_files_are_found(config):
