@@ -4,6 +4,7 @@ import logging
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -119,8 +120,8 @@ def test_it_says_nothing_after_the_final_dot(fake, relay_to):
     assert relay.send(transfer()) == [reply.OUTCOME_UNKNOWN]
     assert time.monotonic() - began < 2
     assert not second.connections
-    assert codes(relay.send(transfer())) == [250], "the connection is not used again"
-    assert first.connections == 2
+    assert codes(relay.send(transfer())) == [250]
+    assert (first.connections, len(second.contents)) == (1, 1), "who is silent is tried last"
 
 
 def test_a_black_hole_holds_up_nobody_else(fake, relay_to):
@@ -136,6 +137,24 @@ def test_a_black_hole_holds_up_nobody_else(fake, relay_to):
     for thread in threads:
         thread.join(5)
     assert results == [reply.NEXT_HOP_UNAVAILABLE] * 3
+
+
+@pytest.mark.parametrize("script", [{"BODY": [(100, HANG)]}, {"DOT": [HANG]}, {"EHLO": [HANG]}])
+def test_a_black_hole_holds_one_thread_and_not_all(fake, relay_to, script):
+    hole, good = fake(script), fake()
+    relay = relay_to(hole, routes=Routes(both_test=(hole.place, good.place)))
+    both = {"route": relay.route(Hop.INSIDE, Address.parse("a@both.test"))}
+    assert codes(relay.send(transfer(chunks=BIG, deadline=time.monotonic() + 0.2))) == [451]
+    with ThreadPoolExecutor(4) as threads:
+        done = [threads.submit(relay.send, transfer(chunks=BIG, deadline=time.monotonic() + 1.5)) for _ in range(4)]
+        assert codes(relay.send(transfer(**both))) == [250]
+        waited = [one for one in done if not one.done()]
+        assert len(waited) <= 1, "the others are told at once"
+    assert [codes(one.result()) for one in done] == [[451]] * 4
+    hole.script.clear()
+    assert codes(relay.send(transfer())) == [250]
+    found = relay._pool(hole.place)
+    assert (found._silent, found._claims) == (False, 0)
 
 
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
@@ -176,7 +195,7 @@ def test_who_failed_is_tried_last_and_one_mail_probes(fake, relay_to, monkeypatc
         assert (first.connections, len(second.contents)) == (1, 3)
         found = relay._pool(first.place)
         found._down_until = time.monotonic()
-        assert [found.is_first_choice(), found.is_first_choice()] == [True, False], "one probe"
+        assert [found.claim_first(), found.claim_first()] == [True, False], "one probe"
         found._down_until = time.monotonic()
         assert codes(relay.send(transfer())) == [250]
     assert len(first.contents) == 1

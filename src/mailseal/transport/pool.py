@@ -3,10 +3,12 @@
 import logging
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mailseal.config import NextHop
-from mailseal.transport.connection import Connection
+from mailseal.transport.connection import Connection, SilentError
 from mailseal.transport.opening import Limits, Opener
 
 DOWN_SECONDS = 30.0
@@ -42,31 +44,59 @@ class Pool:
         self._waiting: list[Connection] = []
         self._lock = threading.Lock()
         self._down_until: float | None = None
+        self._silent = False
+        self._claims = 0
 
     # ---- whether it works
 
-    def is_first_choice(self) -> bool:
-        """Whether to try it in its turn. After a failure one caller is told so each 30 s: the one that probes."""
+    def claim_first(self) -> bool:
+        """Whether to try it in its turn: yes counts as a claim, to be given back by `claimed`.
+
+        After a failure one caller is told so each 30 s: the one that probes.
+        """
         with self._lock:
-            if self._down_until is None:
-                return True
-            now = time.monotonic()
-            if now < self._down_until:
-                return False
-            self._down_until = now + DOWN_SECONDS
+            if self._down_until is not None:
+                now = time.monotonic()
+                if now < self._down_until or self._is_held():
+                    return False
+                self._down_until = now + DOWN_SECONDS
+            self._claims += 1
             return True
+
+    def claim_last(self) -> bool:
+        """Whether to try it after the others, though it failed lately; a claim too."""
+        with self._lock:
+            if self._is_held():
+                return False
+            self._claims += 1
+            return True
+
+    def _is_held(self) -> bool:
+        """A black hole keeps one mail waiting, not every thread."""
+        return self._silent and self._claims > 0
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Around the mail that has claimed it."""
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._claims -= 1
 
     def failed(self, why: Exception) -> None:
         """It did not take a mail for a reason of its own; said once when it begins, since every mail finds it out."""
         with self._lock:
             begins = self._down_until is None
             self._down_until = time.monotonic() + DOWN_SECONDS
+            self._silent = isinstance(why, SilentError)
         logger.log(logging.WARNING if begins else logging.DEBUG, "next hop %s: %s", self.hop.place, why)
 
     def works(self) -> None:
         """It has answered a mail."""
         if self._down_until is not None:
-            self._down_until = None
+            with self._lock:
+                self._down_until, self._silent = None, False
             logger.info("next hop %s works again", self.hop.place)
 
     # ---- connections

@@ -61,16 +61,20 @@ class SmtpRelay:
         said: Reply | None = None
         unfit = 0
         for number, pool in enumerate(self._in_order(hops)):
-            left = deadline - time.monotonic()
-            if number and left <= 0:
-                break
-            try:
-                replies = self._send(pool, transfer, deadline, left / (len(hops) - number))
-            except TransientError as error:
-                pool.failed(error)
-                said = getattr(error, "reply", None) or said
-                continue
-            pool.works()
+            with pool.claimed():
+                left = deadline - time.monotonic()
+                if number and left <= 0:
+                    break
+                try:
+                    replies = self._send(pool, transfer, deadline, left / (len(hops) - number))
+                except TransientError as error:
+                    pool.failed(error)
+                    said = getattr(error, "reply", None) or said
+                    continue
+            if reply.OUTCOME_UNKNOWN in replies and time.monotonic() >= deadline:
+                pool.failed(SilentError("the next hop does not say whether it has taken a mail"))
+            else:
+                pool.works()
             if replies[0] is not reply.NEXT_HOP_WITHOUT_SMTPUTF8:
                 return replies
             unfit += 1
@@ -79,15 +83,15 @@ class SmtpRelay:
         return [said or reply.NEXT_HOP_UNAVAILABLE] * len(transfer.recipients)
 
     def _in_order(self, hops: Sequence[NextHop]) -> Iterator[Pool]:
-        """As they are preferred, those that failed lately last."""
+        """As they are preferred, those that failed lately last; each is claimed."""
         later = []
         for hop in hops:
             pool = self._pool(hop)
-            if pool.is_first_choice():
+            if pool.claim_first():
                 yield pool
             else:
                 later.append(pool)
-        yield from later
+        yield from (pool for pool in later if pool.claim_last())
 
     def _send(self, pool: Pool, transfer: Transfer, deadline: float, share_seconds: float) -> list[Reply]:
         """Raises TransientError only if this next hop has taken nothing."""
