@@ -14,7 +14,7 @@ from mailseal.keys.kek_ring import KekRing
 from mailseal.keys.sealing import SealError, sealed_by
 from mailseal.store import credentials, jobs, private_keys
 from mailseal.store.models import CredentialRow, JobRow, PrivateKeyRow
-from mailseal.store.transaction import read, run, select
+from mailseal.store.transaction import connection, read, run, select
 
 BATCH_ROWS = 200
 MAX_NAMED = 20
@@ -130,8 +130,7 @@ def count_by_kek() -> dict[str, int]:
 
 
 def _heads(column: SealedColumn) -> Sequence[tuple[str, str, int]]:
-    table = column.model._meta.db_table  # noqa: SLF001 -- Django's documented name
-    sql = _HEADS.format(table=table, kek_id="kek_id" if column.named else "''")
+    sql = _HEADS.format(table=_table(column), kek_id="kek_id" if column.named else "''")
     return [(str(head), str(beside), int(found)) for head, beside, found in select(sql, ())]
 
 
@@ -169,10 +168,17 @@ def rewrap(ring: KekRing, kek_id: str, progress: Callable[[Pass], None] = lambda
 
 
 def _put_back(changes: Sequence[tuple[SealedRow, bytes]], kek_id: str) -> int:
-    """Compare and set, in the caller's transaction; how many rows were still as they had been read."""
-    moved = 0
-    for row, sealed in changes:
-        values = {"sealed": sealed, "kek_id": kek_id} if row.column.named else {"sealed": sealed}
-        rows = row.column.model.objects.filter(pk=row.pk, sealed=row.sealed)
-        moved += int(rows.update(**values))
-    return moved
+    """Compare and set in one table, in the caller's transaction; how many rows were still as they had been read."""
+    column, database = changes[0][0].column, connection()
+    named = (kek_id,) if column.named else ()
+    sql = f"UPDATE {_table(column)} SET sealed = %s{', kek_id = %s' * column.named} WHERE id = %s AND sealed = %s"  # noqa: S608 -- names of ours
+    ids = column.model._meta.pk  # noqa: SLF001 -- Django's documented name
+    with database.cursor() as cursor:
+        cursor.executemany(
+            sql, [(new, *named, ids.get_db_prep_value(row.pk, database), row.sealed) for row, new in changes]
+        )
+        return int(cursor.rowcount)
+
+
+def _table(column: SealedColumn) -> str:
+    return str(column.model._meta.db_table)  # noqa: SLF001 -- same
