@@ -45,7 +45,7 @@ def relay_to():
 
     def start(*servers, routes=None, **timeouts):
         hops = [one.place if isinstance(one, Fake) else one for one in servers]
-        limits = Timeouts(**{"reply_seconds": 1, "total_seconds": 3, **timeouts})
+        limits = Timeouts(**{"reply_seconds": 1, "total_seconds": 3, "fair_seconds": 0, **timeouts})
         relay = SmtpRelay({Hop.INSIDE: hops, Hop.OUTSIDE: hops}, "me.test", limits, routes=routes)
         made.append(relay)
         return relay
@@ -139,6 +139,15 @@ def test_a_black_hole_holds_up_nobody_else(fake, relay_to):
     assert results == [reply.NEXT_HOP_UNAVAILABLE] * 3
 
 
+def test_a_mail_without_time_says_nothing_about_the_next_hop(fake, relay_to):
+    first, second = fake({"MAIL": [HANG, b"250 ok\r\n"]}), fake()
+    relay = relay_to(first, second, fair_seconds=1)
+    assert codes(relay.send(transfer(deadline=time.monotonic() - 1))) == [451]
+    relay.send(transfer(deadline=time.monotonic() + 0.4))
+    assert codes(relay.send(transfer())) == [250]
+    assert [len(first.contents), len(second.contents)] == [1, 1]
+
+
 @pytest.mark.parametrize("script", [{"BODY": [(100, HANG)]}, {"DOT": [HANG]}, {"EHLO": [HANG]}])
 def test_a_black_hole_holds_one_thread_and_not_all(fake, relay_to, script):
     hole, good = fake(script), fake()
@@ -218,7 +227,7 @@ def test_no_time_no_second_try(fake, relay_to):
     first, second = fake({"DOT": [HANG]}), fake()
     relay = relay_to(first, second)
     assert codes(relay.send(transfer(deadline=time.monotonic() - 1))) == [451]
-    assert not second.connections
+    assert not first.connections + second.connections
 
 
 # routes

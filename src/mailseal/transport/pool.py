@@ -20,7 +20,8 @@ logger = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """How long the next hop may take. `total_seconds` bounds a whole mail, also when the transfer has no deadline;
-    `reply_seconds` each command, and each pause in taking the content.
+    `reply_seconds` each command, and each pause in taking the content. Whoever had less than `fair_seconds` is not
+    taken for silent.
     """
 
     connect_seconds: float = 10.0
@@ -28,6 +29,7 @@ class Timeouts:
     reply_seconds: float = 60.0
     total_seconds: float = 300.0
     idle_seconds: float = 60.0
+    fair_seconds: float = 1.0
 
 
 class Pool:

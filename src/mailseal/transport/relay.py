@@ -63,16 +63,17 @@ class SmtpRelay:
         for number, pool in enumerate(self._in_order(hops)):
             with pool.claimed():
                 left = deadline - time.monotonic()
-                if number and left <= 0:
+                if left <= 0:
                     break
+                share = left / (len(hops) - number)
                 try:
-                    replies = self._send(pool, transfer, deadline, left / (len(hops) - number))
+                    replies = self._send(pool, transfer, deadline, share)
                 except TransientError as error:
-                    pool.failed(error)
+                    self._blame(pool, error, share)
                     said = getattr(error, "reply", None) or said
                     continue
             if reply.OUTCOME_UNKNOWN in replies and time.monotonic() >= deadline:
-                pool.failed(SilentError("the next hop does not say whether it has taken a mail"))
+                self._blame(pool, SilentError("the next hop does not say whether it has taken a mail"), share)
             else:
                 pool.works()
             if replies[0] is not reply.NEXT_HOP_WITHOUT_SMTPUTF8:
@@ -81,6 +82,11 @@ class SmtpRelay:
         if unfit == len(hops):  # else one that is down may be the one that takes it
             said = reply.NEXT_HOP_WITHOUT_SMTPUTF8
         return [said or reply.NEXT_HOP_UNAVAILABLE] * len(transfer.recipients)
+
+    def _blame(self, pool: Pool, error: TransientError, share_seconds: float) -> None:
+        """A mail that came late and had hardly any time left says nothing about the next hop."""
+        if share_seconds >= self._timeouts.fair_seconds or not isinstance(error, SilentError):
+            pool.failed(error)
 
     def _in_order(self, hops: Sequence[NextHop]) -> Iterator[Pool]:
         """As they are preferred, those that failed lately last; each is claimed."""
