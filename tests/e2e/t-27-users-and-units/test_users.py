@@ -181,6 +181,7 @@ def test_each_role_has_its_user_and_nothing_more(home: Home) -> None:
             assert {int(held[one], 16) for one in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {0}
             assert held["NoNewPrivs"] == "1"
             assert held["Umask"] == "0077"
+            assert int(held["VmRSS"].split()[0]) < 100 * 1024  # kB, idle
             limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
             assert next(line for line in limits if "core" in line).split()[4:6] == ["0", "0"]
         assert roles.keys() == {"mail", "worker", "metrics", "stranger"}
