@@ -81,7 +81,7 @@ def _manifest(
         files=tuple(FileEntry(f"file/{number}", str(path)) for number, path in enumerate(files, 1)),
         environment=tuple(sorted(name for name in source.environ if name.startswith(PREFIX) and name not in _NOT_KEYS)),
         without_log=without_log,
-        without_kek=tuple(sorted(rewrap.count_by_kek().keys() - ids)),
+        without_kek=tuple(sorted(rewrap.count_by_kek().keys() - ids - {""})),
     )
 
 

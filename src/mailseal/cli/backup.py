@@ -48,7 +48,7 @@ def _make(session: Session, file: Path, passphrase_file: Path | None, *, without
     settings = node_files.settings(session.config_path, os.environ)
     config = session.open_store(for_now=True)
     source = Source(config, settings, os.environ)
-    with readable_errors(file), meter() as at:
+    with readable_errors(file, "nothing that looks whole was left behind"), meter() as at:
         manifest = make(file, passphrase, source, without_log=without_log, caller=as_caller, progress=at)
     for kek_id in manifest.without_kek:
         click.echo(f"warning: rows are sealed with KEK {kek_id}, which is not at hand and not in the backup", err=True)
@@ -93,13 +93,13 @@ def meter() -> Iterator[_Meter]:
 
 
 @contextmanager
-def readable_errors(path: Path) -> Iterator[None]:
+def readable_errors(path: Path, what_to_do: str = "") -> Iterator[None]:
     """What the system says of a file, as an error for a person."""
     try:
         yield
     except OSError as error:
         where = error.filename or path
-        raise CommandError(f"{where}: {error.strerror or error}", "nothing that looks whole was left behind") from None
+        raise CommandError(f"{where}: {error.strerror or error}", what_to_do) from None
 
 
 def summary(manifest: "Manifest", file: Path) -> Row:

@@ -46,6 +46,13 @@ class NotTheSameError(PermanentError):
     """After a load the database does not hold what the dump held."""
 
 
+def is_unfinished() -> bool:
+    """Whether the database of this thread holds a load that was not finished; raises StoreUnavailable."""
+    database = connection()
+    with driver_trouble(), database.cursor() as cursor:
+        return STAMPS_WHILE_LOADING in database.introspection.table_names(cursor)
+
+
 def require_empty() -> None:
     """Raise NotEmptyError if the database of this thread has a row in any table of the store."""
     database = connection()

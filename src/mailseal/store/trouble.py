@@ -53,7 +53,10 @@ def unavailable(error: BaseException) -> StoreUnavailable:
     """The error that the mail path sees; of the driver's text MariaDB's number alone, which may name a row."""
     code = error.args[0] if error.args else ""
     if code == 1146 or "no such table" in str(error):
-        return StoreUnavailable("the database has no tables of Mailseal yet: run `mailseal init`")
+        return StoreUnavailable(
+            "the database has no tables of Mailseal yet (run `mailseal init`), or holds a restore or copy that was not "
+            "finished (`mailseal check` says so)"
+        )
     if "unable to open" in str(error):
         return StoreUnavailable("the database file cannot be opened; if there is none yet, run `mailseal init`")
     detail = f"error {code}" if isinstance(code, int) else str(error)

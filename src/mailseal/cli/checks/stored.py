@@ -9,7 +9,7 @@ from mailseal.config import Config
 from mailseal.errors import MailsealError
 from mailseal.keys.kek_places import read_keks
 from mailseal.keys.kek_ring import KekRing
-from mailseal.store import certificate_admin, nodes, revalidate, rewrap, transaction
+from mailseal.store import certificate_admin, load, nodes, revalidate, rewrap, transaction
 from mailseal.store import domains as store_domains
 from mailseal.store import keks as store_keks
 
@@ -22,8 +22,13 @@ def database(config: Config) -> Iterator[Finding]:
     store.setup(config)
     try:
         pending = transaction.read(store.pending_migrations)
+        half_full = load.is_unfinished()
     except MailsealError as error:
         yield Finding("database", Status.FAIL, f"{config.database.url}: {error}", "start it, or set database.url")
+        return
+    if half_full:
+        text = f"{config.database.url}: it holds a restore or copy that was not finished; no mail is taken"
+        yield Finding("database", Status.FAIL, text, "empty it and do that again, or set database.url")
         return
     if pending:
         text = f"{config.database.url}: its tables are not of this release ({len(pending)} migrations to do)"
