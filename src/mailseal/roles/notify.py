@@ -12,6 +12,7 @@ SOCKET_VARIABLE = "NOTIFY_SOCKET"
 WATCHDOG_VARIABLE = "WATCHDOG_USEC"
 WATCHDOG_PID_VARIABLE = "WATCHDOG_PID"
 READY, STOPPING, ALIVE = "READY=1", "STOPPING=1", "WATCHDOG=1"
+PATIENCE_SECONDS = 5.0
 VARIABLES = frozenset({SOCKET_VARIABLE, WATCHDOG_VARIABLE, WATCHDOG_PID_VARIABLE})
 
 
@@ -21,7 +22,8 @@ def notify(*states: str) -> None:
     if not name:
         return
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
-        told.setblocking(False)  # noqa: FBT003 - the socket module's own signature
+        # The manager's queue may be full for a moment. A sign of life is followed by the next, all else is said once.
+        told.settimeout(0.0 if states == (ALIVE,) else PATIENCE_SECONDS)
         told.connect("\0" + name[1:] if name.startswith("@") else name)
         told.send("\n".join(states).encode())
 
