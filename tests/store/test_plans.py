@@ -158,6 +158,30 @@ def test_every_question_is_answered_by_an_index(grown, store, monkeypatch):
     assert not without, json.dumps(without, indent=1, default=str)
 
 
+def test_few_rows_are_not_looked_for_among_all_of_an_outcome(grown, store, monkeypatch):
+    asked = _sqlite if store == "sqlite" else _mariadb
+    few = (
+        {"sender": "u1@inside.test"},
+        {"recipient": "v1@outside.test"},
+        {"message": "1f"},
+        {"message_id": "<7@x.test>"},
+    )
+    for one in few:
+        wanted = LogFilter(fate=Fate.RELAYED, **one)
+        (statement,) = asked(lambda wanted=wanted: log.search(wanted), monkeypatch)
+        assert "store_log_fate" not in _used(statement, store), one
+
+
+def _used(statement: str, store: str) -> str:
+    """What the plan says of the indexes it reads."""
+    raw = connection().connection
+    if store == "sqlite":
+        return " ".join(row[3] for row in raw.execute(f"EXPLAIN QUERY PLAN {statement}"))
+    with raw.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {statement}")
+        return " ".join(str(row[5]) for row in cursor.fetchall())
+
+
 def _sqlite(work, _monkeypatch) -> list[str]:
     seen: list[str] = []
     connection().ensure_connection()
