@@ -6,6 +6,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from unittest import mock
 
 import pytest
 
@@ -294,6 +295,15 @@ def test_a_look_up_has_a_time_limit_and_is_remembered(fake, relay_to, monkeypatc
     go_on.set()
     assert resolver.look_up("slow.test", 25, time.monotonic() + 5) == (("127.0.0.1", 25),)
     assert asked.count("slow.test") == 2, "who asks meanwhile waits for the same answer"
+
+
+def test_no_thread_for_one_look_up_does_not_stop_the_next(monkeypatch):
+    resolver = Resolver()
+    with monkeypatch.context() as crowded:
+        crowded.setattr(threading.Thread, "start", mock.Mock(side_effect=RuntimeError("can't start new thread")))
+        with pytest.raises(OSError, match="no thread"):
+            resolver.look_up("localhost", 25, time.monotonic() + 5)
+    assert resolver.look_up("localhost", 25, time.monotonic() + 5)
 
 
 def test_a_name_that_is_none(relay_to, monkeypatch):

@@ -40,12 +40,20 @@ class Resolver:
             question = self._asked.get((host, port))
             if question is None:
                 question = self._asked[host, port] = _Question()
-                threading.Thread(target=self._ask, args=(host, port, question), daemon=True, name="resolver").start()
+                self._start(host, port, question)
         if not question.answered.wait(max(0.0, deadline - time.monotonic())):
             raise TimeoutError("the name look-up takes too long")
         if question.error is not None:
             raise question.error
         return question.places
+
+    def _start(self, host: str, port: int, question: _Question) -> None:
+        asking = threading.Thread(target=self._ask, args=(host, port, question), daemon=True, name="resolver")
+        try:
+            asking.start()
+        except RuntimeError:  # the system has no thread to spare now; who asks later must not wait for this one
+            del self._asked[host, port]
+            raise OSError("no thread can be started for the name look-up") from None
 
     def _ask(self, host: str, port: int, question: _Question) -> None:
         try:
