@@ -4,6 +4,7 @@ import logging
 import ssl
 import time
 from dataclasses import replace
+from unittest import mock
 
 import pytest
 
@@ -15,6 +16,8 @@ from mailseal.mail import reply
 from mailseal.mail.address import Address
 from mailseal.mail.envelope import Recipient
 from mailseal.ports import Hop, Transfer
+from mailseal.transport import client_tls, opening
+from mailseal.transport.connecting import connect
 from mailseal.transport.relay import SmtpRelay, Timeouts
 
 STARTTLS = HELLO.replace(b"250-DSN", b"250-STARTTLS")
@@ -202,6 +205,34 @@ def test_a_hanging_handshake_leaves_time_for_going_on_in_clear(fake, relay_to):
     server = fake(tls=HANG)
     assert went(relay_to(server, given=Tls.OPPORTUNISTIC, timeouts={"total_seconds": 2}))
     assert server.connections == 2
+
+
+def test_going_on_in_clear_has_time_to_connect(fake, relay_to, monkeypatch):
+    left = []
+
+    def connecting(hop, resolver, deadline):
+        left.append(deadline - time.monotonic())
+        return connect(hop, resolver, deadline)
+
+    monkeypatch.setattr(opening, "connect", connecting)
+    limits = {"connect_seconds": 0.2, "greeting_seconds": 0.8}
+    assert went(relay_to(fake(tls=HANG), given=Tls.OPPORTUNISTIC, timeouts=limits))
+    assert len(left) == 2
+    assert min(left) > 0.1
+
+
+def test_rights_that_are_mended_are_seen(tmp_path, monkeypatch):
+    hop = NextHop("h", 25, given=Tls.VERIFIED, ca=write_ca(tmp_path))
+    contexts = client_tls.ClientContexts()
+    first = contexts.of(hop, hop.tls)
+    write_ca(tmp_path, authority("Another Root"), "new.pem").replace(hop.ca)
+    with monkeypatch.context() as unreadable:
+        unreadable.setattr(ssl.SSLContext, "load_verify_locations", mock.Mock(side_effect=PermissionError(13, "no")))
+        assert contexts.of(hop, hop.tls) is first
+    changed = hop.ca.stat().st_ctime_ns
+    while hop.ca.stat().st_ctime_ns == changed:  # it is as fine as the kernel's tick
+        hop.ca.chmod(0o644)
+    assert contexts.of(hop, hop.tls) is not first
 
 
 def test_a_client_certificate_is_shown_and_read_again_when_it_changes(fake, relay_to, tmp_path):

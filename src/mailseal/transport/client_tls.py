@@ -12,7 +12,8 @@ from mailseal.transport.connection import TlsError
 logger = logging.getLogger(__name__)
 
 _Key = tuple[bool, Path | None, Path | None, Path | None]
-_Stamp = tuple[tuple[int, int, int] | None, ...]
+_FileStamp = tuple[int, int, int] | None
+_Stamp = tuple[_FileStamp, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +95,10 @@ def _stamp(key: _Key) -> _Stamp:
     return tuple(_of_file(path) for path in watched)
 
 
-def _of_file(path: Path) -> tuple[int, int, int] | None:
+def _of_file(path: Path) -> _FileStamp:
+    """With the time of status: rights that are mended make a file readable and change nothing else of it."""
     try:
         found = path.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return found.st_ctime_ns, found.st_size, found.st_ino

@@ -60,7 +60,8 @@ class Opener:
             if hop not in self._in_clear:  # once when it begins: otherwise it would be said of every connection
                 logger.warning("next hop %s: %s; mail goes there in clear, as tls=opportunistic says", hop.place, error)
                 self._in_clear.add(hop)
-            return self._open(hop, Tls.OFF, limits, log_in=log_in)
+            # The time to connect may be over by now: what is left of the session's counts.
+            return self._open(hop, Tls.OFF, Limits(limits.ready, limits.ready), log_in=log_in)
         if opened.tls is not None:
             self._in_clear.discard(hop)
         return opened
