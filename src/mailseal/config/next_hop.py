@@ -105,10 +105,10 @@ def next_hop(raw: object) -> NextHop:
     scheme, separator, rest = place.partition("://")
     if not separator:
         scheme, rest = Protocol.SMTP, place
+    if ("@" in rest and not rest.startswith("/")) or "@" in query.partition("=")[0]:  # first: no text repeats it
+        raise BadValueError("has no user before the host: write ?user=NAME; the password is set by `mailseal route`")
     if scheme not in (*Protocol, _SMTPS):
         raise BadValueError(f"{scheme!r} is not smtp, smtps or lmtp")
-    if "@" in rest and not rest.startswith("/"):
-        raise BadValueError("has no user before the host: write ?user=NAME; the password is set by `mailseal route`")
     path, host, port = None, "", 0
     if rest.startswith("/"):
         path = values.unix_path(rest)
@@ -156,9 +156,17 @@ def credential_name(text: str) -> str:
 
 def _host_port(text: str) -> tuple[str, int]:
     host, port = values.host_port(text)
-    if ":" not in host and not values.HOSTNAME.fullmatch(host):
+    if not (values.HOSTNAME.fullmatch(host) or _is_address(host)):
         raise BadValueError(f"{host!r} is not a host name or an IP address")
     return host.lower(), port
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _parameters(query: str) -> dict[str, str]:

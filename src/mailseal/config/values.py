@@ -102,7 +102,10 @@ def node(raw: object) -> str:
 
 def path(raw: object) -> Path:
     """An absolute path; a relative one is taken from the current folder."""
-    return Path(text(raw)).expanduser().absolute()
+    try:
+        return Path(text(raw)).expanduser().absolute()
+    except RuntimeError:
+        raise BadValueError("begins with the home folder of a user that does not exist here") from None
 
 
 def whole(least: int, most: int) -> Callable[[object], int]:

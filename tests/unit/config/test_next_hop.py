@@ -77,6 +77,10 @@ def test_short_forms():
         ("smtp://h:25?user=me&tls=required", "somebody who has not proven who they are"),
         ("smtp://h:25?tls=verified&user=%0d%0a", "control characters"),
         ("smtp://me:geheim@h:25", "user=NAME"),
+        ("smtp://me:geheim?x@h:25", "user=NAME"),
+        ("me:geheim://x@h:25", "user=NAME"),
+        ("smtp://[::1 x]:25", "not a host name or an IP address"),
+        ("smtp://h:25?tls=verified&ca=~nobody-of-this-name/ca.pem", "does not exist here"),
         ("smtp://h:25?password=geheim", "mailseal route password"),
     ],
 )
