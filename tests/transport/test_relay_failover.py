@@ -216,6 +216,17 @@ def test_who_failed_is_tried_last_and_one_mail_probes(fake, relay_to, monkeypatc
     assert pool.DOWN_SECONDS == 30
 
 
+def test_a_connection_is_not_kept_for_ever_by_much_mail(fake, relay_to):
+    server = fake()
+    relay = relay_to(server, kept_seconds=0.3)
+    began = time.monotonic()
+    while server.connections < 2 and time.monotonic() < began + 5:
+        assert codes(relay.send(transfer())) == [250]
+    assert server.connections == 2
+    assert time.monotonic() >= began + 0.3
+    assert len(server.contents) > 2
+
+
 def test_each_has_a_fair_share_of_the_time(fake, relay_to):
     silent = [fake(greeting=HANG) for _ in range(2)]
     last = fake()

@@ -64,12 +64,13 @@ class TlsFacts:
 class Connection:
     """One session with a next hop over a connected socket. `code, lines` are a reply as read.
 
-    `features` are what EHLO offered last; `reusable` whether another mail may go over it.
+    `features` are what EHLO offered last; `reusable` whether another mail may go over it; `since` when it began.
     """
 
     def __init__(self, connected: socket.socket, *, lmtp: bool) -> None:
         self.lmtp = lmtp
         self.reusable = True
+        self.since = time.monotonic()
         self.idle_since = 0.0
         self.features: Mapping[str, str] = {}
         self._replies = ReplyReader()

@@ -20,8 +20,9 @@ logger = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """How long the next hop may take. `total_seconds` bounds a whole mail, also when the transfer has no deadline;
-    `reply_seconds` each command, and each pause in taking the content. Whoever had less than `fair_seconds` is not
-    taken for silent.
+    `reply_seconds` each command, and each pause in taking the content. A connection waits for a mail for
+    `idle_seconds`, and takes none after `kept_seconds`: then names, files and passwords count as they are by now.
+    Whoever had less than `fair_seconds` is not taken for silent.
     """
 
     connect_seconds: float = 10.0
@@ -29,6 +30,7 @@ class Timeouts:
     reply_seconds: float = 60.0
     total_seconds: float = 300.0
     idle_seconds: float = 60.0
+    kept_seconds: float = 300.0
     fair_seconds: float = 1.0
 
 
@@ -114,11 +116,10 @@ class Pool:
 
     def take(self) -> Connection | None:
         """A kept connection that still stands, None if there is none."""
-        oldest = time.monotonic() - self._timeouts.idle_seconds
         while True:
             with self._lock:
                 connection = self._waiting.pop() if self._waiting else None
-            if connection is None or (connection.idle_since >= oldest and connection.fresh):
+            if connection is None or (not self._is_stale(connection) and connection.fresh):
                 return connection
             connection.quit()
 
@@ -134,12 +135,15 @@ class Pool:
 
     def sweep(self) -> None:
         """Close what has waited for too long."""
-        oldest = time.monotonic() - self._timeouts.idle_seconds
         with self._lock:
-            stale = [one for one in self._waiting if one.idle_since < oldest]
-            self._waiting = [one for one in self._waiting if one.idle_since >= oldest]
+            stale = [one for one in self._waiting if self._is_stale(one)]
+            self._waiting = [one for one in self._waiting if one not in stale]
         for connection in stale:
             connection.quit()
+
+    def _is_stale(self, connection: Connection) -> bool:
+        now, limits = time.monotonic(), self._timeouts
+        return connection.idle_since < now - limits.idle_seconds or connection.since < now - limits.kept_seconds
 
     def close(self) -> None:
         """Close the connections that are not in use."""
