@@ -112,7 +112,8 @@ def _secured(opener: Opener, hop: NextHop, connection: Connection, refusal: str,
         mend = f"mend it: {problem}" if problem else "it verifies: ask for it with ?tls=verified"
         text = f"{text}, which tls={hop.tls} does not verify"
         yield Finding("TLS", Status.OK if hop.local else Status.WARN, text, mend)
-    if x509.load_der_x509_certificate(facts.der).not_valid_after_utc < datetime.now(UTC) + EXPIRING:
+    certificate = _read(facts.der)
+    if certificate and certificate.not_valid_after_utc < datetime.now(UTC) + EXPIRING:
         yield Finding("TLS", Status.WARN, f"{what}: its certificate ends soon or has ended", "renew it there")
 
 
@@ -141,15 +142,27 @@ def _mend_tls(opener: Opener, hop: NextHop, error: TlsError) -> str:
     return f"its certificate is of {described}; name=… says another name, ca=… another CA, else renew it there"
 
 
+def _read(der: bytes) -> x509.Certificate | None:
+    """None for what OpenSSL takes unverified though it is not well-formed."""
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        _ = certificate.not_valid_after_utc, certificate.extensions  # both are read only when they are asked for
+    except (ValueError, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        return None
+    return certificate
+
+
 def _described(der: bytes) -> str:
-    certificate = x509.load_der_x509_certificate(der)
+    certificate = _read(der)
+    if certificate is None:
+        return "nobody: it is malformed"
     return f"{', '.join(_names(certificate)) or 'no name'}, until {certificate.not_valid_after_utc:%Y-%m-%d}"
 
 
 def _names(certificate: x509.Certificate) -> Iterable[str]:
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+    except x509.ExtensionNotFound:
         return ()
     return [*found.get_values_for_type(x509.DNSName), *map(str, found.get_values_for_type(x509.IPAddress))]
 
