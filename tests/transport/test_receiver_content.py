@@ -159,22 +159,29 @@ def test_much_sent_ahead_while_a_mail_is_handled(serve):
     assert wire.codes(3 + 1 + 30_000) == ["250", "250", "354"] + ["250"] * 30_001
 
 
+class Panic(BaseException):
+    """As Rust code raises it in a thread: no Exception."""
+
+
 def test_a_failing_handler_defers(serve, caplog):
     async def handler(envelope, message):
         if message.raw == b"raise\r\n":
             raise ValueError("secret")
+        if message.raw == b"panic\r\n":
+            raise Panic
         if message.raw == b"few\r\n":
             return [reply.ACCEPTED]
         return [reply.ACCEPTED, reply.Reply(250, "2.0.0", "two\r\n250 lines")]
 
     served = serve(handler=handler)
     wire = served.connect()
-    for content in (b"raise\r\n", b"few\r\n", b"lines\r\n"):
+    for content in (b"raise\r\n", b"panic\r\n", b"few\r\n", b"lines\r\n"):
         wire.send(MAIL + RCPT + RCPT + b"DATA\r\n")
         wire.codes(4)
         wire.send(content + b".\r\n")
         assert wire.codes(2) == ["451", "451"]
     assert wire.ask(b"NOOP")[:3] == "250"
+    assert served.load.bytes_in_flight == 0
 
 
 def test_peer_gone_before_the_end_delivers_nothing(serve):

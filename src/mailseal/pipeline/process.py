@@ -56,7 +56,7 @@ def process_mail(envelope: Envelope, message: Message, gateway: Gateway, attempt
         report_relayed(run)
     except MimeError:
         _fill(envelope, outcomes, Fate.REFUSED, reply.BAD_MESSAGE, because(ReasonCode.MESSAGE_UNREADABLE))
-    except Exception as error:  # noqa: BLE001 -- rule 2: an unknown exception defers, whatever it is
+    except BaseException as error:  # noqa: BLE001 -- rule 2: whatever it is defers, also a panic of Rust code
         _fill(envelope, outcomes, Fate.DEFERRED, reply.DEFERRED, failure_reason(error))
     in_turn = in_order(envelope, outcomes)
     if run is None:
@@ -93,7 +93,7 @@ def _carry_out(run: Run) -> None:
         task = tasks.popleft()
         try:
             _do(run, task, tasks)
-        except Exception as error:  # noqa: BLE001 -- one copy's failure must not touch the other recipients
+        except BaseException as error:  # noqa: BLE001 -- one copy's failure, or panic, must not touch the others
             for index in task.indices:
                 run.defer(index, failure_reason(error), before=task.reasons(index))
 

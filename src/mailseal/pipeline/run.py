@@ -76,7 +76,7 @@ def in_order(envelope: Envelope, outcomes: dict[str, Outcome]) -> list[Outcome]:
     return result
 
 
-def failure_reason(error: Exception) -> Reason:
+def failure_reason(error: BaseException) -> Reason:
     """Why a copy is deferred: an expected failure by its text, any other by its kind and place only.
 
     The text of an unexpected exception may hold a piece of the mail, so it is not kept.

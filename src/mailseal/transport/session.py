@@ -238,7 +238,9 @@ class Session(asyncio.BufferedProtocol):
         envelope, message = delivery.envelope, delivery.message
         try:
             replies = await self._home.handler(envelope, message)
-        except Exception:
+        except asyncio.CancelledError:
+            raise
+        except BaseException:  # also a panic of Rust code, which is no Exception: no mail is left without an answer
             logger.exception("the handler failed; the mail is deferred")
             per_mail = len(envelope.recipients) if envelope.protocol == "LMTP" else 1
             replies = [reply.DEFERRED] * per_mail

@@ -193,6 +193,29 @@ def test_an_unexpected_exception_defers_and_does_not_quote_the_mail():
     assert outcome.reasons[-1].code is ReasonCode.UNEXPECTED_FAILURE
 
 
+class Panic(BaseException):
+    """As Rust code raises it: no Exception."""
+
+
+def test_a_panic_defers_its_own_copy_and_leaves_what_the_others_got():
+    calls = Stage()
+    go(calls, mail(), "x@elsewhere.example")
+    for k in range(1, calls.interrupt.calls + 1):
+        (outcome,) = go(Stage(interrupt=Interrupter(k, Panic)), mail(), "x@elsewhere.example")
+        assert outcome.fate is Fate.DEFERRED
+    stage = Stage()
+    stage.route_of = lambda address: address.local
+
+    def answer(transfer):
+        if transfer.route == "b":
+            raise Panic
+        return [reply.ACCEPTED]
+
+    stage.answer = answer
+    outcomes = go(stage, mail(), *(f"{name}@elsewhere.example" for name in "abc"))
+    assert [one.fate for one in outcomes] == [Fate.RELAYED, Fate.DEFERRED, Fate.RELAYED]
+
+
 def test_notify_commits_a_report_with_headers_only():
     must = Settings(mode=Mode.MANDATORY, on_failure=OnFailure.NOTIFY)
     stage = Stage(settings={"": must}).own(SENDER)
