@@ -1,5 +1,6 @@
 """What a crowd of clients can take, and what it cannot: connections, bytes in flight, time, disk."""
 
+import asyncio
 import ipaddress
 import socket
 import threading
@@ -10,9 +11,11 @@ import pytest
 from harness.small_disk import small_disk, small_files
 from mailseal.mail import reply
 from mailseal.mail.envelope import Origin, Protocol
-from mailseal.transport.caps import Caps
+from mailseal.transport.caps import Caps, Load
 from mailseal.transport.guests import Guests
-from mailseal.transport.receiver import origin_by_network
+from mailseal.transport.receiver import Receiver, origin_by_network
+from mailseal.transport.session import Session
+from mailseal.transport.transaction import House, Peer
 
 MAIL = b"MAIL FROM:<a@b.test>\r\n"
 RCPT = b"RCPT TO:<c@d.test>\r\n"
@@ -108,6 +111,44 @@ def test_the_longest_silent_makes_room(smtp):
     busy.send(b".\r\n")
     assert busy.code() == "250"
     assert third.ask(b"NOOP")[:3] == "250"
+
+
+class Unread:
+    """A transport whose peer reads nothing: what is closed stays open until it is cut."""
+
+    def __init__(self):
+        self.closing = self.cut = False
+
+    def write(self, octets):
+        pass
+
+    def is_closing(self):
+        return self.closing
+
+    def close(self):
+        self.closing = True
+
+    def abort(self):
+        self.closing = self.cut = True
+
+
+@pytest.mark.parametrize("last", [b"NOOP\r\n", b"QUIT\r\n"])
+def test_who_reads_nothing_is_cut_when_it_makes_room(last):
+    """Else a few addresses could collect connections that nothing counts, until no file descriptor is left."""
+
+    async def story():
+        house = House("mx.test", Protocol.ESMTP, Caps(max_connections=1), Load())
+        home = Receiver(None, house, Origin.OUTSIDE)
+        first, second = (Session(home, Peer("192.0.2.1", Origin.OUTSIDE)) for _ in range(2))
+        unread, now = Unread(), asyncio.get_running_loop().time()
+        first.connection_made(unread)
+        home.buffer[: len(last)] = last
+        first.buffer_updated(len(last))
+        assert house.guests.admit(second, house.caps, now + 6) is None
+        first.check(now + 7)
+        assert unread.cut
+
+    asyncio.run(story())
 
 
 def test_who_has_just_come_is_not_sent_away(smtp):

@@ -90,15 +90,16 @@ class Session(asyncio.BufferedProtocol):
     @property
     def silent_since(self) -> float | None:
         """As of Guest."""
-        return self._last if self._dialogue.phase in {COMMAND, SECURING} else None
+        return self._last if self._dialogue.phase in {COMMAND, SECURING, CLOSED} else None
 
     def make_room(self) -> None:
         """As of Guest."""
-        if self._dialogue.phase is SECURING:
-            self.abort()  # nothing can be said within a handshake
+        if self._dialogue.phase in {SECURING, CLOSED}:
+            self.abort()  # nothing can be said within a handshake, nor to one who does not read its last reply
             return
         self._dialogue.bye(reply.MAKES_ROOM)
         self._advance(b"")
+        self._last = float("-inf")  # it is no longer counted: if it does not read this, the next look cuts it
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet, or say 421 when there are too many connections."""
