@@ -171,6 +171,17 @@ def test_a_handshake_that_breaks_off_leaves_no_count(smtp, end):
     assert served.drain(1).result(5) == 0
 
 
+def test_a_peer_that_resets_in_the_breath_of_its_starttls_leaves_nothing_behind(smtp):
+    """The connection may end before TLS begins: then nobody tells TLS, which would wait out the handshake's time."""
+    served = smtp()
+    for _ in range(20):
+        wire = served.connect(hello=False)
+        wire.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        wire.send(b"STARTTLS\r\n")
+        wire.close()
+    wait_for(lambda: served.load.connections == 0 and not served.receiver._sessions)
+
+
 def test_draining_during_and_after_a_handshake(smtp):
     served = smtp()
     during, after = served.connect(), served.connect()

@@ -257,6 +257,10 @@ class Session(asyncio.BufferedProtocol):
         """Let TLS begin; then everything starts anew (RFC 3207 §4.2). A handshake that fails ends the connection."""
         house, loop = self._home.house, asyncio.get_running_loop()
         assert house.tls is not None
+        if transport.is_closing():  # the peer went meanwhile: TLS would hear of nobody until its time is over
+            self._task = None
+            self._fail(transport)
+            return
         self._early = bytearray()  # from here on only what came through TLS gets to this object
         try:
             secured = await loop.start_tls(
