@@ -14,9 +14,7 @@ import time
 from pathlib import Path
 from typing import TextIO
 
-from structlog.typing import EventDict
-
-from mailseal.roles.log_lines import sentence
+from mailseal.roles.log_lines import Event, sentence
 
 FILE_MODE = 0o640
 LOOK_SECONDS = 0.5
@@ -176,7 +174,7 @@ class JournaldHandler(OtherHandler):
         super().close()
 
 
-def as_datagram(_logger: object, _method: str, event: EventDict) -> str:
+def as_datagram(event: Event) -> str:
     """The fields of an event for journald, each `NAME=value` and a line feed; no value has a line feed in it."""
     level, role = event.pop("level", "info"), event.pop("role", "")
     event.pop("timestamp", None)

@@ -3,13 +3,12 @@
 import json
 import logging
 import re
-import sys
 import traceback
 from collections.abc import Callable
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from pathlib import Path
-
-from structlog.typing import EventDict, Processor
+from typing import Any
 
 from mailseal.config import LogAddresses
 
@@ -21,30 +20,50 @@ OURS = "mailseal"
 CURRENT_MAIL: ContextVar[str] = ContextVar("mail", default="")
 """The ID of the mail that this thread works on; every line that is written meanwhile has it."""
 
+Event = dict[str, Any]
+"""The fields of an event by name, in the order of the line: texts, numbers and lists of texts."""
+
 _ADDRESS = re.compile(r"[^\s<>\"'(),;:=\[\]]+@([A-Za-z0-9.\-]+|\[[^\]\s]*\])")
-_PLAIN = re.compile(r"[^\s\"=\\]+")
+_QUOTED = re.compile(r"[\s\"=\\]")
+_OF_LOGGING = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+"""What every record has; all else was given with the event. `taskName` is of Python 3.12 and later."""
 
 
-def of_role(role: str) -> Processor:
-    """Adds who says it, and the mail it is about."""
+class LineFormatter(logging.Formatter):
+    """Makes a line of an event: `render` gets its fields cleaned."""
 
-    def add(_logger: object, _method: str, event: EventDict) -> EventDict:
-        event["role"] = role
+    def __init__(self, role: str, addresses: LogAddresses, render: Callable[[Event], str]) -> None:
+        super().__init__()
+        self._role = role
+        self._clean = cleaned(addresses)
+        self._render = render
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end."""
+        event: Event = {"event": _said(record)}
+        if record.exc_info:
+            error = record.exc_info[1]
+            if error is not None:
+                # Its text and its variables may hold a mail or a key.
+                event["exception"] = places(error)
+        event["level"] = record.levelname.lower()
+        event["timestamp"] = datetime.now(UTC).isoformat()[: -len("+00:00")] + "Z"
+        event["role"] = self._role
         mail = CURRENT_MAIL.get()
         if mail:
-            event.setdefault("mail", mail)
-        return event
+            event["mail"] = mail
+        for name, value in record.__dict__.items():
+            if name not in _OF_LOGGING:
+                event[name] = value
+        return self._render(self._clean(event))
 
-    return add
 
-
-def where_it_failed(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """An exception as its kind and the places it came through: its text and its variables may hold a mail or a key."""
-    info = event.pop("exc_info", None)
-    error = info[1] if isinstance(info, tuple) else sys.exc_info()[1] if info else None
-    if error is not None:
-        event["exception"] = places(error)
-    return event
+def _said(record: logging.LogRecord) -> str:
+    """Of what libraries say the first line: behind it asyncio writes exceptions with their texts."""
+    said = record.getMessage()
+    if record.name.partition(".")[0] == OURS:
+        return said
+    return f"{record.name}: {said.partition(chr(10))[0][:MAX_FOREIGN_CHARS]}"
 
 
 def places(error: BaseException) -> str:
@@ -54,15 +73,7 @@ def places(error: BaseException) -> str:
     return f"{type(error).__name__} at {way}"
 
 
-def short_when_foreign(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """Of what libraries say the first line: behind it asyncio writes exceptions with their texts."""
-    record = event.get("_record")
-    if isinstance(record, logging.LogRecord) and record.name.partition(".")[0] != OURS:
-        event["event"] = f"{record.name}: {str(event['event']).partition(chr(10))[0][:MAX_FOREIGN_CHARS]}"
-    return event
-
-
-def cleaned(addresses: LogAddresses) -> Processor:
+def cleaned(addresses: LogAddresses) -> Callable[[Event], Event]:
     """Makes every text printable and short, and takes addresses out of it unless they are shown in full."""
     scrub = None if addresses is LogAddresses.FULL else scrubber(addresses)
 
@@ -71,7 +82,7 @@ def cleaned(addresses: LogAddresses) -> Processor:
             value = printable(value)
         return value if scrub is None else scrub(value)
 
-    def clean(_logger: object, _method: str, event: EventDict) -> EventDict:
+    def clean(event: Event) -> Event:
         for name, value in event.items():
             if isinstance(value, str):
                 event[name] = text(value)
@@ -104,25 +115,25 @@ def _escaped(one: str) -> str:
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
-def as_text(_logger: object, _method: str, event: EventDict) -> str:
+def as_text(event: Event) -> str:
     """`time level role: event name=value …`; a value with blanks, quotes or `=` is quoted as in JSON."""
-    head = f"{event.pop('timestamp', '')} {event.pop('level', ''):<7} {event.pop('role', '')}: "
-    return head + sentence(event)
+    return f"{event.pop('timestamp')} {event.pop('level'):<7} {event.pop('role')}: {sentence(event)}"
 
 
-def sentence(event: EventDict) -> str:
+def sentence(event: Event) -> str:
     """The event and its fields, without time, level and role."""
-    fields = " ".join(f"{name}={_value(value)}" for name, value in event.items() if name != "event")
-    return f"{event.get('event', '')} {fields}" if fields else str(event.get("event", ""))
+    fields = [f"{name}={_value(value)}" for name, value in event.items() if name != "event"]
+    return " ".join([event["event"], *fields])
 
 
 def _value(value: object) -> str:
-    if isinstance(value, int | float):
+    if isinstance(value, list):
+        value = ",".join(value)
+    elif not isinstance(value, str):
         return str(value)
-    text = ",".join(value) if isinstance(value, list) else str(value)
-    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False) if not value or _QUOTED.search(value) else value
 
 
-def as_json(_logger: object, _method: str, event: EventDict) -> str:
+def as_json(event: Event) -> str:
     """One JSON object, ASCII only."""
     return json.dumps(event, default=str)
