@@ -309,12 +309,22 @@ def test_a_look_up_has_a_time_limit_and_is_remembered(fake, relay_to, monkeypatc
 
 
 def test_no_thread_for_one_look_up_does_not_stop_the_next(monkeypatch):
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 25))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
     resolver = Resolver()
     with monkeypatch.context() as crowded:
         crowded.setattr(threading.Thread, "start", mock.Mock(side_effect=RuntimeError("can't start new thread")))
         with pytest.raises(OSError, match="no thread"):
-            resolver.look_up("localhost", 25, time.monotonic() + 5)
-    assert resolver.look_up("localhost", 25, time.monotonic() + 5)
+            resolver.look_up("hop.test", 25, time.monotonic() + 5)
+    assert resolver.look_up("hop.test", 25, time.monotonic() + 5) == (("127.0.0.1", 25),)
+
+
+def test_localhost_is_this_machine_whatever_a_name_server_says(fake, relay_to, monkeypatch):
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 25))]
+    monkeypatch.setattr("mailseal.transport.resolver.socket.getaddrinfo", lambda *_, **__: found)
+    assert {host for host, _ in Resolver().look_up("localhost", 25, time.monotonic() + 5)} == {"127.0.0.1", "::1"}
+    monkeypatch.undo()
+    assert codes(relay_to(replace(fake(tcp=True).place, host="localhost")).send(transfer())) == [250]
 
 
 def test_a_name_that_is_none(relay_to, monkeypatch):
