@@ -327,6 +327,15 @@ def test_localhost_is_this_machine_whatever_a_name_server_says(fake, relay_to, m
     assert codes(relay_to(replace(fake(tcp=True).place, host="localhost")).send(transfer())) == [250]
 
 
+@pytest.mark.parametrize("answer", [b"354 go\r\n", b"421 4.3.2 going\r\n", b"503 5.5.1 what\r\n"])
+def test_who_does_not_take_rset_gets_no_other_mail_on_the_connection(fake, relay_to, answer):
+    server = fake({"RCPT": [b"550 5.1.1 no\r\n", b"250 ok\r\n"], "RSET": [answer]}, hello=BARE)
+    relay = relay_to(server)
+    assert codes(relay.send(transfer())) == [550]
+    assert codes(relay.send(transfer())) == [250]
+    assert server.connections == 2
+
+
 def test_a_name_that_is_none(relay_to, monkeypatch):
     def getaddrinfo(*_, **__):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")

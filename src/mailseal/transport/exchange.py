@@ -103,8 +103,8 @@ class Exchange:
             code, _ = connection.command(b".\r\n" if go_ahead else b"RSET\r\n", deadline)  # RFC 2920 §3.1
         except (LostError, GarbageError):
             connection.reusable = False
-        else:
-            connection.reusable = code != 421
+        else:  # RSET has one answer (RFC 5321 §4.1.1.5): another one is that to a command before it
+            connection.reusable = code // 100 == 2 or (go_ahead and code // 100 == 5)
 
     # the content
 
