@@ -38,8 +38,8 @@ class ThroughPostfix:
                 assert client.send(self._sender, self._readers, self._make(number)).end[0].startswith("250")
             time.sleep(1 / per_second)
 
-    def finish(self) -> None:
-        self._postfix.wait_until_empty(seconds=120)
+    def finish(self, seconds: float) -> None:
+        self._postfix.wait_until_empty(seconds=seconds)
 
     def in_flight(self) -> collections.Counter[str]:
         """By the `story-N` of a mail's Message-ID, from Postfix's own log."""
@@ -70,11 +70,12 @@ class UntilAccepted:
             self._waiting.put(number)
             time.sleep(1 / per_second)
 
-    def finish(self) -> None:
+    def finish(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
         for _ in self._threads:
             self._waiting.put(None)
         for thread in self._threads:
-            thread.join(120)
+            thread.join(max(0.0, until - time.monotonic()))
             assert not thread.is_alive(), "a client still waits for its 250"
         assert not self._failures, self._failures
 

@@ -14,7 +14,7 @@ FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 30.0
 CANNOT_WORK = 78
 """The exit status of a role that cannot work before an administrator has done something (EX_CONFIG)."""
-STEADY_SECONDS = 60.0
+STEADY_SECONDS = 10.0
 """A process that lived this long starts again at once, and its back-off begins anew."""
 
 

@@ -98,7 +98,7 @@ def test_killed_at_random(need_postfix: None, way: str, database: MariaDb | None
             here.sender.send(MAILS, PER_SECOND)
         assert killer.done["mail"] > 2, f"too little was killed: {killer.done}"
         here.gateway.wait_until_ready(seconds=60)
-        here.sender.finish()
+        here.sender.finish(120 + MAILS / 5)
         _everything_arrived(here)
         _nothing_in_clear(here)
         _few_came_twice(here, killer)
