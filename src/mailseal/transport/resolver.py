@@ -34,7 +34,7 @@ class Resolver:
         if _is_address(host):
             return ((host, port),)
         if host == "localhost":  # never a question to anybody (RFC 6761 §6.3): `NextHop.local` relies on it
-            return (("127.0.0.1", port), ("::1", port))
+            return (("::1", port), ("127.0.0.1", port))
         with self._lock:
             known = self._known.get((host, port))
             if known is not None and known[0] > time.monotonic():
