@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import uvloop
 
 from mailseal.config import MAIL_SOCKETS, Config, listeners
-from mailseal.mail.envelope import Envelope
+from mailseal.mail.envelope import Envelope, Origin
 from mailseal.mail.message import Message
 from mailseal.mail.reply import Reply
 from mailseal.roles import listening, metric_table
@@ -86,6 +86,8 @@ class MailRole:
         self.handling = MailHandling(node, meter)
         self._held: HeldKeks | None = None
         self._pool = ThreadPoolExecutor(config.threads, thread_name_prefix="mail")
+        # One thread is kept for authorised mail: a flood of costly mail from outside cannot make it wait in the queue.
+        self._outside_turn = asyncio.Semaphore(max(1, config.threads - 1))
         self._drained_by = 0.0
 
     async def serve(self, inheritance: Inheritance) -> None:
@@ -145,12 +147,19 @@ class MailRole:
             return self._node.relay.ask()
 
     async def _handle(self, envelope: Envelope, message: Message) -> Sequence[Reply]:
-        loop = asyncio.get_running_loop()
+        arrived = time.monotonic()
         self._in_flight += 1
         try:
-            return await loop.run_in_executor(self._pool, self.handling.work, envelope, message, time.monotonic())
+            if envelope.origin is Origin.AUTHORISED:
+                return await self._in_thread(envelope, message, arrived)
+            async with self._outside_turn:
+                return await self._in_thread(envelope, message, arrived)
         finally:
             self._in_flight -= 1
+
+    async def _in_thread(self, envelope: Envelope, message: Message, arrived: float) -> list[Reply]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, self.handling.work, envelope, message, arrived)
 
     # ---- watching over itself
 

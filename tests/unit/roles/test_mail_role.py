@@ -1,7 +1,9 @@
 """One mail in a thread of the mail role: the deadline counts from the mail's end, and the log gets every outcome."""
 
+import asyncio
 import subprocess
 import sys
+import threading
 import time
 from types import SimpleNamespace
 
@@ -9,13 +11,15 @@ import pytest
 
 from mailseal.config import LogAddresses
 from mailseal.mail import reply
-from mailseal.mail.envelope import Protocol
+from mailseal.mail.envelope import Origin, Protocol
 from mailseal.mail.message import Message
 from mailseal.mail.reply import Reply
 from mailseal.policy.settings import Mode, Settings
 from mailseal.roles import mail as role_module
 from mailseal.roles.handling import MailHandling
 from mailseal.roles.mail import STUCK_EXIT
+from mailseal.roles.meter import Meter
+from mailseal.roles.metric_table import By
 from stage import Stage, envelope, mail
 
 TO = ("a@elsewhere.example", "b@elsewhere.example")
@@ -62,6 +66,39 @@ def test_whatever_fails_at_the_conclusion_the_log_has_what_left(handling, stage,
     assert replies == [reply.DEFERRED]
     (journal,) = tmp_path.iterdir()
     assert journal.read_text().count("elsewhere.example") >= 2
+
+
+def test_costly_mail_from_outside_leaves_a_thread_for_authorised_mail():
+    config = SimpleNamespace(
+        threads=2,
+        journal_dir=None,
+        log=SimpleNamespace(addresses=LogAddresses.FULL),
+        metrics=SimpleNamespace(listen=None),
+    )
+    role = role_module.MailRole(SimpleNamespace(config=config, kek=None), Meter(By.MAIL))
+    end = threading.Event()
+    times = []
+
+    def work(one, _message, arrived):
+        times.append(arrived)
+        if one.origin is Origin.OUTSIDE:
+            end.wait(5)
+        return [reply.ACCEPTED]
+
+    role.handling = SimpleNamespace(work=work)
+
+    async def story():
+        outside = [asyncio.create_task(role._handle(envelope(*TO, origin=Origin.OUTSIDE), None)) for _ in range(5)]
+        await asyncio.sleep(0)
+        began = time.monotonic()
+        own = role._handle(envelope(*TO, origin=Origin.AUTHORISED), None)
+        assert await asyncio.wait_for(own, 3) == [reply.ACCEPTED]
+        end.set()
+        assert await asyncio.gather(*outside) == [[reply.ACCEPTED]] * 5
+        assert sum(arrived <= began for arrived in times) == 5  # waiting for a turn is waiting: the deadline has it
+
+    asyncio.run(story())
+    assert role._in_flight == 0
 
 
 def test_a_worker_with_a_stuck_thread_ends():
