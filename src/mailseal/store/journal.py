@@ -107,18 +107,21 @@ class JournalWriter:
     def _write(self, data: bytes) -> None:
         self._put(self._open(), data)
         if not self._is_in_place():
-            # Deleted in this moment: what was written is gone with it. Had it been imported, the rows' keys are known.
+            # Deleted: what was written is gone with it. Had it been imported, the rows' keys are known.
+            self._close()
             self._put(self._open(), data)
 
     def _make_ready(self) -> None:
+        if not self._is_in_place():
+            self._close()
         space = os.fstatvfs(self._open())
         # A file system without a size has no blocks.
         if space.f_blocks and space.f_bavail * space.f_frsize < MIN_FREE_BYTES:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _open(self) -> int:
-        """The file to write to: a new one when there is none, or it is large or old, or somebody took it away."""
-        if self._size >= self._max_file_bytes or self._is_old() or not self._is_in_place():
+        """The file to write to: a new one when there is none, or it is large or old."""
+        if self._size >= self._max_file_bytes or self._is_old():
             self._close()
         return self._begin() if self._descriptor is None else self._descriptor
 
