@@ -78,14 +78,14 @@ def cleaned(addresses: LogAddresses) -> Callable[[Event], Event]:
     scrub = None if addresses is LogAddresses.FULL else scrubber(addresses)
 
     def text(value: str) -> str:
-        if len(value) > MAX_VALUE_CHARS or not value.isprintable():
-            value = printable(value)
+        value = printable(value)
         return value if scrub is None else scrub(value)
 
     def clean(event: Event) -> Event:
         for name, value in event.items():
             if isinstance(value, str):
-                event[name] = text(value)
+                if len(value) > MAX_VALUE_CHARS or not value.isprintable() or (scrub and "@" in value):
+                    event[name] = text(value)
             elif isinstance(value, list | tuple):
                 event[name] = [text(str(one)) for one in value]
             elif not isinstance(value, int | float):
@@ -122,14 +122,13 @@ def as_text(event: Event) -> str:
 
 def sentence(event: Event) -> str:
     """The event and its fields, without time, level and role."""
-    fields = [f"{name}={_value(value)}" for name, value in event.items() if name != "event"]
-    return " ".join([event["event"], *fields])
+    return " ".join(value if name == "event" else f"{name}={_value(value)}" for name, value in event.items())
 
 
 def _value(value: object) -> str:
     if isinstance(value, list):
         value = ",".join(value)
-    elif not isinstance(value, str):
+    if not isinstance(value, str):
         return str(value)
     return json.dumps(value, ensure_ascii=False) if not value or _QUOTED.search(value) else value
 
