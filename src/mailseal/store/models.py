@@ -6,10 +6,8 @@ Table names are given, so that Django needs no connection to define a model. Tex
 from django.db import models
 from django.db.models import CASCADE, Index, UniqueConstraint
 
-from mailseal.store.row import Row, utc_now
-
-OWNER_CHARS = 400
-"""An address key: 254 octets of text, case-folded, its domain as A-label."""
+from mailseal.store import pgp_models  # noqa: F401 -- Django looks for all tables here
+from mailseal.store.row import OWNER_CHARS, Row, utc_now
 
 
 class Domain(Row):

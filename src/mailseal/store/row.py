@@ -7,6 +7,9 @@ from uuid import UUID
 
 from django.db import models
 
+OWNER_CHARS = 400
+"""An address key: 254 octets of text, case-folded, its domain as A-label."""
+
 
 def uuid7() -> UUID:
     """A new UUIDv7; the 12 bits after the version are the fraction of the millisecond (RFC 9562 §6.2 method 3)."""
