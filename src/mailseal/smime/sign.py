@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, x25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa, x448, x25519
 
 from mailseal.keys import PrivateKey
 from mailseal.mail.message import Octets
@@ -135,8 +135,10 @@ def _way(identity: SigningIdentity, form: SignatureForm) -> _Way:
             return _Way(row, written.ecdsa, lambda octets: key.sign(octets, ec.ECDSA(row.algorithm)))
         case ed25519.Ed25519PrivateKey():
             return _Way(algorithms.SHA512, _ED25519_IDENTIFIER, key.sign)
-        case x25519.X25519PrivateKey():
-            raise CmsError(ReasonCode.CERTIFICATE_UNSUPPORTED_KEY, "a key on X25519 does not sign")
+        case x25519.X25519PrivateKey() | x448.X448PrivateKey():
+            raise CmsError(ReasonCode.CERTIFICATE_UNSUPPORTED_KEY, "a key on X25519 or X448 does not sign")
+        case ed448.Ed448PrivateKey():
+            raise CmsError(ReasonCode.CERTIFICATE_UNSUPPORTED_KEY, "a key on Ed448 does not sign here")
 
 
 def _signed_data(content: Octets | None, row: DigestRow, behind: tuple[bytes, bytes]) -> list[Octets]:
