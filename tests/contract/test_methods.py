@@ -12,6 +12,7 @@ from mailseal.mail.address import Address
 from mailseal.mail.mime import parse
 from mailseal.methods import METHODS
 from mailseal.methods.layer import Opening
+from mailseal.pipeline.open_path import held_by
 from mailseal.policy.model import Already, MethodName, Party
 from mailseal.policy.reason import Reason
 from mailseal.policy.settings import Settings
@@ -35,7 +36,7 @@ ANNA, DORA = Address.parse("anna@inside.example"), Address.parse("dora@inside.ex
 
 
 def opening(stage: Stage, *, keys: bool = True) -> Opening:
-    held = stage.with_key_of(DORA) if keys else ()
+    held = held_by(stage.gateway(), DORA) if keys else {}
     return Opening(Party(DORA, True, Settings()), held, stage, NOW, (ANNA,))
 
 
@@ -66,15 +67,17 @@ def test_what_it_encrypts_only_the_reader_opens(name):
     assert b"canary" not in octets
     root = parse(HEAD + octets).root
     assert method.already(root) is Already.ENCRYPTED
-    kind = method.recognise(root)
+    kind = method.recognise(root, Settings())
     peeled = method.peel(root, kind, opening(stage), 0)
-    assert peeled.layer.ok
+    (layer,) = peeled.layers
+    assert layer.ok
     assert peeled.decrypted
     assert bytes(peeled.inner.octets) == ENTITY
     shut = method.peel(root, kind, opening(stage, keys=False), 0)
-    assert not shut.layer.ok
+    (layer,) = shut.layers
+    assert not layer.ok
+    assert layer.reason is not None
     assert shut.inner is None
-    assert shut.layer.reason is not None
 
 
 def test_what_it_signs_verifies_and_a_change_is_seen(name):
@@ -85,11 +88,11 @@ def test_what_it_signs_verifies_and_a_change_is_seen(name):
     assert made.algorithm
     root = parse(HEAD + octets).root
     assert method.already(root) is Already.SIGNED
-    layer = method.peel(root, method.recognise(root), opening(stage), 0).layer
+    (layer,) = method.peel(root, method.recognise(root, Settings()), opening(stage), 0).layers
     assert layer.ok
     assert [one.good for one in layer.signers] == [True]
     changed = parse(HEAD + octets.replace(b"canary", b"cuckoo")).root
-    layer = method.peel(changed, method.recognise(changed), opening(stage), 0).layer
+    (layer,) = method.peel(changed, method.recognise(changed, Settings()), opening(stage), 0).layers
     assert not layer.ok
     assert not any(one.good for one in layer.signers)
 
@@ -131,7 +134,7 @@ def test_damaged_content_is_a_layer_that_is_not_ok_never_an_exception(which, cut
     cut = body + cut % (len(good) - body)
     bad = good[:cut] + (b"" if truncate else bytes([octet]) + good[cut + 1 :])
     root = parse(HEAD + bad).root
-    kind = method.recognise(root)
+    kind = method.recognise(root, Settings())
     if kind is not None:
         peeled = method.peel(root, kind, replace(opening(stage), max_bytes=100_000), 0)
-        assert peeled.layer.ok or peeled.inner is None
+        assert peeled.layers[0].ok or peeled.inner is None

@@ -15,7 +15,7 @@ from mailseal.mail.address import Address
 from mailseal.mail.envelope import Client, Envelope, Origin, Recipient
 from mailseal.mail.message import Message, Octets, with_crlf
 from mailseal.mail.mime import ParsedMessage, parse
-from mailseal.pipeline.open_path import Opened, delivered
+from mailseal.pipeline.open_path import Opened, delivered, held_by
 from mailseal.policy.settings import Cipher, Digest, KeyTransport, RsaSignature, Settings
 from mailseal.smime.certificate import Certificate
 from mailseal.smime.form import EncryptionForm, SignatureForm
@@ -23,7 +23,7 @@ from mailseal.smime.importing import ImportedKeys, read_certificates, read_pkcs1
 from mailseal.smime.revocation import read_crl
 from mailseal.smime.secret import Secret, SharedKey, SharedPassword
 from mailseal.smime.sign import SigningIdentity
-from mailseal.wiring.single import Materials, certificates_of, open_one, protect_one
+from mailseal.wiring.single import Materials, all_keys, certificates_of, open_one, protect_one
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 ADDRESS_HELP = "mailbox address"
@@ -93,7 +93,7 @@ def open_message(
             ),
             at,
         )
-        opened = open_one(parsed.root, given, given.with_key(), settings, at, secrets)
+        opened = open_one(parsed.root, given, all_keys(given), settings, at, secrets)
     errors = [] if parsed.fault is None else [str(parsed.fault)]
     if output is not None:
         write_mail(output, delivered(parsed.root, opened, settings, from_outside=True))
@@ -111,8 +111,8 @@ def _open_by_store(
     gateway = _gateway(session)
     address = Address.parse(reader)
     settings = gateway.directory.party(address).settings
-    keys = gateway.certificates.with_key_of(address)
-    return open_one(parsed.root, gateway.certificates, keys, settings, at, secrets), settings
+    held = held_by(gateway, address)
+    return open_one(parsed.root, gateway.certificates, held, settings, at, secrets), settings
 
 
 def _secrets(passwords: Sequence[Path], keys: Sequence[Path]) -> list[Secret]:

@@ -1,15 +1,14 @@
 """What one layer of protection in a received mail turned out to be."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from mailseal.mail.address import Address
 from mailseal.mail.mime import Entity
-from mailseal.policy.model import Harvest, Party
+from mailseal.policy.model import Harvest, MethodName, Party
 from mailseal.policy.reason import Reason
 from mailseal.ports import Certificates
-from mailseal.smime.certificate import StoredCertificate
 from mailseal.smime.secret import Secret
 
 
@@ -55,12 +54,13 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Peeled:
-    """A layer and what was under it. `inner` is None when the layer stays shut.
+    """What was taken off and what was under it. `inner` is None when it stays shut.
 
-    `replaces` is True when the inner entity can only be read by taking the layer off (decrypted, decompressed, opaque).
+    `layers` are more than one, from the outside in, where a method signs and encrypts in one. `decrypted`: the inner
+    entity can only be read with the layers off.
     """
 
-    layer: Layer
+    layers: tuple[Layer, ...]
     inner: Entity | None = None
     decrypted: bool = False
     harvested: tuple[Harvest, ...] = ()
@@ -70,11 +70,12 @@ class Peeled:
 class Opening:
     """For whom and with what a mail is opened. `senders` are its authors, None for one that cannot be read.
 
-    `secrets` open what is encrypted to a password or to a key agreed beforehand.
+    `held` are, by method, the fingerprints of the keys that it may be opened with, all of them the reader's. `secrets`
+    open what is encrypted to a password or to a key agreed beforehand.
     """
 
     party: Party
-    keys: Sequence[StoredCertificate]
+    held: Mapping[MethodName, tuple[str, ...]]
     certificates: Certificates
     at: datetime
     senders: tuple[Address | None, ...] = ()

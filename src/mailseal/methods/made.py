@@ -11,3 +11,14 @@ class Made:
 
     entity: tuple[Octets, ...] = field(repr=False)
     algorithm: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signed(Made):
+    """A signed entity, and what it is made of, for a method that puts both inside its encryption.
+
+    `content` is the entity before it was signed; `signatures` are as the method itself writes them.
+    """
+
+    content: bytes = field(repr=False)
+    signatures: tuple[bytes, ...] = field(default=(), repr=False)

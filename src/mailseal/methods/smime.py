@@ -10,9 +10,9 @@ from mailseal.mail.address import Address
 from mailseal.mail.message import Octets
 from mailseal.mail.mime import Entity
 from mailseal.methods.layer import Opening, Peeled
-from mailseal.methods.made import Made
+from mailseal.methods.made import Made, Signed
 from mailseal.methods.smime_layers import peel
-from mailseal.policy.model import Already
+from mailseal.policy.model import Already, Harvest
 from mailseal.policy.reason import Reason, ReasonCode, because
 from mailseal.policy.settings import Settings
 from mailseal.ports import Gateway
@@ -34,7 +34,13 @@ class Smime:
     """The S/MIME row of METHODS."""
 
     def usable_keys(
-        self, gateway: Gateway, recipient: Address, policy: Settings, at: datetime
+        self,
+        gateway: Gateway,
+        recipient: Address,
+        policy: Settings,
+        at: datetime,
+        *,
+        seek: bool = False,  # noqa: ARG002 -- certificates are looked for nowhere else
     ) -> tuple[str, ...] | Reason:
         """Fingerprints of all usable certificates of the recipient, then of the additional ones."""
         if not policy.smime:
@@ -49,8 +55,12 @@ class Smime:
         # Stable: what strangers can add to, new keys for a known address, never crowds out the others.
         usable.sort(key=lambda one: one.conflict)
         own = [one.certificate.fingerprint for one in usable[:MAX_KEYS_PER_RECIPIENT]]
-        extra = [name for name in policy.additional_certificates if self._additional_usable(gateway, name, policy, at)]
+        extra = [name for name in self.additional(policy) if self._additional_usable(gateway, name, policy, at)]
         return tuple(dict.fromkeys(own + extra))
+
+    def additional(self, policy: Settings) -> tuple[str, ...]:
+        """As set."""
+        return policy.additional_certificates
 
     @staticmethod
     def _additional_usable(gateway: Gateway, fingerprint: str, policy: Settings, at: datetime) -> bool:
@@ -58,7 +68,15 @@ class Smime:
         # Set by an administrator for everybody's mail, so it counts as chosen by hand: no address has to fit.
         return stored is not None and _why_not_encrypt(replace(stored, selected=True), None, policy, at) is None
 
-    def signer(self, gateway: Gateway, identity: Address, policy: Settings, at: datetime) -> str | Reason:
+    def signer(
+        self,
+        gateway: Gateway,
+        identity: Address,
+        policy: Settings,
+        at: datetime,
+        *,
+        seek: bool = False,  # noqa: ARG002 -- certificates are not made in the flow
+    ) -> str | Reason:
         """The newest usable certificate with a private key of the identity; its domain's only if it has none itself."""
         stored = gateway.certificates.with_key_of(identity)
         if not stored:
@@ -76,7 +94,7 @@ class Smime:
 
     def sign(
         self, gateway: Gateway, entity: bytes, fingerprint: str, readers: Sequence[str], policy: Settings, at: datetime
-    ) -> Made:
+    ) -> Signed:
         """The entity signed; TransientError when the certificate, or one of the readers', is gone."""
         form = self.signing(gateway, readers, policy)
         certificate = self._stored(gateway, fingerprint).certificate
@@ -85,10 +103,12 @@ class Smime:
             gateway.certificates.private_key(certificate.spki_sha256),
             tuple(gateway.certificates.chain(certificate)),
         )
-        return Made(smime_message.signed_entity(entity, identity, form, at), signature_algorithms(certificate, form))
+        signed = smime_message.signed_entity(entity, identity, form, at)
+        return Signed(signed, signature_algorithms(certificate, form), entity)
 
-    def encrypt(self, gateway: Gateway, entity: Sequence[Octets], keys: Sequence[str], policy: Settings) -> Made:
+    def encrypt(self, gateway: Gateway, what: Sequence[Octets] | Signed, keys: Sequence[str], policy: Settings) -> Made:
         """application/pkcs7-mime to all keys; TransientError when one of them is gone."""
+        entity = what.entity if isinstance(what, Signed) else what
         readers = [self._stored(gateway, fingerprint) for fingerprint in keys]
         form = encryption_form(policy, [capabilities_of(one) for one in readers])
         certificates = [one.certificate for one in readers]
@@ -111,7 +131,11 @@ class Smime:
             return found
         return Already.SIGNED if root.children else Already.NOTHING
 
-    def recognise(self, entity: Entity) -> str | None:
+    def held(self, gateway: Gateway, reader: Address) -> tuple[str, ...]:
+        """All certificates with a private key that the reader may use, expired ones too: mail outlives them."""
+        return tuple(one.certificate.fingerprint for one in gateway.certificates.with_key_of(reader))
+
+    def recognise(self, entity: Entity, settings: Settings) -> str | None:  # noqa: ARG002 -- always opened
         """A LayerKind value, or None. Certificates alone are a signed message without signers."""
         kind = smime_message.classify(entity)
         if kind is LayerKind.CERTS_ONLY:
@@ -120,7 +144,12 @@ class Smime:
 
     def peel(self, entity: Entity, kind: str, opening: Opening, depth: int) -> Peeled:
         """Decrypt, verify or decompress one layer."""
-        return peel(entity, LayerKind(kind), opening, depth)
+        peeled = peel(entity, LayerKind(kind), opening, depth)
+        return peeled if opening.party.settings.harvest_certificates else replace(peeled, harvested=())
+
+    def harvest(self, root: Entity, content: Entity, settings: Settings) -> tuple[Harvest, ...]:  # noqa: ARG002
+        """None: certificates come with signatures."""
+        return ()
 
 
 def _addresses(stored: StoredCertificate, policy: Settings) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from mailseal.mail.address import Address
 from mailseal.mail.message import Octets, with_crlf
 from mailseal.mail.mime import Entity, MimeError, parse
 from mailseal.methods.layer import Layer, Opening, Peeled, SignerReport
-from mailseal.policy.model import Harvest
+from mailseal.policy.model import Harvest, MethodName
 from mailseal.policy.reason import Reason, ReasonCode, because
 from mailseal.policy.settings import Settings
 from mailseal.smime import message as smime_message
@@ -44,7 +44,7 @@ def peel(entity: Entity, kind: LayerKind, opening: Opening, depth: int) -> Peele
         reason = because(error.reason)
     except MimeError:
         reason = because(ReasonCode.MALFORMED)
-    return Peeled(Layer(kind.value, depth, entity.path, ok=False, reason=reason))
+    return Peeled((Layer(kind.value, depth, entity.path, ok=False, reason=reason),))
 
 
 def _decrypt(entity: Entity, opening: Opening, depth: int) -> Peeled:
@@ -60,13 +60,14 @@ def _decrypt(entity: Entity, opening: Opening, depth: int) -> Peeled:
     )
     settings = opening.party.settings
     if not settings.smime:
-        return Peeled(replace(layer, reason=because(ReasonCode.DECRYPTION_OFF)))
+        return Peeled((replace(layer, reason=because(ReasonCode.DECRYPTION_OFF)),))
     if enveloped.weak and not _may_read(enveloped.algorithm, settings):
-        return Peeled(replace(layer, reason=because(ReasonCode.CIPHER_OFF, algorithm=enveloped.algorithm)))
-    fitting = [one.certificate for one in opening.keys if enveloped.fits(one.certificate)]
+        return Peeled((replace(layer, reason=because(ReasonCode.CIPHER_OFF, algorithm=enveloped.algorithm)),))
+    held = [opening.certificates.by_fingerprint(one) for one in opening.held.get(MethodName.SMIME, ())]
+    fitting = [one.certificate for one in held if one is not None and enveloped.fits(one.certificate)]
     secrets = [one for one in opening.secrets if enveloped.fits_secret(one)]
     if not fitting and not secrets:
-        return Peeled(replace(layer, reason=because(ReasonCode.KEY_NOT_FOUND)))
+        return Peeled((replace(layer, reason=because(ReasonCode.KEY_NOT_FOUND)),))
     try:
         if fitting:
             pairs = [(one, opening.certificates.private_key(one.spki_sha256)) for one in fitting]
@@ -76,9 +77,9 @@ def _decrypt(entity: Entity, opening: Opening, depth: int) -> Peeled:
         inner = _inner(content)
     except (CmsError, MimeError):
         # One text for whatever failed inside: a difference would be a padding oracle.
-        return Peeled(replace(layer, reason=because(ReasonCode.DECRYPTION_FAILED)))
+        return Peeled((replace(layer, reason=because(ReasonCode.DECRYPTION_FAILED)),))
     weak = because(ReasonCode.ENCRYPTION_WEAK, algorithm=enveloped.algorithm) if enveloped.weak else None
-    return Peeled(replace(layer, ok=True, key=key, reason=weak), inner, decrypted=True)
+    return Peeled((replace(layer, ok=True, key=key, reason=weak),), inner, decrypted=True)
 
 
 def _may_read(algorithm: str, settings: Settings) -> bool:
@@ -108,7 +109,7 @@ def _named(recipient: RecipientId) -> str:
 def _decompress(entity: Entity, opening: Opening, depth: int) -> Peeled:
     content = decompress(smime_message.read_cms(entity), opening.max_bytes)
     layer = Layer(LayerKind.COMPRESSED, depth, entity.path, ok=True, algorithm="zlib")
-    return Peeled(layer, _inner(content), decrypted=True)
+    return Peeled((layer,), _inner(content), decrypted=True)
 
 
 def _inner(content: bytes) -> Entity:
@@ -129,7 +130,7 @@ def _verify(entity: Entity, opening: Opening, depth: int) -> Peeled:
         signed = read_signed(smime_message.read_cms(entity))
     if not signed.signers:
         layer = Layer(LayerKind.SIGNED, depth, entity.path, ok=False, reason=because(ReasonCode.NO_SIGNERS))
-        return Peeled(layer, harvested=tuple(Harvest(one.der) for one in signed.certificates))
+        return Peeled((layer,), harvested=tuple(Harvest(one.der) for one in signed.certificates))
     checks = verify(signed, content)
     judge = _Judge(signed.certificates, opening)
     signers = tuple(_report(check, judge, opening) for check in checks)
@@ -144,7 +145,7 @@ def _verify(entity: Entity, opening: Opening, depth: int) -> Peeled:
         signers=signers,
     )
     inner = entity.children[0] if clear else _inner(signed.econtent or b"")
-    return Peeled(layer, inner, harvested=_harvest(signed, checks, signers) if good else ())
+    return Peeled((layer,), inner, harvested=_harvest(signed, checks, signers) if good else ())
 
 
 def _harvest(signed: SignedData, checks: Sequence[SignerCheck], reports: Sequence[SignerReport]) -> tuple[Harvest, ...]:

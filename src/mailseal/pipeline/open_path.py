@@ -4,11 +4,13 @@ A recipient's copy is opened only with keys that are that recipient's. A layer i
 round the whole mail, or round the whole of what a signature covers; anything deeper is reported, never decrypted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 
 from mailseal.errors import TransientError
 from mailseal.mail import reply
+from mailseal.mail.address import Address
 from mailseal.mail.envelope import Origin
 from mailseal.mail.header import authors, decoded_subject
 from mailseal.mail.message import Octets
@@ -20,15 +22,24 @@ from mailseal.pipeline.copy import Copy, Task
 from mailseal.pipeline.marks import forged_fields, result_headers, sender_signed, tags_for, without_tags
 from mailseal.pipeline.outgoing import blind_fields
 from mailseal.pipeline.run import Run, failure_reason
-from mailseal.policy.model import Harvest, Party, Treatment
+from mailseal.policy.model import Harvest, MethodName, Party, Treatment
 from mailseal.policy.reason import Reason, ReasonCode, because
 from mailseal.policy.settings import Settings
 from mailseal.policy.trigger import strip_triggers
-from mailseal.ports import Hop
-from mailseal.smime.certificate import StoredCertificate
+from mailseal.ports import Gateway, Hop
 
 MAX_LAYERS = 10
 MAX_NESTED_REPORTS = 20
+
+Held = tuple[tuple[MethodName, tuple[str, ...]], ...]
+
+
+class Protection(Enum):
+    """What protection a mail brings. Of mail that is only clear-signed, all readers share one copy."""
+
+    NONE = auto()
+    CLEAR_SIGNED = auto()
+    SEALED = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +94,13 @@ def open_mail(root: Entity, opening: Opening) -> Opened:
     layers: list[Layer] = []
     harvested: list[Harvest] = []
     entity, content = root, None
-    while (found := _recognise(entity)) is not None:
+    while (found := _recognise(entity, opening.party.settings)) is not None:
         method, kind = found
         if len(layers) >= MAX_LAYERS:
             layers.append(Layer(kind, len(layers), entity.path, ok=False, reason=because(ReasonCode.TOO_DEEP)))
             break
         peeled = method.peel(entity, kind, opening, len(layers))
-        layers.append(peeled.layer)
+        layers += peeled.layers
         harvested += peeled.harvested
         if peeled.inner is None:
             break
@@ -100,9 +111,9 @@ def open_mail(root: Entity, opening: Opening) -> Opened:
     return Opened(tuple(layers), content, tuple(dict.fromkeys(harvested)))
 
 
-def _recognise(entity: Entity) -> tuple[Method, str] | None:
+def _recognise(entity: Entity, settings: Settings) -> tuple[Method, str] | None:
     for method in METHODS.values():
-        kind = method.recognise(entity)
+        kind = method.recognise(entity, settings)
         if kind is not None:
             return method, kind
     return None
@@ -114,15 +125,15 @@ def _nested(entity: Entity, opening: Opening, depth: int) -> list[Layer]:
     waiting = list(entity.children)
     while waiting and len(reports) < MAX_NESTED_REPORTS:
         part = waiting.pop(0)
-        found = _recognise(part)
+        found = _recognise(part, opening.party.settings)
         if found is None:
             waiting += part.children
             continue
         method, kind = found
         whole = because(ReasonCode.NOT_WHOLE_MESSAGE)
         if kind.endswith("-signed"):
-            layer = method.peel(part, kind, opening, depth).layer
-            reports.append(replace(layer, covers=False, reason=layer.reason or whole))
+            layers = method.peel(part, kind, opening, depth).layers
+            reports += [replace(layer, covers=False, reason=layer.reason or whole) for layer in layers]
         else:
             reports.append(Layer(kind, depth, part.path, ok=False, reason=whole, covers=False))
     return reports
@@ -130,43 +141,54 @@ def _nested(entity: Entity, opening: Opening, depth: int) -> list[Layer]:
 
 def open_tasks(run: Run, recipients: Sequence[tuple[int, Party]]) -> list[Task]:
     """One task per set of recipients whose copy is opened with the same keys and marked the same way."""
-    protected = run.fault is None and _has_protection(run.root)
-    sealed = protected and _is_sealed(run.root)
-    groups: dict[object, list[tuple[int, Party]]] = {}
-    keys_of: dict[object, Sequence[StoredCertificate]] = {}
+    protections: dict[Settings, Protection] = {}
+    groups: dict[tuple[Held, Settings], list[tuple[int, Party]]] = {}
     for index, party in recipients:
-        keys: Sequence[StoredCertificate] = ()
+        held: Held = ()
+        if party.settings not in protections:
+            protections[party.settings] = _protection(run, party.settings)
         try:
             if party.settings.log_subject and run.gateway.directory.party(run.envelope.sender).settings.log_subject:
                 run.subject_for.add(run.address(index).key)
-            if sealed:
-                keys = run.gateway.certificates.with_key_of(run.address(index))
+            if protections[party.settings] is Protection.SEALED:
+                held = tuple(held_by(run.gateway, run.address(index)).items())
         except TransientError as error:
             run.defer(index, failure_reason(error), reply.STORE_UNAVAILABLE)
             continue
-        group = (tuple(one.certificate.fingerprint for one in keys), party.settings)
-        groups.setdefault(group, []).append((index, party))
-        keys_of[group] = keys
-    return [_task(run, members, keys_of[group], protected=protected) for group, members in groups.items()]
+        groups.setdefault((held, party.settings), []).append((index, party))
+    return [
+        _task(run, members, dict(held), protected=protections[settings] is not Protection.NONE)
+        for (held, settings), members in groups.items()
+    ]
 
 
-def _has_protection(root: Entity) -> bool:
-    return _recognise(root) is not None or any(_has_protection(child) for child in root.children)
+def held_by(gateway: Gateway, reader: Address) -> dict[MethodName, tuple[str, ...]]:
+    """The keys that mail to a reader may be opened with, by method: fingerprints."""
+    return {name: method.held(gateway, reader) for name, method in METHODS.items()}
 
 
-def _is_sealed(root: Entity) -> bool:
-    """Whether a key could open anything: not in mail that is only clear-signed, of which all readers share one copy."""
-    return any(one.content_type.type != "multipart/signed" and _recognise(one) is not None for one in root.walk())
+def _protection(run: Run, settings: Settings) -> Protection:
+    """What protection the mail brings for readers with these settings."""
+    if run.fault is not None:
+        return Protection.NONE
+    found = [one for one in run.root.walk() if _recognise(one, settings) is not None]
+    if any(one.content_type.type != "multipart/signed" for one in found):
+        return Protection.SEALED
+    return Protection.CLEAR_SIGNED if found else Protection.NONE
 
 
 def _task(
-    run: Run, members: Sequence[tuple[int, Party]], keys: Sequence[StoredCertificate], *, protected: bool
+    run: Run,
+    members: Sequence[tuple[int, Party]],
+    held: Mapping[MethodName, tuple[str, ...]],
+    *,
+    protected: bool,
 ) -> Task:
     party = members[0][1]
     indices = tuple(index for index, _ in members)
 
     def build() -> Copy:
-        return open_copy(run, party, keys, protected=protected)
+        return open_copy(run, party, held, protected=protected)
 
     def fall_back(reason: Reason) -> list[Task]:
         for index in indices:
@@ -176,11 +198,11 @@ def _task(
     return Task(indices, Hop.INSIDE, build, fall_back, lambda _: ())
 
 
-def open_copy(run: Run, party: Party, keys: Sequence[StoredCertificate], *, protected: bool) -> Copy:
+def open_copy(run: Run, party: Party, held: Mapping[MethodName, tuple[str, ...]], *, protected: bool) -> Copy:
     """The copy for internal recipients: forged marks off, layers off, our marks on; untouched if there is neither."""
     opened = NOTHING_OPENED
     if protected:
-        opened = open_mail(run.root, Opening(party, keys, run.gateway.certificates, run.at, authors(run.root)))
+        opened = open_mail(run.root, Opening(party, held, run.gateway.certificates, run.at, authors(run.root)))
     fault = () if run.fault is None else (because(ReasonCode.MESSAGE_UNREADABLE, detail=run.fault),)
     return Copy(
         delivered(run.root, opened, party.settings, from_outside=run.envelope.origin is Origin.OUTSIDE),
@@ -189,8 +211,17 @@ def open_copy(run: Run, party: Party, keys: Sequence[StoredCertificate], *, prot
         eight_bit=opened.content is not None,
         reasons=fault or opened.reasons,
         details=opened.details,
-        harvested=opened.harvested if party.settings.harvest_certificates else (),
+        harvested=_harvested(run, opened, party.settings),
     )
+
+
+def _harvested(run: Run, opened: Opened, settings: Settings) -> tuple[Harvest, ...]:
+    """What came with signatures, then what came otherwise."""
+    if run.fault is not None:
+        return ()
+    content = opened.content or run.root
+    beside = [one for method in METHODS.values() for one in method.harvest(run.root, content, settings)]
+    return tuple(dict.fromkeys((*opened.harvested, *beside)))
 
 
 def delivered(root: Entity, opened: Opened, settings: Settings, *, from_outside: bool) -> tuple[Octets, ...]:

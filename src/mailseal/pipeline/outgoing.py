@@ -8,7 +8,7 @@ from mailseal.mail.message import Octets
 from mailseal.mail.mime import Entity, HeaderField
 from mailseal.mail.outgoing import signable
 from mailseal.methods import METHODS
-from mailseal.methods.made import Made
+from mailseal.methods.made import Made, Signed
 from mailseal.pipeline.assemble import assemble, entity_chunks
 from mailseal.pipeline.run import Run
 from mailseal.policy.model import Protect, Signer
@@ -37,7 +37,7 @@ class Outgoing:
     def __init__(self, root: Entity) -> None:
         self.root = root
         self.failed: set[Signer] = set()
-        self._signed: dict[tuple[Signer, Hashable], Made] = {}
+        self._signed: dict[tuple[Signer, Hashable], Signed] = {}
         self._blind = blind_fields(root)
 
     def clear(self, subject: str | None) -> tuple[Octets, ...]:
@@ -53,18 +53,18 @@ class Outgoing:
 
     def protected(self, run: Run, wish: Protect, policy: Settings, subject: str | None) -> Written:
         """The mail encrypted, signed before if the plan says so."""
-        inner: Sequence[Octets] = entity_chunks(self.root)
+        what: Sequence[Octets] | Signed = entity_chunks(self.root)
         signature = ""
         if wish.signer is not None:
-            signed = self._signed_entity(run, wish.signer, wish.keys, policy)
-            inner, signature = signed.entity, signed.algorithm
-        made = METHODS[wish.method].encrypt(run.gateway, inner, wish.keys, policy)
+            what = self._signed_entity(run, wish.signer, wish.keys, policy)
+            signature = what.algorithm
+        made = METHODS[wish.method].encrypt(run.gateway, what, wish.keys, policy)
         return Written(self._assemble(made, subject), made.algorithm, signature)
 
     def _assemble(self, made: Made, subject: str | None) -> tuple[Octets, ...]:
         return assemble(self.root, remove=self._blind, subject=subject, entity=made.entity)
 
-    def _signed_entity(self, run: Run, signer: Signer, readers: Sequence[str], policy: Settings) -> Made:
+    def _signed_entity(self, run: Run, signer: Signer, readers: Sequence[str], policy: Settings) -> Signed:
         method = METHODS[signer.method]
         # A reader whose certificate is gone says nothing against the signer.
         key = (signer, method.signing(run.gateway, readers, policy))

@@ -14,6 +14,7 @@ from mailseal.mail.dsn import cut_to_headers, status_report
 from mailseal.mail.header import addresses, decoded_subject
 from mailseal.mail.mime import Entity
 from mailseal.methods import METHODS
+from mailseal.pipeline.able import able_for
 from mailseal.pipeline.copy import Copy, Task
 from mailseal.pipeline.outgoing import Outgoing, Written
 from mailseal.pipeline.run import Run, failure_reason
@@ -28,14 +29,12 @@ from mailseal.policy.model import (
     Decision,
     Defer,
     Fate,
-    MethodName,
     Notify,
     Party,
     Plan,
     Protect,
     Refuse,
     Signer,
-    SignWish,
     Treatment,
 )
 from mailseal.policy.plan import plan
@@ -93,7 +92,7 @@ class ProtectPath:
             authorised=self.sender.authorised,
             internal_sender=self.sender.internal,
         )
-        able = self._able(index, policy, decision)
+        able = able_for(self.run, self.sender, self.run.address(index), policy, decision)
         return Considered(index, policy, decision, able, self._plan(index, decision, policy, able))
 
     def _plan(self, index: int, decision: Decision, policy: Settings, able: Able) -> Plan:
@@ -103,7 +102,7 @@ class ProtectPath:
         made = plan(decision, policy, able, null_sender=mute)
         if not isinstance(made, Protect):
             return made
-        missing = [one for one in policy.additional_certificates if one not in made.keys]
+        missing = [one for one in METHODS[made.method].additional(policy) if one not in made.keys]
         notes = (because(ReasonCode.ADDITIONAL_CERTIFICATE_UNUSABLE, fingerprint=one) for one in missing)
         return replace(made, reasons=(*made.reasons, *notes))
 
@@ -122,31 +121,6 @@ class ProtectPath:
         if self.run.fault is not None:
             return Already.NOTHING
         return max((method.already(self.run.root) for method in METHODS.values()), key=list(Already).index)
-
-    def _able(self, index: int, policy: Settings, decision: Decision) -> Able:
-        keys: dict[MethodName, tuple[str, ...]] = {}
-        unable: dict[MethodName, Reason] = {}
-        signers: dict[MethodName, str] = {}
-        no_signer: Reason | None = self.sender.no_identity
-        gateway, at = self.run.gateway, self.run.at
-        fault = self.run.fault
-        for name, method in METHODS.items():
-            if fault is not None:
-                unable[name] = no_signer = because(ReasonCode.MESSAGE_UNREADABLE, detail=fault)
-                continue
-            if decision.try_encrypt:
-                usable = method.usable_keys(gateway, self.run.address(index), policy, at)
-                if isinstance(usable, Reason):
-                    unable[name] = usable
-                else:
-                    keys[name] = usable
-            if decision.sign is not SignWish.NO and self.sender.identity is not None:
-                found = method.signer(gateway, self.sender.identity, policy, at)
-                if isinstance(found, Reason):
-                    no_signer = no_signer or found
-                else:
-                    signers[name] = found
-        return Able(keys, unable, signers, no_signer)
 
     def tasks(self, considered: Sequence[Considered]) -> list[Task]:
         """Group equal plans into tasks; settle what needs none."""

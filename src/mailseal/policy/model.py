@@ -91,16 +91,25 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Awaited:
+    """There may be keys soon: they are being looked for. `reason` says so."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
 class Able:
     """What the keys allow: per method the recipient's usable keys, or why there are none; and who can sign.
 
-    `keys` and `signers` hold key fingerprints. A method without keys is in `unable`.
+    `keys` and `signers` hold key fingerprints. A method without keys is in `unable`, or in `awaited` while keys are
+    being looked for.
     """
 
     keys: Mapping[MethodName, tuple[str, ...]]
     unable: Mapping[MethodName, Reason]
     signers: Mapping[MethodName, str]
     no_signer: Reason | None = None
+    awaited: Mapping[MethodName, Reason] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +187,17 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Harvest:
-    """A certificate (DER) that came with a good signature. Of the signer's own also what his program can read.
+    """A certificate that came with a mail: DER, or a transferable public key (RFC 9580 §10.1) in binary.
 
-    `capabilities` is `Capabilities.text`, "" when nothing was said; `signed_at` is when he said to have signed.
+    S/MIME, of the signer's own: `capabilities` is `Capabilities.text`, "" when nothing was said; `signed_at` is when he
+    said to have signed. OpenPGP: `source` says for administrators how it came, "" or like "attached by bob@x.example".
     """
 
     der: bytes = field(repr=False)
     capabilities: str = ""
     signed_at: datetime | None = None
+    method: MethodName = MethodName.SMIME
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

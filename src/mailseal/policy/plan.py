@@ -1,6 +1,6 @@
 """plan: how a decision is carried out with the keys there are. A method that cannot falls through to the next.
 
-What must be encrypted never comes out as Clear.
+What must be encrypted never comes out as Clear, and nothing does while keys are awaited.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from mailseal.policy.model import (
     Already,
     Clear,
     Decision,
+    Defer,
     Finding,
     MethodName,
     Notify,
@@ -54,15 +55,17 @@ def plan(
     return _clear(decision, policy, able, reasons)
 
 
-def _protect(decision: Decision, policy: Settings, able: Able, reasons: list[Reason]) -> Protect | None:
-    """The first method that can; why each earlier one cannot is added to `reasons`."""
+def _protect(decision: Decision, policy: Settings, able: Able, reasons: list[Reason]) -> Protect | Defer | None:
+    """By the first method that can, or that may soon; why each earlier one cannot is added to `reasons`."""
     for method in MethodName:
-        obstacle = _obstacle(method, decision, policy)
+        against = obstacle(method, decision, policy)
         keys = able.keys.get(method)
-        if obstacle is None and keys:
+        if against is None and keys:
             signer = None if decision.sign is SignWish.NO else _signer(method, able, reasons)
             return Protect(method, keys, signer, (*reasons, because(ReasonCode.PROTECTED_BY, method=method)))
-        reasons.append(obstacle or able.unable.get(method) or because(ReasonCode.NO_CERTIFICATE, method=method))
+        if against is None and method in able.awaited:
+            return Defer(able.awaited[method], tuple(reasons))
+        reasons.append(against or able.unable.get(method) or because(ReasonCode.NO_CERTIFICATE, method=method))
     reasons.append(because(ReasonCode.NO_USABLE_METHOD))
     return None
 
@@ -99,9 +102,9 @@ def _clear(decision: Decision, policy: Settings, able: Able, reasons: list[Reaso
 
 def _first_signer(decision: Decision, policy: Settings, able: Able, reasons: list[Reason]) -> Signer | None:
     """The first method that may sign and has a key; else the reasons say why none does."""
-    obstacles = {method: _obstacle(method, decision, policy) for method in MethodName}
-    for method, obstacle in obstacles.items():
-        if obstacle is None and method in able.signers:
+    obstacles = {method: obstacle(method, decision, policy) for method in MethodName}
+    for method, against in obstacles.items():
+        if against is None and method in able.signers:
             return _signer(method, able, reasons)
     reasons.extend(one for one in obstacles.values() if one is not None and one not in reasons)
     if None in obstacles.values():
@@ -118,7 +121,7 @@ def _signer(method: MethodName, able: Able, reasons: list[Reason]) -> Signer | N
     return Signer(method, fingerprint)
 
 
-def _obstacle(method: MethodName, decision: Decision, policy: Settings) -> Reason | None:
+def obstacle(method: MethodName, decision: Decision, policy: Settings) -> Reason | None:
     """What the settings have against a method for this mail, whatever keys there are."""
     match method:
         case MethodName.SMIME:

@@ -1,6 +1,6 @@
 """What is said of one setting: how two values combine, which is stronger, its bounds and its help."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -39,3 +39,18 @@ class SettingInfo:
     unit: str = ""
     lowest: int = 0
     highest: int = 0
+
+
+def row(
+    pairing: Pairing,
+    strength: Strength,
+    help_text: str,
+    *,
+    default: Any,
+    unit: str = "",
+    lowest: int = 0,
+    highest: int = 0,
+) -> Any:
+    """A field of the table, with what SettingInfo says of it."""
+    told = {"pairing": pairing, "strength": strength, "help": help_text}
+    return field(default=default, metadata={**told, "unit": unit, "lowest": lowest, "highest": highest})

@@ -1,6 +1,6 @@
 """Look at one mail with given keys and certificates: what `mailseal message open` and `protect` are made of."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from mailseal.methods.layer import Opening
 from mailseal.pipeline.assemble import assemble, entity_chunks
 from mailseal.pipeline.open_path import Opened, open_mail
 from mailseal.pipeline.outgoing import blind_fields
-from mailseal.policy.model import Party
+from mailseal.policy.model import MethodName, Party
 from mailseal.policy.settings import Settings
 from mailseal.ports import Certificates
 from mailseal.smime.certificate import Certificate, StoredCertificate
@@ -55,17 +55,22 @@ def certificates_of(materials: Materials, at: datetime) -> MemoryCertificates:
     return MemoryCertificates(materials.roots, revocations, stored, keys, [one for one in pool if one.is_ca])
 
 
+def all_keys(certificates: MemoryCertificates) -> dict[MethodName, tuple[str, ...]]:
+    """Everything given that has a key, as what a reader holds."""
+    return {MethodName.SMIME: tuple(one.certificate.fingerprint for one in certificates.with_key())}
+
+
 def open_one(
     root: Entity,
     certificates: Certificates,
-    keys: Sequence[StoredCertificate],
+    held: Mapping[MethodName, tuple[str, ...]],
     settings: Settings,
     at: datetime,
     secrets: Sequence[Secret] = (),
 ) -> Opened:
     """Open one mail with these keys, or with passwords and keys agreed beforehand."""
     party = Party(None, internal=True, settings=settings)
-    return open_mail(root, Opening(party, keys, certificates, at, authors(root), secrets=secrets))
+    return open_mail(root, Opening(party, held, certificates, at, authors(root), secrets=secrets))
 
 
 def protect_one(

@@ -143,9 +143,9 @@ def late_after(call: str, monkeypatch) -> Stage:
     stage = Stage().know(PARTNER).own(SENDER)
     whole = getattr(Smime, call)
 
-    def slow(*arguments: object) -> object:
+    def slow(*arguments: object, **options: object) -> object:
         stage.seconds += 240.0
-        return whole(*arguments)
+        return whole(*arguments, **options)
 
     monkeypatch.setattr(Smime, call, slow)
     return stage

@@ -234,7 +234,7 @@ def test_what_is_told_of_recipients_is_short():
     by_key = der.sequence(der.integer(2), der.element(0x80, bytes(100_000)), *transport)
     shared = shared_key_info(AES256_WRAP, bytes(32), bytes(32), bytes(100_000))
     root = parse(HEAD + cms(encrypted(lambda _: [by_key, shared], TEXT))).root
-    found = open_one(root, MemoryCertificates([ROOT.certificate], NO_CRLS), (), Settings(), NOW)
+    found = open_one(root, MemoryCertificates([ROOT.certificate], NO_CRLS), {}, Settings(), NOW)
     assert [len(one) < 200 for one in found.layers[0].recipients] == [True, True]
 
 
@@ -245,11 +245,11 @@ def test_secrets_open_what_is_encrypted_to_them():
         (BY_KEY, SharedKey(KEK), SharedKey(bytes(32)), "shared key c0ffee"),
     ):
         root = parse(raw).root
-        opened = open_one(root, nobody, (), Settings(), NOW, [good])
+        opened = open_one(root, nobody, {}, Settings(), NOW, [good])
         assert (opened.decrypted, opened.layers[0].recipients) == (True, (name,))
-        (layer,) = open_one(root, nobody, (), Settings(), NOW, [bad]).layers
+        (layer,) = open_one(root, nobody, {}, Settings(), NOW, [bad]).layers
         assert layer.reason.code is ReasonCode.DECRYPTION_FAILED
-        (layer,) = open_one(root, nobody, (), Settings(), NOW).layers
+        (layer,) = open_one(root, nobody, {}, Settings(), NOW).layers
         assert layer.reason.code is ReasonCode.KEY_NOT_FOUND
 
 

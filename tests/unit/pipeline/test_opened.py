@@ -15,13 +15,13 @@ from mailseal.methods.layer import Layer, Opening
 from mailseal.methods.smime import Smime
 from mailseal.pipeline import process, process_mail
 from mailseal.pipeline.open_path import Opened, open_mail
-from mailseal.policy.model import Fate, Outcome, Party, Treatment
+from mailseal.policy.model import Fate, MethodName, Outcome, Party, Treatment
 from mailseal.policy.reason import ReasonCode, because
 from mailseal.policy.settings import Settings
 from mailseal.smime.form import EncryptionForm, SignatureForm
 from mailseal.smime.sign import SigningIdentity
 from pki import NOW
-from stage import PARTNER, PARTNER_EC, READER, SENDER, Interrupter, Stage, envelope, stored
+from stage import PARTNER, PARTNER_EC, READER, SENDER, Interrupter, Stage, envelope
 
 DORA, ANNA, BOB = "dora@inside.example", "anna@inside.example", "bob@outside.example"
 HEAD = b"From: bob@outside.example\r\nSubject: Hello\r\nMIME-Version: 1.0\r\n"
@@ -46,8 +46,8 @@ def mixed(*parts: bytes, boundary: bytes = b"outer") -> bytes:
 def opened(entity: bytes, **settings: object) -> Opened:
     stage = Stage().own(READER)
     party = Party(Address.parse(DORA), True, Settings(**settings))
-    keys = [stored(READER, has_key=True)]
-    return open_mail(parse(HEAD + entity).root, Opening(party, keys, stage, NOW, (Address.parse(BOB),)))
+    held = {MethodName.SMIME: (READER.certificate.fingerprint,)}
+    return open_mail(parse(HEAD + entity).root, Opening(party, held, stage, NOW, (Address.parse(BOB),)))
 
 
 def receive(stage: Stage, raw: bytes, *to: str, origin: Origin = Origin.OUTSIDE) -> list[Outcome]:
@@ -202,7 +202,7 @@ def test_opening_that_fails_for_good_defers_the_readers_of_that_copy(monkeypatch
     whole = Smime.peel
 
     def broken(method: Smime, entity, kind, opening: Opening, depth):
-        if opening.keys:
+        if opening.held[MethodName.SMIME]:
             raise PermanentError("cannot")
         return whole(method, entity, kind, opening, depth)
 

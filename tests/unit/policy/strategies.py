@@ -11,6 +11,7 @@ from mailseal.policy.model import (
     Already,
     Asked,
     Clear,
+    Defer,
     Finding,
     MethodName,
     Notify,
@@ -62,15 +63,25 @@ asked_values = st.builds(
     size_bytes=st.sampled_from([0, 1024, 1025, 5000, 5001, 2**31]),
 )
 
+NO_CERTIFICATE = because(ReasonCode.NO_CERTIFICATE, address="b@example.net")
+AWAITED = because(ReasonCode.TRANSIENT_FAILURE, detail="keys are being looked for")
+
+
+def _able(found: dict[MethodName, tuple[str, ...] | None], signers: dict[MethodName, str]) -> Able:
+    return Able(
+        keys={method: keys for method, keys in found.items() if keys},
+        unable={method: NO_CERTIFICATE for method, keys in found.items() if keys == ()},
+        signers=signers,
+        no_signer=None if signers else because(ReasonCode.NO_SIGNING_KEY, address="a@example.com"),
+        awaited={method: AWAITED for method, keys in found.items() if keys is None},
+    )
+
+
+# None: keys are awaited.
 able_values = st.builds(
-    lambda keys, signer: Able(
-        keys={MethodName.SMIME: keys} if keys else {},
-        unable={} if keys else {MethodName.SMIME: because(ReasonCode.NO_CERTIFICATE, address="b@example.net")},
-        signers={MethodName.SMIME: signer} if signer else {},
-        no_signer=None if signer else because(ReasonCode.NO_SIGNING_KEY, address="a@example.com"),
-    ),
-    st.sampled_from([(), ("aa",), ("aa", "bb")]),
-    st.sampled_from([None, "cc"]),
+    _able,
+    st.fixed_dictionaries({method: st.sampled_from([(), ("aa",), ("aa", "bb"), None]) for method in MethodName}),
+    st.dictionaries(st.sampled_from(MethodName), st.just("cc")),
 )
 
 
@@ -81,7 +92,7 @@ def strength(plan: Plan) -> int:
             return 0
         case Protect():
             return 1
-        case Notify() | Refuse():
+        case Notify() | Refuse() | Defer():
             return 2
         case _:
             raise AssertionError(plan)

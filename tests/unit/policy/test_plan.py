@@ -9,6 +9,7 @@ from mailseal.policy.model import (
     Already,
     Clear,
     Decision,
+    Defer,
     Finding,
     MethodName,
     Notify,
@@ -105,6 +106,18 @@ def test_missing_reasons_have_a_stand_in():
 
 def test_a_method_with_an_empty_list_of_keys_cannot():
     assert _plan(MANDATORY, Able({SMIME: ()}, {}, {SMIME: "s1"}))[0] == Refuse(FAILED)
+
+
+def test_a_mail_waits_for_keys_if_nothing_else_protects_it():
+    soon = because(ReasonCode.TRANSIENT_FAILURE, detail="looking")
+    awaited = Able({}, {}, {SMIME: "s1"}, awaited={SMIME: soon})
+    for decision in (TRY, MANDATORY):
+        assert _plan(decision, awaited) == (Defer(soon), [BEFORE])
+        assert _plan(decision, replace(awaited, keys={SMIME: ("k",)}))[0] == Protect(SMIME, ("k",), SIGNER)
+    assert _plan(NEVER, awaited)[0] == Clear(SIGNER)
+    assert _plan(TRY, awaited, smime=False)[0] == Clear()
+    assert _plan(MANDATORY, awaited, smime=False)[0] == Refuse(FAILED)
+    assert _plan(replace(TRY, refuse=BEFORE), awaited)[0] == Refuse(BEFORE)
 
 
 def test_a_method_that_is_off_neither_encrypts_nor_signs():

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailseal.policy.decide import decide
-from mailseal.policy.model import Action, Already, Clear, Notify
-from mailseal.policy.plan import plan
+from mailseal.policy.model import Action, Already, Clear, Defer, MethodName, Notify
+from mailseal.policy.plan import obstacle, plan
 from mailseal.policy.settings import Mode, OnFailure, combine, stricter
 from mailseal.policy.text import render
 from unit.policy.strategies import able_values, asked_values, findings, settings_values, strength, with_value
@@ -33,6 +33,19 @@ def test_what_must_be_encrypted_is_never_clear(sender, recipient, found, asked, 
         assert not isinstance(made, Clear)
     if any(one.action is Action.BLOCK for one in found):
         assert strength(made) == 2
+
+
+@given(settings_values, settings_values, findings, asked_values, able_values, origins, findings)
+def test_nothing_leaves_in_clear_while_keys_are_awaited(sender, recipient, found, asked, able, origin, delayed):
+    policy = combine(sender, recipient)
+    decision = decide(policy, found, asked, **origin)
+    made = plan(decision, policy, able, delayed=delayed, null_sender=False)
+    free = [one for one in able.awaited if obstacle(one, decision, policy) is None]
+    if decision.try_encrypt and free:
+        assert not isinstance(made, Clear | Notify)
+    if isinstance(made, Defer):
+        assert free
+        assert not any(one in able.keys and obstacle(one, decision, policy) is None for one in MethodName)
 
 
 @given(settings_values, findings, asked_values, able_values, origins, findings, findings)
