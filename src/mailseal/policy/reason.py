@@ -60,6 +60,7 @@ class ReasonCode(StrEnum):
     PGP_KEY_UNTRUSTED = "pgp-key-untrusted"
     PGP_KEY_DISTRUSTED = "pgp-key-distrusted"
     PGP_KEY_UNBOUND = "pgp-key-unbound"
+    PGP_KEY_DISPUTED = "pgp-key-disputed"
     PGP_KEY_UNSUPPORTED = "pgp-key-unsupported"
     PGP_KEY_WRONG_ADDRESS = "pgp-key-wrong-address"
     PGP_KEY_NO_ENCRYPTION_SUBKEY = "pgp-key-no-encryption-subkey"

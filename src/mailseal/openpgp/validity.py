@@ -1,0 +1,130 @@
+"""What a certificate is worth at a time (RFC 9580 §5.2.3.10, §10.1): pure functions of its facts.
+
+The primary key's flags, expiry and preferences stand in the self-signature of its primary user ID and in its direct-key
+signature. Where both speak, that of the user ID counts in version 4 and the direct-key signature in version 6, as
+Sequoia has it.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+
+from mailseal.openpgp.certificate import PgpCertificate
+from mailseal.openpgp.component import (
+    Binding,
+    Component,
+    Features,
+    KeyFlags,
+    UserId,
+    binding_at,
+    is_past,
+    revocation_at,
+    user_id_revocation_at,
+)
+from mailseal.policy.reason import ReasonCode
+
+T = TypeVar("T")
+
+
+def why_dead(certificate: PgpCertificate, at: datetime) -> ReasonCode | None:
+    """Why nothing of the certificate may be used at that time."""
+    primary = certificate.primary
+    if revocation_at(primary, at) is not None:
+        return ReasonCode.PGP_KEY_REVOKED
+    if at < primary.public.created:
+        return ReasonCode.PGP_KEY_NOT_YET_VALID
+    if not _statements(certificate, at):
+        return _why_unbound(certificate)
+    if is_past(expiry(certificate, at), at):
+        return ReasonCode.PGP_KEY_EXPIRED
+    return ReasonCode.PGP_KEY_DISPUTED if certificate.disputed else None
+
+
+def why_component_dead(certificate: PgpCertificate, component: Component, at: datetime) -> ReasonCode | None:
+    """Why this key of the certificate may not be used at that time; says nothing of what it is made for."""
+    reason = why_dead(certificate, at)
+    if reason is not None or component is certificate.primary:
+        return reason
+    if revocation_at(component, at) is not None:
+        return ReasonCode.PGP_KEY_REVOKED
+    if at < component.public.created:
+        return ReasonCode.PGP_KEY_NOT_YET_VALID
+    binding = binding_at(component, at)
+    if binding is None:
+        return _missing(component, at)
+    return ReasonCode.PGP_KEY_EXPIRED if is_past(binding.key_expires, at) else None
+
+
+def flags(certificate: PgpCertificate, component: Component, at: datetime) -> KeyFlags:
+    """What the key may be used for; a primary key may always certify."""
+    if component is certificate.primary:
+        return stated(certificate, at, lambda one: one.flags, KeyFlags(0)) | KeyFlags.CERTIFY
+    binding = binding_at(component, at)
+    return (binding.flags if binding is not None else None) or KeyFlags(0)
+
+
+def expiry(certificate: PgpCertificate, at: datetime) -> datetime | None:
+    """When the primary key expires, and with it everything, as far as is known at that time; None: never."""
+    return stated(certificate, at, lambda one: one.key_expires, None)
+
+
+def component_expiry(certificate: PgpCertificate, component: Component, at: datetime) -> datetime | None:
+    """When this key expires: not after the primary one does."""
+    whole = expiry(certificate, at)
+    binding = None if component is certificate.primary else binding_at(component, at)
+    own = binding.key_expires if binding is not None else None
+    return min((one for one in (whole, own) if one is not None), default=None)
+
+
+def features(certificate: PgpCertificate, at: datetime) -> Features:
+    """What the owner's program can read."""
+    return stated(certificate, at, lambda one: one.features, Features(0))
+
+
+def primary_user_id(certificate: PgpCertificate, at: datetime) -> UserId | None:
+    """The user ID that is marked as such, the newest if there are several; without any, the newest of all.
+
+    A revoked one only if all are.
+    """
+    bound = [(one, binding) for one in certificate.user_ids if (binding := binding_at(one, at)) is not None]
+    if not bound:
+        return None
+    return max(
+        bound,
+        key=lambda pair: (user_id_revocation_at(pair[0], at) is None, pair[1].primary_user_id, pair[1].created),
+    )[0]
+
+
+def live_user_ids(certificate: PgpCertificate, at: datetime) -> tuple[UserId, ...]:
+    """The user IDs that are bound and not revoked; says nothing of the certificate."""
+    return tuple(
+        one
+        for one in certificate.user_ids
+        if binding_at(one, at) is not None and user_id_revocation_at(one, at) is None
+    )
+
+
+def stated(certificate: PgpCertificate, at: datetime, field: Callable[[Binding], T | None], default: T) -> T:
+    """What the self-signatures over the primary key say in a field, the one that counts first."""
+    return next((value for one in _statements(certificate, at) if (value := field(one)) is not None), default)
+
+
+def _statements(certificate: PgpCertificate, at: datetime) -> list[Binding]:
+    named = primary_user_id(certificate, at)
+    of_user_id = binding_at(named, at) if named is not None else None
+    direct = binding_at(certificate.primary, at)
+    order = (direct, of_user_id) if certificate.primary.public.version == 6 else (of_user_id, direct)
+    return [one for one in order if one is not None]
+
+
+def _why_unbound(certificate: PgpCertificate) -> ReasonCode:
+    bound: tuple[Component | UserId, ...] = (certificate.primary, *certificate.user_ids)
+    if any(one.bindings for one in bound):
+        return ReasonCode.PGP_KEY_NOT_YET_VALID
+    return next((one.unbound for one in bound if one.unbound is not None), ReasonCode.PGP_KEY_UNBOUND)
+
+
+def _missing(component: Component, at: datetime) -> ReasonCode:
+    if any(one.created > at for one in component.bindings):
+        return ReasonCode.PGP_KEY_NOT_YET_VALID
+    return component.unbound or ReasonCode.PGP_KEY_UNBOUND
