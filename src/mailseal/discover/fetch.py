@@ -31,6 +31,10 @@ class FetchError(TransientError):
     """Nothing usable came: not reachable, too slow, too large, not to be called. The text names host and cause only."""
 
 
+class UnknownHostError(FetchError):
+    """The name does not exist, or has no address: the name service has said so."""
+
+
 @dataclass(frozen=True, slots=True)
 class FetchLimits:
     """`allow_private`: private, loopback and link-local addresses may be called, and ports other than the usual."""
@@ -130,7 +134,7 @@ class Fetcher:
 
     def _connected(self, target: SplitResult, deadline: float) -> socket.socket:
         host, port = target.hostname or "", target.port or PORTS[target.scheme]
-        places = self._look_up(host, port, deadline)
+        places = self._places(host, port, deadline)
         allowed = [place for place in places if self._limits.allow_private or is_public(place[0])]
         if not allowed:
             raise FetchError(f"{host} has no public address, and private ones are not called")
@@ -145,6 +149,14 @@ class Fetcher:
                 continue
             return self._secured(plain, host, deadline) if target.scheme == "https" else plain
         raise failure
+
+    def _places(self, host: str, port: int, deadline: float) -> tuple[tuple[str, int], ...]:
+        try:
+            return self._look_up(host, port, deadline)
+        except socket.gaierror as error:
+            if error.errno in (socket.EAI_NONAME, socket.EAI_NODATA):
+                raise UnknownHostError(f"{host} does not exist") from None
+            raise
 
     def _secured(self, plain: socket.socket, host: str, deadline: float) -> socket.socket:
         try:
