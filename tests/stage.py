@@ -13,8 +13,9 @@ from mailseal.mail.envelope import Envelope, Origin, Protocol, Recipient
 from mailseal.mail.reply import Reply
 from mailseal.policy.model import Outcome, Party
 from mailseal.policy.settings import Settings
-from mailseal.ports import Gateway, Hop, Transfer
+from mailseal.ports import Gateway, Hop, Lookups, PgpCertificates, Transfer
 from mailseal.smime.certificate import Certificate, Revocation, StoredCertificate, Verdict
+from mailseal.wiring.memory import MemoryPgpCertificates, NoLookups
 from pki import NOW, Authority, Identity
 
 ROOT = Authority("Stage Root")
@@ -76,6 +77,8 @@ class Stage:
     reports: list[tuple[str, str, bytes]] = field(default_factory=list)
     seconds: float = 0.0
     gateway_settings: dict[str, object] = field(default_factory=dict)
+    pgp: PgpCertificates = field(default_factory=MemoryPgpCertificates)
+    lookups: Lookups = field(default_factory=NoLookups)
 
     def know(self, *identities: Identity) -> Stage:
         for one in identities:
@@ -91,7 +94,18 @@ class Stage:
         return self
 
     def gateway(self) -> Gateway:
-        return Gateway("gw.inside.example", self, self, self, self, self, self, **self.gateway_settings)
+        return Gateway(
+            hostname="gw.inside.example",
+            directory=self,
+            certificates=self,
+            pgp=self.pgp,
+            lookups=self.lookups,
+            relay=self,
+            ledger=self,
+            reports=self,
+            clock=self,
+            **self.gateway_settings,
+        )
 
     # ports.Directory
     def party(self, address: Address | None) -> Party:

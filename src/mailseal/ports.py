@@ -14,6 +14,7 @@ from mailseal.mail.address import Address
 from mailseal.mail.envelope import Recipient
 from mailseal.mail.message import Octets
 from mailseal.mail.reply import Reply
+from mailseal.openpgp.certificate import StoredPgpCertificate
 from mailseal.policy.model import Outcome, Party
 from mailseal.smime.certificate import Certificate, StoredCertificate
 
@@ -45,6 +46,55 @@ class Certificates(Protocol):
 
     def judge(self, certificate: Certificate, others: Sequence[Certificate], at: datetime) -> StoredCertificate:
         """A certificate that came with a mail, judged now without network; `others` came along with it."""
+
+
+class PgpCertificates(Protocol):
+    """OpenPGP certificates; the private keys behind them come from `Certificates.private_key`.
+
+    A fingerprint is that of the primary key. Sequences are bounded and in order of preference.
+    """
+
+    def of_recipient(self, address: Address) -> Sequence[StoredPgpCertificate]:
+        """Those that name the address in a user ID, candidates too, and those selected by hand for it or its domain."""
+
+    def with_key_of(self, address: Address) -> Sequence[StoredPgpCertificate]:
+        """Those with secret keys that the address may use: its own, its domain's, those shared with it."""
+
+    def by_fingerprint(self, fingerprint: str) -> StoredPgpCertificate | None:
+        """One stored certificate."""
+
+    def by_issuer(self, issuer: str) -> Sequence[StoredPgpCertificate]:
+        """Those of which a component has this fingerprint or key ID (16 digits), candidates too."""
+
+    def create(self, address: Address, at: datetime) -> StoredPgpCertificate:
+        """The certificate whose keys an internal address signs with, made and stored if there is none of its own."""
+
+
+class LookupState(StrEnum):
+    """How far the search for keys is: nothing looks for any, something does, it is over or took too long."""
+
+    NEVER = "never"
+    RUNNING = "running"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """The search for keys of one address. `since` is when it was asked for, or ended."""
+
+    state: LookupState
+    since: datetime | None = None
+
+
+class Lookups(Protocol):
+    """Keys that the worker looks for on the network (WKD, key servers) and stores."""
+
+    def ask(self, address: Address, at: datetime, *, wait: bool) -> Lookup:
+        """Have keys of an address looked for, unless that is under way or its result is still good.
+
+        `wait`: a few seconds at most for the end of it. The bound on waiting belongs to the look-up: one that has run
+        for too long is told as FINISHED.
+        """
 
 
 class Hop(StrEnum):
@@ -114,6 +164,8 @@ class Gateway:
     hostname: str
     directory: Directory
     certificates: Certificates
+    pgp: PgpCertificates
+    lookups: Lookups
     relay: Relay
     ledger: Ledger
     reports: Reports

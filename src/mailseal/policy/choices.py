@@ -122,3 +122,26 @@ class NewKey(StrEnum):
 
     USABLE = "usable"
     UNUSABLE = "unusable"
+
+
+class PgpFormat(StrEnum):
+    """Where OpenPGP puts a mail: around its MIME entity (RFC 3156), or into its text."""
+
+    MIME = "mime"
+    INLINE = "inline"
+
+
+class PgpCompression(StrEnum):
+    """Compression inside an OpenPGP message (RFC 9580 §9.4)."""
+
+    NONE = "none"
+    ZIP = "zip"
+    ZLIB = "zlib"
+
+
+class PgpLookup(StrEnum):
+    """Whether keys are looked for on the network, and what a mail without a key does meanwhile, weakest first."""
+
+    OFF = "off"
+    BACKGROUND = "background"
+    WAIT = "wait"

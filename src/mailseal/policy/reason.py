@@ -34,6 +34,7 @@ class ReasonCode(StrEnum):
     MUST_ENCRYPT_FAILED = "must-encrypt-failed"
     PROTECTED_BY = "protected-by"
     SENT_CLEAR = "sent-clear"
+    LOOKUP_RUNNING = "lookup-running"
     # protect path: signing
     SIGNED_BY = "signed-by"
     SIGNING_OFF = "signing-off"

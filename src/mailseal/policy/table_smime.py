@@ -29,7 +29,7 @@ class SmimeSettings(GeneralSettings):
     smime_max_bytes: int = row(
         Pairing.SMALLER,
         Strength.HIGHER,
-        "A larger mail is neither signed nor encrypted by S/MIME; if it must be encrypted, `on_failure` counts.",
+        "A larger mail is neither signed nor encrypted by S/MIME; the next method is tried.",
         default=50 * 1024 * 1024,
         unit="octets",
         lowest=1024,

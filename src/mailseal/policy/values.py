@@ -20,7 +20,9 @@ _YES = frozenset({"yes", "true", "on", "1"})
 _NO = frozenset({"no", "false", "off", "0"})
 _SIZE = re.compile(r"([0-9]{1,18})\s*(?:([kmg])(?:i?b)?)?", re.IGNORECASE)
 _SIZE_FACTOR = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
-_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+_SHA256 = (re.compile(r"[0-9a-f]{64}"), "a SHA-256 fingerprint (64 hexadecimal digits)")
+_KEY_FINGERPRINT = (re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}"), "the fingerprint of a key (40 or 64 hexadecimal digits)")
+_FINGERPRINTS = {"additional_certificates": _SHA256, "pgp_additional_keys": _KEY_FINGERPRINT}
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,76}")
 
 _BY_NAME = {info.name: info for info in SETTINGS}
@@ -125,9 +127,10 @@ def _fingerprints(info: SettingInfo, text: str) -> tuple[str, ...]:
     found = dict.fromkeys(one.replace(":", "").lower() for one in re.split(r"[\s,]+", text) if one)
     if len(found) > MAX_FINGERPRINTS:
         raise _bad(info, f"more than {MAX_FINGERPRINTS} certificates", ("0" * 64,))
+    pattern, name = _FINGERPRINTS[info.name]
     for one in found:
-        if not _FINGERPRINT.fullmatch(one):
-            raise _bad(info, f"{one[:80]!r} is not a SHA-256 fingerprint (64 hexadecimal digits)", ("0" * 64,))
+        if not pattern.fullmatch(one):
+            raise _bad(info, f"{one[:80]!r} is not {name}", ("0" * 64,))
     return tuple(found)
 
 

@@ -16,7 +16,7 @@ from mailseal.store.routes import StoreRoutes
 from mailseal.store.stamps import Scope, StampWatch
 from mailseal.transport.relay import SmtpRelay
 from mailseal.wiring.clock import SystemClock
-from mailseal.wiring.memory import NoEffect
+from mailseal.wiring.memory import MemoryPgpCertificates, NoEffect, NoLookups, NoNewKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,8 @@ def open_node(config: Config) -> Node:
         hostname=config.hostname,
         directory=directory,
         certificates=certificates,
+        pgp=MemoryPgpCertificates(),
+        lookups=NoLookups(),
         relay=relay,
         ledger=StoreLedger(),
         reports=reports,
@@ -69,6 +71,8 @@ def without_effects(gateway: Gateway) -> Gateway:
         hostname=gateway.hostname,
         directory=gateway.directory,
         certificates=gateway.certificates,
+        pgp=NoNewKeys(gateway.pgp),
+        lookups=NoLookups(),
         relay=relay,
         ledger=nothing,
         reports=nothing,

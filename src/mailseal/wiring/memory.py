@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from mailseal.errors import TransientError
+from mailseal.errors import PermanentError, TransientError
 from mailseal.keys import PrivateKey
 from mailseal.mail.address import Address
 from mailseal.mail.reply import ACCEPTED, Reply
+from mailseal.openpgp.certificate import StoredPgpCertificate
 from mailseal.policy.model import Outcome
-from mailseal.ports import Hop, Transfer
+from mailseal.ports import Hop, Lookup, LookupState, PgpCertificates, Transfer
 from mailseal.smime.certificate import Certificate, CtlEntry, StoredCertificate
 from mailseal.smime.path import validate
 from mailseal.smime.revocation import Revocations
@@ -75,6 +76,76 @@ class MemoryCertificates:
 
 def _names(certificate: Certificate, address: Address) -> bool:
     return address.key in {text.casefold() for text in (*certificate.san_emails, *certificate.subject_emails)}
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPgpCertificates:
+    """Implements `ports.PgpCertificates` over given certificates, by fingerprint."""
+
+    certificates: Mapping[str, StoredPgpCertificate] = field(default_factory=dict)
+
+    def of_recipient(self, address: Address) -> Sequence[StoredPgpCertificate]:
+        """Those that name the address or were chosen by hand."""
+        return [one for one in self.certificates.values() if one.selected or _pgp_names(one, address)]
+
+    def with_key_of(self, address: Address) -> Sequence[StoredPgpCertificate]:
+        """Those that name the address and whose keys were given."""
+        return [one for one in self.with_key() if _pgp_names(one, address)]
+
+    def with_key(self) -> Sequence[StoredPgpCertificate]:
+        """All whose keys were given."""
+        return [one for one in self.certificates.values() if one.has_key]
+
+    def by_fingerprint(self, fingerprint: str) -> StoredPgpCertificate | None:
+        """One of the given certificates."""
+        return self.certificates.get(fingerprint)
+
+    def by_issuer(self, issuer: str) -> Sequence[StoredPgpCertificate]:
+        """Those with such a component."""
+        return [one for one in self.certificates.values() if one.certificate.component(issuer) is not None]
+
+    def create(self, address: Address, at: datetime) -> StoredPgpCertificate:  # noqa: ARG002 -- the port's signature
+        """Nothing is kept here, so nothing is made."""
+        raise PermanentError("no key is made without a store")
+
+
+def _pgp_names(stored: StoredPgpCertificate, address: Address) -> bool:
+    return any(one.address == address for one in stored.certificate.user_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class NoNewKeys:
+    """Implements `ports.PgpCertificates` over another, without its effect, for explaining."""
+
+    known: PgpCertificates
+
+    def of_recipient(self, address: Address) -> Sequence[StoredPgpCertificate]:
+        """As of the other."""
+        return self.known.of_recipient(address)
+
+    def with_key_of(self, address: Address) -> Sequence[StoredPgpCertificate]:
+        """As of the other."""
+        return self.known.with_key_of(address)
+
+    def by_fingerprint(self, fingerprint: str) -> StoredPgpCertificate | None:
+        """As of the other."""
+        return self.known.by_fingerprint(fingerprint)
+
+    def by_issuer(self, issuer: str) -> Sequence[StoredPgpCertificate]:
+        """As of the other."""
+        return self.known.by_issuer(issuer)
+
+    def create(self, address: Address, at: datetime) -> StoredPgpCertificate:  # noqa: ARG002 -- the port's signature
+        """No key is made for an explanation."""
+        raise PermanentError("no key is made for an explanation")
+
+
+class NoLookups:
+    """Implements `ports.Lookups` where nothing looks for keys."""
+
+    def ask(self, address: Address, at: datetime, *, wait: bool) -> Lookup:  # noqa: ARG002 -- the port's signature
+        """Nothing does."""
+        return Lookup(LookupState.NEVER)
 
 
 class NoEffect:

@@ -48,6 +48,7 @@ settings_values = st.builds(
     Settings,
     **{info.name: value_of(info) for info in SETTINGS if issubclass(info.type, StrEnum) or info.type is bool},
     smime_max_bytes=st.sampled_from([1024, 5000, 2**31 - 1]),
+    pgp_max_bytes=st.sampled_from([1024, 5000, 2**31 - 1]),
     additional_certificates=st.sampled_from([(), ("aa",), ("bb", "aa")]),
     encrypt_subject_trigger=st.sampled_from(["", "a"]),
 )

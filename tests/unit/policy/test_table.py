@@ -15,6 +15,9 @@ from mailseal.policy.settings import (
     NewKey,
     OnFailure,
     Pairing,
+    PgpCompression,
+    PgpFormat,
+    PgpLookup,
     RevocationUnknown,
     RsaSignature,
     RsaSignatureChoice,
@@ -62,6 +65,18 @@ FACTORY = {
     "tag_invalid": "[invalid signature]",
     "remove_signature": False,
     "log_subject": False,
+    "pgp": True,
+    "pgp_max_bytes": 52_428_800,
+    "pgp_format": PgpFormat.MIME,
+    "pgp_compression": PgpCompression.NONE,
+    "pgp_open_inline": False,
+    "pgp_additional_keys": (),
+    "pgp_generate_signing_key": False,
+    "pgp_lookup": PgpLookup.OFF,
+    "pgp_trust_wkd": False,
+    "pgp_harvest_keys": True,
+    "pgp_remove_key_attachments": False,
+    "pgp_autocrypt": False,
 }
 
 DECLARED = {
@@ -102,6 +117,18 @@ DECLARED = {
     "tag_invalid": (Pairing.RECIPIENT, Strength.FIXED),
     "remove_signature": (Pairing.RECIPIENT, Strength.FIXED),
     "log_subject": (Pairing.BOTH, Strength.LOWER),
+    "pgp": (Pairing.BOTH, Strength.HIGHER),
+    "pgp_max_bytes": (Pairing.SMALLER, Strength.HIGHER),
+    "pgp_format": (Pairing.RECIPIENT, Strength.FIXED),
+    "pgp_compression": (Pairing.RECIPIENT, Strength.FIXED),
+    "pgp_open_inline": (Pairing.RECIPIENT, Strength.FIXED),
+    "pgp_additional_keys": (Pairing.UNION, Strength.SUPERSET),
+    "pgp_generate_signing_key": (Pairing.SENDER, Strength.HIGHER),
+    "pgp_lookup": (Pairing.RECIPIENT, Strength.HIGHER),
+    "pgp_trust_wkd": (Pairing.RECIPIENT, Strength.LOWER),
+    "pgp_harvest_keys": (Pairing.RECIPIENT, Strength.LOWER),
+    "pgp_remove_key_attachments": (Pairing.RECIPIENT, Strength.FIXED),
+    "pgp_autocrypt": (Pairing.SENDER, Strength.FIXED),
 }
 
 
@@ -138,6 +165,7 @@ def test_values_are_listed_weakest_first():
     assert list(Digest) == ["sha256", "sha384", "sha512"]
     assert list(KeyTransport) == ["pkcs1v15", "oaep-sha1", "oaep-sha256", "oaep-sha384", "oaep-sha512"]
     assert list(RsaSignature) == ["pkcs1v15", "pss"]
+    assert list(PgpLookup) == ["off", "background", "wait"]
     assert list(RevocationUnknown) == list(NewKey) == ["usable", "unusable"]
 
 
