@@ -5,6 +5,7 @@ from mailseal.config.model import Config
 from mailseal.config.next_hop import NextHop, Protocol, Tls
 from mailseal.config.reference import commented_file, page
 from mailseal.config.sections.database import Database
+from mailseal.config.sections.discover import Discover
 from mailseal.config.sections.keys import Keys
 from mailseal.config.sections.ledger import Ledger
 from mailseal.config.sections.limits import Limits
@@ -35,6 +36,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "Database",
+    "Discover",
     "Endpoint",
     "Keys",
     "Ledger",

@@ -12,6 +12,7 @@ from typing import Any
 from mailseal.config import values
 from mailseal.config.key import Key, key
 from mailseal.config.sections.database import Database
+from mailseal.config.sections.discover import Discover
 from mailseal.config.sections.keys import Keys
 from mailseal.config.sections.ledger import Ledger
 from mailseal.config.sections.limits import Limits
@@ -76,6 +77,7 @@ class Config:
     log: Log = field()
     metrics: Metrics = field()
     ledger: Ledger = field()
+    discover: Discover = field()
     users: Users = field()
 
     @property
@@ -108,6 +110,7 @@ SECTIONS: dict[str, type[Any]] = {
     "log": Log,
     "metrics": Metrics,
     "ledger": Ledger,
+    "discover": Discover,
     "users": Users,
 }
 """The tables of mailseal.toml in their order; the keys of Config itself stand above them."""

@@ -69,3 +69,19 @@ class PgpUseRow(Row):
     class Meta:
         db_table = "store_pgp_use"
         constraints = (UniqueConstraint(fields=("owner", "kind", "certificate"), name="store_pgp_use_once"),)
+
+
+class PgpLookupRow(Row):
+    """The last search of the network for the keys of an address: asked for, and ended with so many certificates.
+
+    `finished` is NULL while it is under way; `error`: why nothing could be said in the end.
+    """
+
+    owner = models.CharField(max_length=OWNER_CHARS, unique=True)
+    asked = models.DateTimeField()
+    finished = models.DateTimeField(null=True, db_index=True)
+    found = models.IntegerField(default=0)
+    error = models.TextField(default="")
+
+    class Meta:
+        db_table = "store_pgp_lookup"
