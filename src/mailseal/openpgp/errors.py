@@ -12,7 +12,7 @@ from mailseal.policy.reason import ReasonCode
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_LEAKS = (ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError, InternalError)
+_LEAKS = (ValueError, TypeError, KeyError, IndexError, ArithmeticError, RecursionError, InternalError)
 
 
 class PgpError(PermanentError):
