@@ -31,6 +31,7 @@ class Migration(migrations.Migration):
                 ("expires", models.DateTimeField(db_index=True, null=True)),
                 ("revoked", models.BooleanField(default=False)),
                 ("conflict", models.BooleanField(default=False)),
+                ("certified", models.BooleanField(default=False)),
                 ("subkey", models.CharField(default="", max_length=64)),
                 ("generated_for", models.CharField(max_length=400, null=True, unique=True)),
                 ("created", models.DateTimeField(default=mailseal.store.row.utc_now)),
