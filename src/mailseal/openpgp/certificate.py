@@ -1,66 +1,23 @@
-"""An OpenPGP certificate (RFC 9580 §10.1) and what is stored of it: its components, trust, hand-made choices."""
+"""An OpenPGP certificate (RFC 9580 §10.1) read and verified, and what is stored of it: trust, hand-made choices."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from mailseal.openpgp.component import Component, UserId
+from mailseal.openpgp.component import Certification, Component, Omission, PgpCertificate, UserId
+from mailseal.openpgp.errors import PgpError, only_pgp_errors
 from mailseal.openpgp.key import PublicKey
+from mailseal.openpgp.parts import KeyPart, Parts, UserIdPart, read_parts
+from mailseal.openpgp.self_signatures import Verified, verify_primary, verify_subkey, verify_user_id
+from mailseal.openpgp.sequoia import disputes
+from mailseal.openpgp.user_id import address_of
 from mailseal.policy.reason import ReasonCode
 
+__all__ = ["Omission", "PgpCertificate", "PgpTrust", "StoredPgpCertificate", "read_certificate"]
 
-@dataclass(frozen=True, slots=True)
-class Omission:
-    """What a certificate had and we do not use: a fingerprint, or a user ID's text cut to 80 characters; and why."""
-
-    what: str
-    reason: ReasonCode
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PgpCertificate:
-    """A certificate, every self-signature of it verified by us; equal when the octets are.
-
-    `octets`: its packets in canonical order, without anything that a stranger put in. `primary.bindings` are the
-    direct-key signatures. `disputed`: Sequoia takes it for revoked or expires it earlier; such a one is not used.
-    """
-
-    octets: bytes = field(repr=False)
-    primary: Component
-    user_ids: tuple[UserId, ...]
-    subkeys: tuple[Component, ...]
-    omissions: tuple[Omission, ...] = ()
-    disputed: bool = False
-
-    @property
-    def fingerprint(self) -> str:
-        """Lower-case hex of the primary key: 40 digits of version 4, 64 of version 6."""
-        return self.primary.public.fingerprint
-
-    @property
-    def key_id(self) -> str:
-        """16 lower-case hex digits."""
-        return self.primary.public.key_id
-
-    @property
-    def components(self) -> tuple[Component, ...]:
-        """The primary key, then the subkeys."""
-        return (self.primary, *self.subkeys)
-
-    def component(self, issuer: str) -> Component | None:
-        """The key with this fingerprint or key ID (lower-case hex)."""
-        return next((one for one in self.components if names(issuer, one.public)), None)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, PgpCertificate) and self.octets == other.octets
-
-    def __hash__(self) -> int:
-        return hash(self.octets)
-
-
-def names(issuer: str, public: PublicKey) -> bool:
-    """Whether an issuer, a fingerprint or key ID in lower-case hex, is this key."""
-    return issuer in (public.fingerprint, public.key_id)
+MAX_CERTIFICATE_OCTETS = 262_144
+"""Of what is kept."""
+MAX_CERTIFIERS = 64
 
 
 class PgpTrust(StrEnum):
@@ -89,9 +46,59 @@ class StoredPgpCertificate:
     own_domain: bool = False
 
 
+@only_pgp_errors
 def read_certificate(octets: bytes, certifiers: Sequence[PgpCertificate] = ()) -> PgpCertificate:
     """Read one certificate, binary, of public or secret keys; raises PgpError, nothing else.
 
-    Strangers' signatures are left out, but those over user IDs by `certifiers`.
+    Strangers' signatures are left out, but those over user IDs by the primary keys of `certifiers`.
     """
-    raise NotImplementedError
+    others = [one.primary.public for one in certifiers[:MAX_CERTIFIERS]]
+    parts = read_parts(octets, others)
+    verified = verify_primary(parts.primary)
+    kept = Parts(KeyPart(parts.primary.public, list(verified.signatures)), omissions=parts.omissions)
+    primary = Component(parts.primary.public, verified.bindings, verified.revocations, verified.unbound)
+    user_ids = tuple(filter(None, [_user_id(one, kept, others) for one in parts.user_ids.values()]))
+    subkeys = tuple(filter(None, [_subkey(one, kept) for one in parts.subkeys.values()]))
+    written = kept.written()
+    if len(written) > MAX_CERTIFICATE_OCTETS:
+        raise PgpError(ReasonCode.TOO_LARGE, "a certificate is too large")
+    certificate = PgpCertificate(written, primary, user_ids, subkeys, tuple(kept.omissions))
+    return replace(certificate, disputed=disputes(certificate))
+
+
+def _user_id(part: UserIdPart, kept: Parts, others: Sequence[PublicKey]) -> UserId | None:
+    primary = kept.primary.public
+    verified = verify_user_id(primary, part)
+    if _is_strange(verified):
+        kept.omit(part.text, ReasonCode.PGP_KEY_UNBOUND)
+        return None
+    signatures, certifications = list(verified.signatures), []
+    for other in others:
+        if other.fingerprint != primary.fingerprint:
+            found = verify_user_id(primary, part, by=other)
+            signatures += found.signatures
+            if found.bindings:
+                certifications.append(Certification(other.fingerprint, found.bindings, found.revocations))
+    kept.user_ids[part.octets] = UserIdPart(part.octets, signatures)
+    return UserId(
+        text=part.text,
+        address=address_of(part.octets),
+        bindings=verified.bindings,
+        revocations=verified.revocations,
+        certifications=tuple(certifications),
+        unbound=verified.unbound,
+    )
+
+
+def _subkey(part: KeyPart, kept: Parts) -> Component | None:
+    verified = verify_subkey(kept.primary.public, part)
+    if _is_strange(verified):
+        kept.omit(part.public.fingerprint, ReasonCode.PGP_KEY_UNBOUND)
+        return None
+    kept.subkeys[part.public.fingerprint] = KeyPart(part.public, list(verified.signatures))
+    return Component(part.public, verified.bindings, verified.revocations, verified.unbound)
+
+
+def _is_strange(verified: Verified) -> bool:
+    """Whether nothing says that it is the owner's; where nothing can, or by a broken digest only, it is shown."""
+    return verified.unbound is ReasonCode.PGP_KEY_UNBOUND and not verified.revocations

@@ -3,7 +3,8 @@
 Facts hold times; what counts at a time is a pure function of them. Signatures of the future count for nothing yet.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, IntFlag
 
@@ -78,11 +79,12 @@ class Revocation:
 
 @dataclass(frozen=True, slots=True)
 class Certification:
-    """A valid certification of a user ID by another's key, named by the fingerprint of its certificate."""
+    """What another's key says of a user ID: `certifier` is the fingerprint of its certificate, `bindings` are valid
+    certifications, newest first.
+    """
 
     certifier: str
-    created: datetime
-    expires: datetime | None
+    bindings: tuple[Binding, ...]
     revocations: tuple[Revocation, ...] = ()
 
 
@@ -120,7 +122,56 @@ class Component:
         return self.public.fingerprint
 
 
-def binding_at(bound: Component | UserId, at: datetime) -> Binding | None:
+@dataclass(frozen=True, slots=True)
+class Omission:
+    """What a certificate had and we do not use: a fingerprint, or a user ID's text cut to 80 characters; and why."""
+
+    what: str
+    reason: ReasonCode
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PgpCertificate:
+    """A certificate, every self-signature of it verified by us; equal when the octets are.
+
+    `octets`: its packets in canonical order, without anything that a stranger put in. `primary.bindings` are the
+    direct-key signatures. `disputed`: Sequoia takes it for revoked or expires it earlier; such a one is not used.
+    """
+
+    octets: bytes = field(repr=False)
+    primary: Component
+    user_ids: tuple[UserId, ...]
+    subkeys: tuple[Component, ...]
+    omissions: tuple[Omission, ...] = ()
+    disputed: bool = False
+
+    @property
+    def fingerprint(self) -> str:
+        """Lower-case hex of the primary key: 40 digits of version 4, 64 of version 6."""
+        return self.primary.public.fingerprint
+
+    @property
+    def key_id(self) -> str:
+        """16 lower-case hex digits."""
+        return self.primary.public.key_id
+
+    @property
+    def components(self) -> tuple[Component, ...]:
+        """The primary key, then the subkeys."""
+        return (self.primary, *self.subkeys)
+
+    def component(self, issuer: str) -> Component | None:
+        """The key with this fingerprint or key ID (lower-case hex)."""
+        return next((one for one in self.components if issuer in (one.public.fingerprint, one.public.key_id)), None)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PgpCertificate) and self.octets == other.octets
+
+    def __hash__(self) -> int:
+        return hash(self.octets)
+
+
+def binding_at(bound: Component | UserId | Certification, at: datetime) -> Binding | None:
     """The self-signature that counts: the newest that there was, if it has not expired."""
     return next((one for one in bound.bindings if one.created <= at and not is_past(one.expires, at)), None)
 
@@ -130,15 +181,14 @@ def revocation_at(key: Component, at: datetime) -> Revocation | None:
     return _revocation(key.revocations, at)
 
 
-def user_id_revocation_at(user_id: UserId, at: datetime) -> Revocation | None:
-    """What revokes a user ID; a newer self-signature takes back a soft revocation (RFC 9580 §5.2.3.31)."""
-    binding = binding_at(user_id, at)
+def certification_revocation_at(bound: UserId | Certification, at: datetime) -> Revocation | None:
+    """What revokes a user ID; a newer signature over it takes back a soft revocation (RFC 9580 §5.2.3.31)."""
+    binding = binding_at(bound, at)
     since = binding.created if binding is not None else None
-    counting = (one for one in user_id.revocations if one.hard or since is None or one.created >= since)
-    return _revocation(tuple(counting), at)
+    return _revocation([one for one in bound.revocations if one.hard or since is None or one.created >= since], at)
 
 
-def _revocation(revocations: tuple[Revocation, ...], at: datetime) -> Revocation | None:
+def _revocation(revocations: Sequence[Revocation], at: datetime) -> Revocation | None:
     return next((one for one in revocations if one.hard), None) or next(
         (one for one in revocations if one.created <= at), None
     )

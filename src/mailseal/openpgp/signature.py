@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import IntEnum
 
@@ -127,6 +127,15 @@ def read_signature(body: bytes | memoryview) -> Signature:
         material=fields.rest(),
         created=said.created,
     )
+
+
+def with_hints(signature: Signature, *subpackets: bytes) -> Signature:
+    """The same signature with these for its unhashed subpackets, which do not stand under it."""
+    area = b"".join(subpackets)
+    size = 4 if signature.version == 6 else 2
+    salt = bytes((len(signature.salt),)) + signature.salt if signature.version == 6 else b""
+    behind = (len(area).to_bytes(size, "big"), area, signature.left, salt, signature.material)
+    return replace(signature, octets=signature.head + b"".join(behind), hints=read_hints(split_subpackets(area)))
 
 
 def over_document(kind: int, content: Octets) -> tuple[Octets, ...]:

@@ -9,17 +9,17 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
 
-from mailseal.openpgp.certificate import PgpCertificate
 from mailseal.openpgp.component import (
     Binding,
     Component,
     Features,
     KeyFlags,
+    PgpCertificate,
     UserId,
     binding_at,
+    certification_revocation_at,
     is_past,
     revocation_at,
-    user_id_revocation_at,
 )
 from mailseal.policy.reason import ReasonCode
 
@@ -91,7 +91,7 @@ def primary_user_id(certificate: PgpCertificate, at: datetime) -> UserId | None:
         return None
     return max(
         bound,
-        key=lambda pair: (user_id_revocation_at(pair[0], at) is None, pair[1].primary_user_id, pair[1].created),
+        key=lambda pair: (certification_revocation_at(pair[0], at) is None, pair[1].primary_user_id, pair[1].created),
     )[0]
 
 
@@ -100,7 +100,7 @@ def live_user_ids(certificate: PgpCertificate, at: datetime) -> tuple[UserId, ..
     return tuple(
         one
         for one in certificate.user_ids
-        if binding_at(one, at) is not None and user_id_revocation_at(one, at) is None
+        if binding_at(one, at) is not None and certification_revocation_at(one, at) is None
     )
 
 

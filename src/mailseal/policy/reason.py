@@ -61,6 +61,7 @@ class ReasonCode(StrEnum):
     PGP_KEY_UNTRUSTED = "pgp-key-untrusted"
     PGP_KEY_DISTRUSTED = "pgp-key-distrusted"
     PGP_KEY_UNBOUND = "pgp-key-unbound"
+    PGP_KEY_WEAK = "pgp-key-weak"
     PGP_KEY_DISPUTED = "pgp-key-disputed"
     PGP_KEY_UNSUPPORTED = "pgp-key-unsupported"
     PGP_KEY_WRONG_ADDRESS = "pgp-key-wrong-address"

@@ -52,6 +52,7 @@ TEXTS: dict[ReasonCode, str] = {
     ReasonCode.PGP_KEY_UNTRUSTED: "nobody has said that the OpenPGP key is to be trusted",
     ReasonCode.PGP_KEY_DISTRUSTED: "the OpenPGP key is marked as not to be trusted",
     ReasonCode.PGP_KEY_UNBOUND: "the OpenPGP key has no self-signature that can be believed",
+    ReasonCode.PGP_KEY_WEAK: "the OpenPGP key is signed by its owner with an algorithm that is too weak to be believed",
     ReasonCode.PGP_KEY_DISPUTED: "readers of the OpenPGP key do not agree that it may be used",
     ReasonCode.PGP_KEY_UNSUPPORTED: "the OpenPGP key is of an unsupported kind",
     ReasonCode.PGP_KEY_WRONG_ADDRESS: "the OpenPGP key does not name the address",

@@ -1,0 +1,68 @@
+"""Sequoia, by pysequoia, behind one adapter: a second opinion on certificates, and its policy on data signatures.
+
+It holds the GIL, sets no limit to compressed data, and decrypts RSA in a way that can be timed. So it gets certificates
+that we have read and stripped, and plain data, and never a secret. Its one error has a text that is of no use to us.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from pysequoia import Cert, Sig, verify
+
+from mailseal.mail.message import Octets
+from mailseal.openpgp.component import PgpCertificate
+from mailseal.openpgp.packet import Tag, write_packet
+from mailseal.openpgp.signature import Signature
+from mailseal.openpgp.validity import expiry, why_dead
+
+
+class _RefusedError(Exception):
+    """Sequoia does not agree."""
+
+
+def disputes(certificate: PgpCertificate) -> bool:
+    """Whether it takes a certificate that we would use now for revoked, for broken, or for expiring earlier.
+
+    It goes by the clock of the machine, so this is asked when a certificate is read, as of now.
+    """
+    now = datetime.now(UTC)
+    if why_dead(certificate, now) is not None:
+        return False
+    ours = expiry(certificate, now)
+    try:
+        with _refusals():
+            other = Cert.from_bytes(certificate.octets)
+            ends = other.expiration
+            return (
+                other.fingerprint != certificate.fingerprint
+                or other.is_revoked
+                or (ends is not None and (ours is None or ends < ours))
+            )
+    except _RefusedError:
+        return True
+
+
+def verifies(content: Octets, signature: Signature, certificate: PgpCertificate) -> bool:
+    """Whether its policy takes this for a good signature over the content by a key of the certificate, as of now."""
+    try:
+        with _refusals():
+            theirs = Cert.from_bytes(certificate.octets)
+            packet = Sig.from_bytes(write_packet(Tag.SIGNATURE, signature.octets))
+            result = verify(bytes=bytes(content), store=lambda _: [theirs], signature=packet)
+            return any(one.certificate == certificate.fingerprint for one in result.valid_sigs)
+    except _RefusedError:
+        return False
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, ValueError, TypeError, OverflowError):
+        raise _RefusedError from None
+    except BaseException as error:
+        # A panic in Rust comes as one that even `except Exception` lets through.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise _RefusedError from None
