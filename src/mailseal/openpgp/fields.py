@@ -67,3 +67,8 @@ def write_mpi(value: int | bytes) -> bytes:
     number = int.from_bytes(value, "big") if isinstance(value, bytes) else value
     bits = number.bit_length()
     return bits.to_bytes(2, "big") + number.to_bytes((bits + 7) // 8, "big")
+
+
+def checksum(octets: bytes) -> bytes:
+    """The sum of the octets, two of them, behind old secret keys and session keys (RFC 9580 §5.1.3, §5.5.3)."""
+    return (sum(octets) & 0xFFFF).to_bytes(2, "big")

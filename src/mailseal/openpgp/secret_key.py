@@ -28,7 +28,7 @@ from mailseal.openpgp.algorithms import (
     KeyAlgorithm,
 )
 from mailseal.openpgp.errors import PgpError, malformed, only_pgp_errors, unsupported
-from mailseal.openpgp.fields import Fields, write_mpi
+from mailseal.openpgp.fields import Fields, checksum, write_mpi
 from mailseal.openpgp.key import MAX_KEY_OCTETS, PublicKey, read_public_fields
 from mailseal.openpgp.packet import Packet, Tag
 from mailseal.openpgp.s2k import S2k, Work, read_s2k
@@ -160,11 +160,6 @@ def _summed(octets: bytes) -> bytes:
     if checksum(secret) != check:
         raise malformed("the checksum of the secret key is wrong")
     return secret
-
-
-def checksum(octets: bytes) -> bytes:
-    """The sum of the octets (RFC 9580 §5.1.3, §5.5.3)."""
-    return (sum(octets) & 0xFFFF).to_bytes(_SUM_OCTETS, "big")
 
 
 def _info(tag: int, version: int, cipher: CipherRow, mode: int) -> bytes:
