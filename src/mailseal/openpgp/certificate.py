@@ -34,7 +34,9 @@ class StoredPgpCertificate:
 
     `keys`: the fingerprints of the components whose secret key is held; with any, `has_key`, the certificate is ours.
     `provenance` is a short text: where it came from. `own_domain`: the domain of the address that was asked for
-    publishes it for that address by WKD, over HTTPS.
+    publishes it for that address by WKD, over HTTPS. `subkey`: the fingerprint of the one key that an administrator has
+    chosen to encrypt to, "" for all. `certified`: the texts of the only user IDs that it is trusted for, since a domain
+    key vouches for these; None: for all.
     """
 
     certificate: PgpCertificate
@@ -44,6 +46,8 @@ class StoredPgpCertificate:
     provenance: str = ""
     keys: frozenset[str] = frozenset()
     own_domain: bool = False
+    subkey: str = ""
+    certified: frozenset[str] | None = None
 
 
 @only_pgp_errors

@@ -38,7 +38,7 @@ def why_not_encrypt(
         why_dead(certificate, at)
         or _untrusted(stored, trust_wkd=trust_wkd)
         or _not_of(stored, address, at)
-        or _no_encryption_component(certificate, at),
+        or _no_encryption_component(stored, at),
         certificate,
     )
 
@@ -67,7 +67,12 @@ def why_not_trust_signer(stored: StoredPgpCertificate, at: datetime, *, trust_wk
     return _told(code, certificate)
 
 
-def encryption_components(certificate: PgpCertificate, at: datetime) -> tuple[Component, ...]:
+def encryption_components(stored: StoredPgpCertificate, at: datetime) -> tuple[Component, ...]:
+    """The keys of the certificate that mail is encrypted to: those that are fit for it, or of them the one chosen."""
+    return tuple(one for one in fit_to_encrypt(stored.certificate, at) if stored.subkey in ("", one.fingerprint))
+
+
+def fit_to_encrypt(certificate: PgpCertificate, at: datetime) -> tuple[Component, ...]:
     """The keys of the certificate that mail can be encrypted to, newest first; none of a certificate that is dead."""
     return _newest(one for one in _alive(certificate, _ENCRYPT, at) if one.public.can_encrypt and is_sound(one.public))
 
@@ -79,20 +84,21 @@ def signing_component(stored: StoredPgpCertificate, at: datetime) -> Component |
     return next(iter(_newest(one for one in held if one.public.can_sign and is_sound(one.public))), None)
 
 
-def addresses_of(certificate: PgpCertificate, at: datetime) -> tuple[Address, ...]:
-    """The mailboxes that its live user IDs name."""
-    found = (one.address for one in live_user_ids(certificate, at))
+def addresses_of(stored: StoredPgpCertificate, at: datetime) -> tuple[Address, ...]:
+    """The mailboxes that its live user IDs name, of those that it is trusted for."""
+    only = stored.certified
+    live = live_user_ids(stored.certificate, at)
+    found = (one.address for one in live if only is None or one.text in only)
     return tuple(dict.fromkeys(one for one in found if one is not None))
 
 
-def speaks_for(certificate: PgpCertificate, address: Address, at: datetime) -> bool:
-    """Whether a live user ID names this mailbox.
+def speaks_for(stored: StoredPgpCertificate, address: Address, at: datetime) -> bool:
+    """Whether a live user ID that it is trusted for names this mailbox.
 
     One beyond ASCII never stands for one within, though case folding makes an ASCII k of the Kelvin sign.
     """
     return any(
-        one.key == address.key and one.local.isascii() == address.local.isascii()
-        for one in addresses_of(certificate, at)
+        one.key == address.key and one.local.isascii() == address.local.isascii() for one in addresses_of(stored, at)
     )
 
 
@@ -144,14 +150,14 @@ def _untrusted(stored: StoredPgpCertificate, *, trust_wkd: bool) -> ReasonCode |
 
 
 def _not_of(stored: StoredPgpCertificate, address: Address | None, at: datetime) -> ReasonCode | None:
-    if stored.selected or (address is not None and speaks_for(stored.certificate, address, at)):
+    if stored.selected or (address is not None and speaks_for(stored, address, at)):
         return None
     return ReasonCode.PGP_KEY_WRONG_ADDRESS
 
 
-def _no_encryption_component(certificate: PgpCertificate, at: datetime) -> ReasonCode | None:
-    if encryption_components(certificate, at):
+def _no_encryption_component(stored: StoredPgpCertificate, at: datetime) -> ReasonCode | None:
+    if encryption_components(stored, at):
         return None
-    if _alive(certificate, _ENCRYPT, at):
+    if _alive(stored.certificate, _ENCRYPT, at) and not fit_to_encrypt(stored.certificate, at):
         return ReasonCode.PGP_KEY_UNSUPPORTED
     return ReasonCode.PGP_KEY_NO_ENCRYPTION_SUBKEY
