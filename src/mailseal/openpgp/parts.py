@@ -5,6 +5,7 @@ What strangers put in is passed over by its issuer, before it is read: thousands
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from mailseal.openpgp.component import Omission
 from mailseal.openpgp.errors import PgpError, malformed
@@ -26,6 +27,12 @@ _PRIMARY = frozenset({Tag.PUBLIC_KEY, Tag.SECRET_KEY})
 _SUBKEY = frozenset({Tag.PUBLIC_SUBKEY, Tag.SECRET_SUBKEY})
 _SECRET = frozenset({Tag.SECRET_KEY, Tag.SECRET_SUBKEY})
 _MAX_SHOWN = 80
+
+
+class Part(Protocol):
+    """What signatures belong to."""
+
+    signatures: list[Signature]
 
 
 @dataclass(slots=True)
@@ -82,10 +89,11 @@ def _written(signatures: Iterable[Signature]) -> Iterator[bytes]:
     return (write_packet(Tag.SIGNATURE, one.octets) for one in signatures)
 
 
-def read_parts(octets: bytes, certifiers: Collection[PublicKey] = ()) -> Parts:
+def read_parts(octets: bytes, certifiers: Collection[PublicKey] | None = ()) -> Parts:
     """The one certificate that fills the octets, of public or secret keys; raises PgpError.
 
-    Of the signatures only those are read that name its primary key, or one of `certifiers`, as their issuer.
+    Of the signatures only those are read that name its primary key, or one of `certifiers`, as their issuer; if that is
+    None, all.
     """
     if len(octets) > MAX_INPUT_OCTETS:
         raise PgpError(ReasonCode.TOO_LARGE, "a certificate is too large")
@@ -117,10 +125,10 @@ def _read_key(packet: Packet) -> PublicKey:
 class _Reading:
     """A certificate as its packets come. `_current` is what a signature belongs to; None: to nothing that is kept."""
 
-    def __init__(self, primary: PublicKey, certifiers: Collection[PublicKey]) -> None:
+    def __init__(self, primary: PublicKey, certifiers: Collection[PublicKey] | None) -> None:
         self.parts = Parts(KeyPart(primary))
-        self._wanted = tuple({bytes.fromhex(one.key_id) for one in (primary, *certifiers)})
-        self._current: KeyPart | UserIdPart | None = self.parts.primary
+        self._wanted = None if certifiers is None else {bytes.fromhex(one.key_id) for one in (primary, *certifiers)}
+        self._current: Part | None = self.parts.primary
         self._signatures = 0
 
     def take(self, packet: Packet) -> None:
@@ -137,7 +145,7 @@ class _Reading:
 
     def _signature(self, body: bytes) -> None:
         # An issuer's fingerprint has its key ID within, so this finds both; of version 3 it is found as well.
-        if self._current is None or not any(key_id in body for key_id in self._wanted):
+        if self._current is None or not (self._wanted is None or any(one in body for one in self._wanted)):
             return
         self._signatures += 1
         if self._signatures > MAX_SIGNATURES:

@@ -14,6 +14,7 @@ from mailseal.openpgp.packet import packet_header
 MAX_SUBPACKETS = 256
 """Of one signature's area; gpg writes ten."""
 MAX_EMBEDDED = 4
+MAX_SECONDS = 0xFFFF_FFFF
 MAX_TEXT_OCTETS = 2048
 MAX_RECIPIENTS = 64
 

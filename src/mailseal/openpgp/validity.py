@@ -121,7 +121,9 @@ def _why_unbound(certificate: PgpCertificate) -> ReasonCode:
     bound: tuple[Component | UserId, ...] = (certificate.primary, *certificate.user_ids)
     if any(one.bindings for one in bound):
         return ReasonCode.PGP_KEY_NOT_YET_VALID
-    return next((one.unbound for one in bound if one.unbound is not None), ReasonCode.PGP_KEY_UNBOUND)
+    reasons = {one.unbound for one in bound}
+    telling = (ReasonCode.PGP_KEY_UNSUPPORTED, ReasonCode.PGP_KEY_WEAK)
+    return next((one for one in telling if one in reasons), ReasonCode.PGP_KEY_UNBOUND)
 
 
 def _missing(component: Component, at: datetime) -> ReasonCode:
