@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 from mailseal.mail.encoded_word import decode_text, one_line
 
@@ -126,6 +126,13 @@ def read_parameters(text: str, position: int) -> Parameters:
         read.malformed = True
     _join_extended(read, extended)
     return read
+
+
+def parameter(name: str, text: str) -> str:
+    """A parameter with this value as it is written: quoted, or encoded (RFC 2231 §4) where it is not plain ASCII."""
+    if text.isascii() and text.isprintable():
+        return name + '="' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return f"{name}*=utf-8''{quote(text, safe='', errors='replace')}"
 
 
 def _next_parameter(text: str, position: int) -> int:
