@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pysequoia import Cert, Sig, verify
 
 from mailseal.mail.message import Octets
-from mailseal.openpgp.component import PgpCertificate
+from mailseal.openpgp.component import Component, PgpCertificate
 from mailseal.openpgp.packet import Tag, write_packet
 from mailseal.openpgp.signature import Signature
 from mailseal.openpgp.validity import expiry, why_dead
@@ -43,14 +43,15 @@ def disputes(certificate: PgpCertificate) -> bool:
         return True
 
 
-def verifies(content: Octets, signature: Signature, certificate: PgpCertificate) -> bool:
-    """Whether its policy takes this for a good signature over the content by a key of the certificate, as of now."""
+def verifies(content: Octets, signature: Signature, certificate: PgpCertificate, component: Component) -> bool:
+    """Whether its policy takes this for a good signature over the content by that key of the certificate, as of now."""
     try:
         with _refusals():
             theirs = Cert.from_bytes(certificate.octets)
             packet = Sig.from_bytes(write_packet(Tag.SIGNATURE, signature.octets))
             result = verify(bytes=bytes(content), store=lambda _: [theirs], signature=packet)
-            return any(one.certificate == certificate.fingerprint for one in result.valid_sigs)
+            made = (certificate.fingerprint, component.fingerprint)
+            return any((one.certificate, one.signing_key) == made for one in result.valid_sigs)
     except _RefusedError:
         return False
 
