@@ -9,6 +9,7 @@ from mailseal.mail.address import Address
 
 PROVENANCE = "wkd"
 WELL_KNOWN = "/.well-known/openpgpkey"
+HASHED_CHARS = 32
 _ALPHABET = "ybndrfg8ejkmcpqxot1uwisza345h769"
 _ASCII_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 

@@ -12,13 +12,14 @@ MAX_KEY_SERVERS = 8
 
 
 def _key_servers(raw: object) -> tuple[str, ...]:
-    found = tuple(_key_server(one) for one in values.items(raw))
+    found = tuple(read_key_server(one) for one in values.items(raw))
     if len(found) > MAX_KEY_SERVERS:
         raise BadValueError(f"may name {MAX_KEY_SERVERS} servers at most")
     return found
 
 
-def _key_server(raw: object) -> str:
+def read_key_server(raw: object) -> str:
+    """The URL of a key server; raises BadValueError."""
     value = values.text(raw)
     try:
         parts = urlsplit(value)
