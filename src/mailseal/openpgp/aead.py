@@ -30,6 +30,9 @@ class Aead(Protocol):
     def decrypt(self, nonce: bytes, data: Buffer, associated_data: bytes | None, /) -> bytes:
         """The plaintext of a ciphertext with its tag."""
 
+    def decrypt_into(self, nonce: bytes, data: Buffer, associated_data: bytes | None, buf: memoryview, /) -> int:
+        """The same, put into a buffer of just the plaintext's size."""
+
 
 def aead(mode: int, cipher: CipherRow, key: bytes) -> Aead:
     """The key in the mode; raises PgpError for a mode or a cipher without it."""
@@ -60,6 +63,11 @@ class Eax:
         if len(tag) != TAG_OCTETS or not hmac.compare_digest(self._tag(start, ciphertext, associated_data or b""), tag):
             raise InvalidTag
         return self._counted(start, ciphertext)
+
+    def decrypt_into(self, nonce: bytes, data: Buffer, associated_data: bytes | None, buf: memoryview, /) -> int:
+        """See Aead."""
+        buf[:] = self.decrypt(nonce, data, associated_data)
+        return len(buf)
 
     def _counted(self, start: bytes, data: Buffer) -> bytes:
         return Cipher(self._aes, CTR(start)).encryptor().update(data)

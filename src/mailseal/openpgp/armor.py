@@ -1,6 +1,6 @@
 """ASCII armor (RFC 9580 §6), found in text, read and written, and the cleartext signature framework (§7).
 
-A checksum is written, since some readers of old want it, and never checked (§6.1).
+A checksum is written, since readers in use want it, and never checked (§6.1).
 """
 
 import re

@@ -1,4 +1,6 @@
-"""The checksum of armored text (RFC 9580 §6.1.1): some readers of old want it, though nobody need check it.
+"""The checksum of armored text (RFC 9580 §6.1.1): nobody need check it, but programs in use want it.
+
+Without it gpg 2.2 reads no block whose base64 ends without padding, older Bouncy Castle none at all.
 
 A message is a polynomial over GF(2), held in one integer. Octet by octet it would cost more than encryption; instead
 its upper half is folded onto the lower one, by x^1257 = x^24 + x^16 + 1, which holds modulo the generator, and so does
