@@ -11,6 +11,9 @@ import pytest
 
 from harness.server_certificate import server_certificate
 from mailseal.discover.fetch import Fetcher, FetchError, FetchLimits
+from mailseal.discover.key_source import Found
+from mailseal.discover.wkd import WebKeyDirectory
+from mailseal.mail.address import Address
 
 LIMITS = FetchLimits(total_seconds=5, max_bytes=10_000, allow_private=True, schemes=frozenset({"http", "https"}))
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -188,3 +191,26 @@ def test_nobody_there():
         port = one.getsockname()[1]
     with pytest.raises(FetchError, match="ConnectionRefusedError"):
         get(port)
+
+
+def test_a_web_key_directory_over_tls(tmp_path):
+    """The whole of it: the subdomain does not exist, the domain answers; its certificate has to be for its name."""
+    files = server_certificate(tmp_path, "outside.example")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.certificate, files.key)
+    ring = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nring"
+    joe = Address.parse("joe@outside.example")
+    with server(ring, ring, tls=context) as (port, asked):
+
+        def look_up(host, wanted, deadline):
+            assert wanted == 443
+            if host == "openpgpkey.outside.example":
+                raise socket.gaierror(socket.EAI_NONAME, "unknown")
+            return (("127.0.0.1", port),)
+
+        trusting = ssl.create_default_context(cafile=str(files.certificate))
+        places = WebKeyDirectory(Fetcher(LIMITS, tls=trusting, look_up=look_up))
+        assert places.keys_of(joe) == Found(b"ring", "wkd")
+        assert asked[0].startswith(b"GET /.well-known/openpgpkey/hu/")
+        with pytest.raises(FetchError, match="certificate"):
+            places.keys_of(Address.parse("joe@elsewhere.example"))
