@@ -12,8 +12,10 @@ from mailseal.keys.sealing import Kek
 from mailseal.store.certificates import StoreCertificates
 from mailseal.store.configure import migrate, use
 from mailseal.store.directory import StoreDirectory
+from mailseal.store.pgp_certificates import StorePgpCertificates
 from mailseal.store.stamps import Scope, StampWatch
 from mailseal.store.transaction import close_connection, connection
+from pki import NOW
 
 
 @pytest.fixture(scope="session")
@@ -70,8 +72,13 @@ def certificates(store, kek) -> StoreCertificates:
 
 
 @pytest.fixture
-def watch(directory, certificates) -> StampWatch:
-    return StampWatch({Scope.SETTINGS: [directory.clear], Scope.KEYS: [certificates.clear]})
+def pgp(store, kek) -> StorePgpCertificates:
+    return StorePgpCertificates(kek, now=lambda: NOW)
+
+
+@pytest.fixture
+def watch(directory, certificates, pgp) -> StampWatch:
+    return StampWatch({Scope.SETTINGS: [directory.clear], Scope.KEYS: [certificates.clear, pgp.clear]})
 
 
 @pytest.fixture

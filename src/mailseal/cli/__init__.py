@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "route": ("mailseal.cli.route:route", "Next hops of single domains, and passwords for next hops."),
         "settings": ("mailseal.cli.settings:settings", "Policy: show, set and unset."),
         "cert": ("mailseal.cli.cert:cert", "Certificates and private keys."),
+        "pgp": ("mailseal.cli.pgp:pgp", "OpenPGP keys."),
         "key": ("mailseal.cli.key:key", "The keys that seal everything else (KEKs)."),
         "root": ("mailseal.cli.root:root", "Trusted root certificates."),
         "crl": ("mailseal.cli.crl:crl", "Certificate revocation lists."),

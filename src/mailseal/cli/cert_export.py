@@ -1,18 +1,16 @@
 """`mailseal cert export`: certificates as PEM, DER or PKCS#7; with their private key only as PKCS#12."""
 
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from mailseal.cli.errors import CommandError
-from mailseal.cli.output import read_password
-from mailseal.cli.session import Session, as_caller, pass_session
+from mailseal.cli.export_file import PRIVATE_MODE, PUBLIC_MODE, destination_of, new_password, write
+from mailseal.cli.session import Session, pass_session
 from mailseal.keys.kek_ring import KekRing
 from mailseal.smime.certificate import Certificate, parse_certificate
-from mailseal.smime.exporting import ExportingError, Profile, check_password, to_der, to_pem, to_pkcs7, to_pkcs12
+from mailseal.smime.exporting import ExportingError, Profile, to_der, to_pem, to_pkcs7, to_pkcs12
 from mailseal.store import certificate_admin, private_keys
 from mailseal.store.certificate_admin import CertificateInfo
 from mailseal.store.certificates import chain_above
@@ -58,9 +56,8 @@ def export(
 
     A file is never overwritten, and one with a private key can be read by its owner alone.
     """
-    destination = None if output is None or str(output) == "-" else output
-    _check_destination(destination, form)
-    password = _password(password_file) if form == PKCS12 else b""
+    destination = destination_of(output, is_text=form == "pem")
+    password = new_password(password_file) if form == PKCS12 else b""
     config = session.open_store(for_now=True)
     infos = [certificate_admin.show(fingerprint) for fingerprint in fingerprints]
     chain = _chain([info.certificate for info in infos]) if with_chain else ()
@@ -68,23 +65,7 @@ def export(
         octets = _with_key(infos, chain, open_ring(config.keys.kek), password, Profile(profile), name)
     else:
         octets = _WRITERS[form](tuple(dict.fromkeys((*(info.certificate for info in infos), *chain))))
-    _write(octets, destination, mode=0o600 if form == PKCS12 else 0o644)
-
-
-def _check_destination(destination: Path | None, form: str) -> None:
-    """Before anything is asked or read: a file that exists, a terminal that would show octets or a private key."""
-    if destination is not None and os.path.lexists(destination):
-        raise CommandError(f"{destination} exists already", "name another file, or delete it first")
-    if destination is None and form != "pem" and sys.stdout.isatty():
-        raise CommandError("this is not for a terminal", "name the file to make with --output")
-
-
-def _password(file: Path | None) -> bytes:
-    password = read_password(file, "Password of the file")
-    check_password(password)
-    if file is None and read_password(None, "The same again") != password:
-        raise CommandError("the two passwords are not the same")
-    return password
+    write(octets, destination, mode=PRIVATE_MODE if form == PKCS12 else PUBLIC_MODE)
 
 
 def _chain(certificates: Sequence[Certificate]) -> tuple[Certificate, ...]:
@@ -107,22 +88,3 @@ def _with_key(
         raise ExportingError("the certificate has no private key here; other formats export the certificate alone")
     key = private_keys.open_key(info.certificate.spki_sha256, kek)
     return to_pkcs12(info.certificate, key, chain, password, profile=profile, name=name)
-
-
-def _write(octets: bytes, destination: Path | None, *, mode: int) -> None:
-    if destination is None:
-        sys.stdout.buffer.write(octets)
-        return
-    try:
-        with as_caller():
-            # O_EXCL follows no link and overwrites nothing, whoever has made the file meanwhile.
-            descriptor = os.open(destination, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    except OSError as error:
-        raise CommandError(f"{destination} cannot be made: {error.strerror}") from None
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(octets)
-    except OSError as error:
-        with as_caller():
-            destination.unlink()  # half a file is of no use
-        raise CommandError(f"{destination} cannot be written: {error.strerror}") from None

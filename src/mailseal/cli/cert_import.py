@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 import click
 
+from mailseal.cli.certificate_rows import row_of
 from mailseal.cli.errors import CommandError
 from mailseal.cli.import_files import Source, sources
 from mailseal.cli.import_report import FileReport, Json, Lines, Output, Totals
@@ -46,7 +47,7 @@ def import_(
     and left alone: an import that was cut off is simply given again.
     """
     given = None if password_file is None else read_password(password_file, "")
-    files, octets = _measured(paths, recursive=recursive)
+    files, octets = measured(paths, recursive=recursive)
     if not files:
         raise CommandError("there is no file to import", "hidden files and folders in folders count only when named")
     config = session.open_store(for_now=True)
@@ -55,15 +56,16 @@ def import_(
         output: Output = Json() if as_json else Lines(meter.line)
         run = _Run(importing, meter, output)
         for source in sources(paths, as_caller, recursive=recursive):
-            run.file(source, lambda source=source: _password(given, source, meter))  # type: ignore[misc]  # a default argument
+            run.file(source, lambda source=source: password_of(given, source, meter))  # type: ignore[misc]  # a default argument
         run.flush()
     finished = importing.finish()
     run.totals.waiting = finished.due
-    output.end(run.totals, finished.infos)
+    output.end(run.totals, [row_of(info) for info in finished.infos])
     return int(run.totals.not_good > 0)
 
 
-def _measured(paths: Sequence[Path], *, recursive: bool) -> tuple[int, int]:
+def measured(paths: Sequence[Path], *, recursive: bool) -> tuple[int, int]:
+    """How many files there are to import, and their octets."""
     files = octets = 0
     for source in sources(paths, as_caller, recursive=recursive):
         files += 1
@@ -71,7 +73,8 @@ def _measured(paths: Sequence[Path], *, recursive: bool) -> tuple[int, int]:
     return files, octets
 
 
-def _password(given: bytes | None, source: Source, meter: Meter) -> bytes:
+def password_of(given: bytes | None, source: Source, meter: Meter) -> bytes:
+    """The password of a file: the one given for all, or asked for on a terminal; b"" for none."""
     if given is not None:
         return given
     if not sys.stdin.isatty() or str(source.path) == "-":

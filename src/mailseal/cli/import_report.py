@@ -1,4 +1,4 @@
-"""What an import says: a line or a JSON object for each file as it is done, then the certificates if they are few."""
+"""What an import says: a line or a JSON object for each file as it is done, then what it stored if that is little."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -8,9 +8,8 @@ from typing import Protocol
 
 import click
 
-from mailseal.cli.certificate_rows import COLUMNS, row_of
-from mailseal.cli.output import jsonable, plain, show
-from mailseal.store.certificate_admin import CertificateInfo
+from mailseal.cli.certificate_rows import COLUMNS
+from mailseal.cli.output import Row, jsonable, plain, show
 
 MAX_PROBLEMS = 20
 """Told of one file; the others are counted."""
@@ -41,6 +40,14 @@ class FileReport:
     def is_good(self) -> bool:
         """Whether the file gave something, and all the keys that it has."""
         return self.new + self.known > 0 and not self.lost_key
+
+    @property
+    def counts(self) -> str:
+        """What the file gave, for people."""
+        return "  ".join(f"{count:>6} {what}" for count, what in self._counts())
+
+    def _counts(self) -> list[tuple[int, str]]:
+        return [(self.new, "new"), (self.known, "known"), (self.keys, "keys")]
 
     @property
     def told(self) -> list[str]:
@@ -79,6 +86,11 @@ class Totals:
         self.known += report.known
         self.keys += report.keys
 
+    @property
+    def lost(self) -> str:
+        """What did not come in, for people; "" for nothing."""
+        return f"; {self.not_good:,} files gave nothing, or not their key" if self.not_good else ""
+
 
 class Output(Protocol):
     """Where reports go."""
@@ -86,8 +98,8 @@ class Output(Protocol):
     def file(self, report: FileReport) -> None:
         """A file is done."""
 
-    def end(self, totals: Totals, infos: Sequence[CertificateInfo]) -> None:
-        """All are."""
+    def end(self, totals: Totals, rows: Sequence[Row]) -> None:
+        """All are; `rows` tell what was stored, nothing if that was much."""
 
 
 class Lines:
@@ -99,18 +111,17 @@ class Lines:
     def file(self, report: FileReport) -> None:
         """A line, and one on standard error for each problem."""
         name = plain(str(report.path))
-        counts = f"{_number(report.new, 'new')}  {_number(report.known, 'known')}  {_number(report.keys, 'keys')}"
-        self._line(f"{report.form or '-':<6}  {counts}  {name}")
+        self._line(f"{report.form or '-':<6}  {report.counts}  {name}")
         for problem in report.told:
             click.echo(f"note: {name}: {plain(problem)}", err=True)
 
-    def end(self, totals: Totals, infos: Sequence[CertificateInfo]) -> None:
+    def end(self, totals: Totals, rows: Sequence[Row]) -> None:
         """Certificates, then the sum."""
-        if infos:
-            show([row_of(info) for info in infos], (*COLUMNS, "reason"), as_json=False)
+        if rows:
+            show(rows, (*COLUMNS, "reason"), as_json=False)
         text = f"{totals.files:,} files: {totals.imported:,} certificates imported, {totals.known:,} known already"
         text += f", {totals.keys:,} private keys" if totals.keys else ""
-        self._line(text + (f"; {totals.not_good:,} files gave nothing, or not their key" if totals.not_good else ""))
+        self._line(text + totals.lost)
         if totals.waiting:
             minutes = -(-totals.waiting // _JUDGED_A_MINUTE)
             self._line(
@@ -119,25 +130,22 @@ class Lines:
             )
 
 
-def _number(count: int, what: str) -> str:
-    return f"{count:>6} {what}"
-
-
 class Json:
-    """For scripts: one object, written as the import goes on, so that it need not be held."""
+    """For scripts: one object, written as the import goes on, so that it need not be held. `what` names the rows."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "certificates") -> None:
         self._before = '{"files": ['
+        self._what = what
 
     def file(self, report: FileReport) -> None:
         """An element of `files`."""
         click.echo(f"{self._before}\n  {_json(report.row())}", nl=False)
         self._before = ","
 
-    def end(self, totals: Totals, infos: Sequence[CertificateInfo]) -> None:
+    def end(self, totals: Totals, rows: Sequence[Row]) -> None:
         """The rest of the object."""
-        rows = ",\n  ".join(_json(row_of(info)) for info in infos)
-        click.echo(f'\n],\n"certificates": [{rows}],\n"summary": {_json(asdict(totals))}}}')
+        told = ",\n  ".join(map(_json, rows))
+        click.echo(f'\n],\n"{self._what}": [{told}],\n"summary": {_json(asdict(totals))}}}')
 
 
 def _json(value: Mapping[str, object]) -> str:

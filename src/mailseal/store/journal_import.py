@@ -17,7 +17,8 @@ from pathlib import Path
 
 from django.db.utils import Error
 
-from mailseal.store import jobs
+from mailseal.policy.model import MethodName
+from mailseal.store import jobs, pgp_candidates
 from mailseal.store.harvest import insert_candidates
 from mailseal.store.journal_lines import parse
 from mailseal.store.models import JournalRow
@@ -177,11 +178,15 @@ def _store(path: Path, data: bytes, offset: int) -> Imported:
     if found.bad:
         _keep(path, found.bad)
 
+    certificates = [one for one in found.candidates if one.method is MethodName.SMIME]
+    keys = pgp_candidates.prepare_harvest(one for one in found.candidates if one.method is not MethodName.SMIME)
+
     def work() -> Imported:
         stored = insert_new(_INSERT, found.rows)
-        fresh = insert_candidates(found.candidates) if found.candidates else 0
+        fresh = insert_candidates(certificates) if certificates else 0
         if fresh:
             jobs.enqueue(REVALIDATE, dedupe="now")
+        fresh += pgp_candidates.insert_candidates(keys)
         _remember(path, offset + len(data))
         return Imported(stored, fresh, len(found.bad))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db.models import CharField
 
-from mailseal.policy.model import Harvest
+from mailseal.policy.model import Harvest, MethodName
 from mailseal.store import records
 from mailseal.store.models import LogRow
 from mailseal.store.row import storable
@@ -63,6 +63,11 @@ def _row(values: list[Any]) -> Sequence[str]:
 
 
 def _candidate(kind: object, values: list[Any]) -> Harvest:
+    if kind == records.KEY_CANDIDATE:
+        method, octets, source = values
+        if type(source) is not str or len(source) > records.MAX_TEXT_CHARS:
+            raise ValueError("whence a key came is a short text")
+        return Harvest(bytes.fromhex(octets), method=MethodName(method), source=source)
     if kind != records.CANDIDATE:
         raise ValueError("a kind of record that this release does not know")
     der, capabilities, signed_at = values

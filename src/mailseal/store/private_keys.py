@@ -9,6 +9,7 @@ from mailseal.keys import PrivateKey
 from mailseal.keys.sealing import BrokenSealError, SealError, sealed_by
 from mailseal.keys.software import PrivateKeyError, load_private_key, serialize
 from mailseal.store.models import CertificateRow, PrivateKeyRow
+from mailseal.store.pgp_models import PgpComponentRow
 from mailseal.store.stamps import Scope, bump
 from mailseal.store.transaction import reads, select, writes
 
@@ -90,6 +91,7 @@ def delete_key(spki: str) -> bool:
     """Delete a private key for good; its certificates stay, without a key. False: there was none."""
     deleted, _ = PrivateKeyRow.objects.filter(spki_sha256=spki).delete()
     CertificateRow.objects.filter(spki_sha256=spki).update(bound=False)
+    PgpComponentRow.objects.filter(spki_sha256=spki).update(bound=False)
     bump(Scope.KEYS)
     return bool(deleted)
 

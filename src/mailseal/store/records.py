@@ -1,4 +1,4 @@
-"""What a journal line holds: one recipient's outcome, or a certificate seen in signed mail.
+"""What a journal line holds: one recipient's outcome, or a certificate seen in a mail.
 
 A line is a JSON list, its kind first. The values of LOG are the columns of LOG_COLUMNS, all text and as the database
 takes them: the mail worker is one of many, the importing worker is one.
@@ -11,7 +11,7 @@ from hashlib import sha256
 from uuid import UUID
 
 from mailseal.mail.address import Address
-from mailseal.policy.model import Harvest, Outcome
+from mailseal.policy.model import Harvest, MethodName, Outcome
 from mailseal.store.outcomes import reasons_to_json
 from mailseal.store.row import storable, uuid7
 
@@ -20,6 +20,9 @@ MAX_CANDIDATE_OCTETS = 65_536
 
 LOG = "log"
 CANDIDATE = "candidate"
+"""An S/MIME certificate: DER, capabilities, when it signed."""
+KEY_CANDIDATE = "key-candidate"
+"""What another method has found: its name, octets, whence they came."""
 
 LOG_COLUMNS = (
     "id", "message", "message_id", "time", "direction", "sender", "sender_key", "recipient", "recipient_key", "fate",
@@ -68,7 +71,7 @@ class LogRecord:
 
 @dataclass(frozen=True, slots=True)
 class CandidateRecord:
-    """A certificate seen in signed mail, to be imported as a candidate."""
+    """A certificate seen in a mail, to be imported as a candidate."""
 
     harvest: Harvest
 
@@ -77,13 +80,16 @@ class CandidateRecord:
         """Equal for what need not be written again: a mail signed in the same hour says the same once more."""
         found = self.harvest
         hour = "" if found.signed_at is None else found.signed_at.astimezone(UTC).strftime("%Y-%m-%d %H")
-        return sha256(f"{found.capabilities}\n{hour}\n".encode() + found.der).digest()
+        return sha256(f"{found.method}\n{found.capabilities}\n{hour}\n".encode() + found.der).digest()
 
     def line(self) -> bytes:
         """The record as a JSON line; nothing for a certificate that is too large to be one."""
         found = self.harvest
         if len(found.der) > MAX_CANDIDATE_OCTETS:
             return b""
+        if found.method is not MethodName.SMIME:
+            values: tuple[object, ...] = (found.method.value, found.der.hex(), storable(found.source[:MAX_TEXT_CHARS]))
+            return json.dumps((KEY_CANDIDATE, *values)).encode() + b"\n"
         at = None if found.signed_at is None else found.signed_at.isoformat()
         return json.dumps((CANDIDATE, found.der.hex(), found.capabilities, at)).encode() + b"\n"
 

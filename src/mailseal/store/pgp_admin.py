@@ -1,0 +1,294 @@
+"""OpenPGP certificates for administrators: list, show, trust, choose by hand, share a key, delete."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Lower
+
+from mailseal.errors import PermanentError
+from mailseal.mail.address import Address
+from mailseal.openpgp.certificate import PgpCertificate, PgpTrust
+from mailseal.openpgp.select import fit_to_encrypt
+from mailseal.store.addresses import remember
+from mailseal.store.models import CertificateRow, PrivateKeyRow
+from mailseal.store.owners import owners_of_domain, read_owner
+from mailseal.store.pgp_domain_keys import (
+    DomainKey,
+    certified_user_ids,
+    certifiers,
+    domain_keys,
+    domains_of,
+    relevant,
+)
+from mailseal.store.pgp_models import PgpCertificateRow, PgpComponentRow, PgpUseRow
+from mailseal.store.pgp_rows import PgpUse, parsed
+from mailseal.store.row import utc_now
+from mailseal.store.stamps import Scope, bump
+from mailseal.store.transaction import reads, writes
+
+_KEY_ID_DIGITS = 16
+_MIN_DIGITS = 4
+
+
+class NoSuchPgpKeyError(PermanentError):
+    """No stored certificate has this fingerprint, or several begin like it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PgpInfo:
+    """A stored certificate as administrators see it.
+
+    `keys`: fingerprints of the components whose secret key is held. `certified`: the user IDs that a domain key vouches
+    for now. `uses` are (owner, use) pairs. `subkey`: the one chosen to encrypt to, or "".
+    """
+
+    certificate: PgpCertificate
+    trust: PgpTrust
+    provenance: str
+    conflict: bool
+    subkey: str
+    keys: frozenset[str]
+    certified: frozenset[str]
+    uses: tuple[tuple[str, PgpUse], ...]
+    expires: datetime | None
+    revoked: bool
+    created: datetime
+    updated: datetime
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the primary key."""
+        return self.certificate.fingerprint
+
+
+@reads
+def list_keys(
+    *,
+    address: Address | None = None,
+    owner: str | None = None,
+    trust: PgpTrust | None = None,
+    has_key: bool | None = None,
+    conflict: bool | None = None,
+    revoked: bool | None = None,
+    text: str = "",
+    expires_before: datetime | None = None,
+    before: str | None = None,
+    limit: int = 100,
+) -> tuple[PgpInfo, ...]:
+    """The newest certificates that meet all filters.
+
+    `address`: everything the mail path would look at for it. `owner`: found, chosen or shared for exactly this address,
+    domain or wildcard. `text` is looked for in the user IDs. `before`: the fingerprint of the last row of the page
+    before.
+    """
+    rows = PgpCertificateRow.objects.all()
+    if address is not None:
+        rows = _of_owners(rows, (address.key, *owners_of_domain(address.domain)))
+    if owner is not None:
+        rows = _of_owners(rows, (read_owner(owner)[1],))
+    if trust is not None:
+        rows = rows.filter(trust=trust.value)
+    if conflict is not None:
+        rows = rows.filter(conflict__in=[conflict])  # as a list, since SQLite finds no index for a bare boolean
+    if revoked is not None:
+        rows = rows.filter(revoked=revoked)
+    if has_key is not None:
+        bound = Exists(PgpComponentRow.objects.filter(certificate=OuterRef("pk"), bound=True))
+        rows = rows.filter(bound) if has_key else rows.filter(~bound)
+    if text:
+        # Not icontains: the tables' collation compares octet by octet.
+        rows = rows.annotate(lower=Lower("user_ids")).filter(lower__contains=text.lower())
+    if expires_before is not None:
+        rows = rows.filter(expires__lt=expires_before)
+    if before is not None:
+        rows = rows.filter(pk__lt=row_of(before).pk)
+    return _infos(rows.order_by("-pk")[:limit])
+
+
+def _of_owners(rows: QuerySet[PgpCertificateRow], owners: Sequence[str]) -> QuerySet[PgpCertificateRow]:
+    return rows.filter(pk__in=PgpUseRow.objects.filter(owner__in=owners).values("certificate"))
+
+
+@reads
+def infos(fingerprints: Sequence[str]) -> tuple[PgpInfo, ...]:
+    """The stored certificates among these, in this order."""
+    found = {one.fingerprint: one for one in _infos(PgpCertificateRow.objects.filter(fingerprint__in=fingerprints))}
+    return tuple(found[one] for one in dict.fromkeys(fingerprints) if one in found)
+
+
+@reads
+def show(name: str) -> PgpInfo:
+    """One certificate, named as `row_of` takes it; raises NoSuchPgpKeyError."""
+    return _infos(PgpCertificateRow.objects.filter(pk=row_of(name).pk))[0]
+
+
+@reads
+def count(trust: PgpTrust, *, conflict: bool | None = None) -> int:
+    """How many certificates there are of a kind, by an index."""
+    rows = PgpCertificateRow.objects.filter(trust=trust.value)
+    return rows.count() if conflict is None else rows.filter(conflict__in=[conflict]).count()
+
+
+@writes
+def trust(name: str) -> PgpInfo:
+    """Have mail encrypted to it and its signatures believed, for all its user IDs; raises NoSuchPgpKeyError."""
+    row = row_of(name)
+    set_trusted(row)
+    bump(Scope.KEYS)
+    return show(row.fingerprint)
+
+
+def set_trusted(row: PgpCertificateRow) -> None:
+    """In the caller's transaction."""
+    PgpCertificateRow.objects.filter(pk=row.pk).update(trust=PgpTrust.TRUSTED.value, conflict=False)
+    uses = PgpUseRow.objects.filter(certificate=row, kind=PgpUse.USER_ID.value)
+    remember(uses.values_list("owner", flat=True))
+
+
+@writes
+def distrust(name: str) -> PgpInfo:
+    """Never use it again, whatever certifies it and whoever brings it, until it is trusted; NoSuchPgpKeyError."""
+    row = row_of(name)
+    PgpCertificateRow.objects.filter(pk=row.pk).update(trust=PgpTrust.DISTRUSTED.value, conflict=False)
+    bump(Scope.KEYS)
+    return show(row.fingerprint)
+
+
+@writes
+def use(name: str, owner: str, kind: PgpUse = PgpUse.SELECTED) -> PgpInfo:
+    """Choose a certificate by hand for an address, domain or wildcard, which trusts it; or share its secret keys.
+
+    Raises NoSuchPgpKeyError, AddressError, and PermanentError to share a key that is not there, or to choose one that
+    is distrusted.
+    """
+    row = row_of(name)
+    key = _owner(owner)
+    if row.trust == PgpTrust.DISTRUSTED:
+        raise PermanentError("the key is distrusted: `mailseal pgp trust` it first")
+    if kind is PgpUse.SHARED and not PgpComponentRow.objects.filter(certificate=row, bound=True).exists():
+        raise PermanentError("the secret key is not here, so it cannot be shared")
+    PgpUseRow.objects.get_or_create(certificate=row, owner=key, kind=kind.value)
+    if row.trust == PgpTrust.CANDIDATE:
+        set_trusted(row)
+    if "@" in key:
+        remember([key])
+    bump(Scope.KEYS)
+    return show(row.fingerprint)
+
+
+@writes
+def stop_using(name: str, owner: str, kind: PgpUse = PgpUse.SELECTED) -> bool:
+    """Take back `use`; False: it was not chosen for that owner. It stays trusted."""
+    rows = PgpUseRow.objects.filter(certificate=row_of(name), owner=_owner(owner), kind=kind.value)
+    deleted, _ = rows.delete()
+    bump(Scope.KEYS)
+    return bool(deleted)
+
+
+@writes
+def choose_subkey(name: str, subkey: str, *, at: datetime | None = None) -> PgpInfo:
+    """Encrypt to this key of the certificate alone ("": to all that can be); a fingerprint, its end, or a key ID.
+
+    Raises NoSuchPgpKeyError, and PermanentError unless mail can be encrypted to it now.
+    """
+    row = row_of(name)
+    chosen = ""
+    if subkey:
+        usable = fit_to_encrypt(parsed(row.octets), at or utc_now())
+        wanted = _digits(subkey)
+        found = [one.fingerprint for one in usable if one.fingerprint.endswith(wanted) or one.public.key_id == wanted]
+        if len(found) != 1 or len(wanted) < _MIN_DIGITS:
+            raise PermanentError(
+                f"no single key of the certificate that mail can be encrypted to is {subkey}: there are "
+                + (", ".join(one.fingerprint for one in usable) or "none")
+            )
+        (chosen,) = found
+    PgpCertificateRow.objects.filter(pk=row.pk).update(subkey=chosen)
+    bump(Scope.KEYS)
+    return show(row.fingerprint)
+
+
+@writes
+def delete(name: str) -> PgpInfo:
+    """Delete a certificate, and its secret keys that no other certificate has; raises NoSuchPgpKeyError."""
+    row = row_of(name)
+    info = show(row.fingerprint)
+    spkis = set(PgpComponentRow.objects.filter(certificate=row, bound=True).values_list("spki_sha256", flat=True))
+    row.delete()
+    others = set(
+        PgpComponentRow.objects.filter(spki_sha256__in=spkis, bound=True).values_list("spki_sha256", flat=True)
+    )
+    others |= set(
+        CertificateRow.objects.filter(spki_sha256__in=spkis, bound=True).values_list("spki_sha256", flat=True)
+    )
+    PrivateKeyRow.objects.filter(spki_sha256__in=spkis - others).delete()
+    bump(Scope.KEYS)
+    return info
+
+
+def _owner(owner: str) -> str:
+    _, key = read_owner(owner)
+    if not key:
+        raise PermanentError("a key is chosen for an address, a domain or a wildcard")
+    return key
+
+
+def _digits(name: str) -> str:
+    return "".join(name.replace(":", "").split()).lower().removeprefix("0x")
+
+
+def row_of(name: str) -> PgpCertificateRow:
+    """The row of a certificate by the beginning of its fingerprint, or a key ID or fingerprint of one of its keys.
+
+    Raises NoSuchPgpKeyError; in the caller's transaction.
+    """
+    wanted = _digits(name)
+    if len(wanted) < _MIN_DIGITS:
+        raise NoSuchPgpKeyError(f"give at least {_MIN_DIGITS} digits of the fingerprint")
+    rows = list(PgpCertificateRow.objects.filter(fingerprint__startswith=wanted)[:2])
+    if not rows and len(wanted) >= _KEY_ID_DIGITS:
+        named = PgpComponentRow.objects.filter(Q(fingerprint=wanted) | Q(key_id=wanted)).values("certificate")
+        rows = list(PgpCertificateRow.objects.filter(pk__in=named)[:2])
+    if len(rows) != 1:
+        several = "several OpenPGP keys have" if rows else "no OpenPGP key has"
+        raise NoSuchPgpKeyError(f"{several} a fingerprint that begins with {wanted[:64]}")
+    return rows[0]
+
+
+def _infos(rows: QuerySet[PgpCertificateRow]) -> tuple[PgpInfo, ...]:
+    found = list(rows)
+    keys = [row.pk for row in found]
+    held: dict[object, set[str]] = {}
+    for one in PgpComponentRow.objects.filter(certificate__in=keys, bound=True):
+        held.setdefault(one.certificate_id, set()).add(one.fingerprint)
+    uses: dict[object, list[tuple[str, PgpUse]]] = {}
+    for use_row in PgpUseRow.objects.filter(certificate__in=keys).order_by("owner", "kind"):
+        uses.setdefault(use_row.certificate_id, []).append((use_row.owner, PgpUse(use_row.kind)))
+    domains = domain_keys(domain for row in found for domain in domains_of(parsed(row.octets)))
+    return tuple(_info(row, domains, frozenset(held.get(row.pk, ())), tuple(uses.get(row.pk, ()))) for row in found)
+
+
+def _info(
+    row: PgpCertificateRow,
+    domains: Sequence[DomainKey],
+    held: frozenset[str],
+    uses: tuple[tuple[str, PgpUse], ...],
+) -> PgpInfo:
+    octets = bytes(row.octets)
+    return PgpInfo(
+        # With what the domain keys have certified, which an export has to have.
+        parsed(octets, certifiers(relevant(parsed(octets), domains))),
+        PgpTrust(row.trust),
+        row.provenance,
+        row.conflict,
+        row.subkey,
+        held,
+        certified_user_ids(octets, domains, utc_now()) or frozenset(),
+        uses,
+        None if row.expires is None else row.expires.astimezone(UTC),
+        row.revoked,
+        row.created.astimezone(UTC),
+        row.updated.astimezone(UTC),
+    )

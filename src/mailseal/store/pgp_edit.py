@@ -1,0 +1,139 @@
+"""Changes of OpenPGP certificates by their own secret keys, or by that of their domain: each a new signature."""
+
+from collections.abc import Callable, Collection
+from datetime import datetime
+
+from mailseal.errors import PermanentError
+from mailseal.keys import PrivateKey
+from mailseal.openpgp import edit
+from mailseal.openpgp.certificate import PgpCertificate, PgpTrust
+from mailseal.openpgp.component import RevocationCode
+from mailseal.openpgp.validity import live_user_ids
+from mailseal.store.owners import owners_of_domain
+from mailseal.store.pgp_admin import PgpInfo, row_of, show
+from mailseal.store.pgp_domain_keys import DomainKey, domain_keys, domains_of
+from mailseal.store.pgp_keep import put
+from mailseal.store.pgp_models import PgpCertificateRow, PgpComponentRow
+from mailseal.store.pgp_rows import parsed
+from mailseal.store.private_keys import Sealing, open_key
+from mailseal.store.row import utc_now
+from mailseal.store.stamps import Scope, bump
+from mailseal.store.transaction import run
+
+
+class NoPrimaryKeyError(PermanentError):
+    """What was asked for needs the secret primary key, and it is not here."""
+
+
+def revoke(name: str, sealing: Sealing, code: RevocationCode, text: str = "", *, at: datetime | None = None) -> PgpInfo:
+    """Revoke a certificate; raises what all here do: NoSuchPgpKeyError, NoPrimaryKeyError, PgpError, SealError."""
+    return _change(name, sealing, lambda old, key, now: edit.revoke(old, key, code, text, at=now), at)
+
+
+def revoke_user_id(name: str, user_id: str, sealing: Sealing, text: str = "", *, at: datetime | None = None) -> PgpInfo:
+    """Revoke a user ID as no longer valid."""
+    return _change(name, sealing, lambda old, key, now: edit.revoke_user_id(old, user_id, key, text, at=now), at)
+
+
+def add_user_id(name: str, user_id: str, sealing: Sealing, *, at: datetime | None = None) -> PgpInfo:
+    """Add a user ID, or bind one again that was revoked."""
+    return _change(name, sealing, lambda old, key, now: edit.add_user_id(old, user_id, key, at=now), at)
+
+
+def set_expiry(name: str, expires: datetime | None, sealing: Sealing, *, at: datetime | None = None) -> PgpInfo:
+    """Have a certificate, which may have expired, end at another time; None: never."""
+    return _change(name, sealing, lambda old, key, now: edit.set_expiry(old, key, expires, at=now), at)
+
+
+def _change(
+    name: str,
+    sealing: Sealing,
+    change: Callable[[PgpCertificate, PrivateKey, datetime], bytes],
+    at: datetime | None,
+) -> PgpInfo:
+    now = at or utc_now()
+
+    def work() -> PgpInfo:
+        row = _locked(name)
+        old = parsed(row.octets, _certifiers(row))
+        put(row, change(old, _primary_key(row, sealing), now), now)
+        bump(Scope.KEYS)
+        return show(row.fingerprint)
+
+    return run(work)
+
+
+def certify(
+    name: str,
+    sealing: Sealing,
+    *,
+    by: str = "",
+    expires: datetime | None = None,
+    at: datetime | None = None,
+) -> PgpInfo:
+    """Have the key of a domain certify all user IDs of a certificate with an address of that domain.
+
+    `by`: names the domain key; without it there has to be just one whose secret key is here. Raises PermanentError
+    when there is none.
+    """
+    now = at or utc_now()
+
+    def work() -> PgpInfo:
+        row = _locked(name)
+        if row.trust == PgpTrust.DISTRUSTED:
+            raise PermanentError("the key is distrusted: `mailseal pgp trust` it first")
+        old = parsed(row.octets, _certifiers(row))
+        domain_key, domain_row = _domain_key(old, by)
+        texts = _of_domains(old, domain_key, now)
+        key = _primary_key(domain_row, sealing)
+        put(row, edit.certify(old, texts, domain_key[0].certificate, key, at=now, expires=expires), now)
+        bump(Scope.KEYS)
+        return show(row.fingerprint)
+
+    return run(work)
+
+
+def _locked(name: str) -> PgpCertificateRow:
+    found = row_of(name)
+    return PgpCertificateRow.objects.select_for_update().get(pk=found.pk)
+
+
+def _certifiers(row: PgpCertificateRow) -> tuple[PgpCertificate, ...]:
+    """What they have certified stays in it."""
+    return tuple(one.certificate for one in domain_keys(domains_of(parsed(row.octets))))
+
+
+def _primary_key(row: PgpCertificateRow, sealing: Sealing) -> PrivateKey:
+    primary = PgpComponentRow.objects.filter(certificate=row, fingerprint=row.fingerprint, bound=True).first()
+    if primary is None:
+        raise NoPrimaryKeyError(f"the secret primary key of {row.fingerprint} is not here")
+    return open_key(primary.spki_sha256, sealing)
+
+
+def _domain_key(certificate: PgpCertificate, by: str) -> tuple[list[DomainKey], PgpCertificateRow]:
+    """What a domain key is chosen for, and its row."""
+    found: dict[str, list[DomainKey]] = {}
+    for one in domain_keys(domains_of(certificate)):
+        found.setdefault(one.certificate.fingerprint, []).append(one)
+    if by:
+        names = [row_of(by).fingerprint]
+    else:
+        held = PgpComponentRow.objects.filter(fingerprint__in=found, bound=True)
+        names = sorted(set(held.values_list("fingerprint", flat=True)))
+    usable = [name for name in names if name in found and name != certificate.fingerprint]
+    if len(usable) != 1:
+        several = "several keys are" if usable else "no key with its secret key here is"
+        raise PermanentError(
+            f"{several} chosen for the domain of {', '.join(sorted(domains_of(certificate))) or 'no address'}:"
+            " `mailseal pgp use KEY DOMAIN` chooses one, --by names it"
+        )
+    return found[usable[0]], PgpCertificateRow.objects.get(fingerprint=usable[0])
+
+
+def _of_domains(certificate: PgpCertificate, keys: Collection[DomainKey], at: datetime) -> list[str]:
+    owners = {key.owner for key in keys}
+    return [
+        one.text
+        for one in live_user_ids(certificate, at)
+        if one.address is not None and not owners.isdisjoint(owners_of_domain(one.address.domain))
+    ]

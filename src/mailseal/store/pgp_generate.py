@@ -1,0 +1,81 @@
+"""OpenPGP keys that are made here: by an administrator, and in the flow for an internal address that signs."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.db import IntegrityError
+
+from mailseal.mail.address import Address
+from mailseal.openpgp.certificate import read_certificate
+from mailseal.openpgp.generate import KeyKind, generate
+from mailseal.openpgp.select import why_not_sign
+from mailseal.store.pgp_keep import Arrival, Prepared, keep, prepare
+from mailseal.store.pgp_models import PgpCertificateRow, PgpComponentRow
+from mailseal.store.pgp_rows import PgpUse, Provenance, parsed, seen
+from mailseal.store.private_keys import Sealing
+from mailseal.store.stamps import Scope, bump
+from mailseal.store.transaction import read, run
+
+VALIDITY = timedelta(days=3 * 365)
+"""Of a key made in the flow; after it the next mail makes another."""
+
+
+def generate_key(
+    user_ids: Sequence[str],
+    sealing: Sealing,
+    at: datetime,
+    *,
+    kind: KeyKind = KeyKind.ED25519,
+    expires_after: timedelta | None = VALIDITY,
+) -> str:
+    """Make and store a key, trusted; returns its fingerprint. Raises PgpError, SealError, StoreUnavailable."""
+    prepared = _made(user_ids, at, kind, expires_after)
+    return run(lambda: _store(prepared, sealing, at))
+
+
+def signing_key_of(address: Address, sealing: Sealing, at: datetime) -> str:
+    """The fingerprint of a certificate that the address can sign with, made now if it has none of its own.
+
+    However many ask at once, one is made. Raises SealError and StoreUnavailable, both transient.
+    """
+    own = read(lambda: _own(address, at))
+    if own is not None:
+        return own
+    prepared = _made((str(address),), at, KeyKind.ED25519, VALIDITY)
+
+    def work() -> str:
+        found = _own(address, at)
+        if found is not None:
+            return found
+        PgpCertificateRow.objects.filter(generated_for=address.key).update(generated_for=None)
+        fingerprint = _store(prepared, sealing, at)
+        PgpCertificateRow.objects.filter(fingerprint=fingerprint).update(generated_for=address.key)
+        return fingerprint
+
+    try:
+        return run(work)
+    except IntegrityError:
+        return run(work)  # another worker has stored one in this moment; the column `generated_for` is unique
+
+
+def _made(user_ids: Sequence[str], at: datetime, kind: KeyKind, expires_after: timedelta | None) -> list[Prepared]:
+    made = generate(user_ids, kind, expires_after=expires_after, at=at)
+    certificate = read_certificate(made.octets)
+    return prepare([Arrival(made.octets, certificate, Provenance.GENERATED.value, vouched=True, keys=made.keys)])
+
+
+def _store(prepared: list[Prepared], sealing: Sealing, at: datetime) -> str:
+    (kept,) = keep(prepared, sealing, at)
+    bump(Scope.KEYS)
+    return kept.fingerprint
+
+
+def _own(address: Address, at: datetime) -> str | None:
+    """The newest certificate that names the address and whose secret key can sign for it."""
+    rows = PgpCertificateRow.objects.filter(uses__owner=address.key, uses__kind=PgpUse.USER_ID.value)
+    for row in rows.order_by("-pk")[:20]:
+        held = PgpComponentRow.objects.filter(certificate=row, bound=True).values_list("fingerprint", flat=True)
+        stored = seen(parsed(row.octets), row.trust, row.provenance, row.subkey, ",".join(held))
+        if why_not_sign(stored, address, at) is None:
+            return row.fingerprint
+    return None
