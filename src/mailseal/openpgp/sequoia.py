@@ -21,13 +21,22 @@ class _RefusedError(Exception):
     """Sequoia does not agree."""
 
 
+def can_judge(certificate: PgpCertificate, component: Component) -> bool:
+    """Whether it has the algorithms of the primary key and of this one: not Brainpool, which gpg has.
+
+    What it cannot judge it does not dispute either: then our own judgement stands alone.
+    """
+    keys = (certificate.primary.public, component.public)
+    return not any(one.curve is not None and one.curve.name.startswith("brainpool") for one in keys)
+
+
 def disputes(certificate: PgpCertificate) -> bool:
     """Whether it takes a certificate that we would use now for revoked, for broken, or for expiring earlier.
 
     It goes by the clock of the machine, so this is asked when a certificate is read, as of now.
     """
     now = datetime.now(UTC)
-    if why_dead(certificate, now) is not None:
+    if why_dead(certificate, now) is not None or not can_judge(certificate, certificate.primary):
         return False
     ours = expiry(certificate, now)
     try:

@@ -5,7 +5,7 @@ signature. Where both speak, that of the user ID counts in version 4 and the dir
 Sequoia has it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -34,7 +34,7 @@ def why_dead(certificate: PgpCertificate, at: datetime) -> ReasonCode | None:
     if at < primary.public.created:
         return ReasonCode.PGP_KEY_NOT_YET_VALID
     if not _statements(certificate, at):
-        return _why_unbound(certificate)
+        return _missing((primary, *certificate.user_ids), at)
     if is_past(expiry(certificate, at), at):
         return ReasonCode.PGP_KEY_EXPIRED
     return ReasonCode.PGP_KEY_DISPUTED if certificate.disputed else None
@@ -51,7 +51,7 @@ def why_component_dead(certificate: PgpCertificate, component: Component, at: da
         return ReasonCode.PGP_KEY_NOT_YET_VALID
     binding = binding_at(component, at)
     if binding is None:
-        return _missing(component, at)
+        return _missing((component,), at)
     return ReasonCode.PGP_KEY_EXPIRED if is_past(binding.key_expires, at) else None
 
 
@@ -117,16 +117,11 @@ def _statements(certificate: PgpCertificate, at: datetime) -> list[Binding]:
     return [one for one in order if one is not None]
 
 
-def _why_unbound(certificate: PgpCertificate) -> ReasonCode:
-    bound: tuple[Component | UserId, ...] = (certificate.primary, *certificate.user_ids)
-    if any(one.bindings for one in bound):
-        return ReasonCode.PGP_KEY_NOT_YET_VALID
+def _missing(bound: Sequence[Component | UserId], at: datetime) -> ReasonCode:
+    """Why there is no self-signature at that time."""
+    times = [binding.created for one in bound for binding in one.bindings]
+    if times:
+        return ReasonCode.PGP_KEY_EXPIRED if min(times) <= at else ReasonCode.PGP_KEY_NOT_YET_VALID
     reasons = {one.unbound for one in bound}
     telling = (ReasonCode.PGP_KEY_UNSUPPORTED, ReasonCode.PGP_KEY_WEAK)
     return next((one for one in telling if one in reasons), ReasonCode.PGP_KEY_UNBOUND)
-
-
-def _missing(component: Component, at: datetime) -> ReasonCode:
-    if any(one.created > at for one in component.bindings):
-        return ReasonCode.PGP_KEY_NOT_YET_VALID
-    return component.unbound or ReasonCode.PGP_KEY_UNBOUND

@@ -1,5 +1,6 @@
 """Verify signatures over data (RFC 9580 §5.2.1.1, §5.2.1.2): Sequoia's policy decides, our own facts say why not.
 
+Where it lacks an algorithm, ours decide.
 Only the signature and its key are judged here: whether the key is trusted, and whose it is, is judged elsewhere.
 """
 
@@ -13,7 +14,7 @@ from mailseal.openpgp.component import Component, KeyFlags, PgpCertificate, is_p
 from mailseal.openpgp.errors import PgpError, malformed
 from mailseal.openpgp.packet import Tag, read_packets
 from mailseal.openpgp.select import as_signer, is_sound
-from mailseal.openpgp.sequoia import verifies
+from mailseal.openpgp.sequoia import can_judge, verifies
 from mailseal.openpgp.signature import DOCUMENT, Signature, over_document, read_signature, verify_signature
 from mailseal.openpgp.validity import flags, why_component_dead
 from mailseal.policy.reason import ReasonCode
@@ -100,16 +101,19 @@ def _by(
     content: Octets, signature: Signature, certificate: PgpCertificate, component: Component, at: datetime
 ) -> SignatureCheck:
     against = _against(signature, certificate, component, at)
-    if verifies(content, signature, certificate, component):
+    judged = can_judge(certificate, component)
+    if judged and verifies(content, signature, certificate, component):
         return _told(signature, certificate, component, against, verified=True)
-    # It refuses without saying why. What it says of a bad one is said of no other.
+    # It refuses without saying why.
     try:
         verify_signature(signature, component.public, over_document(signature.kind, content))
     except PgpError as error:
         if error.reason is not ReasonCode.SIGNATURE_WEAK:
             return _told(signature, certificate, component, error.reason, verified=False)
         against = ReasonCode.SIGNATURE_WEAK
-    return _told(signature, certificate, component, against or ReasonCode.SIGNER_KEY_UNFIT, verified=True)
+    if judged:
+        against = against or ReasonCode.SIGNER_KEY_UNFIT
+    return _told(signature, certificate, component, against, verified=True)
 
 
 def _against(
