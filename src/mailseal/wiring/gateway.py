@@ -1,8 +1,9 @@
 """The gateway of a running node: every port served by the store, the relay and the system's clock."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
-from mailseal.config import Config
+from mailseal.config import Config, Discover
 from mailseal.keys.kek_ring import KekRing
 from mailseal.ports import Gateway, Hop, Relay
 from mailseal.store.certificates import StoreCertificates
@@ -11,12 +12,14 @@ from mailseal.store.credentials import open_password
 from mailseal.store.directory import StoreDirectory
 from mailseal.store.keks import open_ring
 from mailseal.store.ledger import StoreLedger
+from mailseal.store.lookups import Patience, StoreLookups
+from mailseal.store.pgp_certificates import StorePgpCertificates
 from mailseal.store.reports import StoreReports
 from mailseal.store.routes import StoreRoutes
 from mailseal.store.stamps import Scope, StampWatch
 from mailseal.transport.relay import SmtpRelay
 from mailseal.wiring.clock import SystemClock
-from mailseal.wiring.memory import MemoryPgpCertificates, NoEffect, NoLookups, NoNewKeys
+from mailseal.wiring.memory import NoEffect, NoLookups, NoNewKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ def open_node(config: Config) -> Node:
     kek = open_ring(config.keys.kek)
     directory = StoreDirectory()
     certificates = StoreCertificates(kek)
+    pgp = StorePgpCertificates(kek)
     routes = StoreRoutes()
     relay = SmtpRelay(
         {Hop.INSIDE: config.relay.inside, Hop.OUTSIDE: config.relay.outside},
@@ -49,8 +53,8 @@ def open_node(config: Config) -> Node:
         hostname=config.hostname,
         directory=directory,
         certificates=certificates,
-        pgp=MemoryPgpCertificates(),
-        lookups=NoLookups(),
+        pgp=pgp,
+        lookups=StoreLookups(_patience(config.discover), forget=pgp.clear),
         relay=relay,
         ledger=StoreLedger(),
         reports=reports,
@@ -58,9 +62,22 @@ def open_node(config: Config) -> Node:
         deadline_seconds=config.limits.deadline_seconds,
     )
     stamps = StampWatch(
-        {Scope.SETTINGS: [directory.clear, routes.clear], Scope.KEYS: [certificates.clear], Scope.KEKS: [kek.forget]}
+        {
+            Scope.SETTINGS: [directory.clear, routes.clear],
+            Scope.KEYS: [certificates.clear, pgp.clear],
+            Scope.KEKS: [kek.forget],
+        }
     )
     return Node(config, gateway, relay, reports, stamps, kek)
+
+
+def _patience(discover: Discover) -> Patience:
+    return Patience(
+        wait_seconds=float(discover.wait_seconds),
+        limit=timedelta(minutes=discover.limit_minutes),
+        keep_none=timedelta(hours=discover.keep_none_hours),
+        keep_found=timedelta(hours=discover.keep_found_hours),
+    )
 
 
 def without_effects(gateway: Gateway) -> Gateway:
