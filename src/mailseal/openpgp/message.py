@@ -16,17 +16,13 @@ from mailseal.openpgp.inner import MAX_AROUND_OCTETS, Inner, read_inner, too_lar
 from mailseal.openpgp.key import PublicKey
 from mailseal.openpgp.packet import ENCRYPTED_TAGS, Packet, Tag, read_packets
 from mailseal.openpgp.password import Skesk, open_skesk, read_skesk, write_skesk
-from mailseal.openpgp.s2k import Work
 from mailseal.openpgp.session_key import Pkesk, SessionKey, new_session_key, open_pkesk, read_pkesk, write_pkesk
+from mailseal.openpgp.work import Work
 from mailseal.policy.reason import ReasonCode
 
 MAX_READERS = 1000
 """To whom we write."""
 MAX_PACKETS = 4000
-MAX_ATTEMPTS = 32
-"""Session keys tried for one message: each costs a private-key operation or a password, and a pass over the content."""
-MAX_WEAK_ATTEMPTS = 4
-"""Of those by ciphers that are slow, like triple DES with half a second for 10 MB."""
 _TOLD = frozenset({ReasonCode.UNSUPPORTED_ALGORITHM, ReasonCode.TOO_LARGE})
 """What may be said of a failure: it tells nothing of what a key made of a ciphertext."""
 _T = TypeVar("_T")
@@ -113,14 +109,13 @@ class Encrypted:
         if not ways:
             raise PgpError(ReasonCode.KEY_NOT_FOUND, "the content is encrypted to none of the keys")
         failure: PgpError | None = None
-        weak = 0
-        for key, way in ways[:MAX_ATTEMPTS]:
+        for key, way in ways:
+            work.attempt()
             try:
                 session = way()
-                if session is None:
-                    continue
-                weak += _is_weak(session)
-                if weak <= MAX_WEAK_ATTEMPTS:
+                if session is not None:
+                    if _is_weak(session):
+                        work.decrypt_slowly(self._data.size)
                     return session, key, self._data.decrypt(session)
             except PgpError as error:
                 if error.reason in _TOLD:

@@ -15,8 +15,9 @@ from mailseal.openpgp.algorithms import CIPHERS, AeadId, CipherId, CipherRow
 from mailseal.openpgp.errors import malformed, only_pgp_errors, unsupported
 from mailseal.openpgp.fields import Fields
 from mailseal.openpgp.packet import Tag, write_packet
-from mailseal.openpgp.s2k import S2k, Work, read_s2k
+from mailseal.openpgp.s2k import S2k, read_s2k
 from mailseal.openpgp.session_key import SessionKey
+from mailseal.openpgp.work import Work
 
 MAX_PACKET_OCTETS = 512
 

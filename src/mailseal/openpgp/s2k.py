@@ -1,7 +1,4 @@
-"""String-to-key: a key out of a password (RFC 9580 §3.7).
-
-A packet says itself how much work its password costs. All of it is paid out of one `Work`, before it is done.
-"""
+"""String-to-key: a key out of a password (RFC 9580 §3.7), at a cost that is paid out of a `Work`."""
 
 import os
 from dataclasses import dataclass, field
@@ -12,14 +9,9 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from mailseal.openpgp.algorithms import HASHES, HashId, HashRow
 from mailseal.openpgp.errors import PgpError, malformed, unsupported
 from mailseal.openpgp.fields import Fields
+from mailseal.openpgp.work import Work
 from mailseal.policy.reason import ReasonCode
 
-MAX_HASHED_OCTETS = 1 << 30
-"""For one locked key, or for all the passwords of a message: what sixteen of the largest iterated specifiers take."""
-MAX_ARGON2_KIB = 1 << 21
-"""2 GiB of memory: what RFC 9106 §4 and with it RFC 9580 §3.7.1.4 recommend first."""
-MAX_ARGON2_PASSES_KIB = 1 << 23
-"""Passes over the memory times its size: some ten seconds."""
 MAX_PASSWORD_OCTETS = 1024
 WRITTEN_COUNT = 0xFF
 """The largest: 65,011,712 octets, a tenth of a second."""
@@ -28,31 +20,6 @@ WRITTEN_ARGON2 = (3, 4, 16)
 _ITERATED_BLOCK_OCTETS = 1 << 16
 
 SIMPLE, SALTED, ITERATED, ARGON2, GNU = 0, 1, 3, 4, 101
-
-
-class Work:
-    """How much may still be spent on passwords. `argon2_kib` bounds the memory of one derivation."""
-
-    def __init__(self, *, hashed_octets: int = MAX_HASHED_OCTETS, argon2_kib: int = MAX_ARGON2_KIB) -> None:
-        self._octets = hashed_octets
-        self._argon2_kib = argon2_kib
-        self._passes_kib = MAX_ARGON2_PASSES_KIB
-
-    def hash(self, octets: int) -> None:
-        """Pay for hashing so many octets, which comes next; raises PgpError."""
-        self._octets = self._left(self._octets - octets)
-
-    def argon2(self, kib: int, passes: int) -> None:
-        """Pay for passes over so much memory, which come next; raises PgpError."""
-        if kib > self._argon2_kib:
-            raise PgpError(ReasonCode.TOO_LARGE, "the password asks for more memory than is allowed")
-        self._passes_kib = self._left(self._passes_kib - kib * passes)
-
-    @staticmethod
-    def _left(amount: int) -> int:
-        if amount < 0:
-            raise PgpError(ReasonCode.TOO_LARGE, "the passwords ask for more work than is allowed")
-        return amount
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,8 @@ from mailseal.openpgp.errors import PgpError, malformed, only_pgp_errors, unsupp
 from mailseal.openpgp.fields import Fields, checksum, write_mpi
 from mailseal.openpgp.key import MAX_KEY_OCTETS, PublicKey, read_public_fields
 from mailseal.openpgp.packet import Packet, Tag
-from mailseal.openpgp.s2k import S2k, Work, read_s2k
+from mailseal.openpgp.s2k import S2k, read_s2k
+from mailseal.openpgp.work import Work
 from mailseal.policy.reason import ReasonCode
 
 SECRET_TAGS = frozenset({Tag.SECRET_KEY, Tag.SECRET_SUBKEY})
@@ -65,12 +66,14 @@ def is_locked(body: bytes | memoryview) -> bool:
 
 
 @only_pgp_errors
-def read_secret_key(packet: Packet, password: str | None = None) -> tuple[PublicKey, PrivateKey]:
+def read_secret_key(
+    packet: Packet, password: str | None = None, work: Work | None = None
+) -> tuple[PublicKey, PrivateKey]:
     """A secret-key or secret-subkey packet, opened.
 
-    Raises PgpError: DECRYPTION_FAILED when the password is missing or wrong, KEY_NOT_FOUND when the secret is not in
-    it, UNSUPPORTED_ALGORITHM, MALFORMED also when the secret does not belong to the public key. An RSA key is not
-    validated: that is done where it is taken in.
+    Raises PgpError: DECRYPTION_FAILED when the password is missing or wrong, TOO_LARGE when it would cost too much,
+    KEY_NOT_FOUND when the secret is not in the packet, UNSUPPORTED_ALGORITHM; MALFORMED also when the secret does not
+    belong to the public key. An RSA key is not validated: that is done where it is taken in.
     """
     fields = _fields(packet.body)
     public = read_public_fields(fields)
@@ -80,7 +83,8 @@ def read_secret_key(packet: Packet, password: str | None = None) -> tuple[Public
     elif password is None:
         raise PgpError(ReasonCode.DECRYPTION_FAILED, "the secret key is locked by a password")
     else:
-        secret = _unlocked(lock, fields.rest(), password.encode(), packet.tag, public)
+        key = lock.s2k.derive(password.encode(), lock.cipher.key_octets, work or Work())
+        secret = _unlocked(lock, key, fields.rest(), packet.tag, public)
     private = _private(Fields(secret), public)
     if private.public_key() != public.key:
         raise malformed("the secret key does not belong to its public key")
@@ -126,9 +130,8 @@ def _cipher(number: int) -> CipherRow:
     return row
 
 
-def _unlocked(lock: _Lock, octets: bytes, password: bytes, tag: int, public: PublicKey) -> bytes:
+def _unlocked(lock: _Lock, key: bytes, octets: bytes, tag: int, public: PublicKey) -> bytes:
     """The secret fields without what shows that the password was right."""
-    key = lock.s2k.derive(password, lock.cipher.key_octets, Work())
     wrong = PgpError(ReasonCode.DECRYPTION_FAILED, "the password does not open the secret key")
     if lock.usage == _AEAD:
         info = _info(tag, public.version, lock.cipher, lock.mode)
