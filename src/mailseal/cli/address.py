@@ -21,14 +21,20 @@ def address() -> None:
 @json_option
 @pass_session
 def list_(session: Session, *, domain: str | None, after: str, limit: int, as_json: bool) -> None:
-    """Addresses with the number of their own settings and certificates."""
+    """Addresses with the number of their own settings, certificates and OpenPGP keys."""
     session.open_store()
 
     rows = [
-        {"address": one.text, "settings": one.overrides, "certificates": one.certificates, "created": one.created}
+        {
+            "address": one.text,
+            "settings": one.overrides,
+            "certificates": one.certificates,
+            "pgp_keys": one.pgp_keys,
+            "created": one.created,
+        }
         for one in addresses.list_addresses(domain=domain, after=after, limit=limit)
     ]
-    show(rows, ("address", "settings", "certificates", "created"), as_json=as_json)
+    show(rows, ("address", "settings", "certificates", "pgp_keys", "created"), as_json=as_json)
 
 
 @address.command("add")

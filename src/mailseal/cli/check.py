@@ -26,6 +26,7 @@ STORED: tuple[tuple[str, Callable[[Config], Iterable[Finding]]], ...] = (
     ("keys", stored.keys),
     ("domains", stored.domains),
     ("certificates", stored.certificates),
+    ("OpenPGP", stored.pgp),
     ("journals", journals.journals),
     ("routes", next_hops.routes),
     ("AUTH", next_hops.passwords),

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from mailseal.mail.address import Address
 from mailseal.store.models import CertificateUse, KnownAddress, SettingOverride
+from mailseal.store.pgp_models import PgpUseRow
 from mailseal.store.stamps import Scope, bump
 from mailseal.store.transaction import reads, writes
 
@@ -20,6 +21,7 @@ class AddressInfo:
     created: datetime
     overrides: int
     certificates: int
+    pgp_keys: int
 
 
 @writes
@@ -47,16 +49,19 @@ def list_addresses(*, domain: str | None = None, after: str = "", limit: int = 2
     if domain is not None:
         rows = rows.filter(key__endswith=f"@{domain}")
     found = list(rows.order_by("key")[:limit])
-    overrides = _counts(SettingOverride.objects.filter(owner__in=[row.key for row in found]).values_list("owner"))
-    uses = _counts(CertificateUse.objects.filter(owner__in=[row.key for row in found]).values_list("owner"))
+    keys = [row.key for row in found]
+    overrides = _counts(SettingOverride.objects.filter(owner__in=keys).values_list("owner"))
+    certificates = _counts(CertificateUse.objects.filter(owner__in=keys).values_list("owner"))
+    pgp_keys = _counts(PgpUseRow.objects.filter(owner__in=keys).values_list("owner", "certificate").distinct())
+    counted = (overrides, certificates, pgp_keys)
     return tuple(
-        AddressInfo(row.key, row.text, row.created, overrides.get(row.key, 0), uses.get(row.key, 0)) for row in found
+        AddressInfo(row.key, row.text, row.created, *(counts.get(row.key, 0) for counts in counted)) for row in found
     )
 
 
-def _counts(owners: Iterable[tuple[str, ...]]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for (owner,) in owners:
+def _counts(owners: Iterable[tuple[object, ...]]) -> dict[object, int]:
+    counts: dict[object, int] = {}
+    for owner, *_ in owners:
         counts[owner] = counts.get(owner, 0) + 1
     return counts
 
@@ -66,7 +71,9 @@ def delete(address: Address) -> bool:
     """Forget an address with its overrides and what was chosen for it by hand; its certificates stay."""
     deleted, _ = KnownAddress.objects.filter(key=address.key).delete()
     settings, _ = SettingOverride.objects.filter(owner=address.key).delete()
-    chosen, _ = CertificateUse.objects.filter(owner=address.key, kind__in=("selected", "shared")).delete()
+    chosen = 0
+    for uses in (CertificateUse, PgpUseRow):
+        chosen += uses.objects.filter(owner=address.key, kind__in=("selected", "shared")).delete()[0]
     if settings:
         bump(Scope.SETTINGS)
     if chosen:

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from django.db.models import Exists, F, OuterRef
+from django.db.models import Exists, F, OuterRef, Q
 
+from mailseal.openpgp.certificate import PgpTrust
 from mailseal.store import records
 from mailseal.store.certificate_rows import Purpose
 from mailseal.store.configure import this_node
 from mailseal.store.jobs import ANY_NODE, State
 from mailseal.store.journal_import import SUFFIX
 from mailseal.store.models import CertificateRow, CertificateUse, JobRow, JournalRow
+from mailseal.store.pgp_models import PgpCertificateRow, PgpComponentRow, PgpUseRow
 from mailseal.store.row import utc_now
 from mailseal.store.transaction import reads
 
@@ -42,7 +44,7 @@ class Journals:
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """Certificates of our own keys, without those that a later one replaces for each of their owners."""
+    """Certificates of our own keys, without those that a later one replaces for each of their owners; OpenPGP, too."""
 
     first: datetime | None
     within_30_days: int
@@ -84,6 +86,12 @@ def certificates_due() -> int:
 def expiry() -> Expiry:
     """When our certificates expire; those that have are past caring."""
     now = utc_now()
+    found = (_expiring(now), _expiring_pgp(now))
+    first = min((one.first for one in found if one.first is not None), default=None)
+    return Expiry(first, sum(one.within_30_days for one in found))
+
+
+def _expiring(now: datetime) -> Expiry:
     later = CertificateUse.objects.filter(
         owner=OuterRef("owner"),
         certificate__bound=True,
@@ -94,6 +102,24 @@ def expiry() -> Expiry:
     rows = CertificateRow.objects.filter(Exists(alone), bound=True, purpose=Purpose.END_ENTITY, not_after__gt=now)
     first = rows.order_by(F("not_after")).values_list("not_after", flat=True).first()
     return Expiry(first, rows.filter(not_after__lte=now + SOON).count())
+
+
+def _expiring_pgp(now: datetime) -> Expiry:
+    """An OpenPGP key signs and encrypts, so a newer one for the same owner takes its place."""
+    bound = PgpComponentRow.objects.filter(bound=True, certificate=OuterRef("pk"))
+    newer = PgpUseRow.objects.filter(
+        Q(certificate__expires__isnull=True) | Q(certificate__expires__gt=OuterRef("certificate__expires")),
+        Exists(PgpComponentRow.objects.filter(bound=True, certificate=OuterRef("certificate"))),
+        owner=OuterRef("owner"),
+        certificate__trust=PgpTrust.TRUSTED.value,
+        certificate__revoked=False,
+    )
+    alone = PgpUseRow.objects.filter(~Exists(newer), certificate=OuterRef("pk"))
+    rows = PgpCertificateRow.objects.filter(
+        Exists(bound), Exists(alone), trust=PgpTrust.TRUSTED.value, revoked=False, expires__gt=now
+    )
+    first = rows.order_by("expires").values_list("expires", flat=True).first()
+    return Expiry(first, rows.filter(expires__lte=now + SOON).count())
 
 
 def _written_at(path: Path, offset: int) -> datetime | None:

@@ -41,7 +41,7 @@ class SealedColumn:
 SEALED: tuple[SealedColumn, ...] = (
     SealedColumn(
         PrivateKeyRow, "private key", "spki_sha256", private_keys.identity, named=True,
-        mend="import it again with its certificate (`mailseal cert import`), or restore the database",
+        mend="import it again (`mailseal cert import`, `mailseal pgp import`), or restore the database",
     ),
     SealedColumn(
         CredentialRow, "credential", "name", credentials.identity, named=True,

@@ -1,4 +1,4 @@
-"""Checks of the store: database, sealed keys, internal domains, expiring certificates."""
+"""Checks of the store: database, sealed keys, internal domains, expiring certificates and OpenPGP keys."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,8 @@ from mailseal.config import Config
 from mailseal.errors import MailsealError
 from mailseal.keys.kek_places import read_keks
 from mailseal.keys.kek_ring import KekRing
-from mailseal.store import certificate_admin, load, nodes, revalidate, rewrap, transaction
+from mailseal.openpgp.certificate import PgpTrust
+from mailseal.store import certificate_admin, load, nodes, pgp_admin, revalidate, rewrap, transaction
 from mailseal.store import domains as store_domains
 from mailseal.store import keks as store_keks
 
@@ -121,3 +122,30 @@ def _harvested() -> Iterator[Finding]:
     due = revalidate.due_count()
     if due:
         yield Finding("certificates", Status.OK, f"waiting for the worker to judge them: {due}")
+
+
+def pgp(_config: Config) -> Iterator[Finding]:
+    """OpenPGP keys of ours that expire soon, and those of others that wait to be trusted."""
+    now = datetime.now(UTC)
+    ending = pgp_admin.list_keys(
+        trust=PgpTrust.TRUSTED, has_key=True, revoked=False, expires_before=now + EXPIRING, limit=1000
+    )
+    expiring = [one for one in ending if one.expires is not None and one.expires >= now]
+    for one in expiring[:MAX_NAMED]:
+        named = ", ".join(user_id.text for user_id in one.certificate.user_ids[:1])
+        text = f"{named} ({one.fingerprint[:16]}…) expires on {one.expires:%Y-%m-%d}"
+        yield Finding("OpenPGP", Status.WARN, text, f"`mailseal pgp expire {one.fingerprint[:16]} 3y`, and give it out")
+    if len(expiring) > MAX_NAMED:
+        yield Finding("OpenPGP", Status.WARN, f"{len(expiring) - MAX_NAMED} more expire within 30 days")
+    if not expiring:
+        yield Finding("OpenPGP", Status.OK, "no key with a secret key expires within 30 days")
+    conflicts = pgp_admin.count(PgpTrust.CANDIDATE, conflict=True)
+    if conflicts:
+        text = f"keys that came for an address with another, trusted one: {conflicts}"
+        yield Finding(
+            "OpenPGP", Status.WARN, text, "`mailseal pgp list --conflicts`, then `mailseal pgp trust|distrust`"
+        )
+    waiting = pgp_admin.count(PgpTrust.CANDIDATE)
+    if waiting:
+        text = f"candidates, not used before `mailseal pgp trust`: {waiting} (`mailseal pgp list --candidates`)"
+        yield Finding("OpenPGP", Status.OK, text)
