@@ -179,7 +179,7 @@ def _store(path: Path, data: bytes, offset: int) -> Imported:
         _keep(path, found.bad)
 
     certificates = [one for one in found.candidates if one.method is MethodName.SMIME]
-    keys = pgp_candidates.prepare_harvest(one for one in found.candidates if one.method is not MethodName.SMIME)
+    keys = pgp_candidates.prepare_harvest(one for one in found.candidates if one.method is MethodName.PGP)
 
     def work() -> Imported:
         stored = insert_new(_INSERT, found.rows)
