@@ -17,7 +17,7 @@ from mailseal.openpgp.algorithms import HASHES, HashId, KeyAlgorithm
 from mailseal.openpgp.component import KeyFlags
 from mailseal.openpgp.key import PublicKey, public_key_body, read_public_key
 from mailseal.openpgp.packet import Tag, read_packet, write_packet
-from mailseal.openpgp.sign import _head, _material, sign
+from mailseal.openpgp.sign import _material, sign
 from mailseal.openpgp.signature import SignatureType, digest_of, over_keys, over_user_id
 from mailseal.openpgp.subpackets import Kind, seconds, write_subpacket
 from pki import NOW
@@ -82,12 +82,21 @@ def reason(code: int, text: str = "") -> bytes:
 PRIMARY = write_subpacket(Kind.PRIMARY_USER_ID, b"\1")
 
 
-def signature(by: Key, kind: SignatureType, hashed, *says: bytes, at: datetime = MADE, digest=HashId.SHA256) -> bytes:
-    """A packet; also by a digest that nobody is to use any more."""
-    if not HASHES[digest].weak:
-        return sign(by.private, by.public, kind, hashed, at=at, subpackets=says, digest=digest)
+def signature(
+    by: Key,
+    kind: SignatureType,
+    hashed,
+    *says: bytes,
+    at: datetime = MADE,
+    digest=HashId.SHA256,
+    old: bool = False,
+) -> bytes:
+    """A packet. `old`: of version 4 with a key ID instead of a fingerprint; also by a digest that nobody is to use."""
     row = HASHES[digest]
-    head = _head(by.public, kind, row, at, says)
+    if not (old or row.weak):
+        return sign(by.private, by.public, kind, hashed, at=at, subpackets=says, digest=digest)
+    area = write_subpacket(Kind.CREATED, seconds(int(at.timestamp()))) + b"".join(says)
+    head = bytes((4, kind, by.public.algorithm, digest)) + len(area).to_bytes(2, "big") + area
     value = digest_of(row, b"", hashed, head)
     issuer = write_subpacket(Kind.ISSUER, bytes.fromhex(by.public.key_id))
     unhashed = len(issuer).to_bytes(2, "big") + issuer

@@ -90,7 +90,7 @@ def addresses_of(stored: StoredPgpCertificate, at: datetime) -> tuple[Address, .
     only = stored.certified
     live = live_user_ids(stored.certificate, at)
     found = (one.address for one in live if only is None or one.text in only)
-    return tuple(dict.fromkeys(one for one in found if one is not None))
+    return tuple({str(one): one for one in found if one is not None}.values())
 
 
 def speaks_for(stored: StoredPgpCertificate, address: Address, at: datetime) -> bool:
