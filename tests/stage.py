@@ -1,4 +1,4 @@
-"""A whole gateway in memory, with the real S/MIME engine and a real PKI, whose every port call can be made to fail."""
+"""A whole gateway in memory, with the real engines and real keys, whose every port call can be made to fail."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from mailseal.mail import reply
 from mailseal.mail.address import Address
 from mailseal.mail.envelope import Envelope, Origin, Protocol, Recipient
 from mailseal.mail.reply import Reply
+from mailseal.openpgp.certificate import StoredPgpCertificate
 from mailseal.policy.model import Outcome, Party
 from mailseal.policy.settings import Settings
-from mailseal.ports import Gateway, Hop, Lookups, PgpCertificates, Transfer
+from mailseal.ports import Gateway, Hop, Lookup, LookupState, Transfer
 from mailseal.smime.certificate import Certificate, Revocation, StoredCertificate, Verdict
-from mailseal.wiring.memory import MemoryPgpCertificates, NoLookups
+from pgp_keys import PgpIdentity, pgp_key
 from pki import NOW, Authority, Identity
 
 ROOT = Authority("Stage Root")
@@ -23,6 +24,17 @@ SENDER = ROOT.issue("anna@inside.example")
 PARTNER = ROOT.issue("bob@outside.example")
 PARTNER_EC = ROOT.issue("carol@outside.example", key="p256")
 READER = ROOT.issue("dora@inside.example", fresh_key=True)
+
+
+def lasting_key(*user_ids: str, **options: object) -> PgpIdentity:
+    """A key that does not expire: Sequoia goes by the clock of the machine."""
+    return pgp_key(*user_ids, expires_after=None, **options)
+
+
+PGP_SENDER = lasting_key("Anna <anna@inside.example>")
+PGP_PARTNER = lasting_key("Bob <bob@outside.example>")
+PGP_PARTNER_2 = lasting_key("Paula <paula@outside.example>")
+PGP_READER = lasting_key("Dora <dora@inside.example>")
 
 
 def verdict(certificate: Certificate, **changes: object) -> Verdict:
@@ -61,6 +73,57 @@ class Interrupter:
 
 
 @dataclass
+class PgpStage:
+    """ports.PgpCertificates over given certificates; `made` are those that `create` has made."""
+
+    interrupt: Interrupter
+    stored: list[StoredPgpCertificate] = field(default_factory=list)
+    made: list[PgpIdentity] = field(default_factory=list)
+    keep: Callable[[PgpIdentity], None] = lambda _: None
+
+    def of_recipient(self, address: Address) -> Sequence[StoredPgpCertificate]:
+        self.interrupt("pgp.of_recipient")
+        return [one for one in self.stored if one.selected or _names(one, address)]
+
+    def with_key_of(self, address: Address) -> Sequence[StoredPgpCertificate]:
+        self.interrupt("pgp.with_key_of")
+        return [one for one in self.stored if one.has_key and _names(one, address)]
+
+    def by_fingerprint(self, fingerprint: str) -> StoredPgpCertificate | None:
+        self.interrupt("pgp.by_fingerprint")
+        return next((one for one in self.stored if one.certificate.fingerprint == fingerprint), None)
+
+    def by_issuer(self, issuer: str) -> Sequence[StoredPgpCertificate]:
+        self.interrupt("pgp.by_issuer")
+        return [one for one in self.stored if one.certificate.component(issuer) is not None]
+
+    def create(self, address: Address, at: datetime) -> StoredPgpCertificate:
+        self.interrupt("pgp.create")
+        identity = lasting_key(f"<{address}>", at=at)
+        self.made.append(identity)
+        self.keep(identity)
+        return self.stored[-1]
+
+
+def _names(stored: StoredPgpCertificate, address: Address) -> bool:
+    return any(one.address == address for one in stored.certificate.user_ids)
+
+
+@dataclass
+class Search:
+    """ports.Lookups: what it answers, and what it was asked for."""
+
+    interrupt: Interrupter
+    answer: Lookup = field(default_factory=lambda: Lookup(LookupState.NEVER))
+    asked: list[tuple[str, bool]] = field(default_factory=list)
+
+    def ask(self, address: Address, at: datetime, *, wait: bool) -> Lookup:
+        self.interrupt("lookups.ask")
+        self.asked.append((str(address), wait))
+        return self.answer
+
+
+@dataclass
 class Stage:
     """All ports in one object; `gateway()` bundles them."""
 
@@ -77,8 +140,12 @@ class Stage:
     reports: list[tuple[str, str, bytes]] = field(default_factory=list)
     seconds: float = 0.0
     gateway_settings: dict[str, object] = field(default_factory=dict)
-    pgp: PgpCertificates = field(default_factory=MemoryPgpCertificates)
-    lookups: Lookups = field(default_factory=NoLookups)
+    pgp: PgpStage = field(init=False)
+    lookups: Search = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pgp = PgpStage(self.interrupt, keep=lambda one: self.own_pgp(one) and None)
+        self.lookups = Search(self.interrupt)
 
     def know(self, *identities: Identity) -> Stage:
         for one in identities:
@@ -91,6 +158,20 @@ class Stage:
             self.keys[one.certificate.spki_sha256] = one.key
             for email in one.certificate.san_emails:
                 self.keys_of.setdefault(Address.parse(email).key, []).append(stored(one, has_key=True))
+        return self
+
+    def know_pgp(self, *identities: PgpIdentity, **more: object) -> Stage:
+        """Trusted certificates, or as `more` says; those of which the keys are owned stay as they are."""
+        owned = {one.certificate.fingerprint for one in self.pgp.stored if one.has_key}
+        self.pgp.stored += [one.stored(**more) for one in identities if one.fingerprint not in owned]
+        return self
+
+    def own_pgp(self, *identities: PgpIdentity, **more: object) -> Stage:
+        names = {one.fingerprint for one in identities}
+        self.pgp.stored = [one for one in self.pgp.stored if one.certificate.fingerprint not in names]
+        for one in identities:
+            self.keys |= {public.spki_sha256: key for public, key in one.keys}
+            self.pgp.stored.append(one.stored(has_key=True, **more))
         return self
 
     def gateway(self) -> Gateway:

@@ -17,7 +17,7 @@ from mailseal.policy.model import Already, MethodName, Party
 from mailseal.policy.reason import Reason
 from mailseal.policy.settings import Settings
 from pki import NOW
-from stage import PARTNER, READER, SENDER, Stage
+from stage import PARTNER, PGP_PARTNER, PGP_READER, PGP_SENDER, READER, SENDER, Stage
 
 ENTITY = b"Content-Type: text/plain\r\n\r\nThe canary sings.\r\n"
 HEAD = b"From: anna@inside.example\r\nMIME-Version: 1.0\r\n"
@@ -31,13 +31,18 @@ class Rig:
     off: Settings
 
 
-RIGS = {MethodName.SMIME: Rig(lambda: Stage().know(PARTNER, READER).own(SENDER, READER), Settings(smime=False))}
+RIGS = {
+    MethodName.SMIME: Rig(lambda: Stage().know(PARTNER, READER).own(SENDER, READER), Settings(smime=False)),
+    MethodName.PGP: Rig(
+        lambda: Stage().know_pgp(PGP_PARTNER, PGP_READER).own_pgp(PGP_SENDER, PGP_READER), Settings(pgp=False)
+    ),
+}
 ANNA, DORA = Address.parse("anna@inside.example"), Address.parse("dora@inside.example")
 
 
 def opening(stage: Stage, *, keys: bool = True) -> Opening:
     held = held_by(stage.gateway(), DORA) if keys else {}
-    return Opening(Party(DORA, True, Settings()), held, stage, NOW, (ANNA,))
+    return Opening(Party(DORA, True, Settings()), held, stage, stage.pgp, NOW, (ANNA,))
 
 
 def test_every_method_has_a_row_and_a_rig():
@@ -61,7 +66,7 @@ def test_keys_are_fingerprints_or_a_reason(name):
 def test_what_it_encrypts_only_the_reader_opens(name):
     stage, method = RIGS[name].stage(), METHODS[name]
     keys = method.usable_keys(stage.gateway(), DORA, Settings(), NOW)
-    made = method.encrypt(stage.gateway(), [ENTITY[:10], memoryview(ENTITY)[10:]], keys, Settings())
+    made = method.encrypt(stage.gateway(), [ENTITY[:10], memoryview(ENTITY)[10:]], keys, Settings(), NOW)
     octets = b"".join(made.entity)
     assert made.algorithm
     assert b"canary" not in octets
@@ -108,7 +113,7 @@ def test_a_missing_private_key_is_transient(name):
 def test_a_key_that_is_gone_has_the_mail_planned_anew(name):
     stage, method = RIGS[name].stage(), METHODS[name]
     with pytest.raises(TransientError):
-        method.encrypt(stage.gateway(), [ENTITY], ("00" * 32,), Settings())
+        method.encrypt(stage.gateway(), [ENTITY], ("00" * 32,), Settings(), NOW)
     signer = method.signer(stage.gateway(), ANNA, Settings(), NOW)
     with pytest.raises(TransientError):
         method.sign(stage.gateway(), ENTITY, signer, ("00" * 32,), Settings(), NOW)
@@ -129,7 +134,7 @@ def test_readers_for_whom_is_signed_alike_have_equal_forms(name):
 def test_damaged_content_is_a_layer_that_is_not_ok_never_an_exception(which, cut, octet, truncate):
     stage, method = RIGS[which].stage(), METHODS[which]
     keys = method.usable_keys(stage.gateway(), DORA, Settings(), NOW)
-    good = b"".join(method.encrypt(stage.gateway(), [ENTITY], keys, Settings()).entity)
+    good = b"".join(method.encrypt(stage.gateway(), [ENTITY], keys, Settings(), NOW).entity)
     body = good.index(b"\r\n\r\n") + 4
     cut = body + cut % (len(good) - body)
     bad = good[:cut] + (b"" if truncate else bytes([octet]) + good[cut + 1 :])

@@ -15,6 +15,7 @@ from mailseal.smime.sign import SigningIdentity
 from mailseal.store import certificate_admin as admin
 from mailseal.store import harvest, trust
 from mailseal.store.certificate_import import import_certificates
+from mailseal.wiring.memory import MemoryPgpCertificates
 from pki import NOW, Authority
 from store.test_harvest import GCM, conflicting, harvest_all, told
 
@@ -78,7 +79,14 @@ def test_a_certificate_sent_without_its_path_does_no_harm(store, root, certifica
     assert not admin.show(anna.certificate.fingerprint).verdict.trusted
     identity = SigningIdentity(anna.certificate, anna.key, anna.chain)
     raw = b"From: anna@partner.test\r\n" + signed_entity(b"\r\nHello\r\n", identity, SignatureForm(), NOW)
-    opening = Opening(Party(None, True, Settings()), {}, certificates, NOW, (Address.parse("anna@partner.test"),))
+    opening = Opening(
+        Party(None, True, Settings()),
+        {},
+        certificates,
+        MemoryPgpCertificates(),
+        NOW,
+        (Address.parse("anna@partner.test"),),
+    )
     found = open_mail(parse(raw).root, opening)
     assert found.signed_by_sender
     harvest_all(*found.harvested)

@@ -20,7 +20,7 @@ from mailseal.smime.path import validate
 from mailseal.smime.revocation import NO_CRLS, CrlError, read_crl
 from mailseal.smime.secret import SharedKey
 from mailseal.smime.verify import read_signed, verify
-from mailseal.wiring.single import Materials, all_keys, certificates_of, open_one
+from mailseal.wiring.single import Materials, known_from, open_one
 from pki import DAY
 
 FOLDER = Path(__file__).parent / "rfc4134"
@@ -144,9 +144,9 @@ def opened(name):
     root = parse(octets(name)).root
     keys = [ImportedKeys(((BOB, BOB_KEY),), ())]
     roots = [CARL_RSA, CERTIFICATES["CarlDSSSelf.cer"]]
-    given = certificates_of(Materials(keys, roots, list(CERTIFICATES.values())), AT)
+    known = known_from(Materials(keys, roots, list(CERTIFICATES.values())), AT)
     assert authors(root)
-    return root, open_one(root, given, all_keys(given), Settings(), AT)
+    return root, open_one(root, known, Settings(), AT)
 
 
 @pytest.mark.parametrize("name", ["4.8.eml", "4.9.eml"])

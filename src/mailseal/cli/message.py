@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mailseal.cli.errors import CommandError
+from mailseal.cli.message_pgp import read_public_keys, read_secret_keys
 from mailseal.cli.message_view import explanation_rows, opened_json, show_opened
 from mailseal.cli.output import json_option, one_of, print_json, read_file, read_password, show
 from mailseal.cli.session import Session, pass_session
@@ -15,15 +16,31 @@ from mailseal.mail.address import Address
 from mailseal.mail.envelope import Client, Envelope, Origin, Recipient
 from mailseal.mail.message import Message, Octets, with_crlf
 from mailseal.mail.mime import ParsedMessage, parse
-from mailseal.pipeline.open_path import Opened, delivered, held_by
-from mailseal.policy.settings import Cipher, Digest, KeyTransport, RsaSignature, Settings
+from mailseal.pipeline.open_path import Opened, delivered
+from mailseal.policy.settings import (
+    Cipher,
+    Digest,
+    KeyTransport,
+    PgpCompression,
+    PgpFormat,
+    RsaSignature,
+    Settings,
+)
 from mailseal.smime.certificate import Certificate
 from mailseal.smime.form import EncryptionForm, SignatureForm
 from mailseal.smime.importing import ImportedKeys, read_certificates, read_pkcs12
 from mailseal.smime.revocation import read_crl
 from mailseal.smime.secret import Secret, SharedKey, SharedPassword
 from mailseal.smime.sign import SigningIdentity
-from mailseal.wiring.single import Materials, all_keys, certificates_of, open_one, protect_one
+from mailseal.wiring.single import (
+    Materials,
+    known_by,
+    known_from,
+    open_one,
+    protect_one,
+    protect_one_by_pgp,
+    stored_pgp,
+)
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 ADDRESS_HELP = "mailbox address"
@@ -37,8 +54,16 @@ def message() -> None:
 @message.command("open")
 @click.argument("file", type=FILE)
 @click.option("--key", "keys", type=FILE, multiple=True, help="PKCS#12 file with a private key. May be repeated.")
+@click.option("--pgp-key", "pgp_keys", type=FILE, multiple=True, help="File with secret OpenPGP keys. May be repeated.")
 @click.option(
-    "--password-file", "passwords", type=FILE, multiple=True, help="Its password, in the order of --key; one for all."
+    "--password-file",
+    "passwords",
+    type=FILE,
+    multiple=True,
+    help="Its password, in the order of --key, then of --pgp-key; one for all.",
+)
+@click.option(
+    "--pgp-cert", "pgp_certificates", type=FILE, multiple=True, help="File with OpenPGP keys that are trusted."
 )
 @click.option("--trust", "roots", type=FILE, multiple=True, help="Trusted root certificates (PEM or DER).")
 @click.option("--cert", "certificates", type=FILE, multiple=True, help="More certificates, known but not trusted.")
@@ -64,7 +89,9 @@ def open_message(
     *,
     file: Path,
     keys: Sequence[Path],
+    pgp_keys: Sequence[Path],
     passwords: Sequence[Path],
+    pgp_certificates: Sequence[Path],
     roots: Sequence[Path],
     certificates: Sequence[Path],
     crls: Sequence[Path],
@@ -83,17 +110,17 @@ def open_message(
     if use_store:
         opened, settings = _open_by_store(session, parsed, reader, secrets, at)
     else:
-        settings = Settings()
-        given = certificates_of(
-            Materials(
-                read_bundles(keys, passwords),
-                _read_all(roots),
-                _read_all(certificates),
-                [read_crl(read_file(one), partial=True) for one in crls],
-            ),
-            at,
+        settings = Settings(pgp_open_inline=True)
+        password_of = _passwords(len(keys) + len(pgp_keys), passwords)
+        materials = Materials(
+            read_bundles(keys, password_of[: len(keys)]),
+            _read_all(roots),
+            _read_all(certificates),
+            [read_crl(read_file(one), partial=True) for one in crls],
+            # A key that is in both is the reader's.
+            [*read_public_keys(pgp_certificates), *read_secret_keys(pgp_keys, password_of[len(keys) :])],
         )
-        opened = open_one(parsed.root, given, all_keys(given), settings, at, secrets)
+        opened = open_one(parsed.root, known_from(materials, at), settings, at, secrets)
     errors = [] if parsed.fault is None else [str(parsed.fault)]
     if output is not None:
         write_mail(output, delivered(parsed.root, opened, settings, from_outside=True))
@@ -111,8 +138,7 @@ def _open_by_store(
     gateway = _gateway(session)
     address = Address.parse(reader)
     settings = gateway.directory.party(address).settings
-    held = held_by(gateway, address)
-    return open_one(parsed.root, gateway.certificates, held, settings, at, secrets), settings
+    return open_one(parsed.root, known_by(gateway, address), settings, at, secrets), settings
 
 
 def _secrets(passwords: Sequence[Path], keys: Sequence[Path]) -> list[Secret]:
@@ -129,6 +155,10 @@ def _secrets(passwords: Sequence[Path], keys: Sequence[Path]) -> list[Secret]:
 @click.argument("file", type=FILE)
 @click.option("--to", "recipients", type=FILE, multiple=True, help="Certificate to encrypt to. May be repeated.")
 @click.option("--sign", "signer", type=FILE, help="PKCS#12 file of the signer.")
+@click.option(
+    "--pgp-cert", "pgp_recipients", type=FILE, multiple=True, help="OpenPGP keys to encrypt to. May be repeated."
+)
+@click.option("--pgp-key", "pgp_signer", type=FILE, help="Secret OpenPGP key of the signer.")
 @click.option("--password-file", "password", type=FILE, help="Its password.")
 @click.option("--algorithm", type=one_of(Cipher), default=Cipher.AES256_CBC.value, show_default=True)
 @click.option("--digest", type=one_of(Digest), default=Digest.SHA256.value, show_default=True)
@@ -145,30 +175,46 @@ def _secrets(passwords: Sequence[Path], keys: Sequence[Path]) -> list[Secret]:
     show_default=True,
 )
 @click.option("--opaque", is_flag=True, help="Put the signed mail inside its signature.")
+@click.option("--pgp-format", type=one_of(PgpFormat), default=PgpFormat.MIME.value, show_default=True)
+@click.option("--pgp-compression", type=one_of(PgpCompression), default=PgpCompression.NONE.value, show_default=True)
 @click.option("--output", type=FILE, required=True, help="Where to write the protected mail.")
 def protect_message(
     *,
     file: Path,
     recipients: Sequence[Path],
     signer: Path | None,
+    pgp_recipients: Sequence[Path],
+    pgp_signer: Path | None,
     password: Path | None,
     algorithm: str,
     digest: str,
     key_transport: str,
     rsa_signature: str,
     opaque: bool,
+    pgp_format: str,
+    pgp_compression: str,
     output: Path,
 ) -> None:
-    """Sign and encrypt one mail by S/MIME."""
-    if not recipients and signer is None:
-        raise CommandError("there is nothing to do", "encrypt with --to CERTIFICATE, sign with --sign P12, or both")
+    """Sign and encrypt one mail, by S/MIME or by OpenPGP."""
+    smime, pgp = bool(recipients) or signer is not None, bool(pgp_recipients) or pgp_signer is not None
+    if smime is pgp:
+        raise CommandError(
+            "there is nothing to do" if not smime else "a mail is protected by one method",
+            "encrypt with --to CERTIFICATE or --pgp-cert KEY, sign with --sign P12 or --pgp-key KEY, or both",
+        )
     parsed = read_mail(file)
     if parsed.fault is not None:
         raise CommandError(f"the mail cannot be protected: {parsed.fault}")
+    if pgp:
+        settings = Settings(pgp_format=PgpFormat(pgp_format), pgp_compression=PgpCompression(pgp_compression))
+        readers = [stored_pgp(one) for one in read_public_keys(pgp_recipients)]
+        (signing, *_) = read_secret_keys([pgp_signer], [password]) if pgp_signer is not None else (None,)
+        write_mail(output, protect_one_by_pgp(parsed.root, readers, signing, settings, datetime.now(UTC)))
+        return
     to = [read_certificates(read_file(one))[0] for one in recipients]
     identity = None
     if signer is not None:
-        (bundle,) = read_bundles([signer], [password] if password else [])
+        (bundle,) = read_bundles([signer], [password])
         certificate, key = bundle.keys[0]
         identity = SigningIdentity(certificate, key, tuple(one.der for one in bundle.chain))
     now = datetime.now(UTC)
@@ -237,16 +283,20 @@ def crlf(octets: bytes) -> bytes:
     return with_crlf(octets)
 
 
-def read_bundles(keys: Sequence[Path], passwords: Sequence[Path]) -> list[ImportedKeys]:
-    """PKCS#12 files with their passwords: one each, one for all, or none (asked for if the file needs one)."""
-    if len(passwords) not in (0, 1, len(keys)):
-        raise CommandError("the number of --password-file is neither one nor that of --key")
+def _passwords(keys: int, passwords: Sequence[Path]) -> list[Path | None]:
+    """The file with the password of each key: one each, one for all, or none."""
+    if len(passwords) not in (0, 1, keys):
+        raise CommandError("the number of --password-file is neither one nor that of --key and --pgp-key")
+    return list(passwords) if len(passwords) == keys else [passwords[0] if passwords else None] * keys
+
+
+def read_bundles(keys: Sequence[Path], passwords: Sequence[Path | None]) -> list[ImportedKeys]:
+    """PKCS#12 files with their passwords; one is asked for if the file needs it and none is given."""
     bundles = []
-    for number, key in enumerate(keys):
+    for key, password in zip(keys, passwords, strict=True):
         octets = read_file(key)
-        if passwords:
-            password = read_password(passwords[number] if len(passwords) > 1 else passwords[0], "")
-            bundles.append(read_pkcs12(octets, password))
+        if password is not None:
+            bundles.append(read_pkcs12(octets, read_password(password, "")))
             continue
         try:
             bundles.append(read_pkcs12(octets, None))

@@ -49,6 +49,7 @@ def _signer(signer: SignerReport) -> dict[str, Any]:
         "matches_from": signer.matches_from,
         "signing_time": signer.signing_time.isoformat() if signer.signing_time else None,
         "reason": signer.reason.code.value if signer.reason else None,
+        "user_ids": list(signer.user_ids),
     }
 
 

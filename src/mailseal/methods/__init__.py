@@ -9,6 +9,7 @@ from mailseal.mail.message import Octets
 from mailseal.mail.mime import Entity
 from mailseal.methods.layer import Opening, Peeled
 from mailseal.methods.made import Made, Signed
+from mailseal.methods.openpgp import OpenPgp
 from mailseal.methods.smime import Smime
 from mailseal.policy.model import Already, Awaited, Harvest, MethodName
 from mailseal.policy.reason import Reason
@@ -44,13 +45,21 @@ class Method(Protocol):
     def sign(
         self, gateway: Gateway, entity: bytes, fingerprint: str, readers: Sequence[str], policy: Settings, at: datetime
     ) -> Signed:
-        """A signed entity (Content-* fields and body). PermanentError: this method cannot; TransientError: plan anew.
+        """A signed entity (Content-* fields and body); for readers, what this method then encrypts to them.
 
-        A key that is gone since the plan was made is the latter.
+        PermanentError: this method cannot; TransientError: plan anew. A key that is gone since the plan was made is
+        the latter.
         """
 
-    def encrypt(self, gateway: Gateway, what: Sequence[Octets] | Signed, keys: Sequence[str], policy: Settings) -> Made:
+    def encrypt(
+        self, gateway: Gateway, what: Sequence[Octets] | Signed, keys: Sequence[str], policy: Settings, at: datetime
+    ) -> Made:
         """An entity, or what this method signed, encrypted; errors as for `sign`."""
+
+    def announce(
+        self, gateway: Gateway, identity: Address, policy: Settings, at: datetime
+    ) -> tuple[tuple[str, str], ...]:
+        """Header fields (name, value) that tell readers about the keys of the sender; raises TransientError."""
 
     def already(self, root: Entity) -> Already:
         """The protection of this kind that the whole mail already has."""
@@ -67,7 +76,11 @@ class Method(Protocol):
     def harvest(self, root: Entity, content: Entity, settings: Settings) -> tuple[Harvest, ...]:
         """Keys that a mail brings along beside its signatures, if the reader keeps such; `content` is what is shown."""
 
+    def tidy(self, content: Entity, settings: Settings) -> Entity:
+        """What is shown without what is there for this method only; the same object where that changes nothing."""
+
 
 METHODS: Mapping[MethodName, Method] = {
     MethodName.SMIME: Smime(),
+    MethodName.PGP: OpenPgp(),
 }

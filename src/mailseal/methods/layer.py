@@ -8,13 +8,16 @@ from mailseal.mail.address import Address
 from mailseal.mail.mime import Entity
 from mailseal.policy.model import Harvest, MethodName, Party
 from mailseal.policy.reason import Reason
-from mailseal.ports import Certificates
+from mailseal.ports import Certificates, PgpCertificates
 from mailseal.smime.secret import Secret
 
 
 @dataclass(frozen=True, slots=True)
 class SignerReport:
-    """One signature. `verified`: the mathematics; `trusted`: the certificate; `matches_from`: the person."""
+    """One signature. `verified`: the mathematics; `trusted`: the certificate; `matches_from`: the person.
+
+    `user_ids` are those of an OpenPGP certificate, of which `subject` is the primary one.
+    """
 
     addresses: tuple[str, ...]
     subject: str
@@ -24,6 +27,7 @@ class SignerReport:
     matches_from: bool
     signing_time: datetime | None = None
     reason: Reason | None = None
+    user_ids: tuple[str, ...] = ()
 
     @property
     def good(self) -> bool:
@@ -77,6 +81,7 @@ class Opening:
     party: Party
     held: Mapping[MethodName, tuple[str, ...]]
     certificates: Certificates
+    pgp: PgpCertificates
     at: datetime
     senders: tuple[Address | None, ...] = ()
     max_bytes: int = 200 * 1024 * 1024

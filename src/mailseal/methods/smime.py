@@ -106,7 +106,14 @@ class Smime:
         signed = smime_message.signed_entity(entity, identity, form, at)
         return Signed(signed, signature_algorithms(certificate, form), entity)
 
-    def encrypt(self, gateway: Gateway, what: Sequence[Octets] | Signed, keys: Sequence[str], policy: Settings) -> Made:
+    def encrypt(
+        self,
+        gateway: Gateway,
+        what: Sequence[Octets] | Signed,
+        keys: Sequence[str],
+        policy: Settings,
+        at: datetime,  # noqa: ARG002 -- certificates were judged as of it by `usable_keys`
+    ) -> Made:
         """application/pkcs7-mime to all keys; TransientError when one of them is gone."""
         entity = what.entity if isinstance(what, Signed) else what
         readers = [self._stored(gateway, fingerprint) for fingerprint in keys]
@@ -115,6 +122,16 @@ class Smime:
         return Made(
             smime_message.encrypted_entity(entity, certificates, form), encryption_algorithms(certificates, form)
         )
+
+    def announce(
+        self,
+        gateway: Gateway,  # noqa: ARG002 -- certificates go with signatures
+        identity: Address,  # noqa: ARG002
+        policy: Settings,  # noqa: ARG002
+        at: datetime,  # noqa: ARG002
+    ) -> tuple[tuple[str, str], ...]:
+        """Nothing."""
+        return ()
 
     @staticmethod
     def _stored(gateway: Gateway, fingerprint: str) -> StoredCertificate:
@@ -150,6 +167,10 @@ class Smime:
     def harvest(self, root: Entity, content: Entity, settings: Settings) -> tuple[Harvest, ...]:  # noqa: ARG002
         """None: certificates come with signatures."""
         return ()
+
+    def tidy(self, content: Entity, settings: Settings) -> Entity:  # noqa: ARG002 -- nothing to take out
+        """As it is."""
+        return content
 
 
 def _addresses(stored: StoredCertificate, policy: Settings) -> tuple[str, ...]:

@@ -9,10 +9,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from mailseal.mail.entity import Entity, MimeError
-from mailseal.openpgp import armor
+from mailseal.openpgp import armor, mime
 from mailseal.openpgp.armor import Armored, Cleartext
 from mailseal.openpgp.errors import PgpError, malformed
-from mailseal.openpgp.mime import FILE_SUFFIXES, LayerKind, holds_encrypted, is_encrypted_message, read_message
+from mailseal.openpgp.mime import (
+    FILE_SUFFIXES,
+    LayerKind,
+    decoded,
+    holds_encrypted,
+    is_encrypted_message,
+    is_only_message,
+    read_message,
+)
 from mailseal.policy.reason import ReasonCode
 
 _BLOCKS = (armor.MESSAGE, armor.SIGNED_MESSAGE)
@@ -82,6 +90,13 @@ def sealed_parts(entity: Entity) -> tuple[Sealed, ...]:
     if any(one.content_type.type not in _CONTAINERS or not one.closed for one in entity.walk() if one.children):
         raise _not_whole()
     return tuple(_sealed(one) for one in leaves(entity))
+
+
+def is_bare(entity: Entity) -> bool:
+    """Whether nothing readable is around the messages of `sealed_parts`; raises PgpError."""
+    return all(mime.is_bare(one) for one in entity.walk()) and all(
+        is_only_message(decoded(one)) for one in leaves(entity)
+    )
 
 
 def _sealed(part: Entity) -> Sealed:

@@ -25,7 +25,9 @@ _PEEK_OCTETS = 1024
 _BEGIN_MESSAGE = b"-----BEGIN PGP MESSAGE-----"
 _BEGIN_SIGNATURE = b"-----BEGIN PGP SIGNATURE-----"
 _FIRST_ENCRYPTED = frozenset({Tag.PKESK, Tag.SKESK, *ENCRYPTED_TAGS})
-_USUAL_PREAMBLE = re.compile(rb"This is an OpenPGP/MIME encrypted message \(RFC [0-9]{4}(?: and [0-9]{4})?\)")
+_USUAL_PREAMBLE = re.compile(
+    rb"This is an OpenPGP/MIME (?:encrypted|signed) message \(RFC [0-9]{4}(?: and [0-9]{4})?\)"
+)
 
 _SIGNED_PARTS = (
     b'Content-Type: multipart/signed; protocol="application/pgp-signature";\r\n micalg=%b; boundary="%b"\r\n\r\n'
@@ -98,7 +100,7 @@ def _mangled(entity: Entity) -> Entity | None:
 
 def _is_file(entity: Entity) -> bool:
     kind = entity.content_type.type
-    return kind == ENCRYPTED_TYPE or (kind in NEUTRAL and (entity.filename or "").lower().endswith(FILE_SUFFIXES))
+    return kind == ENCRYPTED_TYPE or (kind in NEUTRAL and (entity.filename or "").lower().endswith(".asc"))
 
 
 def _is_blank(part: Entity) -> bool:
@@ -161,7 +163,7 @@ def message_part(entity: Entity) -> Entity:
 
 def read_message(part: Entity) -> bytes:
     """The packets of the one message in a part, armored or not; raises PgpError."""
-    octets = _decoded(part)
+    octets = decoded(part)
     if armor.find_armor(octets) is None:
         return octets
     block = armor.read_armor(octets, {armor.MESSAGE})
@@ -176,12 +178,19 @@ def is_all(entity: Entity) -> bool:
         part = message_part(entity)
     except PgpError:
         return False
-    around = bytes(entity.preamble).strip() + bytes(entity.epilogue).strip() if entity.children else b""
     return (
-        (not around or _USUAL_PREAMBLE.fullmatch(around) is not None)
+        is_bare(entity)
         and all(one is part or is_version(one) or _is_blank(one) for one in entity.children)
-        and is_only_message(_decoded(part))
+        and is_only_message(decoded(part))
     )
+
+
+def is_bare(entity: Entity) -> bool:
+    """Whether no words are around the parts of a multipart, but those that programs put there for others."""
+    if not entity.children:
+        return True
+    around = bytes(entity.preamble).strip() + bytes(entity.epilogue).strip()
+    return not around or _USUAL_PREAMBLE.fullmatch(around) is not None
 
 
 def is_only_message(octets: bytes) -> bool:
@@ -199,14 +208,15 @@ def signed_parts(entity: Entity) -> tuple[memoryview, bytes]:
     content, signature = entity.children
     if signature.content_type.type not in NEUTRAL | {SIGNATURE_TYPE}:
         raise malformed("the second part is no OpenPGP signature")
-    octets = _decoded(signature)
+    octets = decoded(signature)
     if armor.find_armor(octets) is None:
         return content.octets, octets
     blocks = armor.read_armored_blocks(octets, {armor.SIGNATURE, armor.MESSAGE})
     return content.octets, b"".join(one.octets for one in blocks)
 
 
-def _decoded(part: Entity) -> bytes:
+def decoded(part: Entity) -> bytes:
+    """The body without its transfer encoding; raises PgpError."""
     try:
         return part.decoded_body(len(part.body))
     except MimeError as error:

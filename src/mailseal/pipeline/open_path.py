@@ -202,8 +202,11 @@ def open_copy(run: Run, party: Party, held: Mapping[MethodName, tuple[str, ...]]
     """The copy for internal recipients: forged marks off, layers off, our marks on; untouched if there is neither."""
     opened = NOTHING_OPENED
     if protected:
-        opened = open_mail(run.root, Opening(party, held, run.gateway.certificates, run.at, authors(run.root)))
+        opened = open_mail(run.root, _opening(run, party, held))
     fault = () if run.fault is None else (because(ReasonCode.MESSAGE_UNREADABLE, detail=run.fault),)
+    harvested = () if fault else _harvested(run.root, opened, party.settings)
+    if not fault:
+        opened = _tidied(run.root, opened, party.settings)
     return Copy(
         delivered(run.root, opened, party.settings, from_outside=run.envelope.origin is Origin.OUTSIDE),
         Treatment.OPENED if any(layer.ok for layer in opened.layers) else Treatment.PASSED,
@@ -211,17 +214,27 @@ def open_copy(run: Run, party: Party, held: Mapping[MethodName, tuple[str, ...]]
         eight_bit=opened.content is not None,
         reasons=fault or opened.reasons,
         details=opened.details,
-        harvested=_harvested(run, opened, party.settings),
+        harvested=harvested,
     )
 
 
-def _harvested(run: Run, opened: Opened, settings: Settings) -> tuple[Harvest, ...]:
+def _opening(run: Run, party: Party, held: Mapping[MethodName, tuple[str, ...]]) -> Opening:
+    gateway = run.gateway
+    return Opening(party, held, gateway.certificates, gateway.pgp, run.at, authors(run.root))
+
+
+def _harvested(root: Entity, opened: Opened, settings: Settings) -> tuple[Harvest, ...]:
     """What came with signatures, then what came otherwise."""
-    if run.fault is not None:
-        return ()
-    content = opened.content or run.root
-    beside = [one for method in METHODS.values() for one in method.harvest(run.root, content, settings)]
+    content = opened.content or root
+    beside = [one for method in METHODS.values() for one in method.harvest(root, content, settings)]
     return tuple(dict.fromkeys((*opened.harvested, *beside)))
+
+
+def _tidied(root: Entity, opened: Opened, settings: Settings) -> Opened:
+    content = opened.content or root
+    for method in METHODS.values():
+        content = method.tidy(content, settings)
+    return opened if content is (opened.content or root) else replace(opened, content=content)
 
 
 def delivered(root: Entity, opened: Opened, settings: Settings, *, from_outside: bool) -> tuple[Octets, ...]:

@@ -14,6 +14,8 @@ from mailseal.pipeline.run import Run
 from mailseal.policy.model import Protect, Signer
 from mailseal.policy.settings import Settings
 
+Fields = Sequence[tuple[str, str]]
+"""Names and values of header fields to add."""
 BLIND_FIELDS = ("bcc", "resent-bcc")
 
 
@@ -40,29 +42,29 @@ class Outgoing:
         self._signed: dict[tuple[Signer, Hashable], Signed] = {}
         self._blind = blind_fields(root)
 
-    def clear(self, subject: str | None) -> tuple[Octets, ...]:
-        """The mail as it came; only the subject changed where a trigger is taken off, and Bcc left out."""
-        if subject is None and not self._blind:
+    def clear(self, subject: str | None, fields: Fields) -> tuple[Octets, ...]:
+        """The mail as it came; only the subject changed where a trigger is taken off, Bcc left out, `fields` added."""
+        if subject is None and not self._blind and not fields:
             return (self.root.buffer,)
-        return assemble(self.root, remove=self._blind, subject=subject)
+        return assemble(self.root, remove=self._blind, subject=subject, prepend=fields)
 
-    def signed(self, run: Run, signer: Signer, policy: Settings, subject: str | None) -> Written:
+    def signed(self, run: Run, signer: Signer, policy: Settings, subject: str | None, fields: Fields) -> Written:
         """The mail signed."""
         made = self._signed_entity(run, signer, (), policy)
-        return Written(self._assemble(made, subject), signature=made.algorithm)
+        return Written(self._assemble(made, subject, fields), signature=made.algorithm)
 
-    def protected(self, run: Run, wish: Protect, policy: Settings, subject: str | None) -> Written:
+    def protected(self, run: Run, wish: Protect, policy: Settings, subject: str | None, fields: Fields) -> Written:
         """The mail encrypted, signed before if the plan says so."""
         what: Sequence[Octets] | Signed = entity_chunks(self.root)
         signature = ""
         if wish.signer is not None:
             what = self._signed_entity(run, wish.signer, wish.keys, policy)
             signature = what.algorithm
-        made = METHODS[wish.method].encrypt(run.gateway, what, wish.keys, policy)
-        return Written(self._assemble(made, subject), made.algorithm, signature)
+        made = METHODS[wish.method].encrypt(run.gateway, what, wish.keys, policy, run.at)
+        return Written(self._assemble(made, subject, fields), made.algorithm, signature)
 
-    def _assemble(self, made: Made, subject: str | None) -> tuple[Octets, ...]:
-        return assemble(self.root, remove=self._blind, subject=subject, entity=made.entity)
+    def _assemble(self, made: Made, subject: str | None, fields: Fields) -> tuple[Octets, ...]:
+        return assemble(self.root, remove=self._blind, subject=subject, prepend=fields, entity=made.entity)
 
     def _signed_entity(self, run: Run, signer: Signer, readers: Sequence[str], policy: Settings) -> Signed:
         method = METHODS[signer.method]

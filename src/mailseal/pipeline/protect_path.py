@@ -16,7 +16,7 @@ from mailseal.mail.mime import Entity
 from mailseal.methods import METHODS
 from mailseal.pipeline.able import able_for
 from mailseal.pipeline.copy import Copy, Task
-from mailseal.pipeline.outgoing import Outgoing, Written
+from mailseal.pipeline.outgoing import Fields, Outgoing, Written
 from mailseal.pipeline.run import Run, failure_reason
 from mailseal.pipeline.sender import Sender, sender_of
 from mailseal.policy.combine import combine
@@ -193,23 +193,32 @@ class ProtectPath:
             del keys[one.plan.method]
             able = replace(able, keys=keys, unable={**able.unable, one.plan.method: reason})
         else:
-            able = replace(able, signers={}, no_signer=reason)
+            left = {name: one for name, one in able.signers.items() if Signer(name, one) not in self.outgoing.failed}
+            able = replace(able, signers=left, no_signer=reason)
         return replace(one, able=able, plan=self._plan(one.index, one.decision, one.policy, able))
 
     def _build(self, wish: Plan, policy: Settings) -> Copy:
-        subject = self._asked.subject
+        subject, fields = self._asked.subject, self._announced(policy)
         if isinstance(wish, Protect):
-            return self._protected(wish, policy, subject)
+            return self._protected(wish, policy, subject, fields)
         if isinstance(wish, Clear) and wish.signer is not None:
-            written = self.outgoing.signed(self.run, wish.signer, policy, subject)
+            written = self.outgoing.signed(self.run, wish.signer, policy, subject, fields)
             details = _signer_details(wish.signer, written)
             return Copy(written.chunks, Treatment.SIGNED, wish.signer.method, details=details)
         if self.run.envelope.sender is None and (cut := cut_to_headers(self.run.root)) is not None:
             return Copy(tuple(cut), Treatment.PASSED, headers_only=True, reasons=(because(ReasonCode.REPORT_CUT),))
-        return Copy(self.outgoing.clear(subject), Treatment.PASSED)
+        return Copy(self.outgoing.clear(subject, fields), Treatment.PASSED)
 
-    def _protected(self, wish: Protect, policy: Settings, subject: str | None) -> Copy:
-        written = self.outgoing.protected(self.run, wish, policy, subject)
+    def _announced(self, policy: Settings) -> Fields:
+        """What the methods tell readers about the sender's keys, where his own program tells nothing."""
+        identity, run = self.sender.identity, self.run
+        if identity is None:
+            return ()
+        told = [one for method in METHODS.values() for one in method.announce(run.gateway, identity, policy, run.at)]
+        return [(name, value) for name, value in told if not run.root.headers(name.lower())]
+
+    def _protected(self, wish: Protect, policy: Settings, subject: str | None, fields: Fields) -> Copy:
+        written = self.outgoing.protected(self.run, wish, policy, subject, fields)
         details: tuple[tuple[str, str], ...] = (
             ("algorithm", written.algorithm),
             ("keys", " ".join(key[:16] for key in wish.keys)),

@@ -15,6 +15,7 @@ class MethodName(StrEnum):
     """The encryption methods, in the order in which they are tried."""
 
     SMIME = "smime"
+    PGP = "pgp"
 
 
 @dataclass(frozen=True, slots=True)

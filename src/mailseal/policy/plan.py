@@ -126,6 +126,8 @@ def obstacle(method: MethodName, decision: Decision, policy: Settings) -> Reason
     match method:
         case MethodName.SMIME:
             enabled, limit_bytes = policy.smime, policy.smime_max_bytes
+        case MethodName.PGP:
+            enabled, limit_bytes = policy.pgp, policy.pgp_max_bytes
     if not enabled:
         return because(ReasonCode.METHOD_OFF, method=method)
     if decision.size_bytes > limit_bytes:

@@ -85,6 +85,7 @@ class ReasonCode(StrEnum):
     SIGNER_KEY_NOT_YET_VALID = "signer-key-not-yet-valid"
     SIGNER_KEY_REVOKED = "signer-key-revoked"
     SIGNER_KEY_UNTRUSTED = "signer-key-untrusted"
+    SIGNATURE_FOR_OTHERS = "signature-for-others"
     SIGNER_KEY_UNFIT = "signer-key-unfit"
     SIGNER_NOT_FROM = "signer-not-from"
     MANY_FROM = "many-from"

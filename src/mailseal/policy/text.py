@@ -75,6 +75,7 @@ TEXTS: dict[ReasonCode, str] = {
     ReasonCode.SIGNER_KEY_NOT_YET_VALID: "the key of the signer was not valid yet when it signed, as far as is known",
     ReasonCode.SIGNER_KEY_REVOKED: "the key of the signer is revoked",
     ReasonCode.SIGNER_KEY_UNTRUSTED: "nobody has said that the key of the signer is to be trusted",
+    ReasonCode.SIGNATURE_FOR_OTHERS: "the signature says that it was made for other recipients",
     ReasonCode.SIGNER_KEY_UNFIT: "the key of the signer is not made for signing, or is too weak to be believed",
     ReasonCode.SIGNER_NOT_FROM: "the signer is not the sender in From",
     ReasonCode.MANY_FROM: "the mail names several senders in From",

@@ -1,20 +1,30 @@
 """Look at one mail with given keys and certificates: what `mailseal message open` and `protect` are made of."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from mailseal.errors import PermanentError
+from mailseal.keys import PrivateKey
+from mailseal.mail.address import Address
 from mailseal.mail.header import authors
 from mailseal.mail.message import Octets
 from mailseal.mail.mime import Entity
 from mailseal.mail.outgoing import signable
 from mailseal.methods.layer import Opening
+from mailseal.methods.made import Made, Signed
+from mailseal.methods.openpgp_write import SigningKey, encrypted, shape_for, signed
+from mailseal.openpgp.certificate import PgpTrust, StoredPgpCertificate
+from mailseal.openpgp.importing import Transferable
+from mailseal.openpgp.select import signing_component, why_not_encrypt, why_not_sign
 from mailseal.pipeline.assemble import assemble, entity_chunks
-from mailseal.pipeline.open_path import Opened, open_mail
+from mailseal.pipeline.open_path import Opened, held_by, open_mail
 from mailseal.pipeline.outgoing import blind_fields
 from mailseal.policy.model import MethodName, Party
+from mailseal.policy.reason import Reason
 from mailseal.policy.settings import Settings
-from mailseal.ports import Certificates
+from mailseal.policy.text import render
+from mailseal.ports import Certificates, Gateway, PgpCertificates
 from mailseal.smime.certificate import Certificate, StoredCertificate
 from mailseal.smime.crl_issuers import trusted_crls
 from mailseal.smime.form import EncryptionForm, SignatureForm
@@ -24,17 +34,21 @@ from mailseal.smime.path import validate
 from mailseal.smime.revocation import Crl
 from mailseal.smime.secret import Secret
 from mailseal.smime.sign import SigningIdentity
-from mailseal.wiring.memory import CRL_GRACE, MemoryCertificates
+from mailseal.wiring.memory import CRL_GRACE, MemoryCertificates, MemoryPgpCertificates
 
 
 @dataclass(frozen=True, slots=True)
 class Materials:
-    """What the reader brings along. `bundles` hold private keys; `certificates` are known, but not trusted by that."""
+    """What the reader brings along. `bundles` hold private keys; `certificates` are known, but not trusted by that.
+
+    `pgp`: OpenPGP certificates that he vouches for, with secret keys or without.
+    """
 
     bundles: Sequence[ImportedKeys] = ()
     roots: Sequence[Certificate] = ()
     certificates: Sequence[Certificate] = ()
     crls: Sequence[Crl] = ()
+    pgp: Sequence[Transferable] = ()
 
 
 def certificates_of(materials: Materials, at: datetime) -> MemoryCertificates:
@@ -46,31 +60,52 @@ def certificates_of(materials: Materials, at: datetime) -> MemoryCertificates:
     for certificate in materials.certificates:
         verdict = validate(certificate, pool, materials.roots, revocations, at, crl_grace=CRL_GRACE)
         stored[certificate.fingerprint] = StoredCertificate(certificate, verdict)
-    keys = {}
+    keys: dict[str, PrivateKey] = {}
     for bundle in materials.bundles:
         for certificate, key in bundle.keys:
             verdict = validate(certificate, pool, materials.roots, revocations, at, crl_grace=CRL_GRACE)
             stored[certificate.fingerprint] = StoredCertificate(certificate, verdict, has_key=True)
             keys[certificate.spki_sha256] = key
+    keys |= {public.spki_sha256: key for one in materials.pgp for public, key in one.keys}
     return MemoryCertificates(materials.roots, revocations, stored, keys, [one for one in pool if one.is_ca])
 
 
-def all_keys(certificates: MemoryCertificates) -> dict[MethodName, tuple[str, ...]]:
-    """Everything given that has a key, as what a reader holds."""
-    return {MethodName.SMIME: tuple(one.certificate.fingerprint for one in certificates.with_key())}
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a mail is opened with. `held`: the fingerprints of the keys that the reader has, by method."""
+
+    certificates: Certificates
+    pgp: PgpCertificates
+    held: Mapping[MethodName, tuple[str, ...]] = field(default_factory=dict)
 
 
-def open_one(
-    root: Entity,
-    certificates: Certificates,
-    held: Mapping[MethodName, tuple[str, ...]],
-    settings: Settings,
-    at: datetime,
-    secrets: Sequence[Secret] = (),
-) -> Opened:
+def known_from(materials: Materials, at: datetime) -> Known:
+    """Everything given, all keys the reader's; raises CrlError for a CRL that no given CA signed."""
+    certificates = certificates_of(materials, at)
+    pgp = MemoryPgpCertificates({one.certificate.fingerprint: stored_pgp(one) for one in materials.pgp})
+    held = {
+        MethodName.SMIME: tuple(one.certificate.fingerprint for one in certificates.with_key()),
+        MethodName.PGP: tuple(one.certificate.fingerprint for one in pgp.with_key()),
+    }
+    return Known(certificates, pgp, held)
+
+
+def known_by(gateway: Gateway, reader: Address) -> Known:
+    """What the gateway opens a reader's mail with."""
+    return Known(gateway.certificates, gateway.pgp, held_by(gateway, reader))
+
+
+def stored_pgp(given: Transferable) -> StoredPgpCertificate:
+    """A certificate as its owner vouches for it, with the secret keys that came along."""
+    keys = frozenset(public.fingerprint for public, _ in given.keys)
+    return StoredPgpCertificate(given.certificate, PgpTrust.TRUSTED, selected=True, has_key=bool(keys), keys=keys)
+
+
+def open_one(root: Entity, known: Known, settings: Settings, at: datetime, secrets: Sequence[Secret] = ()) -> Opened:
     """Open one mail with these keys, or with passwords and keys agreed beforehand."""
     party = Party(None, internal=True, settings=settings)
-    return open_mail(root, Opening(party, held, certificates, at, authors(root), secrets=secrets))
+    opening = Opening(party, known.held, known.certificates, known.pgp, at, authors(root), secrets=secrets)
+    return open_mail(root, opening)
 
 
 def protect_one(
@@ -89,3 +124,38 @@ def protect_one(
     if recipients:
         entity = list(encrypted_entity(entity, recipients, encryption))
     return assemble(root, remove=blind_fields(root), entity=entity)
+
+
+def protect_one_by_pgp(
+    root: Entity,
+    recipients: Sequence[StoredPgpCertificate],
+    signer: Transferable | None,
+    settings: Settings,
+    at: datetime,
+) -> tuple[Octets, ...]:
+    """Sign if there is a signer, encrypt if there are recipients; raises PermanentError when a key cannot."""
+    for one in recipients:
+        _raise(why_not_encrypt(one, None, at))
+    what: Sequence[Octets] | Signed = entity_chunks(root)
+    made: Made | None = None
+    if signer is not None:
+        readers = [one.certificate.fingerprint for one in recipients]
+        made = what = signed(signable(root), _signing_key(signer, at), shape_for(settings.pgp_format, readers), at)
+    if recipients:
+        made = encrypted(what, recipients, settings, at)
+    return assemble(root, remove=blind_fields(root), entity=None if made is None else made.entity)
+
+
+def _signing_key(signer: Transferable, at: datetime) -> SigningKey:
+    stored = stored_pgp(signer)
+    _raise(why_not_sign(stored, None, at))
+    component = signing_component(stored, at)
+    keys = {public.fingerprint: private for public, private in signer.keys}
+    if component is None:
+        raise PermanentError("the key cannot sign")
+    return SigningKey(component.public, keys[component.fingerprint])
+
+
+def _raise(reason: Reason | None) -> None:
+    if reason is not None:
+        raise PermanentError(render(reason))

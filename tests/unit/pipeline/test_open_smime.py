@@ -23,8 +23,8 @@ from mailseal.smime.form import EncryptionForm, SignatureForm
 from mailseal.smime.revocation import NO_CRLS
 from mailseal.smime.secret import SharedKey, SharedPassword
 from mailseal.smime.sign import SigningIdentity, issuer_and_serial, sign
-from mailseal.wiring.memory import MemoryCertificates
-from mailseal.wiring.single import open_one
+from mailseal.wiring.memory import MemoryCertificates, MemoryPgpCertificates
+from mailseal.wiring.single import Known, open_one
 from old_cms import AES256_WRAP, encrypted, password_info, shared_key_info
 from pki import NOW, Authority
 from stage import PARTNER, READER, ROOT, Stage, envelope, stored
@@ -229,27 +229,29 @@ BY_PASSWORD = HEAD + cms(encrypted(lambda key: [password_info(PASSWORD, key)], s
 BY_KEY = HEAD + cms(encrypted(lambda key: [shared_key_info(AES256_WRAP, KEK, key, b"\xc0\xff\xee")], TEXT))
 
 
+NOBODY = Known(MemoryCertificates([ROOT.certificate], NO_CRLS), MemoryPgpCertificates())
+
+
 def test_what_is_told_of_recipients_is_short():
     transport = (der.sequence(algorithms.RSA_ENCRYPTION, der.NULL), der.octet_string(b"x"))
     by_key = der.sequence(der.integer(2), der.element(0x80, bytes(100_000)), *transport)
     shared = shared_key_info(AES256_WRAP, bytes(32), bytes(32), bytes(100_000))
     root = parse(HEAD + cms(encrypted(lambda _: [by_key, shared], TEXT))).root
-    found = open_one(root, MemoryCertificates([ROOT.certificate], NO_CRLS), {}, Settings(), NOW)
+    found = open_one(root, NOBODY, Settings(), NOW)
     assert [len(one) < 200 for one in found.layers[0].recipients] == [True, True]
 
 
 def test_secrets_open_what_is_encrypted_to_them():
-    nobody = MemoryCertificates([ROOT.certificate], NO_CRLS)
     for raw, good, bad, name in (
         (BY_PASSWORD, SharedPassword(PASSWORD), SharedPassword(b"wrong"), "a password"),
         (BY_KEY, SharedKey(KEK), SharedKey(bytes(32)), "shared key c0ffee"),
     ):
         root = parse(raw).root
-        opened = open_one(root, nobody, {}, Settings(), NOW, [good])
+        opened = open_one(root, NOBODY, Settings(), NOW, [good])
         assert (opened.decrypted, opened.layers[0].recipients) == (True, (name,))
-        (layer,) = open_one(root, nobody, {}, Settings(), NOW, [bad]).layers
+        (layer,) = open_one(root, NOBODY, Settings(), NOW, [bad]).layers
         assert layer.reason.code is ReasonCode.DECRYPTION_FAILED
-        (layer,) = open_one(root, nobody, {}, Settings(), NOW).layers
+        (layer,) = open_one(root, NOBODY, Settings(), NOW).layers
         assert layer.reason.code is ReasonCode.KEY_NOT_FOUND
 
 

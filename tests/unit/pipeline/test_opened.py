@@ -47,7 +47,7 @@ def opened(entity: bytes, **settings: object) -> Opened:
     stage = Stage().own(READER)
     party = Party(Address.parse(DORA), True, Settings(**settings))
     held = {MethodName.SMIME: (READER.certificate.fingerprint,)}
-    return open_mail(parse(HEAD + entity).root, Opening(party, held, stage, NOW, (Address.parse(BOB),)))
+    return open_mail(parse(HEAD + entity).root, Opening(party, held, stage, stage.pgp, NOW, (Address.parse(BOB),)))
 
 
 def receive(stage: Stage, raw: bytes, *to: str, origin: Origin = Origin.OUTSIDE) -> list[Outcome]:

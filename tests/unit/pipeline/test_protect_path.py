@@ -35,6 +35,7 @@ NO_SIGNER = because(ReasonCode.NO_SIGNING_KEY, address="anna@inside.example")
 PROTECTED = because(ReasonCode.PROTECTED_BY, method="smime")
 NO_METHOD = because(ReasonCode.NO_USABLE_METHOD)
 NO_CERTIFICATE = because(ReasonCode.NO_CERTIFICATE, address=X)
+NO_PGP, NO_PGP_OF_BOB, NO_PGP_OF_CAROL = (because(ReasonCode.NO_PGP_KEY, address=one) for one in (X, BOB, CAROL))
 CLEAR = because(ReasonCode.SENT_CLEAR)
 FAILED = because(ReasonCode.MUST_ENCRYPT_FAILED)
 CANNOT = because(ReasonCode.METHOD_FAILED, detail="cannot")
@@ -67,12 +68,12 @@ def test_with_and_without_a_key_to_sign():
     unsigned = Stage().know(PARTNER)
     assert go(unsigned, mail(), BOB, X) == [
         relayed(BOB, Treatment.ENCRYPTED, (ALLOW, NO_SIGNER, PROTECTED), KEYS),
-        relayed(X, Treatment.PASSED, (ALLOW, NO_CERTIFICATE, NO_METHOD, NO_SIGNER, CLEAR)),
+        relayed(X, Treatment.PASSED, (ALLOW, NO_CERTIFICATE, NO_PGP, NO_METHOD, NO_SIGNER, CLEAR)),
     ]
     signed = Stage().know(PARTNER).own(SENDER)
     assert go(signed, mail(), BOB, X) == [
         relayed(BOB, Treatment.SIGNED_ENCRYPTED, (ALLOW, SIGNED_BY, PROTECTED), KEYS + SIGNATURE),
-        relayed(X, Treatment.SIGNED, (ALLOW, NO_CERTIFICATE, NO_METHOD, SIGNED_BY, CLEAR), SIGNATURE),
+        relayed(X, Treatment.SIGNED, (ALLOW, NO_CERTIFICATE, NO_PGP, NO_METHOD, SIGNED_BY, CLEAR), SIGNATURE),
     ]
     assert [one.ret for one in (*unsigned.sent, *signed.sent)] == ["HDRS", None, "HDRS", None]
 
@@ -87,7 +88,7 @@ def test_additional_certificates_are_keys_too_and_one_that_is_gone_is_said():
 
 def test_refused_where_it_must_be_encrypted():
     stage = Stage(settings={X: MUST}).own(SENDER)
-    refused = ended(X, Fate.REFUSED, reply.NOT_PROTECTED, MANDATORY, NO_CERTIFICATE, NO_METHOD, FAILED)
+    refused = ended(X, Fate.REFUSED, reply.NOT_PROTECTED, MANDATORY, NO_CERTIFICATE, NO_PGP, NO_METHOD, FAILED)
     assert go(stage, mail(), X, BOB)[0] == refused
     assert len(stage.sent) == 1
 
@@ -98,25 +99,25 @@ def test_a_structure_that_cannot_be_trusted_switches_the_method_off_and_says_why
     fault = clear.reasons[1]
     assert fault.code is ReasonCode.MESSAGE_UNREADABLE
     assert "Content-Type" in dict(fault.parameters)["detail"]
-    assert clear == relayed(BOB, Treatment.PASSED, (ALLOW, fault, NO_METHOD, fault, CLEAR))
-    assert refused == ended(CAROL, Fate.REFUSED, reply.NOT_PROTECTED, MANDATORY, fault, NO_METHOD, FAILED)
+    assert clear == relayed(BOB, Treatment.PASSED, (ALLOW, fault, fault, NO_METHOD, fault, CLEAR))
+    assert refused == ended(CAROL, Fate.REFUSED, reply.NOT_PROTECTED, MANDATORY, fault, fault, NO_METHOD, FAILED)
 
 
 def test_keys_are_looked_up_only_where_they_are_wanted():
     off = Stage(settings={"": OFF}).know(PARTNER).own(SENDER)
     go(off, mail(), BOB)
-    assert not {"of_recipient", "with_key_of"} & set(off.interrupt.names)
+    assert not {"of_recipient", "with_key_of", "pgp.of_recipient", "pgp.with_key_of"} & set(off.interrupt.names)
     outside = Stage().own(SENDER)
     (outcome,) = go(outside, mail(), X, origin=Origin.OUTSIDE)
-    assert "with_key_of" not in outside.interrupt.names
+    assert not {"with_key_of", "pgp.with_key_of"} & set(outside.interrupt.names)
     origin = because(ReasonCode.ORIGIN_OUTSIDE)
-    assert outcome.reasons == (ALLOW, origin, NO_CERTIFICATE, NO_METHOD, CLEAR)
+    assert outcome.reasons == (ALLOW, origin, NO_CERTIFICATE, NO_PGP, NO_METHOD, CLEAR)
 
 
 def test_who_cannot_sign_is_told_by_the_reason():
     raw = mail(sender="anna@inside.example, dora@inside.example")
     (outcome,) = go(Stage().own(SENDER), raw, X)
-    assert outcome.reasons == (ALLOW, NO_CERTIFICATE, NO_METHOD, because(ReasonCode.MANY_FROM), CLEAR)
+    assert outcome.reasons == (ALLOW, NO_CERTIFICATE, NO_PGP, NO_METHOD, because(ReasonCode.MANY_FROM), CLEAR)
 
 
 def test_a_protected_mail_is_left_alone():
@@ -126,7 +127,7 @@ def test_a_protected_mail_is_left_alone():
     signed = signed_entity(TEXT, SigningIdentity(SENDER.certificate, SENDER.key), SignatureForm(), at=NOW)
     (outcome,) = go(Stage().own(SENDER), HEAD + signed, X)
     already = because(ReasonCode.ALREADY_SIGNED)
-    assert outcome == relayed(X, Treatment.PASSED, (ALLOW, already, NO_CERTIFICATE, NO_METHOD, CLEAR))
+    assert outcome == relayed(X, Treatment.PASSED, (ALLOW, already, NO_CERTIFICATE, NO_PGP, NO_METHOD, CLEAR))
 
 
 CALENDAR = b"Content-Type: text/calendar; method=REQUEST\r\n\r\nBEGIN:VCALENDAR\r\n"
@@ -223,8 +224,8 @@ def test_what_failed_is_crossed_out_and_said(monkeypatch):
     fail(monkeypatch, "encrypt")
     stage = Stage(settings={CAROL: MUST}).know(PARTNER, PARTNER_EC).own(SENDER)
     assert go(stage, mail(), BOB, CAROL) == [
-        relayed(BOB, Treatment.SIGNED, (ALLOW, CANNOT, NO_METHOD, SIGNED_BY, CLEAR), SIGNATURE),
-        ended(CAROL, Fate.REFUSED, reply.NOT_PROTECTED, MANDATORY, CANNOT, NO_METHOD, FAILED),
+        relayed(BOB, Treatment.SIGNED, (ALLOW, CANNOT, NO_PGP_OF_BOB, NO_METHOD, SIGNED_BY, CLEAR), SIGNATURE),
+        ended(CAROL, Fate.REFUSED, reply.NOT_PROTECTED, MANDATORY, CANNOT, NO_PGP_OF_CAROL, NO_METHOD, FAILED),
     ]
 
 
@@ -232,9 +233,9 @@ def test_what_failed_twice_is_crossed_out_twice(monkeypatch):
     fail(monkeypatch, "encrypt", "sign")
     stage = Stage(settings={CAROL: MUST}).know(PARTNER, PARTNER_EC).own(SENDER)
     assert go(stage, mail(), BOB, CAROL, X) == [
-        relayed(BOB, Treatment.PASSED, (ALLOW, CANNOT, NO_METHOD, CANNOT, CLEAR)),
-        ended(CAROL, Fate.REFUSED, reply.NOT_PROTECTED, MANDATORY, CANNOT, NO_METHOD, FAILED),
-        relayed(X, Treatment.PASSED, (ALLOW, NO_CERTIFICATE, NO_METHOD, CANNOT, CLEAR)),
+        relayed(BOB, Treatment.PASSED, (ALLOW, CANNOT, NO_PGP_OF_BOB, NO_METHOD, CANNOT, CLEAR)),
+        ended(CAROL, Fate.REFUSED, reply.NOT_PROTECTED, MANDATORY, CANNOT, NO_PGP_OF_CAROL, NO_METHOD, FAILED),
+        relayed(X, Treatment.PASSED, (ALLOW, NO_CERTIFICATE, NO_PGP, NO_METHOD, CANNOT, CLEAR)),
     ]
 
 
@@ -261,7 +262,7 @@ def go_until(stage: Stage, name: str) -> int:
 
 
 NOTIFYING = Settings(mode=Mode.MANDATORY, on_failure=OnFailure.NOTIFY)
-NO_KEY = (MANDATORY, NO_CERTIFICATE, NO_METHOD, FAILED)
+NO_KEY = (MANDATORY, NO_CERTIFICATE, NO_PGP, NO_METHOD, FAILED)
 
 
 def test_a_notice():
