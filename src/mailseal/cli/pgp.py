@@ -8,6 +8,7 @@ from mailseal.cli.pgp_edit import add_user_id, certify, expire, revoke
 from mailseal.cli.pgp_export import export
 from mailseal.cli.pgp_generate import generate
 from mailseal.cli.pgp_import import import_
+from mailseal.cli.pgp_network import lookup, upload, wkd
 from mailseal.cli.pgp_rows import COLUMNS, row_of, show_info
 from mailseal.cli.session import Session, pass_session
 from mailseal.mail.address import Address
@@ -21,7 +22,7 @@ def pgp() -> None:
     """OpenPGP keys. KEY is a fingerprint, its beginning, or a key ID."""
 
 
-for command in (import_, generate, export, revoke, expire, add_user_id, certify):
+for command in (import_, generate, export, revoke, expire, add_user_id, certify, lookup, wkd, upload):
     pgp.add_command(command)
 
 

@@ -5,11 +5,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 
 from mailseal.errors import PermanentError, TransientError
 from mailseal.mail.envelope import Recipient
 from mailseal.ports import Hop, Transfer
-from mailseal.store import harvest, jobs, ledger, log, revalidate
+from mailseal.roles.key_search import search_keys
+from mailseal.store import harvest, jobs, ledger, log, lookups, pgp_candidates, revalidate
 from mailseal.store.clock import CLOCK
 from mailseal.store.jobs import Job
 from mailseal.store.pace import Turn
@@ -21,6 +23,7 @@ REPORT_SECONDS = 120.0
 
 PURGE_SECONDS = 2.0
 PURGE_AGAIN_SECONDS = 1.0
+LOOKUPS_KEPT_DAYS = 400
 
 logger = logging.getLogger(__name__)
 
@@ -77,9 +80,18 @@ def purge_old(node: Node, job: Job) -> float | None:  # noqa: ARG001 -- a Handle
     turn = Turn(PURGE_SECONDS)
     ledger.purge(now - timedelta(days=node.config.ledger.retention_days), turn)
     jobs.purge(now - timedelta(days=node.config.ledger.retention_days), turn)
+    lookups.purge(now - timedelta(days=LOOKUPS_KEPT_DAYS), turn)
     harvest.purge_candidates(turn)
+    pgp_candidates.purge_candidates(turn)
     log.purge(now - timedelta(days=node.config.log.retention_days), turn)
     return PURGE_AGAIN_SECONDS if turn.cut_off else None
+
+
+class Lane(StrEnum):
+    """Who does a job: `NETWORK` is for what waits for other machines, so that nothing else waits for it."""
+
+    MAIN = "main"
+    NETWORK = "network"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +100,12 @@ class Kind:
 
     handle: Handler
     every_seconds: int | None = None
+    lane: Lane = Lane.MAIN
 
 
 HANDLERS: Mapping[str, Kind] = {
     REPORT: Kind(send_report),
     revalidate.REVALIDATE: Kind(revalidate_due, every_seconds=60),
     PURGE: Kind(purge_old, every_seconds=3600),
+    lookups.LOOK_UP: Kind(search_keys, lane=Lane.NETWORK),
 }

@@ -11,7 +11,7 @@ from mailseal.config import Config
 from mailseal.errors import PermanentError, TransientError
 from mailseal.roles import metric_table
 from mailseal.roles.child import Inheritance, inherit
-from mailseal.roles.handlers import HANDLERS
+from mailseal.roles.handlers import HANDLERS, Lane
 from mailseal.roles.held_keks import KekWatch, held_by_all
 from mailseal.roles.lifetime import Lifetime
 from mailseal.roles.log_lines import CURRENT_MAIL
@@ -34,6 +34,9 @@ IMPORT_TURN_SECONDS = 5.0
 JOB_SECONDS = 0.5
 JOB_TURN_SECONDS = 10.0
 """After so long it is asked whether the worker shall end, whatever jobs wait."""
+
+NETWORK_LOOPS = 4
+"""Jobs that wait for other machines, at the same time."""
 
 DONE, AGAIN, FAILED = "done", "again", "failed"
 
@@ -65,13 +68,14 @@ class WorkerRole:
     async def serve(self, inheritance: Inheritance) -> None:
         """Run the loops until the end."""
         lifetime = Lifetime(inheritance)
-        with ThreadPoolExecutor(4, thread_name_prefix="worker") as pool:
-            loops = (
-                (self._import, JOURNAL_SECONDS),
-                (self._do_jobs, JOB_SECONDS),
-                (self._keep_house, nodes.HEARTBEAT_SECONDS),
-                (self._measures.take, MEASURE_SECONDS),
-            )
+        loops = (
+            (self._import, JOURNAL_SECONDS),
+            (self._do_jobs, JOB_SECONDS),
+            (self._keep_house, nodes.HEARTBEAT_SECONDS),
+            (self._measures.take, MEASURE_SECONDS),
+            *[(self._ask_around, JOB_SECONDS)] * NETWORK_LOOPS,
+        )
+        with ThreadPoolExecutor(len(loops), thread_name_prefix="worker") as pool:
             inheritance.ready()
             self._meter.set(metric_table.READY, 1, By.WORKER.value)
             await asyncio.gather(*(self._repeat(lifetime, pool, work, seconds) for work, seconds in loops))
@@ -94,8 +98,15 @@ class WorkerRole:
                 jobs.ensure_recurring(kind, "", row.every_seconds)
 
     def _do_jobs(self) -> None:
+        self._do_all(Lane.MAIN)
+
+    def _ask_around(self) -> None:
+        self._do_all(Lane.NETWORK)
+
+    def _do_all(self, lane: Lane) -> None:
+        kinds = tuple(kind for kind, row in HANDLERS.items() if row.lane is lane)
         turn = Turn(JOB_TURN_SECONDS)
-        while turn.goes_on() and (job := jobs.claim(self._token, kinds=tuple(HANDLERS))) is not None:
+        while turn.goes_on() and (job := jobs.claim(self._token, kinds=kinds)) is not None:
             self._do(job)
 
     def _do(self, job: Job) -> None:

@@ -1,0 +1,82 @@
+"""The job that searches the network for the OpenPGP keys of an address and keeps what it finds as candidates."""
+
+import logging
+import ssl
+from datetime import UTC, datetime, timedelta
+
+from mailseal.config import Discover
+from mailseal.discover.fetch import Fetcher, FetchLimits
+from mailseal.discover.key_servers import key_server
+from mailseal.discover.key_source import KeySource
+from mailseal.discover.search import FoundCertificate, search
+from mailseal.discover.wkd import PROVENANCE as BY_WKD
+from mailseal.discover.wkd import WebKeyDirectory
+from mailseal.errors import PermanentError, TransientError
+from mailseal.mail.address import Address
+from mailseal.store import jobs, lookups
+from mailseal.store.jobs import Job
+from mailseal.store.pgp_import import PgpImport
+from mailseal.store.pgp_keep import Arrival
+from mailseal.store.pgp_rows import Provenance
+from mailseal.store.private_keys import Sealing
+from mailseal.wiring.gateway import Node
+
+MAX_ATTEMPTS = 8
+"""About 20 minutes of them; the bound for mail is `discover.limit_minutes`."""
+
+logger = logging.getLogger(__name__)
+
+
+def fetcher(config: Discover) -> Fetcher:
+    """What fetches within the bounds of the configuration; raises PermanentError for a CA file that is none."""
+    limits = FetchLimits(
+        total_seconds=config.total_seconds, max_bytes=config.max_bytes, allow_private=config.allow_private
+    )
+    if config.ca is None:
+        return Fetcher(limits)
+    try:
+        context = ssl.create_default_context(cafile=str(config.ca))
+    except (OSError, ssl.SSLError):
+        raise PermanentError(f"discover.ca: {config.ca} cannot be read as PEM certificates") from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return Fetcher(limits, tls=context)
+
+
+def sources(config: Discover) -> tuple[KeySource, ...]:
+    """The places to ask, in order."""
+    fetch = fetcher(config)
+    own_domain: tuple[KeySource, ...] = (WebKeyDirectory(fetch),) if config.wkd else ()
+    return (*own_domain, *(key_server(fetch, url) for url in config.key_servers))
+
+
+def keep_found(sealing: Sealing, address: Address, found: FoundCertificate) -> None:
+    """Store a certificate as a candidate; where it was found is kept with it, and may make it usable."""
+    by_wkd = found.provenance == BY_WKD
+    provenance = (
+        Provenance.WKD.with_source(address.key) if by_wkd else Provenance.KEY_SERVER.with_source(found.provenance)
+    )
+    keeping = PgpImport(lambda: sealing)
+    keeping.add([Arrival(found.octets, found.certificate, provenance)])
+    keeping.finish()
+
+
+def search_keys(node: Node, job: Job) -> float | None:
+    """Search for one address. What no place could be asked for is tried again, for as long as mail may wait for it."""
+    address = Address.parse(job.payload[lookups.ADDRESS])
+    searched = search(address, sources(node.config.discover))
+    if not jobs.fence(job):
+        raise TransientError("another worker has taken this job over")
+    now = datetime.now(UTC)
+    for one in searched.found:
+        keep_found(node.kek, address, one)
+    if not searched.found and searched.problems and _may_wait(node, address, job, now):
+        raise TransientError("; ".join(searched.problems))
+    lookups.finish(address, len(searched.found), now, error="; ".join(searched.problems))
+    logger.info("a search for OpenPGP keys found %d", len(searched.found))
+    return None
+
+
+def _may_wait(node: Node, address: Address, job: Job, now: datetime) -> bool:
+    asked = lookups.running_since(address)
+    limit = timedelta(minutes=node.config.discover.limit_minutes)
+    return asked is not None and now - asked < limit and job.attempts < MAX_ATTEMPTS
