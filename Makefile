@@ -5,7 +5,7 @@
 
 SHELL := /bin/bash
 BIN := .venv/bin
-PACKAGES := postfix mariadb-server openssl swaks libnet-ssleay-perl gpgsm gpg-agent libnss3-tools age
+PACKAGES := postfix mariadb-server openssl swaks libnet-ssleay-perl gpg gpgsm gpg-agent sqop libnss3-tools age
 MUTATE ?=
 FUZZ_SECONDS ?= 600
 
