@@ -28,9 +28,9 @@ _BEGIN = b"-----BEGIN PGP "
 _BEGIN_LINE = re.compile(rb"-----BEGIN PGP ([A-Z ]{1,20})-----[ \t]*\r?\n")
 _HEADER = re.compile(rb"([A-Za-z0-9-]{1,64}): ?([^\r\n]{0,998})\r?\n?")
 _BLANK = re.compile(rb"[ \t]*\r?\n")
-_CHECKSUM = re.compile(rb"(?:=[A-Za-z0-9+/]{4}|[\r\n]=[^=\s][^\r\n]{0,74})\s*\Z")
+_CHECKSUM = re.compile(rb"(?:=[A-Za-z0-9+/]{4}|[\r\n]=[^=\s][^\r\n]{0,7})\s*\Z")
 _LONGEST_CHECKSUM = 200
-_WHITE = b" \t\r\n"
+_WHITE = (b" ", b"\t", b"\r", b"\n")
 _TRAILING = b" \t\r"
 _ESCAPED = re.compile(rb"^(?=-|From )", re.MULTILINE)
 
@@ -116,8 +116,9 @@ def _decoded(text: bytes, start: int, stop: int) -> bytes:
     except Base64Error:
         raise malformed("the armored block is not base64") from None
     # The decoder passes over what is no base64, and over all behind padding; so count what it should have seen.
-    characters = stop - start - sum(text.count(one, start, stop) for one in (b" ", b"\t", b"\r", b"\n", b"="))
-    if (len(octets) * 8 + 5) // 6 != characters:
+    padding = text.count(b"=", start, stop)
+    characters = stop - start - padding - sum(text.count(one, start, stop) for one in _WHITE)
+    if (len(octets) * 8 + 5) // 6 != characters or -characters % 4 != padding:
         raise malformed("the armored block is not base64")
     return octets
 

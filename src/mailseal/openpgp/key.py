@@ -161,7 +161,7 @@ def _rsa(fields: Fields, _: int) -> _Material:
     """RFC 9580 §5.5.5.1."""
     n, e = (int.from_bytes(fields.mpi(), "big") for _ in range(2))
     bits = n.bit_length()
-    sound = MIN_RSA_BITS <= bits <= MAX_RSA_BITS
+    sound = MIN_RSA_BITS <= bits <= MAX_RSA_BITS and n % 2
     return _Material(f"rsa{bits}", _loaded(lambda: rsa.RSAPublicNumbers(e, n).public_key()) if sound else None)
 
 

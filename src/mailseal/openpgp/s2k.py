@@ -78,9 +78,9 @@ def _repeat(context: Any, given: bytes, count: int) -> None:
     context.update(block[: count % len(block)])
 
 
-def iterated(count: int = WRITTEN_COUNT) -> S2k:
+def iterated() -> S2k:
     """Iterated and salted with SHA-256: what every program reads."""
-    return S2k(ITERATED, HASHES[HashId.SHA256], os.urandom(8), _count(count))
+    return S2k(ITERATED, HASHES[HashId.SHA256], os.urandom(8), _count(WRITTEN_COUNT))
 
 
 def argon2() -> S2k:

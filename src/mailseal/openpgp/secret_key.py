@@ -106,11 +106,12 @@ def _read_lock(fields: Fields, version: int) -> _Lock | None:
         return _old_lock(fields, usage)
     if version == 6:
         fields.number()  # of octets until the secret
-    cipher = _cipher(fields.number())
+    number = fields.number()
     mode = fields.number() if usage == _AEAD else 0
     if version == 6:
         fields.number()  # of octets of the specifier
     specifier = read_s2k(fields)
+    cipher = _cipher(number)  # not before: GnuPG marks with 0 what has no secret
     if usage == _AEAD and mode not in NONCE_OCTETS:
         raise unsupported("a mode of authenticated encryption is not supported")
     octets = NONCE_OCTETS[mode] if usage == _AEAD else cipher.block_octets
