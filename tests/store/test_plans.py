@@ -1,6 +1,7 @@
 """What mail and administrators ask of large tables is found by an index, whatever has grown."""
 
 import json
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pymysql
@@ -9,22 +10,45 @@ import pytest
 from mailseal.keys.seal_errors import BrokenSealError
 from mailseal.keys.sealing import Kek
 from mailseal.mail.address import Address
+from mailseal.openpgp.certificate import PgpTrust
 from mailseal.policy.model import Fate
-from mailseal.store import addresses, certificate_admin, harvest, jobs, ledger, log, overrides, revalidate
+from mailseal.store import (
+    addresses,
+    certificate_admin,
+    harvest,
+    jobs,
+    ledger,
+    log,
+    overrides,
+    pgp_admin,
+    pgp_candidates,
+    pgp_certificates,
+    pgp_generate,
+    pgp_import,
+    pgp_keep,
+    private_keys,
+    revalidate,
+)
 from mailseal.store.certificates import _BEST_OF_OWNERS, StoreCertificates, chain_above
 from mailseal.store.directory import StoreDirectory
 from mailseal.store.ledger import StoreLedger
 from mailseal.store.log import LogFilter
 from mailseal.store.models import CertificateRow, CertificateUse, KnownAddress, LedgerRow, LogRow, PrivateKeyRow
 from mailseal.store.owners import with_places
+from mailseal.store.pgp_certificates import StorePgpCertificates
+from mailseal.store.pgp_conflicts import known_addresses
+from mailseal.store.pgp_domain_keys import domain_keys
+from mailseal.store.pgp_models import PgpCertificateRow, PgpComponentRow, PgpUseRow
 from mailseal.store.private_keys import open_key
 from mailseal.store.row import first_uuid7, uuid7
 from mailseal.store.transaction import connection, select
+from pgp_keys import shared_key
 from pki import Authority
 
 LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 THEN = datetime(2026, 6, 1, tzinfo=UTC)
 ANNA = Address.parse("anna@inside.test")
+BOB = Address.parse("bob@partner.test")
 ROWS = 600
 
 
@@ -42,13 +66,15 @@ def grown(store, certificates):
     PrivateKeyRow.objects.bulk_create(
         [PrivateKeyRow(spki_sha256=f"{n:064x}", kek_id="k", sealed=b"", algorithm="") for n in range(ROWS)]
     )
+    _many_pgp_keys()
     KnownAddress.objects.bulk_create([KnownAddress(key=f"u{n}@inside.test", text="") for n in range(ROWS)])
     LedgerRow.objects.bulk_create([LedgerRow(attempt=f"{n:064x}", recipient="a", outcome={}) for n in range(ROWS)])
     LogRow.objects.bulk_create([_log_row(number) for number in range(4 * ROWS)])
     if store == "mariadb":
         with connection().cursor() as cursor:
             cursor.execute(
-                "ANALYZE TABLE store_log, store_certificate, store_certificate_use, store_ledger, store_private_key"
+                "ANALYZE TABLE store_log, store_certificate, store_certificate_use, store_ledger, store_private_key,"
+                " store_pgp_certificate, store_pgp_component, store_pgp_use"
             )
     return anna
 
@@ -69,6 +95,39 @@ def _row(number: int, certificate) -> CertificateRow:
         **texts,
         **times,
     )  # fmt: skip
+
+
+def _many_pgp_keys() -> None:
+    made = shared_key("bob@partner.test").certificate
+    rows = [_pgp_row(number, made) for number in range(ROWS)]
+    PgpCertificateRow.objects.bulk_create(rows)
+    PgpComponentRow.objects.bulk_create(
+        PgpComponentRow(
+            certificate=row, fingerprint=f"{number:08x}{sub:032x}", key_id=f"{number:08x}{sub:08x}",
+            spki_sha256=f"{number:064x}", bound=number % 30 == 2,
+        )
+        for number, row in enumerate(rows)
+        for sub in range(2)
+    )  # fmt: skip
+    PgpUseRow.objects.bulk_create(
+        PgpUseRow(certificate=row, owner=f"u{number}@partner.test", kind="user-id") for number, row in enumerate(rows)
+    )
+    PgpUseRow.objects.create(certificate=rows[0], owner=BOB.key, kind="user-id")
+    PgpUseRow.objects.create(certificate=rows[2], owner="partner.test", kind="selected")
+
+
+def _pgp_row(number: int, made) -> PgpCertificateRow:
+    return PgpCertificateRow(
+        fingerprint=made.fingerprint if number == 0 else f"{number:040x}",
+        octets=made.octets,
+        trust="candidate" if number % 50 == 1 else "trusted",
+        conflict=number % 100 == 1,
+        provenance="mail",
+        user_ids="",
+        algorithm="ed25519",
+        key_created=THEN,
+        expires=THEN + timedelta(days=number),
+    )
 
 
 def _log_row(number: int) -> LogRow:
@@ -128,7 +187,38 @@ def questions(anna) -> dict:
         "certificate list, address": lambda: certificate_admin.list_certificates(address=ANNA),
         "certificate list, conflict": lambda: certificate_admin.list_certificates(conflict=True),
         "conflicts": certificate_admin.count_conflicts,
+        **pgp_questions(),
         "address list": lambda: addresses.list_addresses(after="u5", limit=10),
+    }
+
+
+def pgp_questions() -> dict:
+    made = shared_key("bob@partner.test")
+    candidate = pgp_keep.Arrival(made.octets, made.certificate, "mail")
+    other = made.keys[1][0].fingerprint
+    return {
+        "OpenPGP keys of an address": lambda: StorePgpCertificates(None).of_recipient(BOB),
+        "too many of them": lambda: select(with_places(pgp_certificates._BEST_OF_OWNERS, 2), (BOB.key, "partner.test")),
+        "OpenPGP key by fingerprint": lambda: StorePgpCertificates(None).by_fingerprint(made.fingerprint),
+        "OpenPGP key by issuer": lambda: StorePgpCertificates(None).by_issuer(other),
+        "OpenPGP key by key ID": lambda: StorePgpCertificates(None).by_issuer(other[:16]),
+        "domain keys": lambda: domain_keys(["deep.partner.test"]),
+        "signing key": lambda: pgp_generate._own(BOB, THEN),
+        "addresses with a trusted key": lambda: known_addresses([BOB.key, "x@y.test"], THEN),
+        "OpenPGP keys, import": lambda: pgp_import.PgpImport(lambda: None).add([candidate]),
+        "OpenPGP candidates, room": lambda: pgp_candidates._welcome(pgp_keep.prepare([candidate])),
+        "OpenPGP candidates, of an address": lambda: pgp_candidates._has_room([BOB.key], Counter()),
+        "OpenPGP candidates, purge": pgp_candidates.purge_candidates,
+        "OpenPGP candidates, published": lambda: pgp_candidates.keep_found([], published_for=BOB),
+        "OpenPGP list": pgp_admin.list_keys,
+        "OpenPGP list, address": lambda: pgp_admin.list_keys(address=BOB),
+        "OpenPGP list, candidates": lambda: pgp_admin.list_keys(trust=PgpTrust.CANDIDATE),
+        "OpenPGP list, conflicts": lambda: pgp_admin.list_keys(conflict=True),
+        "OpenPGP keys waiting": lambda: pgp_admin.count(PgpTrust.CANDIDATE),
+        "OpenPGP keys in conflict": lambda: pgp_admin.count(PgpTrust.CANDIDATE, conflict=True),
+        "OpenPGP key by prefix": lambda: pgp_admin.show(made.fingerprint[:8]),
+        "OpenPGP key by its key ID": lambda: pgp_admin.show(f"{3:08x}{1:08x}"),
+        "private key, delete": lambda: private_keys.delete_key(f"{7:064x}"),
     }
 
 
@@ -143,7 +233,7 @@ def _open_nothing() -> None:
 
 LARGE = {
     "store_address", "store_certificate", "store_certificate_use", "store_ledger", "store_log", "store_private_key",
-    "store_job", "store_override",
+    "store_job", "store_override", "store_pgp_certificate", "store_pgp_component", "store_pgp_use",
 }  # fmt: skip
 
 

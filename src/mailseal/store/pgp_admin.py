@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from string import hexdigits
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Lower
@@ -245,9 +246,10 @@ def row_of(name: str) -> PgpCertificateRow:
     Raises NoSuchPgpKeyError; in the caller's transaction.
     """
     wanted = _digits(name)
-    if len(wanted) < _MIN_DIGITS:
-        raise NoSuchPgpKeyError(f"give at least {_MIN_DIGITS} digits of the fingerprint")
-    rows = list(PgpCertificateRow.objects.filter(fingerprint__startswith=wanted)[:2])
+    if len(wanted) < _MIN_DIGITS or set(wanted) - set(hexdigits):
+        raise NoSuchPgpKeyError(f"give at least {_MIN_DIGITS} hexadecimal digits of the fingerprint")
+    # A range, since no index is read for a prefix: "g" is behind the last digit.
+    rows = list(PgpCertificateRow.objects.filter(fingerprint__gte=wanted, fingerprint__lt=f"{wanted}g")[:2])
     if not rows and len(wanted) >= _KEY_ID_DIGITS:
         named = PgpComponentRow.objects.filter(Q(fingerprint=wanted) | Q(key_id=wanted)).values("certificate")
         rows = list(PgpCertificateRow.objects.filter(pk__in=named)[:2])
