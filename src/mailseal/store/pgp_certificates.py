@@ -69,7 +69,7 @@ _Chosen = tuple[tuple[StoredPgpCertificate, ...], tuple[StoredPgpCertificate, ..
 class StorePgpCertificates:
     """The port `PgpCertificates`. The caches are bounded: a mail worker stays small beside any number of addresses."""
 
-    def __init__(self, sealing: Sealing, *, entries: int = 2_000, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, sealing: Sealing, *, entries: int = 5_000, now: Callable[[], datetime] = utc_now) -> None:
         """`now`: as of when a domain key's certification counts."""
         self._sealing = sealing
         self._now = now

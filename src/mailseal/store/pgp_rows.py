@@ -48,7 +48,7 @@ class Provenance(StrEnum):
         return storable(f"{self.value} {source}".strip())[:PROVENANCE_CHARS]
 
 
-_parsed: Lru[tuple[bytes, ...], PgpCertificate] = Lru(4_000, max_age_seconds=86_400.0)
+_parsed: Lru[tuple[bytes, ...], PgpCertificate] = Lru(10_000, max_age_seconds=86_400.0)
 
 
 def parsed(octets: bytes | memoryview, certifiers: Sequence[PgpCertificate] = ()) -> PgpCertificate:
