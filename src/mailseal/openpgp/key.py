@@ -19,6 +19,8 @@ from mailseal.openpgp.fields import Fields, write_mpi
 MAX_KEY_OCTETS = 16_384
 """Of one key packet; RSA with 16,384 bits needs 2,100 for the public key, 9,500 for the secret one."""
 MIN_RSA_BITS, MAX_RSA_BITS = 1024, 16_384
+MAX_EXPONENT_BITS = 64
+"""A huge exponent makes every use of the key slow."""
 NATIVE_POINT = 0x40
 """The octet before a point of Curve25519 or Ed25519 in the older form (RFC 9580 §11.2)."""
 FINGERPRINT_OCTETS = {4: 20, 6: 32}
@@ -161,7 +163,7 @@ def _rsa(fields: Fields, _: int) -> _Material:
     """RFC 9580 §5.5.5.1."""
     n, e = (int.from_bytes(fields.mpi(), "big") for _ in range(2))
     bits = n.bit_length()
-    sound = MIN_RSA_BITS <= bits <= MAX_RSA_BITS and n % 2
+    sound = MIN_RSA_BITS <= bits <= MAX_RSA_BITS and n % 2 and e.bit_length() <= MAX_EXPONENT_BITS
     return _Material(f"rsa{bits}", _loaded(lambda: rsa.RSAPublicNumbers(e, n).public_key()) if sound else None)
 
 

@@ -66,9 +66,10 @@ class Parts:
     omissions: list[Omission] = field(default_factory=list)
 
     def omit(self, what: str, reason: ReasonCode) -> None:
-        """Note what is not used."""
+        """Note what is not used, in a form that can be shown."""
         if len(self.omissions) < MAX_OMISSIONS:
-            self.omissions.append(Omission(what[:_MAX_SHOWN], reason))
+            shown = "".join(one if one.isprintable() else "?" for one in what[:_MAX_SHOWN])
+            self.omissions.append(Omission(shown, reason))
 
     def written(self) -> bytes:
         """The packets in canonical order, in the new format."""

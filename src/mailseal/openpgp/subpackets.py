@@ -11,7 +11,7 @@ from mailseal.openpgp.errors import malformed
 from mailseal.openpgp.fields import Fields
 from mailseal.openpgp.packet import packet_header
 
-MAX_SUBPACKETS = 256
+MAX_SUBPACKETS = 128
 """Of one signature's area; gpg writes ten."""
 MAX_EMBEDDED = 4
 MAX_SECONDS = 0xFFFF_FFFF

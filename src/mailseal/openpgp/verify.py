@@ -19,7 +19,7 @@ from mailseal.openpgp.signature import DOCUMENT, Signature, over_document, read_
 from mailseal.openpgp.validity import flags, why_component_dead
 from mailseal.policy.reason import ReasonCode
 
-MAX_SIGNATURES = 16
+MAX_SIGNATURES = 8
 """Over one content: each is a digest of all of it."""
 MAX_CANDIDATES = 4
 """Certificates tried for one signature: several may have a key with that key ID, or claim the same subkey."""

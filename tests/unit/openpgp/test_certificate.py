@@ -13,6 +13,7 @@ from mailseal.openpgp.algorithms import HashId
 from mailseal.openpgp.certificate import read_certificate
 from mailseal.openpgp.component import KeyFlags
 from mailseal.openpgp.errors import PgpError
+from mailseal.openpgp.fields import write_mpi
 from mailseal.openpgp.packet import Tag, write_packet
 from mailseal.openpgp.parts import MAX_INPUT_OCTETS, MAX_SIGNATURES, MAX_SUBKEYS, MAX_USER_ID_OCTETS, MAX_USER_IDS
 from mailseal.openpgp.select import fit_to_encrypt
@@ -114,10 +115,10 @@ def test_a_forged_subkey_beside_a_sound_one():
 
 
 def test_a_user_id_that_a_stranger_put_in():
-    eve = "Anna <anna@example.net>"
+    eve = "Anna\r\n <anna@example.net>"
     found = read(*SOUND, craft.user_id_packet(eve) + craft.certify(PRIMARY, eve, by=STRANGER))
     assert [one.text for one in found.user_ids] == [TEXT]
-    assert omitted(found) == [(eve, ReasonCode.PGP_KEY_UNBOUND)]
+    assert omitted(found) == [("Anna?? <anna@example.net>", ReasonCode.PGP_KEY_UNBOUND)]
 
 
 def test_a_signing_subkey_has_to_sign_back():
@@ -261,6 +262,14 @@ def test_what_is_no_certificate(octets, reason):
     with pytest.raises(PgpError) as caught:
         read_certificate(octets)
     assert caught.value.reason is reason
+
+
+def test_a_key_that_would_be_slow_is_not_used():
+    n = craft.key("rsa2048").public.key.public_numbers().n
+    body = craft.key("rsa2048").public.octets[:6] + write_mpi(n) + write_mpi((1 << 2000) + 1)
+    found = read_certificate(write_packet(Tag.PUBLIC_KEY, body) + craft.user_id_packet(TEXT))
+    assert found.primary.public.key is None
+    assert found.user_ids[0].unbound is ReasonCode.PGP_KEY_UNSUPPORTED
 
 
 def test_odd_subkeys_are_left_out():
