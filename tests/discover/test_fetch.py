@@ -11,7 +11,6 @@ import pytest
 
 from harness.server_certificate import server_certificate
 from mailseal.discover.fetch import Fetcher, FetchError, FetchLimits
-from mailseal.discover.key_source import Found
 from mailseal.discover.wkd import WebKeyDirectory
 from mailseal.mail.address import Address
 
@@ -210,7 +209,7 @@ def test_a_web_key_directory_over_tls(tmp_path):
 
         trusting = ssl.create_default_context(cafile=str(files.certificate))
         places = WebKeyDirectory(Fetcher(LIMITS, tls=trusting, look_up=look_up))
-        assert places.keys_of(joe) == Found(b"ring", "wkd")
+        assert places.keys_of(joe) == b"ring"
         assert asked[0].startswith(b"GET /.well-known/openpgpkey/hu/")
         with pytest.raises(FetchError, match="certificate"):
             places.keys_of(Address.parse("joe@elsewhere.example"))

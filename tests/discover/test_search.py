@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mailseal.discover.fetch import FetchError
-from mailseal.discover.key_source import Found
 from mailseal.discover.search import MAX_CERTIFICATES, search
 from mailseal.mail.address import Address
 from mailseal.openpgp.armor import PUBLIC_KEY, write_armor
@@ -31,7 +30,7 @@ class Place:
         self.asked += 1
         if isinstance(self.answer, Exception):
             raise self.answer
-        return None if self.answer is None else Found(self.answer, self.name)
+        return self.answer or b""
 
 
 def found(*answers):
@@ -58,10 +57,10 @@ def test_a_user_id_that_its_key_has_not_signed_names_nobody():
 
 def test_the_next_place_is_asked_only_where_the_first_has_none():
     first, second = Place(HIS), Place(HIS, "key server")
-    assert search(JOE, [first, second]).found[0].provenance == "wkd"
+    assert search(JOE, [first, second]).source == "wkd"
     assert not second.asked
-    assert search(JOE, [Place(None), second]).found[0].provenance == "key server"
-    assert search(JOE, [Place(b"<html>no such thing</html>"), second]).found[0].provenance == "key server"
+    assert search(JOE, [Place(None), second]).source == "key server"
+    assert search(JOE, [Place(b"<html>no such thing</html>"), second]).source == "key server"
 
 
 def test_a_place_that_fails_is_told_and_the_next_is_asked():

@@ -6,7 +6,6 @@ import pytest
 
 from mailseal.discover.fetch import Answer, FetchError, UnknownHostError
 from mailseal.discover.key_servers import Hkp, Vks, key_server
-from mailseal.discover.key_source import Found
 from mailseal.discover.wkd import WebKeyDirectory, advanced_url, direct_url, zbase32
 from mailseal.mail.address import Address
 
@@ -61,13 +60,13 @@ def test_only_ascii_letters_count_in_any_case():
 
 def test_advanced_first_and_direct_only_without_the_subdomain():
     web = Web().says(ADVANCED, 200, b"ring")
-    assert WebKeyDirectory(web).keys_of(JOE) == Found(b"ring", "wkd")
+    assert WebKeyDirectory(web).keys_of(JOE) == b"ring"
     assert web.asked == [ADVANCED]
     web = Web().says(ADVANCED, 404).says(DIRECT, 200, b"ring")
-    assert WebKeyDirectory(web).keys_of(JOE) is None
+    assert WebKeyDirectory(web).keys_of(JOE) == b""
     assert web.asked == [ADVANCED]
     web = Web().says(DIRECT, 200, b"ring")
-    assert WebKeyDirectory(web).keys_of(JOE) == Found(b"ring", "wkd")
+    assert WebKeyDirectory(web).keys_of(JOE) == b"ring"
 
 
 @pytest.mark.parametrize("status", [500, 403, 301, 429])
@@ -87,7 +86,7 @@ def test_vks():
     web = Web().says("https://keys.example/vks/v1/by-email/Joe.Doe%40example.org", 200, b"ring")
     server = key_server(web, "https://keys.example/")
     assert isinstance(server, Vks)
-    assert server.keys_of(JOE) == Found(b"ring", "vks:keys.example")
+    assert server.keys_of(JOE) == b"ring"
 
 
 def test_vks_upload_asks_for_the_addresses_that_are_not_published():
@@ -117,7 +116,7 @@ def test_hkp():
     web = Web().says(url, 200, b"ring").says("https://keys.example:8443/pks/add", 200)
     server = key_server(web, "hkps://keys.example:8443")
     assert isinstance(server, Hkp)
-    assert server.keys_of(JOE) == Found(b"ring", "hkp:keys.example:8443")
+    assert server.keys_of(JOE) == b"ring"
     assert server.publish("a+b", [JOE]) == "published"
     assert web.asked[-1][1] == b"keytext=a%2Bb"
     with pytest.raises(FetchError, match="400"):

@@ -19,10 +19,9 @@ from mailseal.discover.wkd import HASHED_CHARS, hashed_local_part
 from mailseal.mail.address import Address
 from mailseal.openpgp.armor import PUBLIC_KEY, write_armor
 from mailseal.openpgp.edit import minimal
-from mailseal.roles.key_search import fetcher, keep_found, sources
+from mailseal.roles.key_search import fetcher, keep, sources
 from mailseal.store import lookups, pgp_admin
 from mailseal.store.directory import StoreDirectory
-from mailseal.store.keks import open_ring
 from mailseal.store.owners import domain_name
 from mailseal.store.pgp_publish import internal_addresses, published, user_ids_of
 
@@ -38,15 +37,14 @@ def lookup(session: Session, *, addresses: Sequence[str], as_json: bool) -> None
     places = sources(config.discover)
     if not places:
         raise CommandError("there is nowhere to look", "set discover.wkd or discover.key_servers")
-    kek = open_ring(config.keys.kek)
     rows = []
     for address in wanted:
         searched = search(address, places)
+        keep(address, searched)
         for one in searched.found:
-            keep_found(kek, address, one)
             info = pgp_admin.show(one.certificate.fingerprint)
             rows.append(
-                {"address": str(address), "fingerprint": info.fingerprint, "from": one.provenance, "trust": info.trust}
+                {"address": str(address), "fingerprint": info.fingerprint, "from": searched.source, "trust": info.trust}
             )
         if not searched.found:
             problems = "; ".join(searched.problems) or "none"

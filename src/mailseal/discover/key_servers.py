@@ -9,7 +9,7 @@ from http import HTTPStatus
 from urllib.parse import quote, urlencode, urlsplit
 
 from mailseal.discover.fetch import Answer, Fetcher, FetchError
-from mailseal.discover.key_source import Found, answered
+from mailseal.discover.key_source import answered
 from mailseal.mail.address import Address
 
 
@@ -19,12 +19,12 @@ class Vks:
     def __init__(self, fetcher: Fetcher, base: str) -> None:
         self._fetcher = fetcher
         self._base = base
-        self._provenance = f"vks:{urlsplit(base).netloc}"
+        self.name = f"vks:{urlsplit(base).netloc}"
 
-    def keys_of(self, address: Address) -> Found | None:
+    def keys_of(self, address: Address) -> bytes:
         """As of KeySource; the server gives at most one certificate."""
         url = f"{self._base}/vks/v1/by-email/{quote(str(address), safe='')}"
-        return answered(self._fetcher.get(url, any_port=True), self._provenance)
+        return answered(self._fetcher.get(url, any_port=True))
 
     def publish(self, armored: str, addresses: Sequence[Address]) -> str:
         """Upload a certificate and have the server ask the addresses; what happens next. Raises FetchError."""
@@ -54,12 +54,12 @@ class Hkp:
     def __init__(self, fetcher: Fetcher, base: str) -> None:
         self._fetcher = fetcher
         self._base = base
-        self._provenance = f"hkp:{urlsplit(base).netloc}"
+        self.name = f"hkp:{urlsplit(base).netloc}"
 
-    def keys_of(self, address: Address) -> Found | None:
+    def keys_of(self, address: Address) -> bytes:
         """As of KeySource."""
         query = urlencode({"op": "get", "options": "mr", "exact": "on", "search": str(address)})
-        return answered(self._fetcher.get(f"{self._base}/pks/lookup?{query}", any_port=True), self._provenance)
+        return answered(self._fetcher.get(f"{self._base}/pks/lookup?{query}", any_port=True))
 
     def publish(self, armored: str, addresses: Sequence[Address]) -> str:  # noqa: ARG002 -- asks nobody
         """Upload a certificate; what happens next. Raises FetchError."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from mailseal.discover.fetch import FetchError
-from mailseal.discover.key_source import Found, KeySource
+from mailseal.discover.key_source import KeySource
 from mailseal.mail.address import Address
 from mailseal.openpgp.certificate import PgpCertificate, read_certificate
 from mailseal.openpgp.errors import PgpError
@@ -24,19 +24,24 @@ class FoundCertificate:
 
     octets: bytes = field(repr=False)
     certificate: PgpCertificate
-    provenance: str
 
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """What a search came to. `problems`: why some of the places said nothing; with none, the answer is whole."""
+    """What a search came to. `source`: where it was found. `without`: the places that have none of the address.
+
+    `problems`: why other places said nothing; with none, the answer is whole.
+    """
 
     found: tuple[FoundCertificate, ...] = ()
+    source: str = ""
+    without: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
 
 def search(address: Address, sources: Sequence[KeySource]) -> Searched:
     """Ask one place after the other until one has certificates of the address; never raises for what a place says."""
+    without: list[str] = []
     problems: list[str] = []
     for source in sources:
         try:
@@ -44,15 +49,16 @@ def search(address: Address, sources: Sequence[KeySource]) -> Searched:
         except FetchError as error:
             problems.append(str(error))
             continue
-        found = () if ring is None else tuple(islice(_naming(address, ring), MAX_CERTIFICATES))
+        found = tuple(islice(_naming(address, ring), MAX_CERTIFICATES))
         if found:
-            return Searched(found, tuple(problems))
-    return Searched((), tuple(problems))
+            return Searched(found, source.name, tuple(without), tuple(problems))
+        without.append(source.name)
+    return Searched((), "", tuple(without), tuple(problems))
 
 
-def _naming(address: Address, ring: Found) -> Iterator[FoundCertificate]:
+def _naming(address: Address, ring: bytes) -> Iterator[FoundCertificate]:
     try:
-        members = open_ring(io.BytesIO(ring.octets)).members
+        members = open_ring(io.BytesIO(ring)).members
     except RingError:
         return
     for member in islice(members, MAX_MEMBERS):
@@ -64,4 +70,4 @@ def _naming(address: Address, ring: Found) -> Iterator[FoundCertificate]:
             continue
         named = {one.address.key for one in certificate.user_ids if one.address is not None and one.bindings}
         if address.key in named:
-            yield FoundCertificate(member.octets, certificate, ring.provenance)
+            yield FoundCertificate(member.octets, certificate)

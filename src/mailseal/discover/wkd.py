@@ -4,10 +4,10 @@ import hashlib
 from urllib.parse import quote
 
 from mailseal.discover.fetch import Fetcher, UnknownHostError
-from mailseal.discover.key_source import Found, answered
+from mailseal.discover.key_source import answered
 from mailseal.mail.address import Address
 
-PROVENANCE = "wkd"
+NAME = "wkd"
 WELL_KNOWN = "/.well-known/openpgpkey"
 HASHED_CHARS = 32
 _ALPHABET = "ybndrfg8ejkmcpqxot1uwisza345h769"
@@ -43,13 +43,15 @@ def _file(address: Address) -> str:
 class WebKeyDirectory:
     """Implements `KeySource`."""
 
+    name = NAME
+
     def __init__(self, fetcher: Fetcher) -> None:
         self._fetcher = fetcher
 
-    def keys_of(self, address: Address) -> Found | None:
+    def keys_of(self, address: Address) -> bytes:
         """What the domain says; the direct method only where the subdomain does not exist (§3.1)."""
         try:
             answer = self._fetcher.get(advanced_url(address))
         except UnknownHostError:
             answer = self._fetcher.get(direct_url(address))
-        return answered(answer, PROVENANCE)
+        return answered(answer)

@@ -8,17 +8,16 @@ from mailseal.config import Discover
 from mailseal.discover.fetch import Fetcher, FetchLimits
 from mailseal.discover.key_servers import key_server
 from mailseal.discover.key_source import KeySource
-from mailseal.discover.search import FoundCertificate, search
-from mailseal.discover.wkd import PROVENANCE as BY_WKD
+from mailseal.discover.search import Searched, search
+from mailseal.discover.wkd import NAME as BY_WKD
 from mailseal.discover.wkd import WebKeyDirectory
 from mailseal.errors import PermanentError, TransientError
 from mailseal.mail.address import Address
 from mailseal.store import jobs, lookups
 from mailseal.store.jobs import Job
-from mailseal.store.pgp_import import PgpImport
+from mailseal.store.pgp_candidates import keep_found
 from mailseal.store.pgp_keep import Arrival
 from mailseal.store.pgp_rows import Provenance
-from mailseal.store.private_keys import Sealing
 from mailseal.wiring.gateway import Node
 
 MAX_ATTEMPTS = 8
@@ -49,15 +48,20 @@ def sources(config: Discover) -> tuple[KeySource, ...]:
     return (*own_domain, *(key_server(fetch, url) for url in config.key_servers))
 
 
-def keep_found(sealing: Sealing, address: Address, found: FoundCertificate) -> None:
-    """Store a certificate as a candidate; where it was found is kept with it, and may make it usable."""
-    by_wkd = found.provenance == BY_WKD
+def keep(address: Address, searched: Searched) -> None:
+    """Store what was found as candidates; what the address's own domain publishes, or no longer does, is noted."""
+    by_wkd = searched.source == BY_WKD
     provenance = (
-        Provenance.WKD.with_source(address.key) if by_wkd else Provenance.KEY_SERVER.with_source(found.provenance)
+        Provenance.WKD.with_source(address.key) if by_wkd else Provenance.KEY_SERVER.with_source(searched.source)
     )
-    keeping = PgpImport(lambda: sealing)
-    keeping.add([Arrival(found.octets, found.certificate, provenance)])
-    keeping.finish()
+    arrivals = [Arrival(one.octets, one.certificate, provenance) for one in searched.found]
+    if by_wkd:
+        keep_found(arrivals, published_for=address)
+        return
+    if BY_WKD in searched.without:
+        keep_found((), published_for=address)
+    if arrivals:
+        keep_found(arrivals)
 
 
 def search_keys(node: Node, job: Job) -> float | None:
@@ -67,8 +71,7 @@ def search_keys(node: Node, job: Job) -> float | None:
     if not jobs.fence(job):
         raise TransientError("another worker has taken this job over")
     now = datetime.now(UTC)
-    for one in searched.found:
-        keep_found(node.kek, address, one)
+    keep(address, searched)
     if not searched.found and searched.problems and _may_wait(node, address, job, now):
         raise TransientError("; ".join(searched.problems))
     lookups.finish(address, len(searched.found), now, error="; ".join(searched.problems))
