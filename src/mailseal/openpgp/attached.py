@@ -1,6 +1,7 @@
 """Public keys that are attached to a mail (RFC 3156 §7): found, read, taken out."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from mailseal.mail.entity import Entity, MimeError
 from mailseal.openpgp import armor
@@ -54,7 +55,7 @@ def _certificates(octets: bytes) -> list[bytes]:
 def split_certificates(octets: bytes) -> list[bytes]:
     """The packets from each primary key up to the next; raises PgpError for what is no packet."""
     starts = [one.start for one in read_packets(octets) if one.tag == Tag.PUBLIC_KEY]
-    return [octets[start:end] for start, end in zip(starts, [*starts[1:], len(octets)], strict=True)]
+    return [octets[start:end] for start, end in pairwise((*starts, len(octets)))]
 
 
 def without_keys(entity: Entity) -> bytes | None:

@@ -1,0 +1,453 @@
+"""The open path with OpenPGP: layers, keys of the right reader only, EFAIL shapes, signature spoofing, mangled mail."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from cms_samples import encrypted_entity as smime_encrypted
+from cms_samples import signed_entity as smime_signed
+from mailseal.mail.address import Address
+from mailseal.mail.envelope import Origin
+from mailseal.mail.message import Message
+from mailseal.mail.mime import parse
+from mailseal.methods import METHODS
+from mailseal.methods.layer import Opening
+from mailseal.openpgp.algorithms import CompressionId
+from mailseal.openpgp.certificate import PgpTrust, StoredPgpCertificate, read_certificate
+from mailseal.openpgp.component import RevocationCode
+from mailseal.openpgp.edit import revoke, set_expiry
+from mailseal.openpgp.inner import write_compressed, write_literal, write_signed
+from mailseal.openpgp.mime import signed_entity as pgp_signed_entity
+from mailseal.openpgp.packet import Tag, read_packets, write_packet
+from mailseal.openpgp.sign import sign
+from mailseal.openpgp.signature import SignatureType, over_document
+from mailseal.openpgp.subpackets import Kind, fingerprint_body, seconds, write_subpacket
+from mailseal.pipeline import process
+from mailseal.pipeline.open_path import held_by
+from mailseal.policy.model import Fate, MethodName, Party, Treatment
+from mailseal.policy.reason import ReasonCode
+from mailseal.policy.settings import Settings
+from mailseal.smime.form import EncryptionForm, SignatureForm
+from mailseal.smime.sign import SigningIdentity
+from pgp_keys import PgpIdentity
+from pgp_mails import (
+    TEXT,
+    armored,
+    as_mail,
+    encrypted_mail,
+    literal_message,
+    multipart,
+    sealed,
+    signed_mail,
+    text,
+)
+from pki import NOW
+from stage import (
+    PARTNER,
+    PGP_PARTNER,
+    PGP_PARTNER_2,
+    PGP_READER,
+    PGP_SENDER,
+    READER,
+    Interrupter,
+    Stage,
+    envelope,
+    lasting_key,
+)
+
+DORA, ANNA, BOB = "dora@inside.example", "anna@inside.example", "bob@outside.example"
+HEAD = b"From: Bob <bob@outside.example>\r\nTo: dora@inside.example\r\nSubject: Hello\r\nMIME-Version: 1.0\r\n"
+
+
+def stage(*known: PgpIdentity, stored: tuple[StoredPgpCertificate, ...] = (), **settings: object) -> Stage:
+    made = Stage(settings={"inside.example": Settings(**settings)}).own(READER).own_pgp(PGP_READER)
+    made.pgp.stored += stored
+    return made.know_pgp(*known)
+
+
+def receive(raw: bytes, *to: str, on: Stage | None = None, **settings: object):
+    """What the first reader gets: the outcome and the mail. Bob's key is known and trusted."""
+    on = on or stage(PGP_PARTNER, **settings)
+    to_all = to or (DORA,)
+    first, *_ = process(envelope(*to_all, sender=BOB, origin=Origin.OUTSIDE), Message(raw), on.gateway())
+    assert first.fate is Fate.RELAYED
+    return first, b"".join(on.sent[0].chunks[1:])
+
+
+def header(octets: bytes, name: str) -> str | None:
+    return parse(octets).root.header(name)
+
+
+def codes(outcome) -> set[ReasonCode]:
+    return {one.code for one in outcome.reasons}
+
+
+def test_signed_and_encrypted_in_one_is_opened_and_said_to_be_by_the_sender():
+    outcome, octets = receive(HEAD + encrypted_mail(TEXT, PGP_READER, by=PGP_PARTNER))
+    assert outcome.treatment is Treatment.OPENED
+    assert header(octets, "x-mailseal-decrypted") == "yes"
+    assert header(octets, "x-mailseal-signed-by-sender") == "yes"
+    layer = header(octets, "x-mailseal-layer-1")
+    assert layer.startswith("kind=pgp-encrypted; ok=yes; algorithm=aes256-cfb; integrity=authenticated; key=")
+    assert PGP_READER.fingerprint in layer
+    assert header(octets, "x-mailseal-layer-2").startswith("kind=pgp-signed; ok=yes; algorithm=ed25519-sha256")
+    signer = header(octets, "x-mailseal-layer-2-signer-1")
+    assert signer.startswith(f"verified=yes; trusted=yes; matches-from=yes; fingerprint={PGP_PARTNER.fingerprint}")
+    assert octets.endswith(TEXT)
+    assert ("layer-2", "pgp-signed ed25519 sha256") in outcome.details
+    assert ("signer", "bob@outside.example good") in outcome.details
+
+
+def test_the_tags_of_a_mail_by_openpgp_are_those_of_any_mail():
+    raw = HEAD + encrypted_mail(TEXT, PGP_READER, by=PGP_PARTNER)
+    _, octets = receive(raw, subject_tags=True)
+    assert header(octets, "subject") == "Hello [decrypted] [signed by bob@outside.example]"
+
+
+def test_a_signed_mail_stays_as_it_is_and_is_reported():
+    raw = HEAD + signed_mail(by=PGP_PARTNER)
+    _, octets = receive(raw)
+    assert header(octets, "x-mailseal-signed-by-sender") == "yes"
+    assert octets.endswith(raw[len(HEAD) :])
+    _, octets = receive(raw, remove_signature=True)
+    assert octets.endswith(TEXT)
+    assert b"pgp-signature" not in octets
+
+
+def test_layers_within_layers_of_both_kinds():
+    def of_smime(entity: bytes) -> bytes:
+        return smime_signed(entity, SigningIdentity(PARTNER.certificate, PARTNER.key), SignatureForm(), at=NOW)
+
+    def to_smime(entity: bytes) -> bytes:
+        return smime_encrypted([entity], [READER.certificate], EncryptionForm())
+
+    pgp = encrypted_mail(TEXT, PGP_READER, by=PGP_PARTNER)
+    for entity, kinds in (
+        (to_smime(pgp), ["smime-encrypted", "pgp-encrypted", "pgp-signed"]),
+        (of_smime(pgp), ["smime-signed", "pgp-encrypted", "pgp-signed"]),
+        (encrypted_mail(of_smime(TEXT), PGP_READER), ["pgp-encrypted", "smime-signed"]),
+        (
+            encrypted_mail(to_smime(TEXT), PGP_READER, by=PGP_PARTNER),
+            ["pgp-encrypted", "pgp-signed", "smime-encrypted"],
+        ),
+        (signed_mail(encrypted_mail(TEXT, PGP_READER), by=PGP_PARTNER), ["pgp-signed", "pgp-encrypted"]),
+        (encrypted_mail(signed_mail(by=PGP_PARTNER), PGP_READER), ["pgp-encrypted", "pgp-signed"]),
+    ):
+        _, octets = receive(HEAD + entity)
+        found = [header(octets, f"x-mailseal-layer-{number}") for number in range(1, len(kinds) + 1)]
+        assert [one.partition(";")[0] for one in found] == [f"kind={kind}" for kind in kinds]
+        assert all("ok=yes" in one and "whole-message=yes" in one for one in found)
+        assert header(octets, "x-mailseal-signed-by-sender") == "yes"
+        assert b"The canary sings." in octets
+
+
+def test_hidden_recipients_are_tried_with_every_key_of_the_reader():
+    raw = HEAD + encrypted_mail(TEXT, PGP_SENDER, PGP_READER, hidden=True)
+    other = lasting_key("Dora <dora@inside.example>")
+    _, octets = receive(raw, on=stage().own_pgp(other))
+    assert octets.endswith(TEXT)
+
+
+def test_a_copy_is_opened_only_with_keys_of_its_reader():
+    raw = HEAD + encrypted_mail(TEXT, PGP_READER)
+    on = stage().own_pgp(PGP_SENDER)
+    outcome, octets = receive(raw, ANNA, DORA, on=on)
+    assert b"canary" not in octets
+    assert codes(outcome) == {ReasonCode.KEY_NOT_FOUND}
+    assert outcome.treatment is Treatment.PASSED
+    assert octets.endswith(raw[len(HEAD) :])
+    assert [[str(one.address) for one in sent.recipients] for sent in on.sent] == [[ANNA], [DORA]]
+    assert b"The canary sings." in b"".join(on.sent[1].chunks)
+
+
+def test_decryption_can_be_switched_off():
+    outcome, octets = receive(HEAD + encrypted_mail(TEXT, PGP_READER), pgp=False)
+    assert b"canary" not in octets
+    assert codes(outcome) == {ReasonCode.DECRYPTION_OFF}
+
+
+def test_a_secret_key_that_is_not_at_hand_defers():
+    on = stage()
+    on.keys.clear()
+    (outcome,) = process(
+        envelope(DORA, sender=BOB, origin=Origin.OUTSIDE),
+        Message(HEAD + encrypted_mail(TEXT, PGP_READER)),
+        on.gateway(),
+    )
+    assert outcome.fate is Fate.DEFERRED
+    assert not on.sent
+
+
+# What is refused, and how it is told
+
+
+def mdc_off(packets: bytes) -> bytes:
+    """The same session keys before data without integrity (tag 9)."""
+    kept = [one for one in read_packets(packets) if one.tag == Tag.PKESK]
+    return b"".join(write_packet(one.tag, one.octets) for one in kept) + write_packet(Tag.SED, bytes(80))
+
+
+def damaged(packets: bytes) -> bytes:
+    return packets[:-5] + bytes((packets[-5] ^ 1,)) + packets[-4:]
+
+
+BOMB = b"".join(write_compressed(write_literal([bytes(5_000_000)]), CompressionId.ZLIB))
+TWO = literal_message() + literal_message(TEXT.replace(b"canary", b"cuckoo"))
+NESTED = sealed(literal_message(), PGP_READER)
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (mdc_off(sealed(literal_message(), PGP_READER)), ReasonCode.NO_INTEGRITY),
+        (damaged(sealed(literal_message(), PGP_READER)), ReasonCode.DECRYPTION_FAILED),
+        (sealed(literal_message(), PGP_READER)[:-30], ReasonCode.MALFORMED),
+        (sealed(TWO, PGP_READER), ReasonCode.DECRYPTION_FAILED),
+        (sealed(literal_message() + NESTED, PGP_READER), ReasonCode.DECRYPTION_FAILED),
+        (sealed(literal_message(b"no header"), PGP_READER), ReasonCode.DECRYPTION_FAILED),
+        (
+            sealed(literal_message(b"Content-Type: a/b\r\nContent-Type: c/d\r\n\r\n"), PGP_READER),
+            ReasonCode.DECRYPTION_FAILED,
+        ),
+        (sealed(literal_message(), PGP_SENDER), ReasonCode.KEY_NOT_FOUND),
+        (NESTED + NESTED, ReasonCode.MALFORMED),
+        (literal_message(), ReasonCode.MALFORMED),
+    ],
+)
+def test_what_is_not_opened_is_delivered_as_it_came_with_the_reason(message, reason):
+    raw = HEAD + as_mail(message)
+    outcome, octets = receive(raw)
+    assert octets.endswith(raw[len(HEAD) :])
+    assert codes(outcome) == {reason}
+    assert header(octets, "x-mailseal-decrypted") == "no"
+    assert f"reason={reason}" in header(octets, "x-mailseal-layer-1")
+
+
+def test_a_bomb_is_not_blown_up():
+    on = stage()
+    address = Address.parse(DORA)
+    opening = Opening(
+        Party(address, True, Settings()), held_by(on.gateway(), address), on, on.pgp, NOW, max_bytes=1_000_000
+    )
+    root = parse(HEAD + as_mail(sealed(BOMB, PGP_READER))).root
+    (layer,) = METHODS[MethodName.PGP].peel(root, "pgp-encrypted", opening, 0).layers
+    assert layer.reason.code is ReasonCode.TOO_LARGE
+
+
+def test_damaged_ciphertexts_all_look_the_same():
+    packets = sealed(literal_message(), PGP_READER)
+    seen = set()
+    for cut in range(len(packets) - 1, len(packets) - 120, -17):
+        bad = packets[:cut] + bytes((packets[cut] ^ 0x55,)) + packets[cut + 1 :]
+        outcome, octets = receive(HEAD + as_mail(bad))
+        seen.add((header(octets, "x-mailseal-layer-1"), outcome.reply, outcome.reasons))
+    assert len(seen) == 1
+
+
+# EFAIL and its like
+
+
+def test_efail_a_ciphertext_beside_other_parts_stays_shut():
+    html = text(b"<img src='http://eve.example/", b"text/html")
+    inner = encrypted_mail(TEXT, PGP_READER)
+    for parts in ((html, inner, html), (inner, text(b"Sent by a list.\r\n")), (text(b"Look:\r\n"), inner)):
+        outcome, octets = receive(HEAD + multipart(b"mixed", *parts))
+        assert b"canary" not in octets
+        assert codes(outcome) == {ReasonCode.NOT_WHOLE_MESSAGE}
+        assert outcome.treatment is Treatment.PASSED
+
+
+def test_a_ciphertext_inside_decrypted_content_beside_other_parts_stays_shut():
+    covert = multipart(b"mixed", text(b"Please answer.\r\n"), encrypted_mail(TEXT, PGP_READER))
+    outcome, octets = receive(HEAD + encrypted_mail(covert, PGP_READER, by=PGP_PARTNER))
+    assert b"Please answer." in octets
+    assert b"canary" not in octets
+    assert ReasonCode.NOT_WHOLE_MESSAGE in codes(outcome)
+
+
+def test_a_signed_part_beside_others_is_never_the_senders_word():
+    outcome, octets = receive(HEAD + multipart(b"mixed", signed_mail(by=PGP_PARTNER), text(b"Pay at once.\r\n")))
+    assert header(octets, "x-mailseal-signed-by-sender") == "no"
+    assert "whole-message=no" in header(octets, "x-mailseal-layer-1")
+    assert ReasonCode.NOT_WHOLE_MESSAGE in codes(outcome)
+
+
+def test_headers_inside_the_protection_cannot_replace_those_outside():
+    inner = b"Subject: other\r\nBcc: spy@elsewhere.example\r\nX-Mailseal-Signed-By-Sender: yes\r\n" + TEXT
+    _, octets = receive(HEAD + encrypted_mail(inner, PGP_READER))
+    assert octets.count(b"Subject:") == 1
+    assert b"spy@" not in octets
+    assert b"X-Mailseal-Signed-By-Sender: yes" not in octets
+
+
+# Mail that servers have mangled
+
+VERSION = b"Content-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n"
+
+
+def data(message: bytes, kind: bytes = b'application/octet-stream; name="encrypted.asc"') -> bytes:
+    return text(armored(message), kind)
+
+
+def test_mail_that_exchange_has_mangled_is_opened():
+    message = sealed(literal_message(by=PGP_PARTNER), PGP_READER)
+    for entity in (
+        multipart(b"mixed", text(b"\r\n"), VERSION, data(message)),
+        multipart(b"mixed", text(b"Version: 1\r\n", b"application/octet-stream"), data(message)),
+        data(message),
+    ):
+        _, octets = receive(HEAD + entity)
+        assert header(octets, "x-mailseal-signed-by-sender") == "yes"
+        assert octets.endswith(TEXT)
+
+
+def test_mangled_mail_with_words_of_others_beside_it_is_not():
+    message = sealed(literal_message(by=PGP_PARTNER), PGP_READER)
+    raw = HEAD + multipart(b"mixed", text(b"This mail came from outside.\r\n"), VERSION, data(message))
+    _, octets = receive(raw)
+    assert b"canary" not in octets
+
+
+# Whose signature
+
+
+def revoked(one: PgpIdentity, code: RevocationCode) -> StoredPgpCertificate:
+    octets = revoke(one.certificate, one.primary, code, at=NOW - timedelta(days=1))
+    return StoredPgpCertificate(read_certificate(octets), PgpTrust.TRUSTED)
+
+
+def reason_of(octets: bytes) -> str:
+    return header(octets, "x-mailseal-layer-1-signer-1").partition("reason=")[2].partition(";")[0]
+
+
+@pytest.mark.parametrize(
+    ("known", "reason"),
+    [
+        ((), ReasonCode.SIGNER_KEY_UNKNOWN),
+        ((PGP_PARTNER.stored(trust=PgpTrust.CANDIDATE),), ReasonCode.SIGNER_KEY_UNTRUSTED),
+        ((PGP_PARTNER.stored(trust=PgpTrust.DISTRUSTED),), ReasonCode.SIGNER_KEY_UNTRUSTED),
+        ((revoked(PGP_PARTNER, RevocationCode.COMPROMISED),), ReasonCode.SIGNER_KEY_REVOKED),
+        ((replace(PGP_PARTNER.stored(), certified=frozenset({"x"})),), ReasonCode.SIGNER_NOT_FROM),
+    ],
+)
+def test_each_thing_against_a_signer_has_its_reason(known, reason):
+    outcome, octets = receive(HEAD + signed_mail(by=PGP_PARTNER), on=stage(stored=known))
+    assert header(octets, "x-mailseal-signed-by-sender") == "no"
+    assert reason_of(octets) == reason
+    assert reason in codes(outcome)
+
+
+def test_a_key_that_has_expired_is_told():
+    expired = lasting_key("Bob <bob@outside.example>", at=NOW - timedelta(days=100))
+    octets = set_expiry(expired.certificate, expired.primary, NOW - timedelta(days=1), at=NOW - timedelta(days=50))
+    known = (StoredPgpCertificate(read_certificate(octets), PgpTrust.TRUSTED),)
+    for at in (NOW, NOW - timedelta(days=2)):
+        _, found = receive(HEAD + signed_mail(by=expired, at=at), on=stage(stored=known))
+        assert header(found, "x-mailseal-signed-by-sender") == "no"
+        assert reason_of(found) == ReasonCode.SIGNER_KEY_EXPIRED
+
+
+def test_a_changed_mail_is_told():
+    raw = HEAD + signed_mail(by=PGP_PARTNER).replace(b"canary", b"cuckoo")
+    _, octets = receive(raw)
+    assert reason_of(octets) == ReasonCode.SIGNATURE_INVALID
+    assert "verified=no; trusted=no" in header(octets, "x-mailseal-layer-1-signer-1")
+
+
+def detached(entity: bytes, *signatures: bytes) -> bytes:
+    return b"".join(pgp_signed_entity(entity, b"".join(signatures), "pgp-sha256"))
+
+
+def by_hand(by: PgpIdentity, *says: bytes, kind: SignatureType = SignatureType.BINARY, entity: bytes = TEXT) -> bytes:
+    public, private = by.keys[0]
+    return sign(private, public, kind, over_document(kind, entity), at=NOW - timedelta(hours=2), subpackets=says)
+
+
+def test_a_signature_that_has_expired_is_told():
+    expires = write_subpacket(Kind.EXPIRES, seconds(3600))
+    _, octets = receive(HEAD + detached(TEXT, by_hand(PGP_PARTNER, expires)))
+    assert reason_of(octets) == ReasonCode.SIGNATURE_EXPIRED
+    assert header(octets, "x-mailseal-signed-by-sender") == "no"
+
+
+def test_a_signature_over_text_counts_too():
+    _, octets = receive(HEAD + detached(TEXT, by_hand(PGP_PARTNER, kind=SignatureType.TEXT)))
+    assert header(octets, "x-mailseal-signed-by-sender") == "yes"
+
+
+def test_every_signature_has_to_be_good():
+    good, other = by_hand(PGP_PARTNER), by_hand(PGP_PARTNER_2)
+    bad = by_hand(PGP_PARTNER, entity=b"something else")
+    for signatures, by_sender in (((good,), "yes"), ((good, other), "no"), ((good, bad), "no"), ((bad, good), "no")):
+        _, octets = receive(HEAD + detached(TEXT, *signatures), on=stage(PGP_PARTNER, PGP_PARTNER_2))
+        assert header(octets, "x-mailseal-signed-by-sender") == by_sender
+
+
+def test_too_many_signatures_are_none():
+    outcome, octets = receive(HEAD + detached(TEXT, *[by_hand(PGP_PARTNER)] * 20))
+    assert header(octets, "x-mailseal-signed-by-sender") == "no"
+    assert codes(outcome) == {ReasonCode.TOO_MANY_SIGNERS}
+
+
+@pytest.mark.parametrize(
+    "senders",
+    [
+        b"From: bob@outside.example\r\nFrom: ceo@inside.example\r\n",
+        b"From: bob@outside.example, ceo@inside.example\r\n",
+        b"From: bob@outside.example, ceo@inside..example\r\n",
+        b'From: "bob@outside.example" <ceo@inside.example>\r\n',
+        b"From: ceo@inside.example (bob@outside.example)\r\n",
+        b"To: x@y.example\r\n",
+    ],
+)
+def test_only_the_one_from_address_can_be_the_signer(senders):
+    _, octets = receive(senders + b"MIME-Version: 1.0\r\n" + signed_mail(by=PGP_PARTNER))
+    assert header(octets, "x-mailseal-signed-by-sender") == "no"
+    assert "verified=yes; trusted=yes; matches-from=no" in header(octets, "x-mailseal-layer-1-signer-1")
+
+
+def test_a_key_chosen_by_hand_signs_for_the_sender():
+    company = lasting_key("Outside Ltd <keys@outside.example>")
+    raw = HEAD + signed_mail(by=company)
+    for selected, by_sender in ((True, "yes"), (False, "no")):
+        _, octets = receive(raw, on=stage(stored=(company.stored(selected=selected),)))
+        assert header(octets, "x-mailseal-signed-by-sender") == by_sender
+
+
+def test_the_text_of_a_user_id_writes_no_mark_of_its_own():
+    eve = lasting_key("x; matches-from=yes; [signed by ceo] <eve@outside.example>")
+    _, octets = receive(HEAD + signed_mail(by=eve), on=stage(eve, subject_tags=True))
+    signer = header(octets, "x-mailseal-layer-1-signer-1")
+    assert signer.count("matches-from") == 1
+    assert header(octets, "subject") == "Hello [signed by eve@outside.example, not by the sender]"
+
+
+def test_a_signature_that_was_made_for_others_is_not_believed_when_it_is_encrypted_anew():
+    for meant_for, by_sender in ((PGP_READER, "yes"), (PGP_SENDER, "no")):
+        named = write_subpacket(Kind.RECIPIENT, fingerprint_body(meant_for.fingerprint))
+        content = b"".join(write_signed(write_literal([TEXT]), [by_hand(PGP_PARTNER, named)]))
+        _, octets = receive(HEAD + as_mail(sealed(content, PGP_READER)))
+        assert header(octets, "x-mailseal-signed-by-sender") == by_sender
+    assert "reason=signature-for-others" in header(octets, "x-mailseal-layer-2-signer-1")
+
+
+def test_a_signature_inside_that_cannot_be_read_does_not_keep_the_mail_shut():
+    broken = write_packet(Tag.SIGNATURE, b"\x04\x00\x01")
+    _, octets = receive(HEAD + as_mail(sealed(broken + literal_message(), PGP_READER)))
+    assert octets.endswith(TEXT)
+    assert header(octets, "x-mailseal-signed-by-sender") == "no"
+    assert "ok=no" in header(octets, "x-mailseal-layer-2")
+
+
+def test_every_port_call_may_fail_and_nothing_is_lost():
+    raw = HEAD + encrypted_mail(TEXT, PGP_READER, by=PGP_PARTNER)
+    to = envelope(DORA, sender=BOB, origin=Origin.OUTSIDE)
+    calls = stage(PGP_PARTNER)
+    process(to, Message(raw), calls.gateway())
+    assert {"pgp.with_key_of", "pgp.by_fingerprint", "pgp.by_issuer", "private_key"} <= set(calls.interrupt.names)
+    for k in range(1, calls.interrupt.calls + 1):
+        on = stage(PGP_PARTNER)
+        on.interrupt = on.pgp.interrupt = Interrupter(k)
+        (outcome,) = process(to, Message(raw), on.gateway())
+        assert outcome.fate is (Fate.DEFERRED if not on.sent else Fate.RELAYED)
