@@ -145,6 +145,15 @@ def test_what_does_not_fit_changes_nothing(bob, kek, monkeypatch):
     assert texts(bob) == {"Bob <bob@partner.test>"}
 
 
+def test_the_same_twice_in_one_part_is_merged(bob, kek):
+    named, ended = more_user_ids(bob, "b@partner.test"), edit.set_expiry(bob.certificate, bob.primary, None, at=NOW)
+    key_alone = write_packet(Tag.PUBLIC_KEY, bob.keys[0][0].octets)
+    kept = put(without_kek, arrival(bob, named.octets), arrival(bob, key_alone), arrival(bob, ended))
+    assert state(kept) == [("new", True), ("known", True), ("changed", True)]
+    assert texts(bob) == {"Bob <bob@partner.test>", "b@partner.test"}
+    assert pgp_admin.show(bob.fingerprint).expires is None
+
+
 def test_a_row_that_changed_meanwhile_is_merged_anew(bob, kek):
     put(without_kek, arrival(bob))
     prepared = prepare([arrival(bob, more_user_ids(bob, "one@partner.test").octets)])

@@ -141,7 +141,11 @@ def _left_out(texts: Sequence[str]) -> tuple[str, ...]:
 def keep(prepared: Sequence[Prepared], sealing: Sealing | None, at: datetime) -> list[Kept]:
     """Store them, in the caller's transaction; one Kept for each. `sealing` is needed for secret keys."""
     rows = _locked(one.arrival.fingerprint for one in prepared)
-    fresh = {one.arrival.fingerprint: _row(one, at) for one in prepared if one.arrival.fingerprint not in rows}
+    fresh: dict[str, PgpCertificateRow] = {}
+    for one in prepared:
+        name = one.arrival.fingerprint
+        if name not in rows and name not in fresh:
+            fresh[name] = _row(one, at)
     PgpCertificateRow.objects.bulk_create(fresh.values(), ignore_conflicts=True)
     # Another process may have stored one of them in this moment: its row has another key.
     after = _locked(fresh)
