@@ -104,5 +104,8 @@ def _subkey(part: KeyPart, kept: Parts) -> Component | None:
 
 
 def _is_strange(verified: Verified) -> bool:
-    """Whether nothing says that it is the owner's; where nothing can, or by a broken digest only, it is shown."""
+    """Whether nothing says that it is the owner's, though it could.
+
+    What is only bound by a broken digest, or by a key that we cannot verify by, is shown, and never used.
+    """
     return verified.unbound is ReasonCode.PGP_KEY_UNBOUND and not verified.revocations

@@ -85,7 +85,7 @@ def add_user_id(certificate: PgpCertificate, user_id: str, key: PrivateKey, *, a
     parts, owner = _parts(certificate), _Signer(key, certificate.primary.public, at)
     named = primary_user_id(certificate, at)
     if named is None and not certificate.primary.bindings:
-        raise PgpError(ReasonCode.PGP_KEY_UNBOUND, "the certificate has nothing that is bound to its primary key")
+        raise _nothing_bound()
     model = owner.newest(parts.primary if named is None else _named(parts, named.text))
     part = parts.user_ids.setdefault(octets, UserIdPart(octets))
     says = _subpackets(model, _OF_ONE_SIGNATURE | {Kind.PRIMARY_USER_ID})
@@ -101,9 +101,12 @@ def set_expiry(certificate: PgpCertificate, key: PrivateKey, expires: datetime |
     """
     parts, owner = _parts(certificate), _Signer(key, certificate.primary.public, at)
     primary, version = owner.public, owner.public.version
+    live = live_user_ids(certificate, at)
+    if not live and not certificate.primary.bindings:
+        raise _nothing_bound()
     if certificate.primary.bindings:
         owner.extend(parts.primary, expires, primary.created, over_keys(version, primary))
-    for user_id in live_user_ids(certificate, at):
+    for user_id in live:
         part = _named(parts, user_id.text)
         owner.extend(part, expires, primary.created, over_user_id(version, primary, part.octets))
     for subkey in certificate.subkeys:
@@ -196,6 +199,10 @@ class _Signer:
 
     def _binds(self, signature: Signature) -> bool:
         return signature.kind in _BINDING and signature.names(self.public)
+
+
+def _nothing_bound() -> PgpError:
+    return PgpError(ReasonCode.PGP_KEY_UNBOUND, "the certificate has no user ID that is bound to its primary key")
 
 
 def _parts(certificate: PgpCertificate) -> Parts:

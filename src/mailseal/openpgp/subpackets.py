@@ -120,7 +120,7 @@ def read_statements(found: Sequence[Subpacket]) -> Statements:
 
 def read_hints(found: Sequence[Subpacket]) -> Statements:
     """What may be taken from an unhashed area: who signed, and what is a signature itself (RFC 9580 §5.2.3.7)."""
-    return read_statements([one for one in found if one.kind in _UNHASHED and not one.critical])
+    return read_statements([one for one in found if one.kind in _UNHASHED])
 
 
 _UNHASHED = frozenset({Kind.ISSUER, Kind.ISSUER_FINGERPRINT, Kind.EMBEDDED})

@@ -146,6 +146,17 @@ def test_an_end_before_the_beginning():
         edit.set_expiry(CERTIFICATE, OWNER.private, MADE, at=LIVING)
 
 
+def test_nothing_that_is_bound():
+    before = read_certificate(with_packets(SOUND[2]))
+    for change in (
+        lambda: edit.set_expiry(before, OWNER.private, None, at=LIVING),
+        lambda: edit.add_user_id(before, ANNA, OWNER.private, at=LIVING),
+    ):
+        with pytest.raises(PgpError) as caught:
+            change()
+        assert caught.value.reason is ReasonCode.PGP_KEY_UNBOUND
+
+
 def test_what_is_revoked_is_not_extended():
     revoked = craft.revoke_subkey(OWNER, ENCRYPTION, craft.reason(3), at=LIVING)
     before = read_certificate(with_packets(*SOUND[:3], revoked))
