@@ -1,0 +1,97 @@
+"""Certificates out of rings with their secret keys: unlocked, validated, each that is left out with a reason."""
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from mailseal.openpgp import importing
+from mailseal.openpgp.algorithms import KeyAlgorithm
+from mailseal.openpgp.errors import PgpError
+from mailseal.openpgp.importing import read_transferable
+from mailseal.openpgp.key import public_key_body, read_public_key
+from mailseal.openpgp.packet import Tag, read_packets, write_packet
+from mailseal.openpgp.secret_key import write_secret_key
+from pgp_keys import MADE, shared_key
+
+ANNA = shared_key("Anna <anna@inside.test>")
+PASSWORD = "correct horse"
+
+
+def unasked():
+    raise AssertionError("no password is needed")
+
+
+def with_secret(octets, public, tag, body):
+    """The packets with another one in place of a key's."""
+    packets = [(one.tag, one.octets) for one in read_packets(octets)]
+    return b"".join(
+        write_packet(tag, body) if content.startswith(public.octets) else write_packet(number, content)
+        for number, content in packets
+    )
+
+
+def test_public_keys_alone():
+    found = read_transferable(ANNA.octets, unasked)
+    assert (found.certificate, found.keys, found.notes, found.lost_key) == (ANNA.certificate, (), (), False)
+
+
+def test_not_locked():
+    found = read_transferable(ANNA.secret, unasked)
+    assert [public.fingerprint for public, _ in found.keys] == [public.fingerprint for public, _ in ANNA.keys]
+    assert [key.private_bytes_raw() for _, key in found.keys] == [key.private_bytes_raw() for _, key in ANNA.keys]
+    assert found.certificate.octets == ANNA.certificate.octets
+    assert "PrivateKey" not in repr(found)
+
+
+def test_locked():
+    assert len(read_transferable(ANNA.locked(PASSWORD), lambda: PASSWORD).keys) == 2
+    for given, why in (("wrong", "does not open"), ("", "locked by a password")):
+        found = read_transferable(ANNA.locked(PASSWORD), lambda given=given: given)
+        assert (found.keys, found.lost_key, len(found.notes)) == ((), True, 2)
+        assert why in found.notes[0]
+        assert found.certificate == ANNA.certificate
+
+
+def test_kept_elsewhere_is_not_lost():
+    primary = ANNA.keys[0][0]
+    elsewhere = with_secret(ANNA.secret, primary, Tag.SECRET_KEY, primary.octets + b"\xff\x07\x65\x02GNU\x01")
+    found = read_transferable(elsewhere, lambda: "")
+    assert [public.fingerprint for public, _ in found.keys] == [ANNA.keys[1][0].fingerprint]
+    assert "kept elsewhere" in found.notes[0]
+    assert not found.lost_key
+
+
+def test_one_that_is_damaged_is_lost_alone():
+    public = ANNA.keys[1][0]
+    damaged = with_secret(ANNA.secret, public, Tag.SECRET_SUBKEY, public.octets + b"\0\0\x08\x55\0\0")
+    found = read_transferable(damaged, unasked)
+    assert (len(found.keys), found.lost_key) == (1, True)
+
+
+def test_the_secret_of_another_key_is_not_taken():
+    public, other = ANNA.keys[1][0], shared_key("Bob <bob@inside.test>").keys[1][1]
+    wrong = write_secret_key(public, other, None, Tag.SECRET_SUBKEY)
+    found = read_transferable(with_secret(ANNA.secret, public, Tag.SECRET_SUBKEY, wrong), unasked)
+    assert (len(found.keys), found.lost_key) == (1, True)
+    assert "does not belong" in found.notes[0]
+
+
+def test_one_that_nothing_binds_any_more_still_comes_along():
+    """Old mail may be encrypted to it."""
+    key = rsa.generate_private_key(65_537, 2048)
+    public = read_public_key(public_key_body(key.public_key(), KeyAlgorithm.RSA, MADE))
+    more = write_packet(Tag.SECRET_SUBKEY, write_secret_key(public, key, None, Tag.SECRET_SUBKEY))
+    found = read_transferable(ANNA.secret + more, unasked)
+    assert [one.fingerprint for one, _ in found.keys][2:] == [public.fingerprint]
+    assert not found.certificate.component(public.fingerprint).bindings
+
+
+def test_bounds(monkeypatch):
+    monkeypatch.setattr(importing, "MAX_SECRET_KEYS", 1)
+    found = read_transferable(ANNA.secret, unasked)
+    assert (len(found.keys), found.lost_key) == (1, True)
+
+
+@pytest.mark.parametrize("octets", [b"", write_packet(Tag.USER_ID, b"x"), write_packet(Tag.SECRET_KEY, b"\x03")])
+def test_no_certificate_to_be_had(octets):
+    with pytest.raises(PgpError):
+        read_transferable(octets, unasked)
