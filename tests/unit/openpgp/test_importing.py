@@ -75,14 +75,13 @@ def test_the_secret_of_another_key_is_not_taken():
     assert "does not belong" in found.notes[0]
 
 
-def test_one_that_nothing_binds_any_more_still_comes_along():
-    """Old mail may be encrypted to it."""
+def test_one_that_nothing_binds_is_left_out_with_its_key():
     key = rsa.generate_private_key(65_537, 2048)
     public = read_public_key(public_key_body(key.public_key(), KeyAlgorithm.RSA, MADE))
     more = write_packet(Tag.SECRET_SUBKEY, write_secret_key(public, key, None, Tag.SECRET_SUBKEY))
     found = read_transferable(ANNA.secret + more, unasked)
-    assert [one.fingerprint for one, _ in found.keys][2:] == [public.fingerprint]
-    assert not found.certificate.component(public.fingerprint).bindings
+    assert (len(found.keys), found.lost_key) == (2, False)
+    assert [one.what for one in found.certificate.omissions] == [public.fingerprint]
 
 
 def test_bounds(monkeypatch):
