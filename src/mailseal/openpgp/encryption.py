@@ -167,8 +167,8 @@ class InChunks:
         total = len(self.data) - TAG_OCTETS
         count = -(-total // step)
         length = total - count * TAG_OCTETS
-        if length < 0:
-            raise failed()
+        if length < 0 or 0 < total % step < TAG_OCTETS:
+            raise failed()  # cut off
         if count > MAX_CHUNKS:
             raise PgpError(ReasonCode.TOO_LARGE, "the encrypted content is in too many chunks")
         plain = memoryview(bytearray(length))
