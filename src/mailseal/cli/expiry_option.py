@@ -15,11 +15,11 @@ def read_expiry(text: str, at: datetime) -> datetime | None:
     if text == "never":
         return None
     span = _SPAN.fullmatch(text)
-    if span is not None:
-        return at + timedelta(days=int(span[1]) * _DAYS[span[2]])
     try:
+        if span is not None:
+            return at + timedelta(days=int(span[1]) * _DAYS[span[2]])
         expires = datetime.fromisoformat(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise CommandError(f"{text} is no time", f"write one of {METAVAR}, a date as 2031-12-31") from None
     if len(text) == len("2031-12-31"):
         expires = expires.replace(hour=23, minute=59, second=59)

@@ -8,10 +8,11 @@ from typing import BinaryIO
 
 import click
 
+from mailseal.cli import import_report
 from mailseal.cli.cert_import import measured, password_of
 from mailseal.cli.errors import CommandError
 from mailseal.cli.import_files import Source, sources
-from mailseal.cli.import_report import FileReport, Json, Lines, Output, Totals
+from mailseal.cli.import_report import FileReport, Json, Output
 from mailseal.cli.output import Row, json_option, read_password, show
 from mailseal.cli.pgp_rows import COLUMNS, row_of
 from mailseal.cli.progress import Meter
@@ -57,7 +58,7 @@ def import_(
     config = session.open_store(for_now=True)
     importing = PgpImport(cache(lambda: keks.open_ring(config.keys.kek)))
     with Meter(octets, "keys") as meter:
-        output: Output = Json("keys") if as_json else _Lines(meter.line)
+        output: Output = Json("keys") if as_json else Lines(meter.line)
         run = _Run(importing, meter, output, trust=trust)
         for source in sources(paths, as_caller, recursive=recursive):
             run.file(source, _once(lambda source=source: password_of(given, source, meter)))  # type: ignore[misc]  # a default argument
@@ -80,8 +81,8 @@ def _once(ask: Callable[[], bytes]) -> Password:
 
 
 @dataclass(slots=True)
-class _Report(FileReport):
-    """`updated` are among the known ones; `waiting` are new and not trusted."""
+class Report(FileReport):
+    """What became of one keyring. `updated` are among the known ones; `waiting` are new and not trusted."""
 
     updated: int = 0
     waiting: int = 0
@@ -95,25 +96,25 @@ class _Report(FileReport):
 
 
 @dataclass(slots=True)
-class _Totals(Totals):
-    """`waiting`: new keys that nobody has trusted."""
+class Totals(import_report.Totals):
+    """Over all files. `waiting`: new keys that nobody has trusted."""
 
     updated: int = 0
 
     def count(self, report: FileReport) -> None:
         """As of Totals."""
-        Totals.count(self, report)
-        assert isinstance(report, _Report)
+        import_report.Totals.count(self, report)
+        assert isinstance(report, Report)
         self.updated += report.updated
         self.waiting += report.waiting
 
 
-class _Lines(Lines):
+class Lines(import_report.Lines):
     """For people."""
 
-    def end(self, totals: Totals, rows: Sequence[Row]) -> None:
+    def end(self, totals: import_report.Totals, rows: Sequence[Row]) -> None:
         """Keys, then the sum."""
-        assert isinstance(totals, _Totals)
+        assert isinstance(totals, Totals)
         if rows:
             show(rows, COLUMNS, as_json=False)
         text = f"{totals.files:,} files: {totals.imported:,} keys imported, {totals.known:,} known already"
@@ -131,20 +132,20 @@ class _Run:
     """Fills transactions across the borders of files, and reports a file when all of it is stored."""
 
     def __init__(self, importing: PgpImport, meter: Meter, output: Output, *, trust: bool) -> None:
-        self.totals = _Totals()
+        self.totals = Totals()
         self._importing = importing
         self._meter = meter
         self._output = output
         self._trust = trust
-        self._pending: list[tuple[_Report, int, Arrival]] = []
+        self._pending: list[tuple[Report, int, Arrival]] = []
         self._pending_octets = 0
-        self._read: list[_Report] = []
+        self._read: list[Report] = []
         self._octets = 0
         self._count = 0
 
     def file(self, source: Source, password: Password) -> None:
         """Read one file; its keys are stored when a transaction is full."""
-        report = _Report(source.path)
+        report = Report(source.path)
         if source.problem:
             report.problem(source.problem)
         else:
@@ -154,7 +155,7 @@ class _Run:
         if len(self._read) >= CHUNK_ROWS:
             self.flush()
 
-    def _members(self, source: Source, password: Password, report: _Report) -> None:
+    def _members(self, source: Source, password: Password, report: Report) -> None:
         try:
             with source.open(as_caller) as file:
                 ring = open_ring(file)
@@ -166,7 +167,7 @@ class _Run:
         except OSError as error:
             report.problem(f"it cannot be read: {error.strerror}")
 
-    def _take(self, member: RingMember, password: Password, report: _Report, file: BinaryIO) -> None:
+    def _take(self, member: RingMember, password: Password, report: Report, file: BinaryIO) -> None:
         try:
             arrival = self._arrival(member, password, report)
         except PgpError as error:
@@ -178,7 +179,7 @@ class _Run:
             self._store()
         self._meter.at(self._octets + file.tell(), self._count)
 
-    def _arrival(self, member: RingMember, password: Password, report: _Report) -> Arrival:
+    def _arrival(self, member: RingMember, password: Password, report: Report) -> Arrival:
         if member.problem:
             raise malformed(member.problem)
         if not member.is_certificate:
