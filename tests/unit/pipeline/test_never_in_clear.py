@@ -12,6 +12,8 @@ from mailseal.mail.envelope import Origin, Protocol
 from mailseal.mail.message import Message
 from mailseal.mail.mime import parse
 from mailseal.mail.reply import Reply
+from mailseal.openpgp import armor
+from mailseal.openpgp.certificate import PgpTrust
 from mailseal.pipeline import process
 from mailseal.policy.model import Fate
 from mailseal.policy.settings import (
@@ -25,19 +27,58 @@ from mailseal.policy.settings import (
     Mode,
     NewKey,
     OnFailure,
+    PgpCompression,
+    PgpFormat,
+    PgpLookup,
     RsaSignatureChoice,
     Settings,
     SmimeProfile,
 )
+from mailseal.ports import Lookup, LookupState
 from mailseal.smime.capabilities import Capabilities
 from mailseal.smime.form import EncryptionForm, SignatureForm
 from mailseal.smime.sign import SigningIdentity
+from pgp_mails import encrypted_mail, literal_message, sealed, signed_mail
 from pki import NOW
-from stage import PARTNER, PARTNER_EC, READER, SENDER, Interrupter, Stage, envelope, mail
+from stage import (
+    PARTNER,
+    PARTNER_EC,
+    PGP_PARTNER,
+    PGP_PARTNER_2,
+    PGP_READER,
+    PGP_SENDER,
+    READER,
+    SENDER,
+    Interrupter,
+    Stage,
+    envelope,
+    lasting_key,
+    mail,
+)
 
 CANARY = b"CANARY-5d2c"
-ERRORS = [lambda: RuntimeError("boom"), lambda: TransientError("later"), lambda: PermanentError("never"), MemoryError]
-RECIPIENTS = ("bob@outside.example", "carol@outside.example", "nobody@outside.example", "dora@inside.example")
+
+
+class PanicException(BaseException):
+    """What a panic of Rust code comes as."""
+
+
+ERRORS = [
+    lambda: RuntimeError("boom"),
+    lambda: TransientError("later"),
+    lambda: PermanentError("never"),
+    MemoryError,
+    PanicException,
+]
+RECIPIENTS = (
+    "bob@outside.example",  # keys of both methods
+    "carol@outside.example",  # S/MIME
+    "paula@outside.example",  # OpenPGP
+    "quinn@outside.example",  # OpenPGP, in texts
+    "nobody@outside.example",
+    "dora@inside.example",
+)
+QUINN = lasting_key("Quinn <quinn@outside.example>")
 
 
 # What is written in which form; none of it may open a way to clear.
@@ -52,6 +93,15 @@ form_settings = st.builds(
     smime_rsa_signature=st.sampled_from(RsaSignatureChoice),
     smime_opaque=st.booleans(),
     new_key_for_known_address=st.sampled_from(NewKey),
+    smime=st.booleans(),
+    pgp=st.booleans(),
+    pgp_format=st.sampled_from(PgpFormat),
+    pgp_compression=st.sampled_from(PgpCompression),
+    pgp_lookup=st.sampled_from(PgpLookup),
+    pgp_trust_wkd=st.booleans(),
+    pgp_generate_signing_key=st.booleans(),
+    pgp_autocrypt=st.booleans(),
+    pgp_additional_keys=st.sampled_from([(), (PGP_READER.fingerprint,), ("ab" * 20,)]),
 )
 told = st.none() | st.builds(
     Capabilities,
@@ -62,13 +112,19 @@ told = st.none() | st.builds(
 )
 
 
+PROTECTED = (b"application/pkcs7-mime", b"multipart/encrypted", b"-----BEGIN PGP MESSAGE-----", b".pgp")
+
+
 def strict_stage(
     on_failure: OnFailure, interrupt: Interrupter | None = None, forms: dict[str, object] | None = None
 ) -> Stage:
     must = Settings(mode=Mode.MANDATORY, on_failure=on_failure, **(forms or {}))
-    stage = Stage(settings={"outside.example": must}, interrupt=interrupt or Interrupter())
+    quinn = replace(must, pgp_format=PgpFormat.INLINE)
+    settings = {"outside.example": must, "quinn@outside.example": quinn}
+    stage = Stage(settings=settings, interrupt=interrupt or Interrupter())
     stage.route_of = lambda address: "" if address.local in {"bob", "dora"} else "smtp://other.example:25"
-    return stage.know(PARTNER, PARTNER_EC).own(SENDER, READER)
+    stage.know(PARTNER, PARTNER_EC).own(SENDER, READER)
+    return stage.know_pgp(PGP_PARTNER, PGP_PARTNER_2, QUINN).own_pgp(PGP_SENDER, PGP_READER)
 
 
 def assert_nothing_in_clear(stage: Stage, outcomes: list, recipients: tuple[str, ...]) -> None:
@@ -79,7 +135,7 @@ def assert_nothing_in_clear(stage: Stage, outcomes: list, recipients: tuple[str,
         if outside:
             octets = b"".join(transfer.chunks)
             assert CANARY not in octets
-            assert b"application/pkcs7-mime" in octets
+            assert any(mark in octets for mark in PROTECTED)
     for _, _, report in stage.reports:
         assert CANARY not in report
 
@@ -88,13 +144,38 @@ def run(stage: Stage, recipients: tuple[str, ...], raw: bytes, **options: object
     return process(envelope(*recipients, **options), Message(raw), stage.gateway())
 
 
-@pytest.mark.parametrize("on_failure", list(OnFailure))
-@pytest.mark.parametrize("error", ERRORS)
+# What a mail may say to look as if it were encrypted already.
+_PGP_PART = b"--x\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n"
+_PGP_BLOCK = b"-----BEGIN PGP MESSAGE-----\r\n\r\n%b\r\n-----END PGP MESSAGE-----\r\n"
+PGP_BODIES = [
+    _PGP_BLOCK % CANARY,
+    _PGP_BLOCK % b"wcBMA",
+    _PGP_PART + b"--x\r\n\r\n" + _PGP_BLOCK % CANARY + b"--x--\r\n",
+    _PGP_PART + b"--x\r\n\r\n" + CANARY + b"--x--\r\n",
+    b"-----BEGIN PGP SIGNED MESSAGE-----\r\nHash: SHA256\r\n\r\n" + CANARY,
+]
+# Of each stored key, what it may be like; each keeps the mail from somebody, none lets it out.
+ODD_PGP = [
+    {},
+    {"trust": PgpTrust.CANDIDATE},
+    {"trust": PgpTrust.CANDIDATE, "own_domain": True},
+    {"trust": PgpTrust.DISTRUSTED},
+    {"subkey": "ab" * 20},
+    {"keys": frozenset({"ab" * 20}), "has_key": True},
+    {"selected": True},
+]
+
+
+# A report is one port call more; what else depends on `on_failure` is the same for every error.
+@pytest.mark.parametrize(
+    ("error", "on_failure"), [*((one, OnFailure.NOTIFY) for one in ERRORS), (ERRORS[0], OnFailure.REFUSE)]
+)
 def test_every_port_call_may_fail(error, on_failure):
-    raw = mail(body=CANARY + b"\r\n", to="bob@outside.example, carol@outside.example")
+    raw = mail(body=CANARY + b"\r\n", to=", ".join(RECIPIENTS[:3]))
     calls = strict_stage(on_failure)
     run(calls, RECIPIENTS, raw)
-    assert calls.interrupt.calls > 10
+    assert calls.interrupt.calls > 40
+    assert len(calls.sent) == 5
     for k in range(1, calls.interrupt.calls + 1):
         stage = strict_stage(on_failure, Interrupter(k, error))
         outcomes = run(stage, RECIPIENTS, raw)
@@ -103,7 +184,7 @@ def test_every_port_call_may_fail(error, on_failure):
 
 @given(
     recipients=st.lists(st.sampled_from(RECIPIENTS), min_size=1, max_size=6),
-    k=st.integers(1, 60),
+    k=st.integers(1, 80),
     error=st.sampled_from(ERRORS),
     on_failure=st.sampled_from(list(OnFailure)),
     origin=st.sampled_from(list(Origin)),
@@ -117,23 +198,44 @@ def test_every_port_call_may_fail(error, on_failure):
             b"Content-Type: text/calendar; method=REQUEST\r\n",
             b"Content-Type: multipart/signed; boundary=x; protocol=application/pkcs7-signature\r\n",
             b"Content-Type: application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m\r\n",
+            b"Content-Type: multipart/encrypted; boundary=x; protocol=application/pgp-encrypted\r\n",
+            b"Content-Type: multipart/signed; boundary=x; protocol=application/pgp-signature\r\n",
+            b"Content-Type: application/octet-stream; name=encrypted.asc\r\n",
             b"X-Mailseal-Encrypt: yes\r\n",
         ]
     ),
-    body=st.binary(max_size=200),
+    body=st.binary(max_size=200) | st.sampled_from(PGP_BODIES),
     answers=st.lists(st.sampled_from([250, 451, 550]), min_size=1, max_size=6),
     forms=form_settings,
     readers=st.tuples(told, told, st.booleans()),
+    pgp_keys=st.lists(st.sampled_from(ODD_PGP), min_size=6, max_size=6),
+    search=st.sampled_from(LookupState),
     routes=st.fixed_dictionaries({one: st.sampled_from(["", "smtp://a:25", "smtp://b:25"]) for one in RECIPIENTS}),
 )
 def test_property(
-    recipients, k, error, on_failure, origin, protocol, sender, prefix, body, answers, forms, readers, routes
+    recipients,
+    k,
+    error,
+    on_failure,
+    origin,
+    protocol,
+    sender,
+    prefix,
+    body,
+    answers,
+    forms,
+    readers,
+    pgp_keys,
+    search,
+    routes,
 ):
     stage = strict_stage(on_failure, Interrupter(k, error), forms)
     stage.route_of = lambda address: routes[str(address)]
     for email, capabilities in zip(RECIPIENTS, readers[:2], strict=False):
         (known,) = stage.certificates_of[email]
         stage.certificates_of[email] = [replace(known, capabilities=capabilities, conflict=readers[2])]
+    stage.pgp.stored = [replace(one, **odd) for one, odd in zip(stage.pgp.stored, pgp_keys, strict=False)]
+    stage.lookups.answer = Lookup(search)
     stage.answer = lambda transfer: [
         Reply(answers[i % len(answers)], "", "said the next hop") for i in range(len(transfer.recipients))
     ]
@@ -179,4 +281,33 @@ def test_clear_words_beside_a_ciphertext_are_not_already_encrypted():
             stage = Stage(settings={"": must})
             (outcome,) = run(stage, ("nobody@outside.example",), head + entity)
             assert outcome.fate is fate, entity[:200]
+            assert CANARY not in stage.octets_sent()
+
+
+def test_clear_words_beside_an_openpgp_message_are_not_already_encrypted():
+    must = Settings(mode=Mode.MANDATORY)
+    head = b"From: anna@inside.example\r\nTo: nobody@outside.example\r\nMIME-Version: 1.0\r\n"
+    ciphertext = encrypted_mail(b"\r\nx\r\n", PGP_PARTNER)
+    preamble = b"This is an OpenPGP/MIME encrypted message (RFC 9580 and 3156)"
+    around = signed_mail(ciphertext, by=PGP_SENDER)
+    inline = b"Content-Type: text/plain\r\n\r\n" + b"".join(
+        armor.write_armor(armor.MESSAGE, [sealed(literal_message(), PGP_PARTNER)])
+    )
+    alone = [ciphertext, ciphertext + b"\r\n \r\n", ciphertext.replace(preamble, b""), around, inline, inline + b"\r\n"]
+    beside = [
+        ciphertext + CANARY,
+        ciphertext.replace(preamble, preamble + b"\r\n" + CANARY),
+        ciphertext.replace(b"Version: 1", b"Version: 1\r\n" + CANARY),
+        ciphertext.replace(b"-----BEGIN", CANARY + b"\r\n-----BEGIN"),
+        ciphertext.replace(b"MESSAGE-----\r\n\r\n----", b"MESSAGE-----\r\n" + CANARY + b"\r\n\r\n----"),
+        around.replace(b"signed message (RFC 9580 and 3156)", CANARY),
+        around + CANARY,
+        inline + CANARY,
+        inline.replace(b"-----BEGIN", CANARY + b"\r\n-----BEGIN"),
+    ]
+    for entities, fate in ((alone, Fate.RELAYED), (beside, Fate.REFUSED)):
+        for entity in entities:
+            stage = Stage(settings={"": must})
+            (outcome,) = run(stage, ("nobody@outside.example",), head + entity)
+            assert outcome.fate is fate, entity[:300]
             assert CANARY not in stage.octets_sent()
