@@ -39,7 +39,6 @@ from mailseal.wiring.single import (
     open_one,
     protect_one,
     protect_one_by_pgp,
-    stored_pgp,
 )
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -207,7 +206,7 @@ def protect_message(
         raise CommandError(f"the mail cannot be protected: {parsed.fault}")
     if pgp:
         settings = Settings(pgp_format=PgpFormat(pgp_format), pgp_compression=PgpCompression(pgp_compression))
-        readers = [stored_pgp(one) for one in read_public_keys(pgp_recipients)]
+        readers = read_public_keys(pgp_recipients)
         (signing, *_) = read_secret_keys([pgp_signer], [password]) if pgp_signer is not None else (None,)
         write_mail(output, protect_one_by_pgp(parsed.root, readers, signing, settings, datetime.now(UTC)))
         return

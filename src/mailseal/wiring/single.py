@@ -1,7 +1,7 @@
 """Look at one mail with given keys and certificates: what `mailseal message open` and `protect` are made of."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from mailseal.errors import PermanentError
@@ -98,7 +98,7 @@ def known_by(gateway: Gateway, reader: Address) -> Known:
 def stored_pgp(given: Transferable) -> StoredPgpCertificate:
     """A certificate as its owner vouches for it, with the secret keys that came along."""
     keys = frozenset(public.fingerprint for public, _ in given.keys)
-    return StoredPgpCertificate(given.certificate, PgpTrust.TRUSTED, selected=True, has_key=bool(keys), keys=keys)
+    return StoredPgpCertificate(given.certificate, PgpTrust.TRUSTED, has_key=bool(keys), keys=keys)
 
 
 def open_one(root: Entity, known: Known, settings: Settings, at: datetime, secrets: Sequence[Secret] = ()) -> Opened:
@@ -128,26 +128,32 @@ def protect_one(
 
 def protect_one_by_pgp(
     root: Entity,
-    recipients: Sequence[StoredPgpCertificate],
+    recipients: Sequence[Transferable],
     signer: Transferable | None,
     settings: Settings,
     at: datetime,
 ) -> tuple[Octets, ...]:
     """Sign if there is a signer, encrypt if there are recipients; raises PermanentError when a key cannot."""
-    for one in recipients:
+    to = [_chosen(one) for one in recipients]
+    for one in to:
         _raise(why_not_encrypt(one, None, at))
     what: Sequence[Octets] | Signed = entity_chunks(root)
     made: Made | None = None
     if signer is not None:
-        readers = [one.certificate.fingerprint for one in recipients]
+        readers = [one.certificate.fingerprint for one in to]
         made = what = signed(signable(root), _signing_key(signer, at), shape_for(settings.pgp_format, readers), at)
-    if recipients:
-        made = encrypted(what, recipients, settings, at)
+    if to:
+        made = encrypted(what, to, settings, at)
     return assemble(root, remove=blind_fields(root), entity=None if made is None else made.entity)
 
 
+def _chosen(given: Transferable) -> StoredPgpCertificate:
+    """As chosen by hand: no address has to fit."""
+    return replace(stored_pgp(given), selected=True)
+
+
 def _signing_key(signer: Transferable, at: datetime) -> SigningKey:
-    stored = stored_pgp(signer)
+    stored = _chosen(signer)
     _raise(why_not_sign(stored, None, at))
     component = signing_component(stored, at)
     keys = {public.fingerprint: private for public, private in signer.keys}
