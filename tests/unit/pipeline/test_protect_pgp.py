@@ -1,60 +1,34 @@
-"""The protect path with OpenPGP: which keys, which form, what is looked for or made, who signs; and back again."""
+"""The protect path with OpenPGP: which keys, which form, what came protected, what fails."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
 
-from cms_samples import encrypted_entity as smime_encrypted
-from mails import messages
-from mailseal.errors import PermanentError, TransientError
-from mailseal.mail import reply
-from mailseal.mail.address import Address
-from mailseal.mail.envelope import Origin
+from mailseal.errors import PermanentError
 from mailseal.mail.message import Message
 from mailseal.mail.mime import Entity, parse
 from mailseal.methods.openpgp import OpenPgp
-from mailseal.methods.openpgp_write import Shape
 from mailseal.methods.smime import Smime
 from mailseal.openpgp import mime
 from mailseal.openpgp.certificate import PgpTrust, read_certificate
 from mailseal.openpgp.component import Features
-from mailseal.openpgp.form import EncryptionForm as PgpForm
-from mailseal.openpgp.inline_write import charset_of, file_entity, joined, text_entity
-from mailseal.openpgp.inner import Inner, write_literal
-from mailseal.openpgp.message import encrypt_message, read_encrypted
-from mailseal.openpgp.packet import Tag, read_packets, write_packet
+from mailseal.openpgp.inner import Inner
+from mailseal.openpgp.message import read_encrypted
 from mailseal.openpgp.subpackets import Kind, write_subpacket
-from mailseal.openpgp.verify import check_signatures, split_signatures
 from mailseal.pipeline import process
 from mailseal.pipeline.explain import explain
 from mailseal.policy.model import Fate, MethodName, Outcome, Treatment
 from mailseal.policy.reason import ReasonCode, because
-from mailseal.policy.settings import Mode, PgpCompression, PgpFormat, PgpLookup, Settings
-from mailseal.ports import Lookup, LookupState
-from mailseal.smime.form import EncryptionForm
-from mailseal.wiring.gateway import without_effects
+from mailseal.policy.settings import Mode, PgpCompression, PgpFormat, Settings
 from pgp_craft import CERTIFY_SIGN, ENCRYPT, certificate, flags, key, subkey, user_id
 from pgp_keys import PgpIdentity
 from pgp_mails import (
-    armored,
-    as_mail,
-    encrypted_mail,
-    literal_message,
-    made_signed,
     multipart,
-    sealed,
-    signed_mail,
-    text,
 )
-from pki import NOW
 from stage import (
     PARTNER,
     PGP_PARTNER,
     PGP_PARTNER_2,
-    PGP_READER,
     PGP_SENDER,
     SENDER,
     Stage,
@@ -217,139 +191,6 @@ def test_openpgp_can_be_switched_off():
     assert not {one for one in on.interrupt.names if one == "pgp.of_recipient"}
 
 
-# Keys that are looked for
-
-
-@pytest.mark.parametrize(
-    ("wish", "state", "fate", "asked"),
-    [
-        (PgpLookup.OFF, LookupState.RUNNING, Fate.RELAYED, []),
-        (PgpLookup.BACKGROUND, LookupState.RUNNING, Fate.RELAYED, [(X, False)]),
-        (PgpLookup.WAIT, LookupState.RUNNING, Fate.DEFERRED, [(X, True)]),
-        (PgpLookup.WAIT, LookupState.FINISHED, Fate.RELAYED, [(X, True)]),
-        (PgpLookup.WAIT, LookupState.NEVER, Fate.RELAYED, [(X, True)]),
-    ],
-)
-def test_what_a_mail_does_while_keys_are_looked_for(wish, state, fate, asked):
-    for mode in (Mode.ALLOW, Mode.MANDATORY):
-        on = stage(Settings(mode=mode, pgp_lookup=wish))
-        on.lookups.answer = Lookup(state)
-        (outcome,) = go(on, HEAD + TEXT, X)
-        assert outcome.fate is (Fate.REFUSED if mode is Mode.MANDATORY and fate is Fate.RELAYED else fate)
-        assert on.lookups.asked == asked
-        if fate is Fate.DEFERRED:
-            assert outcome.reply is reply.DEFERRED
-            assert outcome.reasons[-1] == because(ReasonCode.LOOKUP_RUNNING, address=X)
-            assert not on.sent
-
-
-def test_what_was_found_is_used_at_once():
-    on = stage(replace(MUST, pgp_lookup=PgpLookup.WAIT))
-    found = lasting_key(f"<{X}>")
-
-    def ask(address: Address, at: object, *, wait: bool) -> Lookup:
-        on.know_pgp(found)
-        return Lookup(LookupState.FINISHED)
-
-    on.lookups.ask = ask
-    (outcome,) = go(on, HEAD + TEXT, X)
-    assert outcome.treatment is Treatment.SIGNED_ENCRYPTED
-    assert opened(sent(on), found).literal == TEXT
-
-
-def test_keys_are_looked_for_only_if_nothing_else_protects_the_mail():
-    settings = Settings(pgp_lookup=PgpLookup.WAIT)
-    on = stage(settings).know(PARTNER).own(SENDER)
-    on.pgp.stored = [one for one in on.pgp.stored if one.has_key]
-    go(on, mail(), BOB)
-    go(on, mail(), X, sender="anna@inside.example")
-    assert on.lookups.asked == [(X, True)]
-    # S/MIME has a key, but the mail is too large for it.
-    large = stage(replace(settings, smime_max_bytes=1024)).know(PARTNER)
-    large.pgp.stored.clear()
-    large.lookups.answer = Lookup(LookupState.RUNNING)
-    (outcome,) = go(large, mail(body=b"x" * 70 + b"\r\n" * 20 + b"y\r\n" * 400), BOB)
-    assert outcome.fate is Fate.DEFERRED
-    # Nothing is to be encrypted, or the mail came encrypted.
-    never = stage(replace(settings, mode=Mode.NEVER))
-    go(never, mail(), X)
-    go(never, HEAD + smime_encrypted([TEXT], [PARTNER.certificate], EncryptionForm()), X)
-    assert never.lookups.asked == []
-
-
-def test_a_search_that_cannot_be_asked_for_defers():
-    on = stage(Settings(pgp_lookup=PgpLookup.WAIT))
-
-    def ask(*_: object, **__: object) -> Lookup:
-        raise TransientError("away")
-
-    on.lookups.ask = ask
-    (outcome,) = go(on, mail(), X)
-    assert outcome.fate is Fate.DEFERRED
-
-
-# Keys that are made
-
-
-MAKE = Settings(pgp_generate_signing_key=True)
-
-
-def test_a_signing_key_is_made_once_if_that_is_set():
-    on = Stage(settings={"": MAKE}).know_pgp(PGP_PARTNER)
-    for _ in range(2):
-        (outcome,) = go(on, HEAD + TEXT, BOB)
-        assert outcome.treatment is Treatment.SIGNED_ENCRYPTED
-    assert [one.certificate.user_ids[0].text for one in on.pgp.made] == [f"<{ANNA}>"]
-    assert len(opened(sent(on), PGP_PARTNER).signatures) == 1
-
-
-@pytest.mark.parametrize(
-    ("settings", "to", "options"),
-    [
-        (Settings(), BOB, {}),
-        (replace(MAKE, sign=False), BOB, {}),
-        (replace(MAKE, pgp=False), BOB, {}),
-        (replace(MAKE, sign_only_when_encrypting=True), X, {}),
-        (replace(MAKE, pgp_max_bytes=1024), BOB, {}),
-        (MAKE, BOB, {"origin": Origin.OUTSIDE}),
-        (MAKE, BOB, {"sender": "eve@elsewhere.example"}),
-    ],
-)
-def test_no_key_is_made_where_none_is_needed(settings, to, options):
-    on = Stage(settings={"": settings}).know_pgp(PGP_PARTNER)
-    body = b"The canary sings.\r\n" * 100
-    go(on, mail(body=body, sender=options.get("sender", ANNA)), to, **options)
-    assert on.pgp.made == []
-
-
-def test_no_key_is_made_beside_a_certificate_that_signs():
-    on = Stage(settings={"": MAKE}).know(PARTNER).own(SENDER).know_pgp(PGP_PARTNER, PGP_PARTNER_2)
-    go(on, mail(), BOB, X)
-    assert on.pgp.made == []
-    go(on, mail(), PAULA)
-    assert len(on.pgp.made) == 1
-
-
-def test_a_key_that_cannot_be_made_leaves_the_mail_unsigned_or_defers_it():
-    for error, treatment in ((PermanentError("no"), Treatment.ENCRYPTED), (TransientError("later"), Treatment.NONE)):
-        on = Stage(settings={"": MAKE}).know_pgp(PGP_PARTNER)
-
-        def create(*_: object, error: Exception = error) -> object:
-            raise error
-
-        on.pgp.create = create
-        assert go(on, HEAD + TEXT, BOB)[0].treatment is treatment
-
-
-def test_an_explanation_makes_no_key_and_asks_for_none():
-
-    on = Stage(settings={"": replace(MAKE, pgp_lookup=PgpLookup.WAIT)}).know_pgp(PGP_PARTNER)
-    told = explain(envelope(BOB, X), Message(mail()), without_effects(on.gateway()))
-    assert [one.treatment for one in told] == [Treatment.ENCRYPTED, Treatment.PASSED]
-    assert on.pgp.made == []
-    assert on.lookups.asked == []
-
-
 # Forms
 
 
@@ -437,47 +278,6 @@ def test_a_mail_in_clear_is_signed_inline_if_it_is_nothing_but_text():
         assert sent(on).content_type.type == "multipart/signed"
 
 
-# What came protected
-
-
-@pytest.mark.parametrize(
-    ("entity", "expected"),
-    [
-        (encrypted_mail(TEXT, PGP_PARTNER), ReasonCode.ALREADY_ENCRYPTED),
-        (signed_mail(encrypted_mail(TEXT, PGP_PARTNER), by=PGP_SENDER), ReasonCode.ALREADY_ENCRYPTED),
-        (text(armored(sealed(literal_message(), PGP_PARTNER))), ReasonCode.ALREADY_ENCRYPTED),
-        (signed_mail(TEXT, by=PGP_SENDER), ReasonCode.ALREADY_SIGNED),
-        (b"".join(made_signed(TEXT, PGP_SENDER, Shape.CLEARTEXT).entity), ReasonCode.ALREADY_SIGNED),
-        (text(b"See:\r\n" + armored(sealed(literal_message(), PGP_PARTNER))), None),
-        (text(armored(sealed(literal_message(), PGP_PARTNER)) + b"and more\r\n"), None),
-        (text(b"> " + armored(sealed(literal_message(), PGP_PARTNER))), None),
-        (text(armored(literal_message(by=PGP_SENDER))), None),
-        (text(b"-----BEGIN PGP MESSAGE-----\r\n\r\nThe canary sings.\r\n-----END PGP MESSAGE-----\r\n"), None),
-        (multipart(b'encrypted; protocol="application/pgp-encrypted"', text(b"Version: 1\r\n"), TEXT), None),
-        (encrypted_mail(TEXT, PGP_PARTNER) + b"The canary sings.\r\n", None),
-        (multipart(b"mixed", encrypted_mail(TEXT, PGP_PARTNER), text(b"The canary sings.\r\n")), None),
-    ],
-)
-def test_what_came_protected_is_judged_by_its_packets(entity, expected):
-    on = Stage(settings={X: MUST}).own_pgp(PGP_SENDER)
-    outcome, other = go(on, HEAD + entity, X, "y@elsewhere.example")
-    protected = {ReasonCode.ALREADY_ENCRYPTED, ReasonCode.ALREADY_SIGNED} & set(codes(other))
-    assert protected == ({expected} if expected else set())
-    assert outcome.fate is (Fate.RELAYED if expected is ReasonCode.ALREADY_ENCRYPTED else Fate.REFUSED)
-    if expected:
-        assert on.sent[0].chunks[1] == HEAD + entity
-
-
-def test_a_mail_encrypted_to_a_password_only_or_to_nobody_does_not_count_as_encrypted():
-
-    by_password = b"".join(encrypt_message(write_literal([TEXT]), [], PgpForm(), ["hunter2"]))
-    packets = sealed(literal_message(), PGP_PARTNER)
-    nobody = b"".join(write_packet(one.tag, one.octets) for one in read_packets(packets) if one.tag != Tag.PKESK)
-    for message in (by_password, nobody):
-        on = Stage(settings={X: MUST})
-        assert go(on, HEAD + as_mail(message), X)[0].fate is Fate.REFUSED
-
-
 # Failures
 
 
@@ -551,90 +351,3 @@ def test_a_panic_of_rust_code_defers(monkeypatch, call):
     (outcome,) = go(on, mail(), BOB)
     assert outcome.fate is Fate.DEFERRED
     assert not on.sent
-
-
-# There and back
-
-
-def receive(raw: bytes, **settings: object) -> Entity:
-    on = Stage(settings={"inside.example": Settings(**settings)}).own_pgp(PGP_READER).know_pgp(PGP_SENDER)
-    message = envelope("dora@inside.example", sender=ANNA, origin=Origin.OUTSIDE)
-    (outcome,) = process(message, Message(raw), on.gateway())
-    assert outcome.fate is Fate.RELAYED
-    return parse(b"".join(on.sent[0].chunks[1:])).root
-
-
-def protect(raw: bytes, settings: Settings, *, sign: bool) -> bytes:
-    """As a gateway elsewhere sends it to our reader."""
-    on = Stage(settings={"": replace(settings, sign=sign)}).own_pgp(PGP_SENDER).know_pgp(PGP_READER)
-    on.internal = set()
-    on.party = lambda address: replace(
-        Stage.party(on, address), internal=address is not None and address.local == "anna"
-    )
-    (outcome,) = process(envelope("dora@inside.example"), Message(raw), on.gateway())
-    assert outcome.treatment is (Treatment.SIGNED_ENCRYPTED if sign else Treatment.ENCRYPTED)
-    return b"".join(on.sent[0].chunks[1:])
-
-
-@given(raw=messages, sign=st.booleans(), compression=st.sampled_from(PgpCompression))
-def test_open_of_protect_is_the_mail_again(raw, sign, compression):
-    raw = b"From: anna@inside.example\r\n" + raw.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-    assume(parse(raw).fault is None)
-    assume(not any(one.content_type.type == "multipart/signed" for one in parse(raw).root.walk()))
-    root = receive(protect(raw, Settings(pgp_compression=compression), sign=sign))
-    assert root.header("x-mailseal-decrypted") == "yes"
-    assert root.header("x-mailseal-signed-by-sender") == ("yes" if sign else "no")
-    was, now = ([_content(part) for part in one.walk()] for one in (parse(raw).root, root))
-    assert now == was
-
-
-def _content(part: Entity) -> tuple[str, bytes]:
-    if part.children:
-        return part.content_type.type, b""
-    try:
-        return part.content_type.type, part.decoded_body(100_000)
-    except PermanentError:
-        return part.content_type.type, bytes(part.body)
-
-
-@given(
-    words=st.one_of(st.text(max_size=200).map(str.encode), st.binary(max_size=200)),
-    files=st.lists(st.tuples(st.text("abc äö.-", min_size=1, max_size=20), st.binary(max_size=100)), max_size=3),
-    sign=st.booleans(),
-)
-def test_open_of_protect_inline_is_the_same_text_and_files(words, files, sign):
-
-    words = words.replace(b"\r", b"").replace(b"\n", b"\r\n")
-    parts = [text_entity(words, charset_of(words)), *(file_entity(content, name) for name, content in files)]
-    entity = b"".join(joined(parts))
-    raw = HEAD + entity
-    root = receive(protect(raw, INLINE, sign=sign), pgp_open_inline=True)
-    assert root.header("x-mailseal-decrypted") == "yes"
-    assert root.header("x-mailseal-signed-by-sender") == ("yes" if sign else "no")
-    leaves = [one for one in root.walk() if not one.children]
-    was = [one for one in parse(raw).root.walk() if not one.children]
-    assert [(one.filename, one.decoded_body(10_000)) for one in leaves] == [
-        (one.filename, one.decoded_body(10_000)) for one in was
-    ]
-    assert leaves[0].content_type.parameters["charset"] == was[0].content_type.parameters["charset"]
-
-
-@given(words=st.lists(st.sampled_from(["abc", "ä", "\r\n", "- ", "From ", "-----BEGIN PGP", "x" * 90]), max_size=12))
-def test_a_text_signed_inline_is_good_and_the_same(words):
-    content = "".join(words).encode()
-    on = Stage(settings={"": replace(INLINE, mode=Mode.NEVER)}).own_pgp(PGP_SENDER)
-    go(on, HEAD + b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + content, X)
-    root = receive(b"".join(on.sent[0].chunks[1:]), pgp_open_inline=True)
-    assert root.header("x-mailseal-signed-by-sender") == "yes"
-    lines = [line.rstrip() for line in content.split(b"\r\n")]
-    assert [line.rstrip() for line in root.decoded_body(10_000).split(b"\r\n")] == lines
-
-
-def test_a_mail_is_signed_at_the_time_of_the_gateway():
-    on = stage()
-    go(on, HEAD + TEXT, BOB)
-
-    inner = opened(sent(on), PGP_PARTNER)
-    bodies = split_signatures(b"".join(inner.signatures))
-    (check,) = check_signatures(inner.literal, bodies, lambda _: [PGP_SENDER.certificate], NOW + timedelta(days=1))
-    assert (check.verified, check.reason, check.created) == (True, None, NOW)

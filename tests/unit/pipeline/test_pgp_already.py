@@ -1,0 +1,94 @@
+"""OpenPGP protection that a mail brings along counts by its packets, never by an armor line."""
+
+import pytest
+
+from mailseal.mail.message import Message
+from mailseal.mail.mime import Entity, parse
+from mailseal.methods.openpgp_write import Shape
+from mailseal.openpgp.form import EncryptionForm as PgpForm
+from mailseal.openpgp.inner import write_literal
+from mailseal.openpgp.message import encrypt_message
+from mailseal.openpgp.packet import Tag, read_packets, write_packet
+from mailseal.pipeline import process
+from mailseal.policy.model import Fate, Outcome
+from mailseal.policy.reason import ReasonCode
+from mailseal.policy.settings import Mode, Settings
+from pgp_mails import (
+    armored,
+    as_mail,
+    encrypted_mail,
+    literal_message,
+    made_signed,
+    multipart,
+    sealed,
+    signed_mail,
+    text,
+)
+from stage import (
+    PGP_PARTNER,
+    PGP_PARTNER_2,
+    PGP_SENDER,
+    Stage,
+    envelope,
+)
+
+ANNA, BOB, PAULA = "anna@inside.example", "bob@outside.example", "paula@outside.example"
+X = "x@elsewhere.example"
+HEAD = b"From: anna@inside.example\r\nTo: bob@outside.example\r\nMIME-Version: 1.0\r\n"
+TEXT = b"Content-Type: text/plain; charset=utf-8\r\n\r\nThe canary sings.\r\n"
+MUST = Settings(mode=Mode.MANDATORY)
+
+
+def stage(settings: Settings | None = None, **by_address: Settings) -> Stage:
+    on = Stage(settings={"": settings or Settings(), **by_address})
+    return on.know_pgp(PGP_PARTNER, PGP_PARTNER_2).own_pgp(PGP_SENDER)
+
+
+def go(on: Stage, raw: bytes, *to: str, **options: object) -> list[Outcome]:
+    return process(envelope(*to, **options), Message(raw), on.gateway())
+
+
+def sent(on: Stage, which: int = 0) -> Entity:
+    return parse(b"".join(on.sent[which].chunks[1:])).root
+
+
+def codes(outcome: Outcome) -> list[ReasonCode]:
+    return [one.code for one in outcome.reasons]
+
+
+@pytest.mark.parametrize(
+    ("entity", "expected"),
+    [
+        (encrypted_mail(TEXT, PGP_PARTNER), ReasonCode.ALREADY_ENCRYPTED),
+        (signed_mail(encrypted_mail(TEXT, PGP_PARTNER), by=PGP_SENDER), ReasonCode.ALREADY_ENCRYPTED),
+        (text(armored(sealed(literal_message(), PGP_PARTNER))), ReasonCode.ALREADY_ENCRYPTED),
+        (signed_mail(TEXT, by=PGP_SENDER), ReasonCode.ALREADY_SIGNED),
+        (b"".join(made_signed(TEXT, PGP_SENDER, Shape.CLEARTEXT).entity), ReasonCode.ALREADY_SIGNED),
+        (text(b"See:\r\n" + armored(sealed(literal_message(), PGP_PARTNER))), None),
+        (text(armored(sealed(literal_message(), PGP_PARTNER)) + b"and more\r\n"), None),
+        (text(b"> " + armored(sealed(literal_message(), PGP_PARTNER))), None),
+        (text(armored(literal_message(by=PGP_SENDER))), None),
+        (text(b"-----BEGIN PGP MESSAGE-----\r\n\r\nThe canary sings.\r\n-----END PGP MESSAGE-----\r\n"), None),
+        (multipart(b'encrypted; protocol="application/pgp-encrypted"', text(b"Version: 1\r\n"), TEXT), None),
+        (encrypted_mail(TEXT, PGP_PARTNER) + b"The canary sings.\r\n", None),
+        (multipart(b"mixed", encrypted_mail(TEXT, PGP_PARTNER), text(b"The canary sings.\r\n")), None),
+    ],
+)
+def test_what_came_protected_is_judged_by_its_packets(entity, expected):
+    on = Stage(settings={X: MUST}).own_pgp(PGP_SENDER)
+    outcome, other = go(on, HEAD + entity, X, "y@elsewhere.example")
+    protected = {ReasonCode.ALREADY_ENCRYPTED, ReasonCode.ALREADY_SIGNED} & set(codes(other))
+    assert protected == ({expected} if expected else set())
+    assert outcome.fate is (Fate.RELAYED if expected is ReasonCode.ALREADY_ENCRYPTED else Fate.REFUSED)
+    if expected:
+        assert on.sent[0].chunks[1] == HEAD + entity
+
+
+def test_a_mail_encrypted_to_a_password_only_or_to_nobody_does_not_count_as_encrypted():
+
+    by_password = b"".join(encrypt_message(write_literal([TEXT]), [], PgpForm(), ["hunter2"]))
+    packets = sealed(literal_message(), PGP_PARTNER)
+    nobody = b"".join(write_packet(one.tag, one.octets) for one in read_packets(packets) if one.tag != Tag.PKESK)
+    for message in (by_password, nobody):
+        on = Stage(settings={X: MUST})
+        assert go(on, HEAD + as_mail(message), X)[0].fate is Fate.REFUSED
