@@ -30,7 +30,7 @@ _HEADER = re.compile(rb"([A-Za-z0-9-]{1,64}): ?([^\r\n]{0,998})\r?\n?")
 _BLANK = re.compile(rb"[ \t]*\r?\n")
 _CHECKSUM = re.compile(rb"(?:=[A-Za-z0-9+/]{4}|[\r\n]=[^=\s][^\r\n]{0,7})\s*\Z")
 _LONGEST_CHECKSUM = 200
-_WHITE = (b" ", b"\t", b"\r", b"\n")
+_WHITE = (b"\n", b"\r", b" ", b"\t")
 _TRAILING = b" \t\r"
 _ESCAPED = re.compile(rb"^(?=-|From )", re.MULTILINE)
 
@@ -115,10 +115,14 @@ def _decoded(text: bytes, start: int, stop: int) -> bytes:
         octets = a2b_base64(memoryview(text)[start:stop])
     except Base64Error:
         raise malformed("the armored block is not base64") from None
-    # The decoder passes over what is no base64, and over all behind padding; so count what it should have seen.
-    padding = text.count(b"=", start, stop)
-    characters = stop - start - padding - sum(text.count(one, start, stop) for one in _WHITE)
-    if (len(octets) * 8 + 5) // 6 != characters or -characters % 4 != padding:
+    # The decoder passes over what is no base64, and over all behind padding: all that it did not use is white space.
+    used = (len(octets) * 8 + 5) // 6
+    unused = stop - start - used - -used % 4
+    for one in _WHITE:
+        if unused <= 0:
+            break
+        unused -= text.count(one, start, stop)
+    if unused:
         raise malformed("the armored block is not base64")
     return octets
 
