@@ -94,6 +94,7 @@ class Encrypted:
         """
         if self.integrity == "none":
             self._data.decrypt(self._data.substitute())  # which says why not
+        # Twice: the tags of the smallest chunks alone are a quarter of the content.
         if self._data.size > 2 * max_bytes + MAX_AROUND_OCTETS:
             raise too_large()
         session, key, plain = self._first(keys, passwords, work or Work())

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 from mailseal.keys import PrivateKey
 from mailseal.openpgp import agreement
 from mailseal.openpgp.agreement import AgreeingPrivateKey, AgreeingPublicKey
-from mailseal.openpgp.algorithms import CIPHERS, CipherId
+from mailseal.openpgp.algorithms import CIPHERS, CipherId, KeyAlgorithm
 from mailseal.openpgp.errors import PgpError, malformed, only_pgp_errors, unsupported
 from mailseal.openpgp.fields import Fields, checksum, write_mpi
 from mailseal.openpgp.key import FINGERPRINT_OCTETS, PublicKey, key_id_of
@@ -67,7 +67,12 @@ class Pkesk:
 
     def may_be_for(self, public: PublicKey) -> bool:
         """Whether this key may open it: it names the key, or nobody."""
-        return self.algorithm == public.algorithm and (self.hidden or self.names(public))
+        return _plain(self.algorithm) == _plain(public.algorithm) and (self.hidden or self.names(public))
+
+
+def _plain(algorithm: int) -> int:
+    """Some write RSA for a key that is for nothing but encryption (RFC 9580 §12.4)."""
+    return KeyAlgorithm.RSA if algorithm == KeyAlgorithm.RSA_ENCRYPT_ONLY else algorithm
 
 
 def read_pkesk(body: bytes | memoryview) -> Pkesk:

@@ -18,6 +18,7 @@ from mailseal.openpgp.aead import aead
 from mailseal.openpgp.algorithms import CIPHERS, AeadId, CipherId, HashId, KeyAlgorithm
 from mailseal.openpgp.errors import PgpError
 from mailseal.openpgp.fields import checksum, write_mpi
+from mailseal.openpgp.key import read_public_key
 from mailseal.openpgp.packet import read_packets
 from mailseal.openpgp.password import open_skesk, read_skesk, write_skesk
 from mailseal.openpgp.session_key import (
@@ -69,6 +70,16 @@ def test_hidden_readers(session):
     assert not pkesk.names(public)
     assert not pkesk.may_be_for(reader("x448")[0])
     assert open_pkesk(pkesk, public, private, substitute(session)) == session
+
+
+def test_rsa_for_encryption_only():
+    public, private = reader("rsa1024")
+    of_old = read_public_key(public.octets[:5] + bytes((KeyAlgorithm.RSA_ENCRYPT_ONLY,)) + public.octets[6:])
+    for session in (WITH_CIPHER[1], WITHOUT[1]):
+        for algorithm in (KeyAlgorithm.RSA, KeyAlgorithm.RSA_ENCRYPT_ONLY):
+            pkesk = replace(read_pkesk(body(write_pkesk(session, of_old))), algorithm=algorithm)
+            assert pkesk.may_be_for(of_old)
+            assert open_pkesk(pkesk, of_old, private, substitute(session)) == session
 
 
 def test_a_key_of_version_6_is_named_by_its_fingerprint_only():
