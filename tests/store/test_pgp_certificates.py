@@ -289,6 +289,7 @@ def test_published_for_an_address_alone(pgp, kek):
 
 def test_a_signing_key_is_made_once(pgp, watch, kek):
     watch.poll(0)
+    assert pgp.with_key_of(ANNA) == ()
     made = pgp.create(ANNA, NOW)
     assert why_not_sign(made, ANNA, NOW) is None
     assert (made.trust, made.has_key, made.provenance) == (PgpTrust.TRUSTED, True, "generated")

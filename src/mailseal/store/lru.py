@@ -51,6 +51,11 @@ class Lru(Generic[K, V]):
             if len(self._rows) > self._entries:
                 self._rows.popitem(last=False)
 
+    def drop(self, key: K) -> None:
+        """Forget one value."""
+        with self._lock:
+            self._rows.pop(key, None)
+
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:

@@ -121,7 +121,7 @@ class StorePgpCertificates:
     def create(self, address: Address, at: datetime) -> StoredPgpCertificate:
         """As of the port; raises SealError and StoreUnavailable, both transient."""
         fingerprint = signing_key_of(address, self._sealing, at)
-        self.clear()
+        self._of.drop(address.key)  # the other workers, and other addresses, learn it by the stamp
         found = self.by_fingerprint(fingerprint)
         if found is None:
             raise PrivateKeyMissingError("a key that was made a moment ago was deleted")
