@@ -30,8 +30,8 @@ domain is most likely not marked internal: `mailseal check` tells.
    encrypted.
 5. **Mode** of the pair: `never` ends here; with `allow` the copy is encrypted when that is possible.
 6. **Method**: the methods are tried in order (S/MIME, OpenPGP). One that is turned off, for which the mail is too
-   large, or for which the recipient has no usable key, is passed over, and the reason is kept. While keys are looked for
-   (`pgp_lookup`) and nothing before protects the copy, it waits: it is deferred.
+   large, or for which the recipient has no usable key, is passed over, and the reason is kept. While keys are looked
+   for (`pgp_lookup`) and nothing before protects the copy, it waits: it is deferred.
 7. **Nothing worked and it must be encrypted**: it is not sent. `on_failure` says whether the sender's client gets a 550
    (`refuse`) or the sender gets a report (`notify`). A null sender, a sender outside and one that is not authorised get
    the 550. A mail that must be encrypted never leaves in clear.

@@ -1,5 +1,6 @@
 """OpenPGP keys that travel with mail: kept from what comes in, taken out of it, sent along (RFC 3156 §7, Autocrypt)."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from mailseal.mail.address import Address
@@ -20,19 +21,22 @@ _FIELD = NAME.lower()
 
 def harvest(root: Entity, content: Entity) -> tuple[Harvest, ...]:
     """What an Autocrypt field says of the one sender, and keys that are attached, whosever they are."""
+    attached, fields = attached_certificates(content), root.headers(_FIELD)
+    if not attached and not fields:
+        return ()
     senders = authors(root)
     sender = senders[0] if len(senders) == 1 else None
     by = "" if sender is None else f" by {sender}"
-    found = [(one, f"attached{by}") for one in attached_certificates(content)]
-    told = _autocrypt(root, sender)
+    found = [(one, f"attached{by}") for one in attached]
+    told = _autocrypt(fields, sender)
     if told is not None:
         found += [(one, f"Autocrypt{by}") for one in _split(told.keydata)[:1]]
     return tuple(Harvest(octets, method=MethodName.PGP, source=source) for octets, source in found)
 
 
-def _autocrypt(root: Entity, sender: Address | None) -> Autocrypt | None:
+def _autocrypt(fields: Sequence[str], sender: Address | None) -> Autocrypt | None:
     """The field that counts: the only one that can be read and is about the sender (Autocrypt Level 1, §2.1)."""
-    read = [read_autocrypt(value) for value in root.headers(_FIELD)[:MAX_FIELDS]]
+    read = [read_autocrypt(value) for value in fields[:MAX_FIELDS]]
     found = [one for one in read if one is not None and one.address == sender]
     return found[0] if len(found) == 1 else None
 

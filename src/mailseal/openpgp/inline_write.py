@@ -14,6 +14,8 @@ from mailseal.mail.outgoing import encode_body, needs_seven_bit
 from mailseal.openpgp import armor
 from mailseal.openpgp.inline import leaves
 
+_NOT_ASCII = frozenset({"utf-7", "utf-16", "utf-16le", "utf-16be", "hz-gb-2312"})
+"""In these, ASCII does not stand for itself: what is read would depend on a name that no signature covers."""
 _TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,39}")
 _WHOLE_TYPES = ("multipart/signed", "multipart/encrypted", "multipart/report")
 _MAX_NAME_OCTETS = 200
@@ -47,8 +49,9 @@ def pieces_of(entity: Entity) -> tuple[Piece, ...] | None:
 def _piece(part: Entity, number: int) -> Piece:
     content = part.decoded_body(len(part.body))
     name = part.filename
-    if part.content_type.type == "text/plain" and name is None and not _is_attached(part):
-        return Piece(content, charset_of(content, part.content_type.parameters.get("charset", "us-ascii")))
+    told = part.content_type.parameters.get("charset", "us-ascii")
+    if part.content_type.type == "text/plain" and name is None and not _is_attached(part) and _holds_ascii(told):
+        return Piece(content, charset_of(content, told))
     return Piece(content, filename=_safe(name) or f"part-{number}{_extension(part)}")
 
 
@@ -69,11 +72,15 @@ def _safe(name: str | None) -> str:
 def charset_of(content: bytes, *told: str) -> str:
     """The first charset that mail uses and the content can be read in; UTF-8 if that fits, else Latin 1."""
     for name in (*told, "utf-8"):
-        if _TOKEN.fullmatch(name):
+        if _TOKEN.fullmatch(name) and _holds_ascii(name):
             text = decode_text(content, name)
             if text is not None and "\N{REPLACEMENT CHARACTER}" not in text:
                 return name.lower()
     return "iso-8859-1"
+
+
+def _holds_ascii(charset: str) -> bool:
+    return charset.lower() not in _NOT_ASCII
 
 
 def text_entity(content: bytes, charset: str) -> list[bytes]:

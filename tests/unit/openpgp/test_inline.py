@@ -151,6 +151,12 @@ def test_an_entity_in_pieces():
     assert pieces_of(root(b"Content-Transfer-Encoding: x-odd\r\n\r\nx")) is None
 
 
+def test_a_text_in_which_ascii_is_something_else_is_a_file():
+    wide = text("hello".encode("utf-16"), b"text/plain; charset=UTF-16")
+    assert pieces_of(root(wide)) == (Piece("hello".encode("utf-16"), filename="part-1.txt"),)
+    assert charset_of(b"+ADw-script+AD4-", "utf-7") == "utf-8"
+
+
 def test_charsets():
     assert charset_of("ä".encode("iso-8859-2"), "ISO-8859-2") == "iso-8859-2"
     assert charset_of("ä".encode(), "us-ascii") == "utf-8"
