@@ -12,7 +12,7 @@ from mailseal.mail.address import Address
 from mailseal.mail.mime import parse
 from mailseal.methods import METHODS
 from mailseal.methods.layer import Opening
-from mailseal.pipeline.open_path import held_by
+from mailseal.pipeline.open_path import held_by, open_mail
 from mailseal.policy.model import Already, MethodName, Party
 from mailseal.policy.reason import Reason
 from mailseal.policy.settings import Settings
@@ -83,6 +83,39 @@ def test_what_it_encrypts_only_the_reader_opens(name):
     assert not layer.ok
     assert layer.reason is not None
     assert shut.inner is None
+
+
+def test_what_is_signed_for_a_reader_is_opened_by_him_with_its_signature(name):
+    stage, method = RIGS[name].stage(), METHODS[name]
+    keys = method.usable_keys(stage.gateway(), DORA, Settings(), NOW)
+    signer = method.signer(stage.gateway(), ANNA, Settings(), NOW)
+    signed = method.sign(stage.gateway(), ENTITY, signer, keys, Settings(), NOW)
+    made = method.encrypt(stage.gateway(), signed, keys, Settings(), NOW)
+    root = parse(HEAD + b"".join(made.entity)).root
+    found = open_mail(root, opening(stage))
+    assert found.decrypted
+    assert found.signed_by_sender
+    assert found.content is not None
+    assert ENTITY in bytes(found.content.buffer)
+
+
+def test_a_reader_holds_what_is_his_and_nobody_else_does(name):
+    stage, method = RIGS[name].stage(), METHODS[name]
+    held = method.held(stage.gateway(), DORA)
+    assert set(held) <= set(method.usable_keys(stage.gateway(), DORA, Settings(), NOW))
+    assert held
+    assert method.held(stage.gateway(), Address.parse("x@y.example")) == ()
+
+
+def test_a_mail_without_anything_of_it_is_left_as_it_is(name):
+    stage, method = RIGS[name].stage(), METHODS[name]
+    root = parse(HEAD + ENTITY).root
+    assert method.recognise(root, Settings()) is None
+    assert method.already(root) is Already.NOTHING
+    assert method.harvest(root, root, Settings()) == ()
+    assert method.tidy(root, Settings()) is root
+    assert method.announce(stage.gateway(), ANNA, Settings(), NOW) == ()
+    assert method.additional(Settings()) == ()
 
 
 def test_what_it_signs_verifies_and_a_change_is_seen(name):
