@@ -164,6 +164,18 @@ def test_the_cap_is_the_callers():
     assert why(body, "x" * 1025) is ReasonCode.TOO_LARGE
 
 
+def test_too_little_memory(monkeypatch):
+    class Full:
+        def __init__(self, **_: object) -> None:
+            pass
+
+        def derive(self, _: bytes) -> bytes:
+            raise MemoryError
+
+    monkeypatch.setattr(s2k, "Argon2id", Full)
+    assert why(lock(254, 7, 4, more=SALT + SALT + bytes((1, 1, 10))), PASSWORD) is ReasonCode.TOO_LARGE
+
+
 def test_the_secret_of_another_key():
     for kind in ("cv25519", "x25519", "nistp256"):
         assert why(write_secret_key(reader(kind)[0], new_key(kind)[1], None)) is ReasonCode.MALFORMED

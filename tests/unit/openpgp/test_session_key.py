@@ -4,16 +4,18 @@ import os
 from dataclasses import replace
 
 import pytest
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mailseal.errors import TransientError
-from mailseal.openpgp import s2k
+from mailseal.openpgp import agreement, s2k
 from mailseal.openpgp.aead import aead
 from mailseal.openpgp.algorithms import CIPHERS, AeadId, CipherId, HashId, KeyAlgorithm
 from mailseal.openpgp.errors import PgpError
@@ -144,21 +146,49 @@ def test_a_cipher_that_we_do_not_have():
     assert caught.value.reason is ReasonCode.UNSUPPORTED_ALGORITHM
 
 
-def test_what_a_token_says_passes():
-    class Token(rsa.RSAPrivateKey):
-        key_size = 1024
+class Token(rsa.RSAPrivateKey):
+    """A key in hardware that says no."""
 
-        def decrypt(self, ciphertext, padding):
-            raise TransientError("the token is gone")
+    key_size = 1024
 
-        def _none(self, *_):
-            raise NotImplementedError
+    def __init__(self, error: Exception) -> None:
+        self.error = error
 
-        __copy__ = __deepcopy__ = public_key = private_numbers = private_bytes = sign = _none
+    def decrypt(self, ciphertext, padding):
+        raise self.error
 
+    def _none(self, *_):
+        raise NotImplementedError
+
+    __copy__ = __deepcopy__ = public_key = private_numbers = private_bytes = sign = _none
+
+
+def test_what_a_token_says():
     pkesk = read_pkesk(body(write_pkesk(WITH_CIPHER[0], reader("rsa1024")[0])))
     with pytest.raises(TransientError):
-        open_pkesk(pkesk, reader("rsa1024")[0], Token(), WITH_CIPHER[0])
+        open_pkesk(pkesk, reader("rsa1024")[0], Token(TransientError("the token is gone")), WITH_CIPHER[0])
+    with pytest.raises(PgpError) as caught:
+        open_pkesk(pkesk, reader("rsa1024")[0], Token(UnsupportedAlgorithm("not by this key")), WITH_CIPHER[0])
+    assert caught.value.reason is ReasonCode.UNSUPPORTED_ALGORITHM
+
+
+@pytest.mark.parametrize(
+    ("padding", "fits"),
+    [(b"\5" * 5, True), (b"\x0d" * 13, True), (b"\4" * 5, True), (b"\0" * 5, False), (b"\4\4\4\4\6", False)],
+)
+def test_the_padding_of_ecdh(padding, fits):
+    """Some hide the length of the session key behind more of it (RFC 9580 §11.5)."""
+    public, private = reader("cv25519")
+    field, kek = agreement.sent(public, public.key)
+    wrapped = aes_key_wrap(kek, b"\x07" + KEY + checksum(KEY) + padding)
+    material = field + bytes((len(wrapped),)) + wrapped
+    pkesk = Pkesk(3, KeyAlgorithm.ECDH, public.key_id, "", material)
+    try:
+        found = open_pkesk(pkesk, public, private, WITH_CIPHER[1])
+    except PgpError:
+        found = None
+    # With four octets taken for padding of five, the sum is not at the end.
+    assert found == (SessionKey(KEY, CipherId.AES128) if fits and padding[0] == len(padding) else None)
 
 
 def test_keys_that_cannot_be_written_to():
