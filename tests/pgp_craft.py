@@ -146,9 +146,9 @@ def bind(primary: Key, sub: Key, *says: bytes, by: Key | None = None, back: byte
     return signature(by or primary, SignatureType.SUBKEY_BINDING, hashed, *says, **more)
 
 
-def back_signature(primary: Key, sub: Key, **more) -> bytes:
+def back_signature(primary: Key, sub: Key, *says: bytes, **more) -> bytes:
     hashed = over_keys(primary.public.version, primary.public, sub.public)
-    return signature(sub, SignatureType.PRIMARY_KEY_BINDING, hashed, **more)
+    return signature(sub, SignatureType.PRIMARY_KEY_BINDING, hashed, *says, **more)
 
 
 def revoke_subkey(primary: Key, sub: Key, *says: bytes, **more) -> bytes:

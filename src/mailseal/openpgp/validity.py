@@ -31,8 +31,6 @@ def why_dead(certificate: PgpCertificate, at: datetime) -> ReasonCode | None:
     primary = certificate.primary
     if revocation_at(primary, at) is not None:
         return ReasonCode.PGP_KEY_REVOKED
-    if at < primary.public.created:
-        return ReasonCode.PGP_KEY_NOT_YET_VALID
     if not _statements(certificate, at):
         return _missing((primary, *certificate.user_ids), at)
     if is_past(expiry(certificate, at), at):
@@ -47,8 +45,6 @@ def why_component_dead(certificate: PgpCertificate, component: Component, at: da
         return reason
     if revocation_at(component, at) is not None:
         return ReasonCode.PGP_KEY_REVOKED
-    if at < component.public.created:
-        return ReasonCode.PGP_KEY_NOT_YET_VALID
     binding = binding_at(component, at)
     if binding is None:
         return _missing((component,), at)
@@ -118,7 +114,7 @@ def _statements(certificate: PgpCertificate, at: datetime) -> list[Binding]:
 
 
 def _missing(bound: Sequence[Component | UserId], at: datetime) -> ReasonCode:
-    """Why there is no self-signature at that time."""
+    """Why there is no self-signature at that time; none is older than its key."""
     times = [binding.created for one in bound for binding in one.bindings]
     if times:
         return ReasonCode.PGP_KEY_EXPIRED if min(times) <= at else ReasonCode.PGP_KEY_NOT_YET_VALID

@@ -17,8 +17,8 @@ from mailseal.openpgp.fields import write_mpi
 from mailseal.openpgp.packet import Tag, write_packet
 from mailseal.openpgp.parts import MAX_INPUT_OCTETS, MAX_SIGNATURES, MAX_SUBKEYS, MAX_USER_ID_OCTETS, MAX_USER_IDS
 from mailseal.openpgp.select import fit_to_encrypt
-from mailseal.openpgp.self_signatures import MAX_BINDINGS
-from mailseal.openpgp.subpackets import Kind, write_subpacket
+from mailseal.openpgp.self_signatures import MAX_BINDINGS, MAX_REVOCATIONS
+from mailseal.openpgp.subpackets import Kind, seconds, write_subpacket
 from mailseal.openpgp.validity import flags, why_component_dead, why_dead
 from mailseal.policy.reason import ReasonCode
 from pgp_craft import CERTIFY_SIGN, ENCRYPT, MADE
@@ -121,6 +121,9 @@ def test_a_user_id_that_a_stranger_put_in():
     assert omitted(found) == [("Anna?? <anna@example.net>", ReasonCode.PGP_KEY_UNBOUND)]
 
 
+LASTING = write_subpacket(Kind.EXPIRES, seconds(50 * 365 * 86_400))
+
+
 def test_a_signing_subkey_has_to_sign_back():
     other = craft.key()
     backs = {
@@ -128,7 +131,8 @@ def test_a_signing_subkey_has_to_sign_back():
         "of another certificate": craft.back_signature(STRANGER, SIGNING),
         "by another key": craft.back_signature(PRIMARY, other),
         "weak": craft.back_signature(PRIMARY, SIGNING, digest=HashId.SHA1),
-        "not a back signature": craft.direct(PRIMARY),
+        "not a back signature": craft.bind(PRIMARY, SIGNING, by=SIGNING),
+        "one that expires": craft.back_signature(PRIMARY, SIGNING, LASTING),
     }
     for name, back in backs.items():
         found = read(craft.user_id(PRIMARY, TEXT), craft.subkey(PRIMARY, SIGNING, SIGN, back=back))
@@ -171,6 +175,13 @@ def test_a_broken_digest_is_no_reason_to_take_back_a_revocation():
     assert why_dead(found, NOW) is None
     found = read(craft.revoke(PRIMARY, craft.reason(2), digest=HashId.SHA1), *SOUND)
     assert why_dead(found, NOW) is ReasonCode.PGP_KEY_REVOKED
+
+
+def test_a_hard_revocation_is_kept_among_many():
+    soft = [craft.revoke(PRIMARY, craft.reason(3), at=MADE + DAY * (day + 2)) for day in range(20)]
+    found = read(*soft[:10], craft.revoke(PRIMARY, craft.reason(2), at=MADE + DAY), *soft[10:], *SOUND)
+    assert why_dead(found, MADE) is ReasonCode.PGP_KEY_REVOKED
+    assert len(found.primary.revocations) == MAX_REVOCATIONS
 
 
 def test_revocations_by_strangers_revoke_nothing():

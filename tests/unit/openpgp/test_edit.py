@@ -13,7 +13,9 @@ from mailseal.openpgp.certificate import read_certificate
 from mailseal.openpgp.certifiers import certified_by
 from mailseal.openpgp.component import KeyFlags, RevocationCode
 from mailseal.openpgp.errors import PgpError
+from mailseal.openpgp.packet import Tag, write_packet
 from mailseal.openpgp.select import fit_to_encrypt
+from mailseal.openpgp.signature import read_signature, with_hints
 from mailseal.openpgp.subpackets import Kind, write_subpacket
 from mailseal.openpgp.validity import (
     component_expiry,
@@ -130,9 +132,16 @@ def test_another_end(at, ends):
     assert Cert.from_bytes(found.octets).expiration == ends
 
 
-def test_another_end_of_a_signing_subkey():
+@pytest.mark.parametrize("beside", [False, True])
+def test_another_end_of_a_signing_subkey(beside):
     """Its back signature is said again, wherever it stood."""
     signing = craft.subkey(OWNER, SIGNING, KeyFlags.SIGN, EXPIRES)
+    if beside:
+        bound = read_signature(craft.body(craft.bind(OWNER, SIGNING, craft.flags(KeyFlags.SIGN), EXPIRES)))
+        back = write_subpacket(Kind.EMBEDDED, craft.body(craft.back_signature(OWNER, SIGNING)))
+        issuer = write_subpacket(Kind.ISSUER, bytes.fromhex(OWNER.public.key_id))
+        packet = write_packet(Tag.SIGNATURE, with_hints(bound, issuer, back).octets)
+        signing = craft.subkey_packet(SIGNING) + packet
     before = read_certificate(craft.certificate(OWNER, craft.direct(OWNER, EXPIRES), SOUND[0], signing))
     found = read(edit.set_expiry(before, OWNER.private, NOW + DAY, at=LIVING))
     (subkey,) = found.subkeys
@@ -203,6 +212,12 @@ def test_certify():
         edit.certify(CERTIFICATE, [ANNA, "nobody"], DOMAIN_KEY, DOMAIN.private, at=LIVING)
     with pytest.raises(PgpError):
         edit.certify(CERTIFICATE, [ANNA], DOMAIN_KEY, STRANGER.private, at=LIVING)
+
+
+def test_nobody_certifies_himself():
+    found = read(OCTETS, CERTIFICATE)
+    assert [one.certifications for one in found.user_ids] == [(), ()]
+    assert not certified_by(found, found.user_ids[0], CERTIFICATE, LIVING)
 
 
 def test_a_certification_taken_back():

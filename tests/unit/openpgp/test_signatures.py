@@ -7,12 +7,13 @@ from pysequoia import Cert, Sig
 from pysequoia import verify as sequoia
 
 import pgp_craft as craft
-from mailseal.openpgp.algorithms import HashId, KeyAlgorithm
+from mailseal.openpgp.algorithms import HASHES, HashId, KeyAlgorithm
 from mailseal.openpgp.errors import PgpError
-from mailseal.openpgp.sign import digest_for, sign, sign_document
+from mailseal.openpgp.sign import _material, digest_for, sign, sign_document
 from mailseal.openpgp.signature import (
     SALT_OCTETS,
     SignatureType,
+    digest_of,
     over_document,
     read_signature,
     verify_signature,
@@ -152,6 +153,44 @@ def test_other_versions(version):
     with pytest.raises(PgpError) as caught:
         read_signature(bytes((version,)) + bytes(40))
     assert caught.value.reason is ReasonCode.UNSUPPORTED_ALGORITHM
+
+
+def by_hand(key, version, algorithm, salt):
+    """A signature in which everything but these fits."""
+    area = write_subpacket(Kind.CREATED, seconds(int(NOW.timestamp())))
+    size = 4 if version == 6 else 2
+    head = bytes((version, 0, algorithm, HashId.SHA256)) + len(area).to_bytes(size, "big") + area
+    row = HASHES[HashId.SHA256]
+    value = digest_of(row, salt, (CONTENT,), head)
+    salted = bytes((len(salt),)) + salt if version == 6 else b""
+    return read_signature(head + bytes(size) + value[:2] + salted + _material(key.private, key.public, value, row))
+
+
+@pytest.mark.parametrize(
+    ("kind", "version", "made"),
+    [
+        ("rsa2048", 4, (4, KeyAlgorithm.RSA, b"")),
+        ("rsa2048", 4, (4, KeyAlgorithm.RSA_SIGN_ONLY, b"")),
+        ("rsa2048", 4, (4, KeyAlgorithm.RSA_ENCRYPT_ONLY, None)),
+        ("rsa2048", 4, (4, KeyAlgorithm.ECDSA, None)),
+        ("ed25519", 4, (4, KeyAlgorithm.ED25519, None)),
+        ("ed25519", 6, (4, KeyAlgorithm.ED25519, None)),
+        ("ed25519-native", 4, (6, KeyAlgorithm.ED25519, None)),
+        ("ed25519", 6, (6, KeyAlgorithm.ED25519, bytes(16))),
+        ("ed25519", 6, (6, KeyAlgorithm.ED25519, None)),
+    ],
+)
+def test_version_algorithm_and_salt_must_fit(kind, version, made):
+    """`None` for a salt: the empty one, and all that is wrong."""
+    number, algorithm, salt = made
+    key = craft.key(kind, version=version)
+    found = by_hand(key, number, algorithm, salt or b"")
+    if salt is not None:
+        check(found, key)
+        return
+    with pytest.raises(PgpError) as caught:
+        check(found, key)
+    assert caught.value.reason is ReasonCode.SIGNATURE_INVALID
 
 
 def test_a_key_on_a_curve_of_another_kind():
