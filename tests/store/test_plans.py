@@ -38,6 +38,7 @@ from mailseal.store.owners import with_places
 from mailseal.store.pgp_certificates import StorePgpCertificates
 from mailseal.store.pgp_conflicts import known_addresses
 from mailseal.store.pgp_domain_keys import domain_keys
+from mailseal.store.pgp_expiry import expiring
 from mailseal.store.pgp_models import PgpCertificateRow, PgpComponentRow, PgpUseRow
 from mailseal.store.private_keys import open_key
 from mailseal.store.row import first_uuid7, uuid7
@@ -218,6 +219,7 @@ def pgp_questions() -> dict:
         "OpenPGP keys in conflict": lambda: pgp_admin.count(PgpTrust.CANDIDATE, conflict=True),
         "OpenPGP key by prefix": lambda: pgp_admin.show(made.fingerprint[:8]),
         "OpenPGP key by its key ID": lambda: pgp_admin.show(f"{3:08x}{1:08x}"),
+        "OpenPGP keys that end": lambda: next(expiring(THEN)),
         "private key, delete": lambda: private_keys.delete_key(f"{7:064x}"),
     }
 

@@ -5,18 +5,18 @@ import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain, takewhile
 from pathlib import Path
 
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef
 
-from mailseal.openpgp.certificate import PgpTrust
 from mailseal.store import records
 from mailseal.store.certificate_rows import Purpose
 from mailseal.store.configure import this_node
 from mailseal.store.jobs import ANY_NODE, State
 from mailseal.store.journal_import import SUFFIX
 from mailseal.store.models import CertificateRow, CertificateUse, JobRow, JournalRow
-from mailseal.store.pgp_models import PgpCertificateRow, PgpComponentRow, PgpUseRow
+from mailseal.store.pgp_expiry import expiring
 from mailseal.store.row import utc_now
 from mailseal.store.transaction import reads
 
@@ -105,21 +105,10 @@ def _expiring(now: datetime) -> Expiry:
 
 
 def _expiring_pgp(now: datetime) -> Expiry:
-    """An OpenPGP key signs and encrypts, so a newer one for the same owner takes its place."""
-    bound = PgpComponentRow.objects.filter(bound=True, certificate=OuterRef("pk"))
-    newer = PgpUseRow.objects.filter(
-        Q(certificate__expires__isnull=True) | Q(certificate__expires__gt=OuterRef("certificate__expires")),
-        Exists(PgpComponentRow.objects.filter(bound=True, certificate=OuterRef("certificate"))),
-        owner=OuterRef("owner"),
-        certificate__trust=PgpTrust.TRUSTED.value,
-        certificate__revoked=False,
-    )
-    alone = PgpUseRow.objects.filter(~Exists(newer), certificate=OuterRef("pk"))
-    rows = PgpCertificateRow.objects.filter(
-        Exists(bound), Exists(alone), trust=PgpTrust.TRUSTED.value, revoked=False, expires__gt=now
-    )
-    first = rows.order_by("expires").values_list("expires", flat=True).first()
-    return Expiry(first, rows.filter(expires__lte=now + SOON).count())
+    ends = expiring(now)
+    first = next(ends, None)
+    soon = takewhile(lambda end: end <= now + SOON, chain([first] if first else [], ends))
+    return Expiry(first, sum(1 for _ in soon))
 
 
 def _written_at(path: Path, offset: int) -> datetime | None:
