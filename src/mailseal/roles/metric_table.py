@@ -271,8 +271,8 @@ METRICS: tuple[MetricInfo, ...] = (
         kind=Kind.GAUGE,
         by=By.WORKER,
         help=(
-            "When the first of the certificates of our keys expires that no later one replaces for each of its "
-            "addresses; 0 without any."
+            "When the first of the certificates of our keys, S/MIME or OpenPGP, expires that no later one replaces for "
+            "each of its addresses; 0 without any."
         ),
         alert="0 < mailseal_key_expiry_timestamp_seconds < time() + 14 * 86400",
     ),
