@@ -27,6 +27,9 @@ MADE = NOW - 100 * DAY
 CERTIFY_SIGN = KeyFlags.CERTIFY | KeyFlags.SIGN
 ENCRYPT = KeyFlags.ENCRYPT_COMMUNICATIONS | KeyFlags.ENCRYPT_STORAGE
 
+CURVES = ("p256", "p384", "p521", "bp256", "bp384", "bp512")
+"""Kinds of key that sign; with "-ecdh" behind, they are encrypted to."""
+
 _A = KeyAlgorithm
 _KINDS = {
     "ed25519": (ed25519.Ed25519PrivateKey.generate, _A.EDDSA_LEGACY, _A.ED25519),
@@ -36,11 +39,16 @@ _KINDS = {
     "p384": (lambda: ec.generate_private_key(ec.SECP384R1()), _A.ECDSA, _A.ECDSA),
     "p521": (lambda: ec.generate_private_key(ec.SECP521R1()), _A.ECDSA, _A.ECDSA),
     "bp256": (lambda: ec.generate_private_key(ec.BrainpoolP256R1()), _A.ECDSA, _A.ECDSA),
-    "rsa2048": (lambda: _rsa(2048), _A.RSA, _A.RSA),
+    "bp384": (lambda: ec.generate_private_key(ec.BrainpoolP384R1()), _A.ECDSA, _A.ECDSA),
+    "bp512": (lambda: ec.generate_private_key(ec.BrainpoolP512R1()), _A.ECDSA, _A.ECDSA),
     "rsa1024": (lambda: _rsa(1024), _A.RSA, _A.RSA),
+    "rsa2048": (lambda: _rsa(2048), _A.RSA, _A.RSA),
+    "rsa3072": (lambda: _rsa(3072), _A.RSA, _A.RSA),
+    "rsa4096": (lambda: _rsa(4096), _A.RSA, _A.RSA),
     "cv25519": (x25519.X25519PrivateKey.generate, _A.ECDH, _A.X25519),
     "x448": (x448.X448PrivateKey.generate, _A.X448, _A.X448),
 }
+_KINDS |= {f"{curve}-ecdh": (_KINDS[curve][0], _A.ECDH, _A.ECDH) for curve in CURVES}
 
 
 @cache
