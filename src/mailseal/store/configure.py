@@ -8,7 +8,6 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import django
 from django.conf import settings
-from django.core.management import call_command
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
@@ -16,9 +15,13 @@ from django.db.migrations.loader import MigrationLoader
 from mailseal.config import Config
 from mailseal.errors import PermanentError
 from mailseal.store.breaker import BREAKER
+from mailseal.store.schema_changes import apply_migrations
+from mailseal.store.trouble import driver_trouble
 
 STATEMENT_WAIT_SECONDS = 1
 """How long one statement waits for a lock; the transaction around it is tried again (see `transaction`)."""
+TABLE_WAIT_SECONDS = 5
+"""How long a statement waits for a table that is being changed, and the change for those who use the table."""
 CONNECT_SECONDS = 3
 ANSWER_SECONDS = 10
 """How long a MariaDB may take for one statement; a cluster that loses a node holds a commit for 3 to 6.5 seconds."""
@@ -125,7 +128,10 @@ def _mariadb(
     options: dict[str, Any] = {
         "charset": "utf8mb4",
         "isolation_level": "read committed",
-        "init_command": f"SET SESSION sql_mode='{_SQL_MODE}', innodb_lock_wait_timeout={STATEMENT_WAIT_SECONDS}",
+        "init_command": (
+            f"SET SESSION sql_mode='{_SQL_MODE}', innodb_lock_wait_timeout={STATEMENT_WAIT_SECONDS},"
+            f" lock_wait_timeout={TABLE_WAIT_SECONDS}"
+        ),
         "connect_timeout": CONNECT_SECONDS,
         "read_timeout": ANSWER_SECONDS,
         "write_timeout": ANSWER_SECONDS,
@@ -145,7 +151,10 @@ def _mariadb(
 
 
 def migrate() -> None:
-    """Make the tables, or bring them up to date. One process at a time runs this (`mailseal init`, the supervisor)."""
+    """Make the tables, or bring them up to date; after it was cut off, finish that (`mailseal init`).
+
+    Raises OtherTablesError, and StoreUnavailable, also when another process does not end doing the same.
+    """
     connection = connections[DEFAULT_DB_ALIAS]
     if connection.vendor == "sqlite":
         # The file holds sealed keys and the log: nobody else may read it. SQLite gives -wal and -shm the same mode.
@@ -153,11 +162,8 @@ def migrate() -> None:
         path.touch(mode=0o600)
         if path.stat().st_size == 0:
             path.chmod(0o600)
-    else:
-        with connection.cursor() as cursor:
-            # Keys are compared octet by octet: the default collation would take "a" and "ä" for the same address.
-            cursor.execute("ALTER DATABASE CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
-    call_command("migrate", verbosity=0, interactive=False)
+    with driver_trouble():
+        apply_migrations()
 
 
 def pending_migrations() -> tuple[str, ...]:
