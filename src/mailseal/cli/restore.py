@@ -14,7 +14,7 @@ from mailseal.cli.backup import meter, readable_errors
 from mailseal.cli.errors import CommandError
 from mailseal.cli.output import read_file
 from mailseal.cli.passphrase import passphrase_option, read_passphrase
-from mailseal.cli.session import as_caller, become_owner
+from mailseal.cli.session import as_caller, become_owner, require_program
 from mailseal.cli.users import KEEPER
 from mailseal.config import values
 from mailseal.store.dump import Place
@@ -87,6 +87,7 @@ def _prepare(folder: Path) -> None:
             os.chown(folder, keeper.pw_uid, keeper.pw_gid)
     folder.chmod(_MODE)
     become_owner(folder, for_now=True)
+    require_program()
 
 
 def _say(done: Restored, target: Target) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -37,6 +38,7 @@ class Session:
         from mailseal import store  # noqa: PLC0415 - Django is loaded only by commands that use the store
 
         become_owner(self.config.data_dir, for_now=for_now)
+        require_program()
         store.setup(self.config)
         return self.config
 
@@ -63,6 +65,16 @@ def become_owner(data_dir: Path, *, for_now: bool = False) -> None:
         os.setgroups([])
         set_group(owner.st_gid)
     set_user(owner.st_uid)
+
+
+def require_program() -> None:
+    """What root's successor cannot read would be missing at some later import; the roles could not start either."""
+    for path in (sys.executable, __file__):
+        if not os.access(path, os.R_OK, effective_ids=True):
+            raise CommandError(
+                f"the owner of the data folder cannot read {os.path.realpath(path)}",
+                "install Mailseal, and the Python that it runs on, where every user can read them, such as /opt",
+            )
 
 
 @contextmanager

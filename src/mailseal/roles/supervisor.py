@@ -153,7 +153,8 @@ class Supervisor:
         except OSError as error:
             os.close(read_fd)
             process.postpone()
-            _say(f"{process.name} cannot be started ({error.strerror}){process.pause}")
+            what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+            _say(f"{process.name} cannot be started ({what}){process.pause}")
             return
         finally:
             os.close(write_fd)

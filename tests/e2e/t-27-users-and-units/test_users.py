@@ -3,6 +3,7 @@
 import json
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import time
@@ -277,6 +278,19 @@ def test_users_are_made_when_asked_for(home: Home) -> None:
     refused = home.mailseal("init", "--make-users", user=KEEPER, group=KEEPER, extra_groups=[])
     assert refused.returncode == 1
     assert "only root can make users" in refused.stderr
+
+
+def test_a_program_that_the_owner_cannot_read_is_told_at_once(home: Home) -> None:
+    hidden = home.folder / "hidden"
+    hidden.mkdir(mode=0o700)
+    shutil.copytree(everybody.SRC / "mailseal", hidden / "mailseal", ignore=shutil.ignore_patterns("__pycache__"))
+    env = environment()
+    env["PYTHONPATH"] = env["PYTHONPATH"].replace(str(everybody.SRC), str(hidden))
+    command = [home.python, "-m", "mailseal", "--config", str(home.config), "domain", "list"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, cwd=home.folder)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: the owner of the data folder cannot read {hidden}/")
+    assert "where every user can read them" in done.stderr
 
 
 def _users() -> set[str]:

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from mailseal.cli import COMMANDS, cli, errors, output, run
 from mailseal.cli.errors import CommandError
-from mailseal.cli.log import Moment
+from mailseal.cli.log import Moment, print_row
 from mailseal.errors import PermanentError, TransientError
 
 
@@ -109,3 +109,25 @@ def test_moments_ago():
     for bad in ("tomorrow", "", "5y", "999999d"):
         with pytest.raises(click.BadParameter, match="not a time"):
             Moment().convert(bad, None, None)
+
+
+ROW = {
+    "time": datetime(2026, 3, 1, 12, tzinfo=UTC), "direction": "out", "sender": "a@x.example",
+    "recipient": "b@y.example", "fate": "relayed", "treatment": "signed", "reply": "250 2.0.0 \x1bkept",
+    "reasons": ["one reason"] * 9,
+}  # fmt: skip
+
+
+def test_a_row_of_the_log_is_one_line_for_programs_and_fits_a_terminal(capsys, monkeypatch):
+    print_row(ROW, as_json=False)
+    line = capsys.readouterr().out
+    assert line.startswith("2026-03-01 12:00 out a@x.example -> b@y.example: relayed, signed; 250 2.0.0 \\x1bkept; one")
+    assert line.count("\n") == 1
+
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    print_row(ROW, as_json=False)
+    first, *below = click.unstyle(capsys.readouterr().out).splitlines()
+    assert line.startswith(first)
+    assert all(one.startswith("    one reason") and len(one) <= 40 for one in below)
+    assert " ".join(one.strip() for one in below) == ", ".join(ROW["reasons"])

@@ -51,8 +51,9 @@ def configuration_file(path: Path, config: Config) -> Iterator[Finding]:
             f"everybody can read {path}, and {', '.join(secrets)} stands in it",
             f"put it into a file of its own and name that with {secrets[0]}_file",
         )
-    apart = [role for role in node_roles(None)(config) if role.reads is not None]
-    if os.geteuid() == 0 and apart and not mode & 0o004:
+    roles = node_roles(None)(config)
+    apart = [role for role in roles if role.reads is not None]
+    if apart and not mode & 0o004 and config.data_dir.is_dir() and not unseparated(config, roles):
         yield Finding(
             "configuration",
             Status.WARN,
@@ -91,7 +92,7 @@ def embedded(config: Config) -> Iterator[Finding]:
         yield Finding(
             "embedded",
             Status.WARN,
-            f"plain SMTP is on ({config.listen.smtp}): no queue, no TLS policy per domain, no DANE",
+            f"plain SMTP is on ({config.listen.smtp}): no queue, no look-up of MX records, no DANE",
             "for these put Postfix in front and use the LMTP listeners",
         )
 
