@@ -169,13 +169,15 @@ def migrate() -> None:
 def pending_migrations() -> tuple[str, ...]:
     """Names of migrations that `migrate` would apply; empty when the tables fit this release."""
     connection = connections[DEFAULT_DB_ALIAS]
-    if connection.vendor == "sqlite" and _no_file_yet(Path(str(connection.settings_dict["NAME"]))):
+    if is_missing():
         return tuple(f"{app}.{name}" for app, name in MigrationLoader(None).disk_migrations)
     executor = MigrationExecutor(connection)
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     return tuple(f"{migration.app_label}.{migration.name}" for migration, _ in plan)
 
 
-def _no_file_yet(path: Path) -> bool:
+def is_missing() -> bool:
     """Whether `migrate` would make the file; one that cannot be seen for want of rights or of a mount is away."""
-    return path.parent.is_dir() and not path.exists()
+    connection = connections[DEFAULT_DB_ALIAS]
+    path = Path(str(connection.settings_dict["NAME"]))
+    return connection.vendor == "sqlite" and path.parent.is_dir() and not path.exists()

@@ -16,7 +16,7 @@ from django.db.migrations.exceptions import IrreversibleError
 from django.db.migrations.executor import MigrationExecutor
 
 from mailseal.errors import PermanentError
-from mailseal.store.configure import migrate
+from mailseal.store.configure import is_missing, migrate
 from mailseal.store.dump import Dump, Place, snapshot, sums_of
 from mailseal.store.dump_format import DumpError, DumpReader, Head, Sum, Table, decode_row
 from mailseal.store.schema import APP, TableSchema, require_known, schema
@@ -49,6 +49,8 @@ class NotTheSameError(PermanentError):
 
 def is_unfinished() -> bool:
     """Whether the database of this thread holds a load that was not finished; raises StoreUnavailable."""
+    if is_missing():
+        return False
     database = connection()
     with driver_trouble(), database.cursor() as cursor:
         return STAMPS_WHILE_LOADING in database.introspection.table_names(cursor)
