@@ -8,14 +8,12 @@ import signal
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from harness import everybody
-from harness.everybody import KEEPER, OTHER, environment, give
-from harness.folder import free_port, short_folder
+from harness.everybody import KEEPER, OTHER, environment
+from harness.folder import free_port
+from harness.home import Home
 
 PARENT = """
 import os, sys
@@ -81,58 +79,6 @@ def wait(condition, seconds: float = 40.0) -> None:
     while not condition():
         assert time.monotonic() < until, "it did not happen in time"
         time.sleep(0.05)
-
-
-class Home:
-    """A data folder of KEEPER's, made by the command; whatever was started is ended."""
-
-    def __init__(self, folder: Path, python: str) -> None:
-        self.folder, self.python = folder, python
-        self.data = folder / "data"
-        self.config = folder / "mailseal.toml"
-        self.output = folder / "output"
-        self.data.mkdir(mode=0o700)
-        give(self.data)
-        self.write("")
-        self.mailseal("init")
-
-    def write(self, users: str, listen: str = "") -> None:
-        self.config.write_text(
-            f'hostname = "gw.example"\ndata_dir = "{self.data}"\nworkers = 1\n[listen]\nsocket_group = "{KEEPER}"\n'
-            f"{listen}\n"
-            f"[users]\n{users}\n"
-        )
-
-    def mailseal(self, *words: str, **who: object) -> subprocess.CompletedProcess[str]:
-        command = [self.python, "-m", "mailseal", "--config", str(self.config), *words]
-        return subprocess.run(
-            command, env=environment(), capture_output=True, text=True, timeout=60, check=False, cwd=self.folder, **who
-        )
-
-    def serve(self, command: list[str], **more: object) -> subprocess.Popen[bytes]:
-        with self.output.open("wb") as output:
-            return subprocess.Popen(command, stderr=output, env=environment(), cwd=self.folder, **more)
-
-    def ready(self) -> bool:
-        return (self.data / "run" / "ready").exists()
-
-    def said(self) -> str:
-        return self.output.read_text()
-
-
-@pytest.fixture(scope="module", name="one_home")
-def _one_home() -> Iterator[Home]:
-    python = everybody.python()
-    if python is None:
-        pytest.skip("needs root, and a Python that everybody can run")
-    with short_folder("users") as folder:
-        yield Home(folder, python)
-
-
-@pytest.fixture
-def home(one_home: Home) -> Home:
-    one_home.write("")
-    return one_home
 
 
 def children(pid: int) -> dict[str, int]:

@@ -1,0 +1,33 @@
+"""Commands that root gives work with the data folder's owner's rights, and what they make can be used by the roles."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from harness.home import Home
+
+PASSPHRASE = "correct horse battery staple"
+
+
+@pytest.fixture
+def vault(home: Home) -> Path:
+    """A folder of root's alone, as /root."""
+    made = home.folder / "vault"
+    made.mkdir(mode=0o700)
+    (made / "passphrase").write_text(PASSPHRASE)
+    yield made
+    shutil.rmtree(made)
+
+
+def test_a_backup_goes_to_where_root_alone_can_get(home: Home, vault: Path) -> None:
+    options = ("--passphrase-file", str(vault / "passphrase"))
+    made = home.mailseal("backup", str(vault / "node.backup"), *options)
+    assert made.returncode == 0, made.stderr
+    assert "rows" in made.stdout
+    found = (vault / "node.backup").stat()
+    assert (found.st_uid, found.st_mode & 0o777) == (0, 0o600)
+    again = home.mailseal("backup", str(vault / "node.backup"), *options)
+    assert again.returncode == 1
+    assert "a backup never replaces a file" in again.stderr
+    assert sorted(path.name for path in vault.iterdir()) == ["node.backup", "passphrase"]
