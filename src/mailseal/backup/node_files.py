@@ -3,11 +3,11 @@
 Found by the types of the configuration's values, so that a key that is added later is not forgotten.
 """
 
+import errno
 import os
 import stat
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,8 +26,6 @@ from mailseal.store import routes
 MAX_BYTES: Final = 4 * 1024 * 1024
 _WRITTEN: Final = frozenset({"log"})
 """Tables whose files Mailseal writes: they are not what a node needs."""
-
-Caller = Callable[[], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +101,11 @@ def read_named(path: Path, limit: int) -> bytes | None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        if path.is_socket():
+        if error.errno == errno.ENXIO:  # a socket
             return None
         raise BackupError(
-            f"{path}, which the configuration names, cannot be read: {error.strerror}",
-            "run the command as root, or mend the configuration: a backup without it would not make a whole node",
+            f"{path}, which the configuration or a route names, cannot be read: {error.strerror}",
+            "let the owner of the data folder read it, or mend the configuration: without it a node would not be whole",
         ) from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -115,7 +113,7 @@ def read_named(path: Path, limit: int) -> bytes | None:
     with os.fdopen(descriptor, "rb") as file:
         octets = file.read(limit + 1)
     if len(octets) > limit:
-        raise BackupError(f"{path}, which the configuration names, is larger than {limit >> 20} MiB")
+        raise BackupError(f"{path}, which the configuration or a route names, is larger than {limit >> 20} MiB")
     return octets
 
 

@@ -31,3 +31,16 @@ def test_a_backup_goes_to_where_root_alone_can_get(home: Home, vault: Path) -> N
     assert again.returncode == 1
     assert "a backup never replaces a file" in again.stderr
     assert sorted(path.name for path in vault.iterdir()) == ["node.backup", "passphrase"]
+
+
+def test_a_backup_holds_no_file_that_the_roles_cannot_read(home: Home, vault: Path) -> None:
+    """A link, or a route in the database, is put there by whoever has taken over a mail worker."""
+    (vault / "shadow").write_text("of root alone")
+    link = home.data / "tls.pem"
+    link.symlink_to(vault / "shadow")
+    home.write("", f'tls_certificate = "{link}"')
+    made = home.mailseal("backup", str(vault / "node.backup"), "--passphrase-file", str(vault / "passphrase"))
+    link.unlink()
+    assert made.returncode == 1
+    assert f"{link}, which the configuration or a route names, cannot be read" in made.stderr
+    assert not (vault / "node.backup").exists()
