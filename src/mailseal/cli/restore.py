@@ -84,9 +84,9 @@ def _prepare(folder: Path) -> None:
         except KeyError:
             pass
         else:
-            os.chown(folder, keeper.pw_uid, keeper.pw_gid)
-    folder.chmod(_MODE)
+            os.chown(folder, keeper.pw_uid, keeper.pw_gid, follow_symlinks=False)
     become_owner(folder, for_now=True)
+    folder.chmod(_MODE)
     require_program()
 
 

@@ -1,17 +1,28 @@
 """Commands that root gives work with the data folder's owner's rights, and what they make can be used by the roles."""
 
 import shutil
+import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from harness.everybody import environment
 from harness.home import Home
 
 PASSPHRASE = "correct horse battery staple"
 
 
+def wait(condition, seconds: float = 40.0) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.05)
+
+
 @pytest.fixture
-def vault(home: Home) -> Path:
+def vault(home: Home) -> Iterator[Path]:
     """A folder of root's alone, as /root."""
     made = home.folder / "vault"
     made.mkdir(mode=0o700)
@@ -44,3 +55,31 @@ def test_a_backup_holds_no_file_that_the_roles_cannot_read(home: Home, vault: Pa
     assert made.returncode == 1
     assert f"{link}, which the configuration or a route names, cannot be read" in made.stderr
     assert not (vault / "node.backup").exists()
+
+
+SWAPPED = """
+import os, sys
+from pathlib import Path
+from mailseal.cli import run
+config, data, victim = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+real = os.mkdir
+def mkdir(path, *rest, **more):
+    real(path, *rest, **more)
+    if Path(path).parent == data:
+        os.rename(path, f"{path}.aside")
+        os.symlink(victim, path)
+os.mkdir = mkdir
+sys.exit(run(["--config", str(config), "init"]))
+"""
+"""Of whom has taken over a mail worker: a folder that root has just made becomes a link at once."""
+
+
+def test_init_gives_nothing_of_root_away(home: Home, vault: Path) -> None:
+    shutil.rmtree(home.data / "spool")
+    (vault / "swapped.py").write_text(SWAPPED)
+    command = [home.python, str(vault / "swapped.py"), str(home.config), str(home.data), str(vault)]
+    subprocess.run(command, env=environment(), capture_output=True, check=False, cwd=home.folder)
+    assert (home.data / "spool").is_symlink()
+    assert vault.stat().st_uid == 0
+    (home.data / "spool").unlink()
+    (home.data / "spool.aside").rename(home.data / "spool")
