@@ -9,7 +9,7 @@ import click
 
 from mailseal import store
 from mailseal.cli.errors import CommandError
-from mailseal.cli.session import Session, become_owner, pass_session
+from mailseal.cli.session import Session, become_owner, for_the_roles, pass_session
 from mailseal.cli.users import KEEPER, make_users
 from mailseal.config import Config, commented_file, find
 from mailseal.keys.kek_places import Found, folder_for_new, new_kek, read_keks
@@ -62,8 +62,9 @@ def _configuration(path: Path, given: dict[str, str]) -> None:
         _say("kept", path)
         return
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(commented_file(given), encoding="utf-8")
+        with for_the_roles():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(commented_file(given), encoding="utf-8")
     except OSError as error:
         raise CommandError(f"{path} cannot be written: {error.strerror}", "name another place with --config") from None
     _say("made", path)

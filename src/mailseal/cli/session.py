@@ -89,3 +89,17 @@ def as_caller() -> Iterator[None]:
         yield
     finally:
         os.seteuid(owner)
+
+
+@contextmanager
+def for_the_roles() -> Iterator[None]:
+    """As `as_caller`, for making mailseal.toml: root's umask does not keep it from the roles, who run as others."""
+    with as_caller():
+        if os.geteuid() != 0:
+            yield
+            return
+        before = os.umask(0o022)
+        try:
+            yield
+        finally:
+            os.umask(before)

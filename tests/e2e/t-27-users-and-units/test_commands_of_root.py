@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.everybody import environment
+from harness.everybody import KEEPER, environment, give
 from harness.home import Home
 
 PASSPHRASE = "correct horse battery staple"
@@ -55,6 +55,21 @@ def test_a_backup_holds_no_file_that_the_roles_cannot_read(home: Home, vault: Pa
     assert made.returncode == 1
     assert f"{link}, which the configuration or a route names, cannot be read" in made.stderr
     assert not (vault / "node.backup").exists()
+
+
+def test_the_roles_can_read_what_root_configures(home: Home) -> None:
+    data, config = home.folder / "second", home.folder / "etc2" / "second" / "mailseal.toml"
+    data.mkdir(mode=0o700)
+    give(data)
+    made = home.mailseal("init", "--data", str(data), config=config, umask=0o077)
+    assert made.returncode == 0, made.stderr
+    assert subprocess.run(["cat", config], user=KEEPER, capture_output=True, check=False).returncode == 0
+    config.chmod(0o600)
+    checked = home.mailseal("check", config=config)
+    assert checked.returncode == 1
+    assert f"fail  configuration   the owner of the data folder, who the roles run as, cannot read {config}\n" in (
+        checked.stdout
+    )
 
 
 SWAPPED = """
