@@ -30,6 +30,8 @@ from mailseal.store.rewrap import Broken, count, find_broken
 UNFINISHED: Final = "RESTORE-NOT-FINISHED"
 FILES: Final = "files"
 ORIGINAL: Final = "mailseal.toml.before"
+_FOR_ALL_ROLES: Final = 0o644
+"""Of the new mailseal.toml, as `mailseal init` makes it: no secret stands in it."""
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -97,7 +99,8 @@ def restore(
     restored = Restored(manifest, config, count(), find_broken(open_ring(config.keys.kek)))
     comment = f"Restored from the backup of node {manifest.node} of {manifest.made:%Y-%m-%d %H:%M} UTC.\n" + _BESIDE
     with caller():
-        _write(target.config_path, to_toml(document, comment), aside=True)
+        target.config_path.parent.mkdir(parents=True, exist_ok=True)
+        _write(target.config_path, to_toml(document, comment), aside=True, mode=_FOR_ALL_ROLES)
     (target.data_dir / UNFINISHED).unlink()
     return restored
 
@@ -158,10 +161,10 @@ def _move_routes(names: Mapping[str, str]) -> None:
             routes.set_route(route.domain, new)
 
 
-def _write(path: Path, octets: bytes, *, aside: bool = False) -> None:
-    """Make a file that nobody else reads; `aside`: under its name only when it is whole."""
+def _write(path: Path, octets: bytes, *, aside: bool = False, mode: int = 0o600) -> None:
+    """Make a file, which nobody else reads unless `mode` says so; `aside`: under its name only when it is whole."""
     made = path.with_name(f".{path.name}.{secrets.token_hex(4)}") if aside else path
-    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(octets)
         file.flush()
