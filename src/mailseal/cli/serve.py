@@ -27,7 +27,7 @@ def loaded_for_good() -> Iterator[None]:
 @click.command()
 @pass_session
 def serve(session: Session) -> None:
-    """Run the gateway: N mail workers and the job worker, started again when they end.
+    """Run the gateway: mail workers, the job worker and, if it is on, metrics; each is started again when it ends.
 
     SIGTERM ends it when the mails at hand are done; SIGHUP reads the configuration again.
     """

@@ -58,7 +58,10 @@ class Limits:
         values.whole(1, 3600), "How long a client may be silent (RFC 5321 §4.5.3.2.7).", example="300", default=300
     )
     total_seconds: int = key(
-        values.whole(1, _DAY_SECONDS), "How long one connection may last.", example="3600", default=3600
+        values.whole(1, _DAY_SECONDS),
+        "How long a client may take from the greeting, or its mail before, to the end of its next mail (421 beyond).",
+        example="3600",
+        default=3600,
     )
     min_bytes_per_second: int = key(
         values.whole(0, _MIB),
