@@ -21,7 +21,7 @@ from types import FrameType
 from mailseal.config import MAIL_SOCKETS, METRICS, Config, load
 from mailseal.config.load import secret_variables
 from mailseal.errors import MailsealError, PermanentError
-from mailseal.roles import generation, listening, notify
+from mailseal.roles import generation, listening, notify, stderr
 from mailseal.roles.child import ACTIVATION_VARIABLES, bequeath, descriptors
 from mailseal.roles.confinement import confine
 from mailseal.roles.generation import Generation, Role, Roles
@@ -306,8 +306,8 @@ def _mark(config: Config, *, ready: bool) -> None:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"mailseal: {text}\n")
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        stderr.put(f"mailseal: {text}\n".encode("utf-8", "backslashreplace"))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
