@@ -87,6 +87,8 @@ def restore(
         configure.use(database.url, database.password)
         require_empty()
     prepare(target.data_dir)
+    with caller():
+        _require_place(target.config_path.parent)  # now, and not when all the rows are loaded
     _write(target.data_dir / UNFINISHED, b"This folder is of no use: delete it and restore again.\n")
     contents = read(opened)
     manifest = contents.manifest
@@ -99,13 +101,18 @@ def restore(
     restored = Restored(manifest, config, count(), find_broken(open_ring(config.keys.kek)))
     comment = f"Restored from the backup of node {manifest.node} of {manifest.made:%Y-%m-%d %H:%M} UTC.\n" + _BESIDE
     with caller():
-        target.config_path.parent.mkdir(parents=True, exist_ok=True)
         _write(target.config_path, to_toml(document, comment), aside=True, mode=_FOR_ALL_ROLES)
     (target.data_dir / UNFINISHED).unlink()
     return restored
 
 
 _BESIDE = f"As it was, with its comments: {FILES}/{ORIGINAL} in the data folder. Every key: docs/settings.md."
+
+
+def _require_place(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+        raise BackupError(f"no file can be made in {folder}", "name another one with --config")
 
 
 def _sqlite(data_dir: Path) -> str:

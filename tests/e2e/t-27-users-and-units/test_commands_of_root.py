@@ -1,6 +1,7 @@
 """Commands that root gives work with the data folder's owner's rights, and what they make can be used by the roles."""
 
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -55,6 +56,29 @@ def test_a_backup_holds_no_file_that_the_roles_cannot_read(home: Home, vault: Pa
     assert made.returncode == 1
     assert f"{link}, which the configuration or a route names, cannot be read" in made.stderr
     assert not (vault / "node.backup").exists()
+
+
+def test_what_root_restores_can_be_started_at_once(home: Home, vault: Path) -> None:
+    options = ("--passphrase-file", str(vault / "passphrase"))
+    assert home.mailseal("backup", str(vault / "node.backup"), *options).returncode == 0
+    data, config = home.folder / "restored", home.folder / "etc" / "new" / "mailseal.toml"
+    data.mkdir(mode=0o700)
+    give(data)
+    command = ("restore", str(vault / "node.backup"), "--data", str(data), *options)
+    nowhere = home.mailseal(*command, "--config", str(vault / "passphrase" / "mailseal.toml"))
+    assert nowhere.returncode == 1
+    assert list(data.iterdir()) == [], "told before anything is loaded"
+    restored = home.mailseal(*command, "--config", str(config), umask=0o077)
+    assert restored.returncode == 0, restored.stderr
+    assert config.stat().st_uid == 0
+
+    process = home.serve(home.command("serve", config=config))
+    try:
+        wait(lambda: (data / "run" / "ready").exists() or "ended with" in home.said() or process.poll() is not None)
+        assert (data / "run" / "ready").exists(), home.said()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
 
 
 def test_the_roles_can_read_what_root_configures(home: Home) -> None:
