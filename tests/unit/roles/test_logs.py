@@ -7,13 +7,14 @@ import re
 import socket
 import sys
 import threading
+import time
 from contextlib import closing
 
 import pytest
 
-from mailseal.config import ConfigError, from_values
+from mailseal.config import ConfigError, LogAddresses, from_values
 from mailseal.roles import log_handlers, stderr
-from mailseal.roles.log_lines import CURRENT_MAIL
+from mailseal.roles.log_lines import CURRENT_MAIL, scrubber
 from mailseal.roles.logs import configure
 
 SECRET = "s3cr3t-5d2c"
@@ -116,6 +117,27 @@ def test_addresses_in_what_a_next_hop_says(addresses, shown, capfd):
     log_to(addresses=addresses, format="text")
     logger.warning("the next hop said: %s", "550 <nora@out.example> unknown")
     assert shown in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "local",
+    ['"j smith"', r'"a\"b"', '"nora@x"', "o'brien", "bounce-nora=out.example", "nora+tag=x", "n/o|r{a}", "nörä"],
+)
+def test_no_piece_of_an_address_is_left(local):
+    for around in ("<{}>", "{}", "to={}, gone", 'user "x" {}', "mailto:{}", "[{}]"):
+        text = around.format(f"{local}@bücher.test")
+        for mode, left in ((LogAddresses.DOMAIN, "…@bücher.test"), (LogAddresses.NONE, "<address>")):
+            said = scrubber(mode)(text)
+            assert left in said
+            assert not any(piece in said for piece in re.findall(r"\w+", local) if len(piece) > 1)
+
+
+@pytest.mark.parametrize("text", ["@" * 1000, "a" * 999 + "@", '"' * 999 + "@", "a@" * 500, '"a\\' * 300 + "@x"])
+def test_addresses_are_looked_for_in_no_time(text):
+    began = time.process_time()
+    for _ in range(20):
+        scrubber(LogAddresses.NONE)(text)
+    assert time.process_time() - began < 0.5
 
 
 def test_of_what_libraries_say_only_the_first_line_and_no_chatter(capfd):
