@@ -23,6 +23,17 @@ def test_a_table_shows_text_as_it_is_and_escapes_what_a_terminal_obeys(capsys):
     assert "ab" * 9 not in shown
 
 
+def test_a_column_without_any_value_takes_no_room_on_a_terminal(capsys, monkeypatch):
+    rows = [{"a": 1, "none": None, "empty": [], "some": ""}, {"a": 0, "none": None, "empty": (), "some": "x"}]
+    columns = ("a", "none", "empty", "some")
+    output.show(rows, columns, as_json=False)
+    assert capsys.readouterr().out.split()[:4] == list(columns)
+
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    output.show(rows, columns, as_json=False)
+    assert click.unstyle(capsys.readouterr().out).split()[:2] == ["a", "some"]
+
+
 def test_json_has_all_of_a_row_with_iso_times(capsys):
     at = datetime(2026, 3, 1, 12, tzinfo=UTC)
     output.show([{"at": at, "who": ("a", "b"), "raw": b"\x01", "some": {"y", "x"}}], ("at",), as_json=True)
