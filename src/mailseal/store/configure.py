@@ -20,8 +20,6 @@ from mailseal.store.trouble import driver_trouble
 
 STATEMENT_WAIT_SECONDS = 1
 """How long one statement waits for a lock; the transaction around it is tried again (see `transaction`)."""
-TABLE_WAIT_SECONDS = 5
-"""How long a statement waits for a table that is being changed, and the change for those who use the table."""
 CONNECT_SECONDS = 3
 ANSWER_SECONDS = 10
 """How long a MariaDB may take for one statement; a cluster that loses a node holds a commit for 3 to 6.5 seconds."""
@@ -130,7 +128,7 @@ def _mariadb(
         "isolation_level": "read committed",
         "init_command": (
             f"SET SESSION sql_mode='{_SQL_MODE}', innodb_lock_wait_timeout={STATEMENT_WAIT_SECONDS},"
-            f" lock_wait_timeout={TABLE_WAIT_SECONDS}"
+            f" lock_wait_timeout={STATEMENT_WAIT_SECONDS}"
         ),
         "connect_timeout": CONNECT_SECONDS,
         "read_timeout": ANSWER_SECONDS,

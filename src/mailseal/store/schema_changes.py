@@ -29,6 +29,8 @@ from mailseal.store.trouble import StoreUnavailable
 
 WAIT_SECONDS = 60.0
 """How long to wait for another process that changes the tables."""
+TABLE_WAIT_SECONDS = 5
+"""How long to wait for those who use a table; whoever wants to use it then waits for us."""
 STATEMENT_SECONDS = 6 * 3600
 """What one statement may take on a large table."""
 _EXISTS_CODES = frozenset({1050, 1060, 1061, 1826})
@@ -66,6 +68,7 @@ def _connection_for_it() -> Iterator[BaseDatabaseWrapper]:
     if database.vendor == "sqlite":
         options["init_command"] += "PRAGMA foreign_keys=OFF;"
     else:
+        options["init_command"] += f", lock_wait_timeout={TABLE_WAIT_SECONDS}"
         options |= dict.fromkeys(("read_timeout", "write_timeout"), STATEMENT_SECONDS)
     database.settings_dict = before.settings_dict | {"OPTIONS": options}
     connections[DEFAULT_DB_ALIAS] = database

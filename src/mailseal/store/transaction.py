@@ -10,6 +10,7 @@ for at all (`breaker`). An administrator's command has more patience.
 """
 
 import contextlib
+import os
 import random
 import threading
 import time
@@ -153,7 +154,23 @@ def in_unit_of_work() -> bool:
 
 def _renew_connection() -> None:
     with contextlib.suppress(Error):
-        connection().close_if_unusable_or_obsolete()
+        database = connection()
+        database.close_if_unusable_or_obsolete()
+        if database.vendor == "sqlite" and _is_another_file(str(database.settings_dict["NAME"])):
+            database.close()
+
+
+def _is_another_file(path: str) -> bool:
+    """Whether a file was moved, deleted, replaced or mounted since this thread looked: SQLite would not notice, and
+    write on to one that nobody finds again.
+    """
+    try:
+        status = os.stat(path)
+        found = status.st_dev, status.st_ino
+    except OSError:
+        found = None
+    before, _thread.file = getattr(_thread, "file", None), found
+    return found != before
 
 
 @lru_cache(maxsize=1024)
