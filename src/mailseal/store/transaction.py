@@ -10,12 +10,12 @@ for at all (`breaker`). An administrator's command has more patience.
 """
 
 import contextlib
-import os
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, wraps
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -156,16 +156,16 @@ def _renew_connection() -> None:
     with contextlib.suppress(Error):
         database = connection()
         database.close_if_unusable_or_obsolete()
-        if database.vendor == "sqlite" and _is_another_file(str(database.settings_dict["NAME"])):
+        if database.vendor == "sqlite" and _is_another_file(Path(str(database.settings_dict["NAME"]))):
             database.close()
 
 
-def _is_another_file(path: str) -> bool:
+def _is_another_file(path: Path) -> bool:
     """Whether a file was moved, deleted, replaced or mounted since this thread looked: SQLite would not notice, and
     write on to one that nobody finds again.
     """
     try:
-        status = os.stat(path)
+        status = path.stat()
         found = status.st_dev, status.st_ino
     except OSError:
         found = None
