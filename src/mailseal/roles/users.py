@@ -58,6 +58,13 @@ def user_of(role: Role, data_dir: Path) -> Credentials | None:
     return Credentials(entry.pw_name, entry.pw_uid, entry.pw_gid, tuple({entry.pw_gid, passing}))
 
 
+def become(user: Credentials) -> None:
+    """Be this user from now on, with nothing of root."""
+    os.setgroups(user.groups)
+    os.setgid(user.gid)
+    os.setuid(user.uid)
+
+
 def unseparated(config: Config, roles: Iterable[Role]) -> str:
     """What is not separated though it should be, in one line; "" if all is well. Raises OSError."""
     apart = {role.user: role.name for role in roles if role.user is not None}

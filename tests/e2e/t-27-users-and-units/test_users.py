@@ -5,6 +5,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import time
 import urllib.request
@@ -171,6 +172,26 @@ def test_started_by_anybody_all_run_as_that_user_and_a_line_says_so(home: Home) 
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
     assert f"warn  users           {line}" in home.mailseal("check", **keeper).stdout
+
+
+def test_a_role_that_root_starts_by_itself_keeps_nothing_of_root(home: Home) -> None:
+    port = free_port()
+    home.write(f'metrics = "{OTHER}"\n[metrics]\nlisten = "127.0.0.1:{port}"')
+    process = home.serve(home.command("metrics"))
+    try:
+        wait(lambda: process.poll() is not None or _answers(port))
+        held = status(process.pid)
+        assert set(held["Uid"].split()) == {str(pwd.getpwnam(OTHER).pw_uid)}
+        assert set(held["Groups"].split()) == {str(pwd.getpwnam(name).pw_gid) for name in (OTHER, KEEPER)}
+        assert {int(held[one], 16) for one in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {0}
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_a_user_that_is_named_must_exist(home: Home) -> None:
