@@ -279,6 +279,17 @@ def test_what_all_offer(fake, relay_to):
             assert relay.features() == frozenset()
 
 
+def test_what_all_offer_is_not_worked_out_for_each_client_that_asks(fake, relay_to):
+    """An EHLO is answered on the event loop: with a thousand routes a flood of them stopped everybody for seconds."""
+    server = fake({"EHLO": [HELLO, BARE]})
+    relay = relay_to(server)
+    assert relay.ask()
+    assert relay.features() is relay.features()
+    relay.close()
+    assert codes(relay.send(transfer())) == [250]
+    assert relay.features() == frozenset(), "what a next hop has given up is seen with the next connection"
+
+
 # names
 
 

@@ -45,6 +45,7 @@ class SmtpRelay:
         self._pools: dict[NextHop, Pool] = {}
         self._lock = threading.Lock()
         self._every_hop = frozenset(one for several in hops.values() for one in several)
+        self._offered = frozenset[str]()
 
     # ---- mail
 
@@ -112,7 +113,7 @@ class SmtpRelay:
             except (LostError, GarbageError):
                 pass  # it was closed while it waited: a new one says how things are
         left = max(0.0, until - time.monotonic())
-        return self._exchange(pool, pool.open(left), transfer, deadline, left)
+        return self._exchange(pool, self._open(pool, left), transfer, deadline, left)
 
     def _exchange(
         self, pool: Pool, connection: Connection, transfer: Transfer, deadline: float, share_seconds: float
@@ -132,10 +133,11 @@ class SmtpRelay:
         """
         self._every_hop = frozenset(self._routes.hops()).union(*self._hops.values())
         pools = [self._pool(hop) for hop in self._every_hop]
+        self._compare()
         for pool in pools:
             if pool.known is None:
                 try:
-                    pool.give(pool.open(ASK_SECONDS))
+                    pool.give(self._open(pool, ASK_SECONDS))
                 except TransientError as error:
                     pool.failed(error)
                 else:
@@ -145,8 +147,21 @@ class SmtpRelay:
 
     def features(self) -> frozenset[str]:
         """Keywords of the extensions that every configured next hop is known to offer. Never waits."""
-        known = [self._pool(hop).known or frozenset[str]() for hop in self._every_hop]
-        return frozenset.intersection(*known) if known else frozenset()
+        return self._offered
+
+    def _open(self, pool: Pool, share_seconds: float) -> Connection:
+        before = pool.known
+        connection = pool.open(share_seconds)
+        if pool.known != before:
+            self._compare()
+        return connection
+
+    def _compare(self) -> None:
+        """Find what all offer, now and not in `features`: a client may ask that on the event loop again and again."""
+        with self._lock:
+            pools = [self._pools.get(hop) for hop in self._every_hop]
+            known = [(pool and pool.known) or frozenset[str]() for pool in pools]
+            self._offered = frozenset.intersection(*known) if known else frozenset()
 
     # ---- connections
 
