@@ -92,7 +92,7 @@ class MailRole:
 
     async def serve(self, inheritance: Inheritance) -> None:
         """Listen, say so, and drain at the end."""
-        lifetime = Lifetime(inheritance)
+        lifetime = Lifetime(inheritance, self._config.limits.drain_seconds)
         self._receivers = make_receivers(self._config, inheritance.sockets, self._handle, self._features)
         watching = asyncio.create_task(self._watch(lifetime))
         asking = asyncio.create_task(self._ask_next_hops())

@@ -47,7 +47,7 @@ class MetricsRole:
 
     async def serve(self, inheritance: Inheritance) -> None:
         """Listen, say so, and end."""
-        lifetime = Lifetime(inheritance)
+        lifetime = Lifetime(inheritance, drain_seconds=0)
         server = await asyncio.start_server(
             self._ask, sock=inheritance.sockets[METRICS], limit=MAX_REQUEST_BYTES, backlog=MAX_CONNECTIONS
         )

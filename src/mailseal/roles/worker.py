@@ -64,7 +64,7 @@ class WorkerRole:
 
     async def serve(self, inheritance: Inheritance) -> None:
         """Run the loops until the end."""
-        lifetime = Lifetime(inheritance)
+        lifetime = Lifetime(inheritance, self._node.config.limits.drain_seconds)
         with ThreadPoolExecutor(4, thread_name_prefix="worker") as pool:
             loops = (
                 (self._import, JOURNAL_SECONDS),

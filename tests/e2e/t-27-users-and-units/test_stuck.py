@@ -6,6 +6,7 @@ The real supervisor and the real mail worker; only the work on mails with a cert
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import signal
 import socket
@@ -171,3 +172,35 @@ def test_one_or_all_threads_hang(house: House) -> None:
     subjects = sorted(one.fields("Subject")[0] for one in got)
     assert subjects == ["hangs 1", "hangs 2", "hangs once", "slow", "waits for a thread"]
     assert not any(CANARY in one.octets for one in got)
+
+
+ORPHAN = """
+import asyncio, ctypes
+from mailseal.roles import lifetime
+from mailseal.roles.child import inherit
+lifetime.ORPHAN_SECONDS = 1
+async def serve():
+    held = inherit()
+    life = lifetime.Lifetime(held, 0.5)
+    asyncio.get_running_loop().run_in_executor(None, ctypes.CDLL(None).sleep, 1000)
+    held.ready()
+    await life.wait()
+asyncio.run(serve())
+"""
+
+
+def test_a_process_that_hangs_does_not_outlive_its_supervisor() -> None:
+    life_read, life_write = os.pipe()
+    status_read, status_write = os.pipe()
+    environ = clean_environment() | {"MAILSEAL_SUPERVISOR": str(life_read), "MAILSEAL_STATUS": str(status_write)}
+    process = subprocess.Popen([sys.executable, "-c", ORPHAN], env=environ, pass_fds=(life_read, status_write))
+    try:
+        os.close(status_write)
+        assert os.read(status_read, 100) == b"ready\n"
+        os.close(life_write)
+        assert process.wait(20) == -signal.SIGALRM
+    finally:
+        process.kill()
+        process.wait()
+        os.close(life_read)
+        os.close(status_read)
