@@ -1,6 +1,8 @@
 """What commands print: tables, JSON, errors; nothing from outside can steer a terminal."""
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import click
@@ -142,3 +144,18 @@ def test_a_row_of_the_log_is_one_line_for_programs_and_fits_a_terminal(capsys, m
     assert line.startswith(first)
     assert all(one.startswith("    one reason") and len(one) <= 40 for one in below)
     assert " ".join(one.strip() for one in below) == ", ".join(ROW["reasons"])
+
+
+NO_CORE = """
+import resource, mailseal.cli
+_, most = resource.getrlimit(resource.RLIMIT_CORE)
+resource.setrlimit(resource.RLIMIT_CORE, (most, most))
+mailseal.cli.run(["check", "--help"])
+print(resource.getrlimit(resource.RLIMIT_CORE))
+"""
+
+
+def test_a_command_leaves_no_core_dump():
+    """Its memory holds keys and passphrases."""
+    done = subprocess.run([sys.executable, "-c", NO_CORE], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "(0, 0)"
