@@ -256,6 +256,7 @@ def test_the_disk_of_the_journal_is_full(place: Place) -> None:
         for _ in range(3):
             assert place.reply([OLGA], octets) == ("451",)
         assert not place.outside.mails
+        assert "is full: no mail is taken" in " ".join(place.gateway.run("check").stdout.split())
         (journal / "filler").unlink()
         place.until_taken([OLGA], octets)
         [message_id] = place.outside.wait(1)[0].fields("Message-ID")
