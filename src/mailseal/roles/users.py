@@ -54,6 +54,11 @@ def user_of(role: Role, data_dir: Path) -> Credentials | None:
         raise UserError(f"{role.name} shall run as {role.user!r}, but there is no such user") from None
     if entry.pw_uid == 0:
         raise UserError(f"{role.name} shall run as {role.user!r}; no role runs as root")
+    if role.reads is None and entry.pw_uid != keeper.uid:
+        raise UserError(
+            f"{role.name} shall run as {role.user!r}, but {data_dir} belongs to {keeper.name}: the role could read "
+            f"neither key nor database there; chown -R {role.user}: {data_dir}, or leave its user out of [users]"
+        )
     passing = data_dir.stat().st_gid
     return Credentials(entry.pw_name, entry.pw_uid, entry.pw_gid, tuple({entry.pw_gid, passing}))
 

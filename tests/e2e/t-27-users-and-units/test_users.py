@@ -199,7 +199,12 @@ def test_a_user_that_is_named_must_exist(home: Home) -> None:
     ended = home.mailseal("serve")
     assert ended.returncode == 1
     assert ended.stderr == "error: worker shall run as 'no-such-user', but there is no such user\n"
-    home.write(f'mail = "{OTHER}"\nmetrics = "root"\n[metrics]\nlisten = "127.0.0.1:1"')
+    home.write(f'mail = "{OTHER}"')
+    refused = home.mailseal("serve")
+    assert refused.returncode == 1
+    assert f"mail 1 shall run as '{OTHER}', but {home.data} belongs to {KEEPER}" in refused.stderr
+    assert f"but {home.data} belongs to {KEEPER}" in home.mailseal("check").stdout
+    home.write(f'mail = "{KEEPER}"\nmetrics = "root"\n[metrics]\nlisten = "127.0.0.1:1"')
     assert "no role runs as root" in home.mailseal("serve").stderr
 
 
