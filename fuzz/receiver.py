@@ -15,12 +15,12 @@ import time
 
 from mailseal.mail import reply
 from mailseal.mail.envelope import Origin, Protocol, Tls
-from mailseal.transport.caps import Caps, Load
+from mailseal.transport.caps import Caps, Load, Peer
 from mailseal.transport.content import ContentDecoder
 from mailseal.transport.dialogue import Dialogue
 from mailseal.transport.replies import MAX_LINE_BYTES, GarbageError, ReplyReader, passed_on
 from mailseal.transport.stuffing import stuffed
-from mailseal.transport.transaction import House, Peer
+from mailseal.transport.transaction import House
 
 WORDS = [
     *(

@@ -45,7 +45,7 @@ class GreetingError(TransientError):
 
 
 class TlsError(TransientError):
-    """TLS does not come about. `certificate`: the server's certificate does not verify; `ours`: a file of ours fails."""
+    """TLS does not come about. `certificate`: the server's does not verify; `ours`: a file of ours cannot be used."""
 
     def __init__(self, text: str, *, certificate: bool = False, ours: bool = False) -> None:
         super().__init__(text)

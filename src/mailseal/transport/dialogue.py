@@ -11,8 +11,9 @@ from typing import ClassVar
 from mailseal.mail import reply
 from mailseal.mail.envelope import Client, Envelope, Protocol, Tls
 from mailseal.mail.reply import Reply
+from mailseal.transport.caps import Peer
 from mailseal.transport.command import CommandError, Forwarded, read_mail, read_recipient, read_xforward, tame
-from mailseal.transport.transaction import Delivery, House, Peer, Transaction
+from mailseal.transport.transaction import Delivery, House, Transaction
 
 MAX_OUTPUT_REPLIES = 200
 """Replies that may wait to be written before the peer must read some."""
@@ -285,10 +286,10 @@ class Dialogue:
         if sender.size > caps.max_message_bytes:
             raise CommandError(reply.TOO_LARGE)
         # Octets count when they come: a few clients that only announce large mails must not shut out all others.
-        if not self._house.load.has_room(sender.size, caps, self._peer.origin):
+        if not self._house.load.has_room(sender.size, caps, self._peer):
             self.output.append(reply.TOO_BUSY.line())
             return
-        self._transaction = Transaction(self._house, self._peer.origin, sender)
+        self._transaction = Transaction(self._house, self._peer, sender)
         self.output.append(_SENDER_OK)
 
     def _rcpt(self, argument: str) -> None:

@@ -10,8 +10,9 @@ from mailseal.mail import reply
 from mailseal.mail.envelope import Envelope, Origin, Tls
 from mailseal.mail.message import Message
 from mailseal.mail.reply import Reply
+from mailseal.transport.caps import Peer
 from mailseal.transport.dialogue import CLOSED, COMMAND, CONTENT, HANDLING, SECURING, Dialogue
-from mailseal.transport.transaction import Delivery, House, Peer
+from mailseal.transport.transaction import Delivery, House
 
 READ_BYTES = 256 * 1024
 MAX_WAITING_BYTES = 64 * 1024

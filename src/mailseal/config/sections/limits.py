@@ -21,7 +21,8 @@ class Limits:
     )
     max_bytes_in_flight: int = key(
         values.size(1024, 1 << 36),
-        "Octets of all mails that a worker holds at once; beyond it new mail is deferred (452).",
+        "Octets of all mails that a worker holds at once; beyond it new mail is deferred (452). One outside client has "
+        "at most a quarter of the outside share, but always one largest mail.",
         example='"512 MiB"',
         default=512 * _MIB,
     )
