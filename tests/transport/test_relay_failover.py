@@ -347,6 +347,13 @@ def test_who_does_not_take_rset_gets_no_other_mail_on_the_connection(fake, relay
     assert server.connections == 2
 
 
+def test_a_silent_rset_keeps_no_reply_beyond_the_deadline(fake, relay_to):
+    server = fake({"RCPT": [b"550 5.1.1 no\r\n"], "RSET": [HANG]}, hello=BARE)
+    began = time.monotonic()
+    assert codes(relay_to(server).send(transfer(deadline=began + 0.4))) == [550]
+    assert time.monotonic() - began < 2
+
+
 def test_a_name_that_is_none(relay_to, monkeypatch):
     def getaddrinfo(*_, **__):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
