@@ -113,6 +113,22 @@ def test_the_longest_silent_makes_room(smtp):
     assert third.ask(b"NOOP")[:3] == "250"
 
 
+def test_who_only_talks_makes_room_too(smtp):
+    """A NOOP each few seconds must not keep a place for an hour."""
+    served = smtp(max_connections=4, expendable_seconds=0.3, talk_seconds=0.2)
+    talking = [enter(served, f"127.0.1.{number}")[0] for number in range(1, 4)]
+    until = time.monotonic() + 5
+    while True:
+        for wire in talking:
+            wire.send(b"NOOP\r\n")
+        if enter(served, "127.0.1.9")[1][:3] == b"220":
+            break
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    said = [wire.file.read1(4000) for wire in talking]
+    assert [b"421 4.3.2" in one for one in said] == [True, False, False]
+
+
 class Unread:
     """A transport whose peer reads nothing: what is closed stays open until it is cut."""
 

@@ -35,7 +35,8 @@ class Caps:
     kept for authorised clients. `max_connections_per_client` holds for each outside address that speaks for itself, and
     so does a quarter of the outside share of bytes in flight: few slow large mails do not keep out all others.
     When the outside share is full, a connection from outside that has been silent for `expendable_seconds`, with no
-    content under way, makes room for a new one.
+    content under way, makes room for a new one; `talk_seconds` after it came, or after its last mail, talk counts as
+    silence.
     """
 
     max_connections: int = 500
@@ -51,6 +52,7 @@ class Caps:
     outside_percent: int = 75
     max_connections_per_client: int = 50
     expendable_seconds: float = 5.0
+    talk_seconds: float = 30.0
     min_bytes_per_second: int = KIBIBYTE
     rate_window_seconds: float = 60.0
 

@@ -91,7 +91,9 @@ class Session(asyncio.BufferedProtocol):
     @property
     def silent_since(self) -> float | None:
         """As of Guest."""
-        return self._last if self._dialogue.phase in {COMMAND, SECURING, CLOSED} else None
+        if self._dialogue.phase not in {COMMAND, SECURING, CLOSED}:
+            return None
+        return min(self._last, self._began + self._home.house.caps.talk_seconds)
 
     def make_room(self) -> None:
         """As of Guest."""
