@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from mailseal.config import NextHop
 from mailseal.errors import TransientError
@@ -78,7 +79,7 @@ class SmtpRelay:
             else:
                 pool.works()
             if replies[0] is not reply.NEXT_HOP_WITHOUT_SMTPUTF8:
-                return replies
+                return [replace(one, remote=pool.hop.host) for one in replies]
             unfit += 1
         if unfit == len(hops):  # else one that is down may be the one that takes it
             said = reply.NEXT_HOP_WITHOUT_SMTPUTF8

@@ -243,7 +243,7 @@ def test_an_internationalised_sender_gets_a_report_in_the_form_for_that(place: P
     assert (report.sender, "SMTPUTF8" in report.parameters) == ("", True)
     assert report.fields("To") == [sender]
     assert "report-type=global-delivery-status" in report.fields("Content-Type")[0]
-    assert b"Diagnostic-Code: smtp; 550 5.1.1 nobody here\r\n" in report.body
+    assert b"Remote-MTA: dns; [127.0.0.1]\r\nDiagnostic-Code: smtp; 550 5.1.1 nobody here\r\n" in report.body
     assert b"Content-Type: message/global-headers\r\n" in report.body
 
 
