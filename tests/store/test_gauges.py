@@ -37,6 +37,12 @@ def record(at):
     return LogRecord("00", at, ANNA, "out", Outcome(ANNA, Fate.RELAYED, reply.ACCEPTED))
 
 
+def test_a_journal_that_is_deleted_while_they_are_counted(store, tmp_path):
+    (tmp_path / "a.journal").symlink_to(tmp_path / "gone")
+    (tmp_path / "b.journal").write_bytes(b"12345")
+    assert gauges.journals(tmp_path).size_bytes == 5
+
+
 def test_how_far_the_journals_are_imported(store, tmp_path):
     began = datetime.now(UTC)
     assert gauges.journals(tmp_path).imported >= began
