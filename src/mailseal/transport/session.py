@@ -220,7 +220,7 @@ class Session(asyncio.BufferedProtocol):
             transport.close()
             return
         if dialogue.phase is SECURING:
-            if dialogue.securing and self._task is None:
+            if self._task is None:
                 transport.pause_reading()  # what comes now is for the handshake
                 self._task = asyncio.get_running_loop().create_task(self._secure(transport))
             return
