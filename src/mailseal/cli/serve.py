@@ -38,8 +38,9 @@ def serve(session: Session) -> None:
     path = session.config_path
     arguments = ["--config", str(path.absolute())] if path else []
     sys.stdout.flush()
-    # The supervisor is a new program, so that it holds nothing that was loaded here.
-    os.execv(sys.executable, [sys.executable, "-m", "mailseal.roles.supervisor", *arguments])  # noqa: S606 - no shell
+    # The supervisor is a new program, so that it holds nothing that was loaded here; -P: root may be anywhere, and runs
+    # nothing that lies in the current folder.
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "mailseal.roles.supervisor", *arguments])  # noqa: S606 - no shell
 
 
 @click.command()

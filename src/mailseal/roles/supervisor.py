@@ -49,7 +49,7 @@ class CannotWorkError(PermanentError):
 
 def node_roles(path: Path | None) -> Roles:
     """The roles of a node: N mail workers, one job worker, and who answers Prometheus if that is on."""
-    base = [sys.executable, "-m", "mailseal", *(["--config", str(path)] if path else [])]
+    base = [sys.executable, "-P", "-m", "mailseal", *(["--config", str(path)] if path else [])]
 
     def roles(config: Config) -> Sequence[Role]:
         users = config.users
