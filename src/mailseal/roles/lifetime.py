@@ -6,6 +6,7 @@ import math
 import os
 import signal
 
+from mailseal.roles import child
 from mailseal.roles.child import Inheritance
 from mailseal.roles.notify import ALIVE, STOPPING, beat_seconds, notify
 
@@ -17,7 +18,7 @@ class Lifetime:
     """Set once the process is to drain, for which it has `drain_seconds`. Used on one event loop.
 
     A role without a supervisor drains on SIGHUP as well: the service manager starts it anew, with the configuration as
-    it then is. It also tells the manager that it lives, as long as the loop turns.
+    it then is. Supervisor or manager are told that it lives, as long as the loop turns.
     """
 
     def __init__(self, inheritance: Inheritance, drain_seconds: float) -> None:
@@ -30,6 +31,7 @@ class Lifetime:
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         if inheritance.supervisor_fd is not None:
             loop.add_reader(inheritance.supervisor_fd, self._supervisor_spoke)
+            loop.call_later(child.BEAT_SECONDS, self._beat, child.BEAT_SECONDS)
         elif (pause := beat_seconds()) is not None:
             self._beat(pause)
 
@@ -47,7 +49,10 @@ class Lifetime:
             self.end()
 
     def _beat(self, pause: float) -> None:
-        notify(ALIVE)
+        if self._inheritance.supervised:
+            self._inheritance.beat()
+        else:
+            notify(ALIVE)
         asyncio.get_running_loop().call_later(pause, self._beat, pause)
 
     def end(self) -> None:

@@ -31,7 +31,9 @@ import os, sys
 from pathlib import Path
 from mailseal.config import load
 from mailseal.roles.generation import Role
+from mailseal.roles import supervisor
 from mailseal.roles.supervisor import Supervisor, node_roles
+supervisor.SILENT_SECONDS = 3.0
 path, program, folder = Path(sys.argv[2]), sys.argv[3], sys.argv[4]
 def roles(config):
     mail, worker = node_roles(path)(config)
@@ -56,7 +58,8 @@ def process_mail(envelope, message, *rest):
             if not seen.read():
                 seen.write("once")
                 seen.flush()
-                ctypes.CDLL(None).sleep(1000)
+                library = ctypes.PyDLL if "interpreter" in subject else ctypes.CDLL
+                library(None).sleep(1000)
     done = real(envelope, message, *rest)
     while subject == "slow" and not (folder / "go").exists():
         time.sleep(0.02)
@@ -172,6 +175,14 @@ def test_one_or_all_threads_hang(house: House) -> None:
     subjects = sorted(one.fields("Subject")[0] for one in got)
     assert subjects == ["hangs 1", "hangs 2", "hangs once", "slow", "waits for a thread"]
     assert not any(CANARY in one.octets for one in got)
+
+
+def test_who_holds_the_interpreter_is_killed_by_the_supervisor(house: House) -> None:
+    hangs = Sender(house.socket, "hangs with the interpreter")
+    wait(lambda: "mail 1 gives no sign of life; it is killed" in house.gateway.said(), house.gateway.said)
+    hangs.taken()
+    [got] = house.site.outside.wait(1)
+    assert got.fields("Subject") == ["hangs with the interpreter"]
 
 
 ORPHAN = """
