@@ -279,6 +279,15 @@ def test_what_all_offer(fake, relay_to):
             assert relay.features() == frozenset()
 
 
+def test_asking_ends_when_it_is_told_to(fake, relay_to):
+    """Else a worker with many next hops that are silent, each for 5 s, could not end."""
+    servers = [fake() for _ in range(3)]
+    relay = relay_to(*servers)
+    assert not relay.ask(lambda: not any(one.connections for one in servers))
+    assert sum(one.connections for one in servers) == 1
+    assert relay.ask()
+
+
 def test_what_all_offer_is_not_worked_out_for_each_client_that_asks(fake, relay_to):
     """An EHLO is answered on the event loop: with a thousand routes a flood of them stopped everybody for seconds."""
     server = fake({"EHLO": [HELLO, BARE]})

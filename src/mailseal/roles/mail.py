@@ -144,7 +144,7 @@ class MailRole:
 
     def _ask(self) -> bool:
         with unit_of_work():
-            return self._node.relay.ask()
+            return self._node.relay.ask(lambda: not self._drained_by)  # the process's end would wait for all of them
 
     async def _handle(self, envelope: Envelope, message: Message) -> Sequence[Reply]:
         arrived = time.monotonic()

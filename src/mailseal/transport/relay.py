@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from mailseal.config import NextHop
@@ -127,8 +127,8 @@ class SmtpRelay:
 
     # ---- what next hops offer
 
-    def ask(self) -> bool:
-        """Ask every next hop that is configured, and has not said it yet, what it offers; may take long.
+    def ask(self, goes_on: Callable[[], bool] = lambda: True) -> bool:
+        """Ask every next hop that is configured, and has not said it yet, what it offers; may take 5 s for each.
 
         Whether all have said it by now. Raises TransientError if the routes cannot be read.
         """
@@ -136,7 +136,7 @@ class SmtpRelay:
         pools = [self._pool(hop) for hop in self._every_hop]
         self._compare()
         for pool in pools:
-            if pool.known is None:
+            if pool.known is None and goes_on():
                 try:
                     pool.give(self._open(pool, ASK_SECONDS))
                 except TransientError as error:
