@@ -15,8 +15,8 @@ from typing import Any, Final
 from mailseal.backup.errors import BackupError
 from mailseal.config import Config, Endpoint, find
 from mailseal.config.kek_place import KekPlace
-from mailseal.config.load import MAX_FILE_BYTES, variable
-from mailseal.config.model import SECTIONS, keys_of
+from mailseal.config.load import MAX_FILE_BYTES, secret_files
+from mailseal.config.model import SECTIONS
 from mailseal.config.next_hop import NextHop
 from mailseal.keys.kek_file import read_key
 from mailseal.keys.kek_places import read_keks
@@ -55,7 +55,7 @@ def named(config: Config, document: Mapping[str, Any], environ: Mapping[str, str
     for section in SECTIONS:
         if section not in _WRITTEN:
             paths += _paths(getattr(config, section))
-    return [*paths, *_secret_files(document, environ)]
+    return [*paths, *(path.absolute() for _, path in secret_files(document, environ))]
 
 
 def of_routes() -> list[Path]:
@@ -132,15 +132,3 @@ def _paths(value: object) -> Iterator[Path]:
                 yield from _paths(getattr(value, item.name))
         case _:
             pass
-
-
-def _secret_files(document: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[Path]:
-    """`<key>_file` of each secret, in the file or the environment."""
-    for section, kind in SECTIONS.items():
-        for name, key in keys_of(kind).items():
-            if not key.secret:
-                continue
-            given = environ.get(variable(section, f"{name}_file"))
-            given = given or document.get(section, {}).get(f"{name}_file")
-            if given:
-                yield Path(given).absolute()
