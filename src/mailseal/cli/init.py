@@ -64,7 +64,8 @@ def _configuration(path: Path, given: dict[str, str]) -> None:
     try:
         with for_the_roles():
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(commented_file(given), encoding="utf-8")
+            with path.open("x", encoding="utf-8") as file:  # through no link, which may be somebody else's
+                file.write(commented_file(given))
     except OSError as error:
         raise CommandError(f"{path} cannot be written: {error.strerror}", "name another place with --config") from None
     _say("made", path)

@@ -96,6 +96,15 @@ def test_the_roles_can_read_what_root_configures(home: Home) -> None:
     )
 
 
+def test_init_writes_through_no_link(home: Home, vault: Path) -> None:
+    config = home.folder / "linked.toml"
+    config.symlink_to(vault / "made")
+    made = home.mailseal("init", "--data", str(home.data), config=config)
+    assert made.returncode == 1
+    assert f"{config} cannot be written" in made.stderr
+    assert not (vault / "made").exists()
+
+
 SWAPPED = """
 import os, sys
 from pathlib import Path
