@@ -1,5 +1,6 @@
 """The client side: sends mail to the next hops of its direction or route, a verdict per recipient (RFC 5321)."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,8 +39,11 @@ class SmtpRelay:
         *,
         routes: Routes | None = None,
         password_of: PasswordOf = no_passwords,
+        places: int = sys.maxsize,
     ) -> None:
+        """`places`: how many mails may be on their way to one of several next hops; fewer than there are threads."""
         self._hops = hops
+        self._places = places
         self._routes = routes or NoRoutes()
         self._timeouts = timeouts or Timeouts()
         self._opener = Opener(hostname, password_of)
@@ -62,7 +66,7 @@ class SmtpRelay:
         hops = hops_of(transfer.route) if transfer.route else self._hops[transfer.hop]
         said: Reply | None = None
         unfit = 0
-        for number, pool in enumerate(self._in_order(hops)):
+        for number, pool in enumerate(self._in_order(hops, deadline)):
             with pool.claimed():
                 left = deadline - time.monotonic()
                 if left <= 0:
@@ -90,16 +94,17 @@ class SmtpRelay:
         if share_seconds >= self._timeouts.fair_seconds or not isinstance(error, SilentError):
             pool.failed(error)
 
-    def _in_order(self, hops: Sequence[NextHop]) -> Iterator[Pool]:
+    def _in_order(self, hops: Sequence[NextHop], deadline: float) -> Iterator[Pool]:
         """As they are preferred, those that failed lately last; each is claimed."""
+        pools = [self._pool(hop) for hop in hops]
+        places = self._places if len(self._pools) > 1 else sys.maxsize  # the only one takes nothing from any other
         later = []
-        for hop in hops:
-            pool = self._pool(hop)
-            if pool.claim_first():
+        for pool in pools:
+            if pool.claim_first(places, deadline):
                 yield pool
             else:
                 later.append(pool)
-        yield from (pool for pool in later if pool.claim_last())
+        yield from (pool for pool in later if pool.claim_last(places, deadline))
 
     def _send(self, pool: Pool, transfer: Transfer, deadline: float, share_seconds: float) -> list[Reply]:
         """Raises TransientError only if this next hop has taken nothing."""
