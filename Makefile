@@ -1,7 +1,9 @@
 # make install   .venv with everything for development        make check    style, types, layers, limits, documents
 # make run       a gateway on loopback, its data in var/      make test     all of check, then every test
-# make demo      two companies, two gateways, mails to watch  make docs     the generated pages
-# make bench | soak | fuzz | mutate                           make lock     the lock files anew
+# make demo      two companies, two gateways, mails to watch  make docs     the pages that are made from the source
+# make bench     how fast; MAILSEAL_BENCH=short: less         make soak     an hour of kills and other faults
+# make fuzz      the parsers, FUZZ_SECONDS each               make mutate   whether the tests notice what is changed
+# make debian    the programs that the tests need             make lock     the lock files anew
 
 SHELL := /bin/bash
 BIN := .venv/bin

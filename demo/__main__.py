@@ -1,7 +1,7 @@
 """`make demo`: two companies, a Mailseal each, and the internet between them, all on loopback; see README.
 
-.venv/bin/python demo/run.py            stays until Ctrl-C
-.venv/bin/python demo/run.py --once     ends after the samples; status 1 if one went wrong
+.venv/bin/python -m demo            stays until Ctrl-C
+.venv/bin/python -m demo --once     ends after the samples; status 1 if one went wrong
 """
 
 import argparse
@@ -91,7 +91,11 @@ def show_set_up(stage: Stage) -> None:
     """What was typed, and who listens where."""
     typed = "\n".join(line.replace(f"{stage.folder}/", "") for line in stage.alpha.commands)
     console.print(
-        Panel(Syntax(typed, "console", background_color="default"), title="Set up, for Alpha", title_align="left")
+        Panel(
+            Syntax(typed, "console", background_color="default", word_wrap=True),
+            title="Set up, for Alpha",
+            title_align="left",
+        )
     )
     table = Table(title="On loopback now", title_justify="left", box=None, padding=(0, 2))
     for column in ("what", "listens on", "keeps"):

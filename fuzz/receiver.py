@@ -15,12 +15,12 @@ import time
 
 from mailseal.mail import reply
 from mailseal.mail.envelope import Origin, Protocol, Tls
-from mailseal.transport.caps import Caps, Load
+from mailseal.transport.caps import Caps, Load, Peer
 from mailseal.transport.content import ContentDecoder
-from mailseal.transport.dialogue import Dialogue
+from mailseal.transport.dialogue import SECURING, Dialogue
 from mailseal.transport.replies import MAX_LINE_BYTES, GarbageError, ReplyReader, passed_on
 from mailseal.transport.stuffing import stuffed
-from mailseal.transport.transaction import House, Peer
+from mailseal.transport.transaction import House
 
 WORDS = [
     *(
@@ -123,7 +123,7 @@ def session(pieces: list[bytes], protocol: Protocol, *, required: bool) -> tuple
                 dialogue.receive(b"")
             elif stalled:
                 dialogue.receive(b"")
-            elif dialogue.securing:
+            elif dialogue.phase is SECURING:
                 assert load.bytes_in_flight == 0, "bytes kept over STARTTLS"
                 dialogue = Dialogue(house, peer, Tls("TLSv1.3", "X", 256))
             else:

@@ -36,6 +36,8 @@ signal.signal(signal.SIGTERM, lambda *_: stop.append(1) if mode != "stubborn" el
 if mode != "silent":
     held.ready()
 while not stop:
+    if not os.path.exists(folder + "/mute"):
+        held.beat()
     if select.select([held.supervisor_fd], [], [], 0.05)[0]:
         log("orphaned")
         break
@@ -49,12 +51,14 @@ import os, sys
 from pathlib import Path
 from mailseal.config import MAIL_SOCKETS, load
 from mailseal.errors import MailsealError
-from mailseal.roles import process, supervisor
+from mailseal.roles import child, process, supervisor
 from mailseal.roles.generation import Role
 folder = sys.argv[1]
 process.STEADY_SECONDS = 1.5
 process.FIRST_PAUSE_SECONDS = 0.1
 supervisor.READY_SECONDS = 2.0
+if os.path.exists(folder + "/impatient"):
+    supervisor.SILENT_SECONDS, child.BEAT_SECONDS = 0.0, 0.3
 def roles(config):
     command = [sys.executable, folder + "/child.py"]
     names = [f"mail-{n}" for n in range(config.workers)]
@@ -86,10 +90,10 @@ class House:
         self.mode("works")
         self.config()
 
-    def config(self, workers: int = 2, extra: str = "", drain_seconds: int = 2) -> None:
+    def config(self, workers: int = 2, extra: str = "", drain_seconds: int = 2, deadline_seconds: int = 240) -> None:
         (self.folder / "mailseal.toml").write_text(
             f'hostname = "mx.test"\ndata_dir = "{self.data}"\nworkers = {workers}\n'
-            f"[limits]\ndrain_seconds = {drain_seconds}\n[listen]\n{extra}\n"
+            f"[limits]\ndrain_seconds = {drain_seconds}\ndeadline_seconds = {deadline_seconds}\n[listen]\n{extra}\n"
         )
 
     def mode(self, mode: str) -> None:
@@ -130,15 +134,19 @@ def alive(pid: int) -> bool:
         return False
 
 
-@pytest.fixture
-def house(tmp_path_factory):
-    made = House(tmp_path_factory.mktemp("h"))
+def housed(folder: Path):
+    made = House(folder)
     yield made
     for process in made.running:
         if process.poll() is None:
             process.kill()
         process.communicate(timeout=10)
     wait(lambda: not any(alive(pid) for pid in made.pids("started")))
+
+
+@pytest.fixture
+def house(tmp_path_factory):
+    yield from housed(tmp_path_factory.mktemp("h"))
 
 
 def test_all_start_with_their_sockets_and_sigterm_drains(house):

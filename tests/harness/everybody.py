@@ -13,7 +13,7 @@ from pathlib import Path
 KEEPER, OTHER = "games", "daemon"
 """Who owns the data folder, and who does not."""
 
-_SRC = Path(__file__).resolve().parents[2] / "src"
+SRC = Path(__file__).resolve().parents[2] / "src"
 _PROBE = "import sys, cryptography, django, uvloop, re2, mailseal.cli; sys.exit(sys.version_info < (3, 11))"
 
 
@@ -34,7 +34,7 @@ def python() -> str | None:
 
 def environment(**more: str) -> dict[str, str]:
     """With what the development environment has installed."""
-    paths = ":".join([str(_SRC), *site.getsitepackages()])
+    paths = ":".join([str(SRC), *site.getsitepackages()])
     return {"PATH": os.environ["PATH"], "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1", **more}
 
 

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import shutil
 import sqlite3
 import sys
 import threading
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.small_disk import remount, small_disk
 from mailseal.store import breaker, domains, transaction
 from mailseal.store.breaker import BREAKER, Access, Breaker
+from mailseal.store.configure import use
 from mailseal.store.ledger import StoreLedger
 from mailseal.store.models import Domain
 from mailseal.store.transaction import StoreUnavailable, close_connection, connection, run, select, unit_of_work
@@ -246,3 +249,46 @@ def test_a_frozen_server_is_given_up(store, request, monkeypatch):
         server.thaw()
         close_connection()
     touch()
+
+
+def test_a_file_that_was_moved_is_not_written_to_and_works_when_it_is_back(store, monkeypatch, in_threads):
+    if store != "sqlite":
+        pytest.skip("of SQLite")
+    monkeypatch.setattr(breaker, "PAUSE_SECONDS", 0.0)
+    path = Path(connection().settings_dict["NAME"])
+    elsewhere = path.with_name("elsewhere.db")
+    domains.add("a.test")
+    with unit_of_work():
+        touch()
+    path.rename(elsewhere)
+    try:
+        for work in (touch, lambda: StoreLedger().settled(b"x" * 32)):
+            with unit_of_work(), pytest.raises(StoreUnavailable, match="cannot be opened"):
+                work()
+    finally:
+        elsewhere.rename(path)
+    with unit_of_work():
+        touch()
+    assert not elsewhere.exists()
+
+
+def test_a_read_only_file_system_takes_no_write_and_is_asked_again(store, tmp_path, monkeypatch):
+    if store != "sqlite":
+        pytest.skip("of SQLite")
+    monkeypatch.setattr(breaker, "PAUSE_SECONDS", 0.0)
+    path = Path(connection().settings_dict["NAME"])
+    close_connection()
+    with small_disk(tmp_path, 8 << 20) as mounted:
+        if not mounted:
+            pytest.skip("no right to mount")
+        shutil.copy(path, tmp_path / "mailseal.db")
+        use(f"sqlite://{tmp_path}/mailseal.db", node="mx1")
+        with unit_of_work():
+            domains.add("a.test")
+            close_connection()
+            remount(tmp_path, "ro")
+            with pytest.raises(StoreUnavailable):
+                touch()
+            remount(tmp_path, "rw")
+            touch()
+        close_connection()

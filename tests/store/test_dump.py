@@ -69,12 +69,21 @@ documents = st.recursive(
 )
 jobs = st.builds(
     JobRow,
-    node=st.text("abc", max_size=20), kind=text.map(lambda value: value[:32]),
-    state=st.integers(-(2**15), 2**15 - 1), epoch=st.integers(-(2**63), 2**63 - 1),
-    attempts=st.integers(-(2**31), 2**31 - 1), lease_until=st.none() | times, run_at=times, once=st.booleans(),
-    every_seconds=st.none() | st.integers(0, 2**31 - 1), payload=st.dictionaries(text, documents, max_size=3), sealed=st.none() | st.binary(max_size=80),
-    error=text, created=times, finished=st.none() | times,
-)  # fmt: skip
+    node=st.text("abc", max_size=20),
+    kind=text.map(lambda value: value[:32]),
+    state=st.integers(-(2**15), 2**15 - 1),
+    epoch=st.integers(-(2**63), 2**63 - 1),
+    attempts=st.integers(-(2**31), 2**31 - 1),
+    lease_until=st.none() | times,
+    run_at=times,
+    once=st.booleans(),
+    every_seconds=st.none() | st.integers(0, 2**31 - 1),
+    payload=st.dictionaries(text, documents, max_size=3),
+    sealed=st.none() | st.binary(max_size=80),
+    error=text,
+    created=times,
+    finished=st.none() | times,
+)
 
 
 def test_rows_of_every_kind_survive_the_way_through_both_engines(here, tmp_path):

@@ -20,11 +20,12 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 
 
 def test_jobs_by_kind_and_how_late_the_oldest_is(store):
-    jobs.enqueue("a", run_at=NOW - 100 * timedelta(seconds=1))
-    jobs.enqueue("a", run_at=NOW - 10 * timedelta(seconds=1), node=jobs.ANY_NODE)
-    jobs.enqueue("b", run_at=NOW + DAY)
-    jobs.enqueue("c", node="mx2", run_at=NOW - DAY)
-    jobs.enqueue("d", run_at=NOW - DAY)
+    now = datetime.now(UTC)
+    jobs.enqueue("a", run_at=now - 100 * timedelta(seconds=1))
+    jobs.enqueue("a", run_at=now - 10 * timedelta(seconds=1), node=jobs.ANY_NODE)
+    jobs.enqueue("b", run_at=now + DAY)
+    jobs.enqueue("c", node="mx2", run_at=now - DAY)
+    jobs.enqueue("d", run_at=now - DAY)
     assert jobs.claim("w", kinds=["d"])
     found = gauges.jobs_waiting(["a", "b", "c", "d"])
     assert {kind: one.count for kind, one in found.items()} == {"a": 2, "b": 1, "c": 0, "d": 0}
@@ -34,6 +35,12 @@ def test_jobs_by_kind_and_how_late_the_oldest_is(store):
 
 def record(at):
     return LogRecord("00", at, ANNA, "out", Outcome(ANNA, Fate.RELAYED, reply.ACCEPTED))
+
+
+def test_a_journal_that_is_deleted_while_they_are_counted(store, tmp_path):
+    (tmp_path / "a.journal").symlink_to(tmp_path / "gone")
+    (tmp_path / "b.journal").write_bytes(b"12345")
+    assert gauges.journals(tmp_path).size_bytes == 5
 
 
 def test_how_far_the_journals_are_imported(store, tmp_path):

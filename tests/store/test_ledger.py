@@ -6,6 +6,7 @@ from mailseal.policy.model import Fate, MethodName, Outcome, Treatment
 from mailseal.policy.reason import ReasonCode, because
 from mailseal.store.ledger import StoreLedger, forget, purge
 from mailseal.store.models import LedgerRow
+from mailseal.store.outcomes import outcome_from_json, outcome_to_json
 
 ATTEMPT = bytes(range(32))
 BOB = Outcome(
@@ -17,7 +18,7 @@ BOB = Outcome(
     (because(ReasonCode.METHOD_TOO_LARGE, method="smime", limit_bytes=5), because(ReasonCode.SENT_CLEAR)),
     (("algorithm", "aes256-cbc"), ("key", "ab" * 32)),
 )
-CAROL = Outcome(Address.parse("carol@y.test"), Fate.REFUSED, Reply(550, "", "no"))
+CAROL = Outcome(Address.parse("carol@y.test"), Fate.REFUSED, Reply(550, "", "no", remote="mx.y.test"))
 
 
 def test_what_is_settled_comes_back_whole(store):
@@ -28,6 +29,7 @@ def test_what_is_settled_comes_back_whole(store):
     settled = ledger.settled(ATTEMPT)
     assert settled == {"bob@y.test": BOB, "carol@y.test": CAROL}
     assert str(settled["bob@y.test"].recipient) == "Bob@y.test"
+    assert [settled[key].reply.remote for key in ("bob@y.test", "carol@y.test")] == ["", "mx.y.test"]
     assert ledger.settled(bytes(32)) == {}
     forget(ATTEMPT)
     assert ledger.settled(ATTEMPT) == {}
@@ -63,3 +65,9 @@ def test_old_rows_are_purged(store):
 
 def test_replies_keep_their_meaning():
     assert ACCEPTED.accepted
+
+
+def test_rows_of_an_older_release_are_read(store):
+    row = outcome_to_json(CAROL)
+    row["reply"] = row["reply"][:3]
+    assert outcome_from_json(row) == CAROL

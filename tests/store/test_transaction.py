@@ -10,7 +10,8 @@ import pytest
 from django.db.utils import OperationalError
 
 from mailseal.errors import TransientError
-from mailseal.store import domains, ledger
+from mailseal.store import domains, ledger, transaction
+from mailseal.store.breaker import BREAKER
 from mailseal.store.configure import use
 from mailseal.store.directory import StoreDirectory
 from mailseal.store.models import Domain
@@ -258,3 +259,19 @@ def test_mysql_is_imported_for_mysql_alone():
         "use('mysql://u@localhost/x')\nassert 'pymysql' in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_table_that_is_being_changed_is_not_waited_for_long(store, request, monkeypatch):
+    if store != "mariadb":
+        pytest.skip("of MariaDB")
+    monkeypatch.setattr(transaction, "UNIT_BOUND_SECONDS", 0.5)
+    domains.add("a.test")
+    with request.getfixturevalue("mariadb").connect(database="mailseal") as root, root.cursor() as cursor:
+        cursor.execute("LOCK TABLES store_domain WRITE")  # as ALTER TABLE, or a dump, does
+        began = time.monotonic()
+        with unit_of_work(), pytest.raises(StoreUnavailable, match="1205"):
+            run(lambda: Domain.objects.update(internal=False))
+        assert time.monotonic() - began < 8  # MariaDB's own limit is a day
+        BREAKER.reset()
+        cursor.execute("UNLOCK TABLES")
+    run(lambda: Domain.objects.update(internal=False))

@@ -11,11 +11,11 @@ import pytest
 from harness.small_disk import small_disk, small_files
 from mailseal.mail import reply
 from mailseal.mail.envelope import Origin, Protocol
-from mailseal.transport.caps import Caps, Load
+from mailseal.transport.caps import Caps, Load, Peer
 from mailseal.transport.guests import Guests
 from mailseal.transport.receiver import Receiver, origin_by_network
 from mailseal.transport.session import Session
-from mailseal.transport.transaction import House, Peer
+from mailseal.transport.transaction import House
 
 MAIL = b"MAIL FROM:<a@b.test>\r\n"
 RCPT = b"RCPT TO:<c@d.test>\r\n"
@@ -111,6 +111,22 @@ def test_the_longest_silent_makes_room(smtp):
     busy.send(b".\r\n")
     assert busy.code() == "250"
     assert third.ask(b"NOOP")[:3] == "250"
+
+
+def test_who_only_talks_makes_room_too(smtp):
+    """A NOOP each few seconds must not keep a place for an hour."""
+    served = smtp(max_connections=4, expendable_seconds=0.3, talk_seconds=0.2)
+    talking = [enter(served, f"127.0.1.{number}")[0] for number in range(1, 4)]
+    until = time.monotonic() + 5
+    while True:
+        for wire in talking:
+            wire.send(b"NOOP\r\n")
+        if enter(served, "127.0.1.9")[1][:3] == b"220":
+            break
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    said = [wire.file.read1(4000) for wire in talking]
+    assert [b"421 4.3.2" in one for one in said] == [True, False, False]
 
 
 class Unread:
@@ -229,6 +245,25 @@ def test_outside_mail_leaves_bytes_for_authorised_mail(smtp):
         wire.send(b"\r\n.\r\n")
         assert wire.code() == "250"
     assert (served.load.bytes_in_flight, served.load.outside_bytes_in_flight) == (0, 0)
+
+
+def test_one_outside_client_cannot_hold_all_bytes_of_its_class(smtp):
+    served = smtp(max_bytes_in_flight=10_000, max_message_bytes=2000, outside_percent=90)
+    slow = [served.connect(source="127.0.1.1") for _ in range(2)]
+    for wire in slow:
+        wire.send(MAIL + RCPT + b"DATA\r\n" + b"x" * 1100)
+        wire.codes(3)
+    wait_for(lambda: served.load.bytes_in_flight == 2200)
+    third = served.connect(source="127.0.1.1")
+    assert third.ask(b"MAIL FROM:<a@b.test> SIZE=100")[:9] == "452 4.3.1"
+    assert send(third, b"x" * 100 + b"\r\n") == b"452 4.3.1"
+    assert send(served.connect(source="127.0.1.2"), b"x" * 1900 + b"\r\n") == b"250 2.0.0"
+    assert send(served.connect(), b"x" * 1900 + b"\r\n") == b"250 2.0.0"
+    for wire in slow:
+        wire.send(b"\r\n.\r\n")
+        assert wire.code() == "250"
+    assert send(third, b"x" * 1900 + b"\r\n") == b"250 2.0.0"
+    assert (served.load.bytes_in_flight, served.load._bytes_of_client) == (0, {})
 
 
 def test_content_that_drips_ends_the_session(serve):

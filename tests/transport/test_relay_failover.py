@@ -2,11 +2,11 @@
 
 import logging
 import socket
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from unittest import mock
 
 import pytest
 
@@ -44,10 +44,10 @@ def fake(tmp_path):
 def relay_to():
     made = []
 
-    def start(*servers, routes=None, **timeouts):
+    def start(*servers, routes=None, places=sys.maxsize, **timeouts):
         hops = [one.place if isinstance(one, Fake) else one for one in servers]
         limits = Timeouts(**{"reply_seconds": 1, "total_seconds": 3, "fair_seconds": 0, **timeouts})
-        relay = SmtpRelay({Hop.INSIDE: hops, Hop.OUTSIDE: hops}, "me.test", limits, routes=routes)
+        relay = SmtpRelay({Hop.INSIDE: hops, Hop.OUTSIDE: hops}, "me.test", limits, routes=routes, places=places)
         made.append(relay)
         return relay
 
@@ -167,6 +167,33 @@ def test_a_black_hole_holds_one_thread_and_not_all(fake, relay_to, script):
     assert (found._silent, found._claims) == (False, 0)
 
 
+def test_a_black_hole_that_nobody_knows_yet_leaves_a_thread_for_others(fake, relay_to, monkeypatch, caplog):
+    monkeypatch.setattr(pool, "STALL_SECONDS", 0.3)
+    hole, good = fake({"DOT": [HANG]}), fake()
+    relay = relay_to(hole, routes=Routes(good_test=(good.place,)), places=2)
+    other = {"route": relay.route(Hop.INSIDE, Address.parse("a@good.test"))}
+    assert codes(relay.send(transfer(**other))) == [250]
+    with ThreadPoolExecutor(3) as threads:
+        done = [threads.submit(relay.send, transfer(deadline=time.monotonic() + 2)) for _ in range(5)]
+        began = time.monotonic()
+        assert codes(threads.submit(relay.send, transfer(**other)).result()) == [250]
+        assert time.monotonic() - began < 1.7, "two wait for their reply, one after another is told that it need not"
+        assert [codes(one.result()) for one in done] == [[451]] * 5
+    assert len(hole.contents) == 2
+    assert caplog.text.count("2 mails wait for it") == 1
+    assert relay._pool(hole.place)._claims == 0
+
+
+def test_a_place_that_becomes_free_is_taken(fake, relay_to):
+    slow, other = fake(), fake()
+    slow.say = lambda connection, answer: (time.sleep(0.02), Fake.say(slow, connection, answer))
+    relay = relay_to(slow, other, places=1, total_seconds=20)
+    with ThreadPoolExecutor(4) as threads:
+        done = [threads.submit(relay.send, transfer()) for _ in range(8)]
+        assert [codes(one.result()) for one in done] == [[250]] * 8
+    assert (slow.connections, len(slow.contents), other.connections) == (1, 8, 0)
+
+
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
 @pytest.mark.parametrize("answer", [b"550 5.7.1 no\r\n", b"451 4.3.0 later\r\n"])
 @pytest.mark.parametrize("hello", [HELLO, BARE])
@@ -205,7 +232,7 @@ def test_who_failed_is_tried_last_and_one_mail_probes(fake, relay_to, monkeypatc
         assert (first.connections, len(second.contents)) == (1, 3)
         found = relay._pool(first.place)
         found._down_until = time.monotonic()
-        assert [found.claim_first(), found.claim_first()] == [True, False], "one probe"
+        assert [found.claim_first(9, 0), found.claim_first(9, 0)] == [True, False], "one probe"
         found._down_until = time.monotonic()
         assert codes(relay.send(transfer())) == [250]
     assert len(first.contents) == 1
@@ -279,6 +306,26 @@ def test_what_all_offer(fake, relay_to):
             assert relay.features() == frozenset()
 
 
+def test_asking_ends_when_it_is_told_to(fake, relay_to):
+    """Else a worker with many next hops that are silent, each for 5 s, could not end."""
+    servers = [fake() for _ in range(3)]
+    relay = relay_to(*servers)
+    assert not relay.ask(lambda: not any(one.connections for one in servers))
+    assert sum(one.connections for one in servers) == 1
+    assert relay.ask()
+
+
+def test_what_all_offer_is_not_worked_out_for_each_client_that_asks(fake, relay_to):
+    """An EHLO is answered on the event loop: with a thousand routes a flood of them stopped everybody for seconds."""
+    server = fake({"EHLO": [HELLO, BARE]})
+    relay = relay_to(server)
+    assert relay.ask()
+    assert relay.features() is relay.features()
+    relay.close()
+    assert codes(relay.send(transfer())) == [250]
+    assert relay.features() == frozenset(), "what a next hop has given up is seen with the next connection"
+
+
 # names
 
 
@@ -308,17 +355,6 @@ def test_a_look_up_has_a_time_limit_and_is_remembered(fake, relay_to, monkeypatc
     assert asked.count("slow.test") == 2, "who asks meanwhile waits for the same answer"
 
 
-def test_no_thread_for_one_look_up_does_not_stop_the_next(monkeypatch):
-    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 25))]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-    resolver = Resolver()
-    with monkeypatch.context() as crowded:
-        crowded.setattr(threading.Thread, "start", mock.Mock(side_effect=RuntimeError("can't start new thread")))
-        with pytest.raises(OSError, match="no thread"):
-            resolver.look_up("hop.test", 25, time.monotonic() + 5)
-    assert resolver.look_up("hop.test", 25, time.monotonic() + 5) == (("127.0.0.1", 25),)
-
-
 def test_localhost_is_this_machine_whatever_a_name_server_says(fake, relay_to, monkeypatch):
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 25))]
     monkeypatch.setattr("mailseal.transport.resolver.socket.getaddrinfo", lambda *_, **__: found)
@@ -334,6 +370,13 @@ def test_who_does_not_take_rset_gets_no_other_mail_on_the_connection(fake, relay
     assert codes(relay.send(transfer())) == [550]
     assert codes(relay.send(transfer())) == [250]
     assert server.connections == 2
+
+
+def test_a_silent_rset_keeps_no_reply_beyond_the_deadline(fake, relay_to):
+    server = fake({"RCPT": [b"550 5.1.1 no\r\n"], "RSET": [HANG]}, hello=BARE)
+    began = time.monotonic()
+    assert codes(relay_to(server).send(transfer(deadline=began + 0.4))) == [550]
+    assert time.monotonic() - began < 2
 
 
 def test_a_name_that_is_none(relay_to, monkeypatch):

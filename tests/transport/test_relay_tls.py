@@ -255,6 +255,9 @@ def test_without_its_client_certificate_nothing_goes(fake, relay_to, tmp_path, c
     assert not went(relay_to(server, **verified(tmp_path)))
     assert not went(relay_to(server, **verified(tmp_path, certificate=tmp_path / "none.pem")))
     assert "none.pem cannot be used" in caplog.text
+    opportunistic = relay_to(server, given=Tls.OPPORTUNISTIC, certificate=tmp_path / "none.pem")
+    assert not went(opportunistic), "a fault of ours is no reason to go on in clear"
+    assert not server.contents
 
 
 def test_a_large_mail_over_tls(fake, relay_to, tmp_path):

@@ -50,12 +50,12 @@ def write(
 ) -> None:
     """Make the file, whole or not at all, mode 0600; raises ExistsError, OSError and what `chunks` raises.
 
-    `caller` gives the rights to make it.
+    `caller` gives the rights to look for it and to make it.
     """
-    if path.exists():
-        raise ExistsError(f"{path} exists", "a backup never replaces a file; name another one")
     aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     with caller():
+        if path.exists():
+            raise ExistsError(f"{path} exists", "a backup never replaces a file; name another one")
         descriptor = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -35,7 +35,8 @@ def make(
     caller: Callable[[], AbstractContextManager[None]] = nullcontext,
     progress: Callable[[int, int], None] = lambda _rows, _total: None,
 ) -> Manifest:
-    """Make the file, whole or not at all. The store is set up; `caller` gives the rights to make and read files.
+    """Make the file, whole or not at all. The store is set up; `caller` gives the rights to make it. The node's files
+    are read without them: routes are in the database, and links where the roles can put them.
 
     Raises BackupError, SealError, StoreUnavailable, OSError.
     """
@@ -48,8 +49,7 @@ def make(
         dump = Dump(database, without={LOG_TABLE} if without_log else ())
         keks = node_files.keks(config, source.environ)
         names = node_files.named(config, source.settings.document, source.environ) + node_files.of_routes()
-        with caller():
-            files = node_files.read_all(names)
+        files = node_files.read_all(names)
         manifest = _manifest(source, dump, database.vendor, keks, list(files), without_log=without_log)
         contents = _contents(manifest, dump, source.settings, keks, list(files.values()), progress)
         container.write(path, pack(contents), passphrase, caller=caller)

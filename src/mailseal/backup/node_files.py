@@ -3,11 +3,11 @@
 Found by the types of the configuration's values, so that a key that is added later is not forgotten.
 """
 
+import errno
 import os
 import stat
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,8 +15,8 @@ from typing import Any, Final
 from mailseal.backup.errors import BackupError
 from mailseal.config import Config, Endpoint, find
 from mailseal.config.kek_place import KekPlace
-from mailseal.config.load import MAX_FILE_BYTES, variable
-from mailseal.config.model import SECTIONS, keys_of
+from mailseal.config.load import MAX_FILE_BYTES, secret_files
+from mailseal.config.model import SECTIONS
 from mailseal.config.next_hop import NextHop
 from mailseal.keys.kek_file import read_key
 from mailseal.keys.kek_places import read_keks
@@ -26,8 +26,6 @@ from mailseal.store import routes
 MAX_BYTES: Final = 4 * 1024 * 1024
 _WRITTEN: Final = frozenset({"log"})
 """Tables whose files Mailseal writes: they are not what a node needs."""
-
-Caller = Callable[[], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ def named(config: Config, document: Mapping[str, Any], environ: Mapping[str, str
     for section in SECTIONS:
         if section not in _WRITTEN:
             paths += _paths(getattr(config, section))
-    return [*paths, *_secret_files(document, environ)]
+    return [*paths, *(path.absolute() for _, path in secret_files(document, environ))]
 
 
 def of_routes() -> list[Path]:
@@ -103,11 +101,11 @@ def read_named(path: Path, limit: int) -> bytes | None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        if path.is_socket():
+        if error.errno == errno.ENXIO:  # a socket
             return None
         raise BackupError(
-            f"{path}, which the configuration names, cannot be read: {error.strerror}",
-            "run the command as root, or mend the configuration: a backup without it would not make a whole node",
+            f"{path}, which the configuration or a route names, cannot be read: {error.strerror}",
+            "let the owner of the data folder read it, or mend the configuration: without it a node would not be whole",
         ) from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -115,7 +113,7 @@ def read_named(path: Path, limit: int) -> bytes | None:
     with os.fdopen(descriptor, "rb") as file:
         octets = file.read(limit + 1)
     if len(octets) > limit:
-        raise BackupError(f"{path}, which the configuration names, is larger than {limit >> 20} MiB")
+        raise BackupError(f"{path}, which the configuration or a route names, is larger than {limit >> 20} MiB")
     return octets
 
 
@@ -134,15 +132,3 @@ def _paths(value: object) -> Iterator[Path]:
                 yield from _paths(getattr(value, item.name))
         case _:
             pass
-
-
-def _secret_files(document: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[Path]:
-    """`<key>_file` of each secret, in the file or the environment."""
-    for section, kind in SECTIONS.items():
-        for name, key in keys_of(kind).items():
-            if not key.secret:
-                continue
-            given = environ.get(variable(section, f"{name}_file"))
-            given = given or document.get(section, {}).get(f"{name}_file")
-            if given:
-                yield Path(given).absolute()

@@ -30,6 +30,8 @@ from mailseal.store.rewrap import Broken, count, find_broken
 UNFINISHED: Final = "RESTORE-NOT-FINISHED"
 FILES: Final = "files"
 ORIGINAL: Final = "mailseal.toml.before"
+_FOR_ALL_ROLES: Final = 0o644
+"""Of the new mailseal.toml, as `mailseal init` makes it: no secret stands in it."""
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -85,6 +87,8 @@ def restore(
         configure.use(database.url, database.password)
         require_empty()
     prepare(target.data_dir)
+    with caller():
+        _require_place(target.config_path.parent)  # now, and not when all the rows are loaded
     _write(target.data_dir / UNFINISHED, b"This folder is of no use: delete it and restore again.\n")
     contents = read(opened)
     manifest = contents.manifest
@@ -97,12 +101,18 @@ def restore(
     restored = Restored(manifest, config, count(), find_broken(open_ring(config.keys.kek)))
     comment = f"Restored from the backup of node {manifest.node} of {manifest.made:%Y-%m-%d %H:%M} UTC.\n" + _BESIDE
     with caller():
-        _write(target.config_path, to_toml(document, comment), aside=True)
+        _write(target.config_path, to_toml(document, comment), aside=True, mode=_FOR_ALL_ROLES)
     (target.data_dir / UNFINISHED).unlink()
     return restored
 
 
 _BESIDE = f"As it was, with its comments: {FILES}/{ORIGINAL} in the data folder. Every key: docs/settings.md."
+
+
+def _require_place(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+        raise BackupError(f"no file can be made in {folder}", "name another one with --config")
 
 
 def _sqlite(data_dir: Path) -> str:
@@ -158,10 +168,10 @@ def _move_routes(names: Mapping[str, str]) -> None:
             routes.set_route(route.domain, new)
 
 
-def _write(path: Path, octets: bytes, *, aside: bool = False) -> None:
-    """Make a file that nobody else reads; `aside`: under its name only when it is whole."""
+def _write(path: Path, octets: bytes, *, aside: bool = False, mode: int = 0o600) -> None:
+    """Make a file, which nobody else reads unless `mode` says so; `aside`: under its name only when it is whole."""
     made = path.with_name(f".{path.name}.{secrets.token_hex(4)}") if aside else path
-    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(octets)
         file.flush()

@@ -6,6 +6,7 @@ administrator has done something (EX_CONFIG; roles only).
 
 import importlib
 import os
+import resource
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -79,6 +80,7 @@ class LazyGroup(click.Group):
 @click.pass_context
 def cli(ctx: click.Context, config_path: Path | None) -> None:
     """Mailseal, an email encryption gateway."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # keys, passwords and passphrases are in a command's memory too
     ctx.obj = Session(config_path)
 
 

@@ -104,9 +104,11 @@ def readable_errors(path: Path, what_to_do: str = "") -> Iterator[None]:
 
 def summary(manifest: "Manifest", file: Path) -> Row:
     """What is in a backup, for a person."""
+    with as_caller():
+        size = file.stat().st_size
     return {
         "file": str(file),
-        "octets": file.stat().st_size,
+        "octets": size,
         "made": manifest.made,
         "node": manifest.node,
         "release": manifest.release,

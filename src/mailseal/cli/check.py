@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
 
 import click
 
@@ -64,16 +66,24 @@ def _findings(session: Session) -> Iterator[Finding]:
         yield from environment.configuration_file(source, config)
     for name, look in CHECKS:
         yield from _guarded(name, look, config)
-    for name, look in (("data folder", _become_owner), *STORED):
+    as_owner: Callable[[Config], Iterable[Finding]] = partial(_become_owner, source)
+    for name, look in (("data folder", as_owner), *STORED):
         found = list(_guarded(name, look, config))
         yield from found
         if any(finding.status is Status.FAIL for finding in found):
             break
 
 
-def _become_owner(config: Config) -> Iterable[Finding]:
+def _become_owner(source: Path | None, config: Config) -> Iterator[Finding]:
+    """As whom the roles run too: what root could read they may not."""
     become_owner(config.data_dir)
-    return ()
+    if source is not None and not os.access(source, os.R_OK):
+        yield Finding(
+            "configuration",
+            Status.FAIL,
+            f"the owner of the data folder, who the roles run as, cannot read {source}",
+            f"chmod 0644 {source}, with secrets in files of their own; folders above it need 0711 at least",
+        )
 
 
 def _guarded(name: str, look: Callable[[Config], Iterable[Finding]], config: Config) -> Iterator[Finding]:

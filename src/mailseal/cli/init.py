@@ -9,7 +9,7 @@ import click
 
 from mailseal import store
 from mailseal.cli.errors import CommandError
-from mailseal.cli.session import Session, become_owner, pass_session
+from mailseal.cli.session import Session, become_owner, for_the_roles, pass_session
 from mailseal.cli.users import KEEPER, make_users
 from mailseal.config import Config, commented_file, find
 from mailseal.keys.kek_places import Found, folder_for_new, new_kek, read_keks
@@ -49,8 +49,9 @@ def init(
     config = session.config
     for what, which in make_users(config) if users else ():
         _say(what, f"user {which}")
+    _data_folder(config.data_dir)
+    become_owner(config.data_dir)  # root makes nothing in a folder of somebody's, who may put links there meanwhile
     _folders(config)
-    become_owner(config.data_dir)
     _database(session, domains)
     _keys(config)
     _next_steps(path, has_domains=bool(domains))
@@ -61,29 +62,35 @@ def _configuration(path: Path, given: dict[str, str]) -> None:
         _say("kept", path)
         return
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(commented_file(given), encoding="utf-8")
+        with for_the_roles():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("x", encoding="utf-8") as file:  # through no link, which may be somebody else's
+                file.write(commented_file(given))
     except OSError as error:
         raise CommandError(f"{path} cannot be written: {error.strerror}", "name another place with --config") from None
     _say("made", path)
 
 
+def _data_folder(folder: Path) -> None:
+    try:
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, parents=True)
+            _give_to_role_user(folder)
+            _say("made", folder)
+    except OSError as error:
+        raise _not_made(folder, error) from None
+
+
 def _folders(config: Config) -> None:
     try:
-        if not config.data_dir.is_dir():
-            config.data_dir.mkdir(mode=0o700, parents=True)
-            _give_to_role_user(config.data_dir)
-            _say("made", config.data_dir)
-        owner = config.data_dir.stat()
         for folder in (config.run_dir, config.spool_dir, config.journal_dir):
-            if not folder.is_dir():
-                folder.mkdir(mode=0o700)
-                if os.geteuid() == 0:
-                    os.chown(folder, owner.st_uid, owner.st_gid)
+            folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise CommandError(
-            f"the data folder {config.data_dir} cannot be made: {error.strerror}", "name another one with --data"
-        ) from None
+        raise _not_made(config.data_dir, error) from None
+
+
+def _not_made(folder: Path, error: OSError) -> CommandError:
+    return CommandError(f"the data folder {folder} cannot be made: {error.strerror}", "name another one with --data")
 
 
 def _give_to_role_user(folder: Path) -> None:
@@ -94,7 +101,7 @@ def _give_to_role_user(folder: Path) -> None:
         user = pwd.getpwnam(KEEPER)
     except KeyError:
         return
-    os.chown(folder, user.pw_uid, user.pw_gid)
+    os.chown(folder, user.pw_uid, user.pw_gid, follow_symlinks=False)
 
 
 def _keys(config: Config) -> None:

@@ -2,6 +2,9 @@
 
 import json
 import re
+import shutil
+import sys
+import textwrap
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -14,8 +17,7 @@ from mailseal.policy.text import render
 from mailseal.store import log as store_log
 from mailseal.store.log import LogEntry, LogFilter
 
-COLUMNS = ("time", "direction", "sender", "recipient", "fate", "treatment", "reply", "reasons")
-
+_INDENT = "    "
 _AGO = re.compile(r"(\d{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -85,21 +87,32 @@ def log(
         until=until,
     )
     rows = [_row(entry) for entry in reversed(store_log.search(wanted, before=before, limit=limit))]
-    if not follow:
-        show(rows, COLUMNS, as_json=as_json, nothing="no mail yet that fits")
+    if not follow and (as_json or not rows):
+        show(rows, (), as_json=as_json, nothing="no mail yet that fits")
         return
     for row in rows:
-        _line(row, as_json=as_json)
-    for entry in store_log.follow(wanted):
-        _line(_row(entry), as_json=as_json)
+        print_row(row, as_json=as_json)
+    for entry in store_log.follow(wanted) if follow else ():
+        print_row(_row(entry), as_json=as_json)
 
 
-def _line(row: dict[str, object], *, as_json: bool) -> None:
+def print_row(row: dict[str, object], *, as_json: bool) -> None:
+    """One line for programs; on a terminal, which is seldom so wide, the reasons below it."""
     if as_json:
         click.echo(json.dumps(row, default=jsonable))
         return
     way = f"{cell(row['time'])} {row['direction']} {row['sender']} -> {row['recipient']}"
-    click.echo(plain(f"{way}: {row['fate']}, {row['treatment']}; {row['reply']}; {cell(row['reasons'])}"))
+    what = plain(f"{way}: {row['fate']}, {row['treatment']}; {row['reply']}")
+    reasons = cell(row["reasons"])
+    if sys.stdout.isatty():
+        click.echo(click.style(what, bold=True))
+        click.echo(
+            textwrap.fill(
+                reasons, shutil.get_terminal_size().columns, initial_indent=_INDENT, subsequent_indent=_INDENT
+            )
+        )
+    else:
+        click.echo(f"{what}; {reasons}")
 
 
 def _row(entry: LogEntry) -> dict[str, object]:

@@ -19,6 +19,7 @@ from rich.text import Text
 from mailseal.cli.errors import CommandError
 
 WIDE = 10_000
+_NOTHING: tuple[object, ...] = (None, "", (), [])
 MAX_INPUT_BYTES = 256 * 1024 * 1024
 
 Row = Mapping[str, object]
@@ -28,7 +29,10 @@ yes_option: Callable[[Any], Any] = click.option("--yes", is_flag=True, help="Do 
 
 
 def show(rows: Sequence[Row], columns: Sequence[str], *, as_json: bool, nothing: str = "nothing found") -> None:
-    """Print rows: as a table of these columns (names of the rows' keys), or all of each row as a JSON list."""
+    """Print rows: as a table of these columns (names of the rows' keys), or all of each row as a JSON list.
+
+    On a terminal, which is seldom so wide, a column without any value is left out.
+    """
     if as_json:
         print_json([dict(row) for row in rows])
         return
@@ -36,8 +40,10 @@ def show(rows: Sequence[Row], columns: Sequence[str], *, as_json: bool, nothing:
         click.echo(nothing, err=True)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
+    if sys.stdout.isatty():
+        columns = [column for column in columns if any(row.get(column) not in _NOTHING for row in rows)]
     for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold")
+        table.add_column(column.replace("_", " "), overflow="fold", no_wrap=column == "fingerprint")
     for row in rows:
         table.add_row(*(Text(_short(column, row.get(column))) for column in columns))
     console().print(table)

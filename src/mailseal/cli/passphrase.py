@@ -21,6 +21,8 @@ def read_passphrase(file: Path | None, *, new: bool) -> str:
     """The passphrase; a `new` one is asked for twice. Raises CommandError."""
     if file is not None:
         octets = read_file(file)
+        if file.is_file() and file.stat().st_mode & 0o004:
+            click.echo(f"warning: everybody can read {file}, and so what is under its passphrase", err=True)
     elif sys.stdin.isatty():
         asked = click.prompt("Passphrase of the backup", hide_input=True, confirmation_prompt=new, err=True)
         octets = str(asked).encode()

@@ -14,7 +14,7 @@ from mailseal.cli.backup import meter, readable_errors
 from mailseal.cli.errors import CommandError
 from mailseal.cli.output import read_file
 from mailseal.cli.passphrase import passphrase_option, read_passphrase
-from mailseal.cli.session import as_caller, become_owner
+from mailseal.cli.session import become_owner, for_the_roles, require_program
 from mailseal.cli.users import KEEPER
 from mailseal.config import values
 from mailseal.store.dump import Place
@@ -51,7 +51,7 @@ def restore(
     require_nothing_there(target)
     passphrase = read_passphrase(passphrase_file, new=False)
     with readable_errors(file), container.open_file(file, passphrase) as opened, meter() as at:
-        done = restore_backup(opened, target, prepare=_prepare, caller=as_caller, progress=at)
+        done = restore_backup(opened, target, prepare=_prepare, caller=for_the_roles, progress=at)
     _say(done, target)
     if done.broken.count:
         raise CommandError(
@@ -84,9 +84,10 @@ def _prepare(folder: Path) -> None:
         except KeyError:
             pass
         else:
-            os.chown(folder, keeper.pw_uid, keeper.pw_gid)
-    folder.chmod(_MODE)
+            os.chown(folder, keeper.pw_uid, keeper.pw_gid, follow_symlinks=False)
     become_owner(folder, for_now=True)
+    folder.chmod(_MODE)
+    require_program()
 
 
 def _say(done: Restored, target: Target) -> None:

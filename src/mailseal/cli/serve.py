@@ -10,7 +10,10 @@ import click
 
 from mailseal.cli.errors import CommandError
 from mailseal.cli.session import Session, become_owner, pass_session
+from mailseal.config import METRICS, Config
 from mailseal.roles.confinement import confine
+from mailseal.roles.supervisor import node_roles
+from mailseal.roles.users import become, user_of
 
 
 @contextmanager
@@ -27,17 +30,17 @@ def loaded_for_good() -> Iterator[None]:
 @click.command()
 @pass_session
 def serve(session: Session) -> None:
-    """Run the gateway: N mail workers and the job worker, started again when they end.
+    """Run the gateway: mail workers, the job worker and, if it is on, metrics; each is started again when it ends.
 
     SIGTERM ends it when the mails at hand are done; SIGHUP reads the configuration again.
     """
-    if not session.config.data_dir.is_dir():
-        raise CommandError(f"the data folder {session.config.data_dir} does not exist", "`mailseal init` makes it")
+    _require_folder(session.config)
     path = session.config_path
     arguments = ["--config", str(path.absolute())] if path else []
     sys.stdout.flush()
-    # The supervisor is a new program, so that it holds nothing that was loaded here.
-    os.execv(sys.executable, [sys.executable, "-m", "mailseal.roles.supervisor", *arguments])  # noqa: S606 - no shell
+    # The supervisor is a new program, so that it holds nothing that was loaded here; -P: root may be anywhere, and runs
+    # nothing that lies in the current folder.
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "mailseal.roles.supervisor", *arguments])  # noqa: S606 - no shell
 
 
 @click.command()
@@ -69,8 +72,23 @@ def worker(session: Session) -> None:
 @pass_session
 def metrics(session: Session) -> None:
     """Answer Prometheus and health checks, if `metrics.listen` says where."""
+    config = session.config_without_secrets
+    if os.geteuid() == 0:
+        _become_metrics_user(config)
     confine()
     with loaded_for_good():
         from mailseal.roles.metrics_role import run  # noqa: PLC0415 - only this process needs the page
 
-    run(session.config_without_secrets)
+    run(config)
+
+
+def _become_metrics_user(config: Config) -> None:
+    _require_folder(config)
+    for role in node_roles(None)(config):
+        if METRICS in role.listens and (user := user_of(role, config.data_dir)) is not None:
+            become(user)
+
+
+def _require_folder(config: Config) -> None:
+    if not config.data_dir.is_dir():
+        raise CommandError(f"the data folder {config.data_dir} does not exist", "`mailseal init` makes it")

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -37,6 +38,7 @@ class Session:
         from mailseal import store  # noqa: PLC0415 - Django is loaded only by commands that use the store
 
         become_owner(self.config.data_dir, for_now=for_now)
+        require_program()
         store.setup(self.config)
         return self.config
 
@@ -65,6 +67,16 @@ def become_owner(data_dir: Path, *, for_now: bool = False) -> None:
     set_user(owner.st_uid)
 
 
+def require_program() -> None:
+    """What root's successor cannot read would be missing at some later import; the roles could not start either."""
+    for path in (sys.executable, __file__):
+        if not os.access(path, os.R_OK, effective_ids=True):
+            raise CommandError(
+                f"the owner of the data folder cannot read {os.path.realpath(path)}",
+                "install Mailseal, and the Python that it runs on, where every user can read them, such as /opt",
+            )
+
+
 @contextmanager
 def as_caller() -> Iterator[None]:
     """With the rights of who gave the command, for opening files that only the caller may read or make."""
@@ -77,3 +89,17 @@ def as_caller() -> Iterator[None]:
         yield
     finally:
         os.seteuid(owner)
+
+
+@contextmanager
+def for_the_roles() -> Iterator[None]:
+    """As `as_caller`, for making mailseal.toml: root's umask does not keep it from the roles, who run as others."""
+    with as_caller():
+        if os.geteuid() != 0:
+            yield
+            return
+        before = os.umask(0o022)
+        try:
+            yield
+        finally:
+            os.umask(before)

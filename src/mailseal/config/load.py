@@ -7,7 +7,7 @@ wins over the file. A secret may be set by `<key>_file` (MAILSEAL_<SECTION>_<KEY
 import difflib
 import ipaddress
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ def load(path: Path | None, environ: Mapping[str, str], *, with_secrets: bool = 
     if found is None:
         source = "the environment; there is no mailseal.toml"
         return from_values({}, environ, source=source, with_secrets=with_secrets)
-    return from_values(_read(found), environ, source=str(found), with_secrets=with_secrets)
+    return from_values(read_document(found), environ, source=str(found), with_secrets=with_secrets)
 
 
 def find(path: Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -103,16 +103,28 @@ def secret_variables() -> frozenset[str]:
     return frozenset(variable(name, key) for name, kind in tables for key, it in keys_of(kind).items() if it.secret)
 
 
-def inline_secrets(path: Path) -> tuple[str, ...]:
-    """The secrets that stand in a configuration file itself, by their dotted names; raises ConfigError."""
-    document = _read(path)
-    tables = {name: document.get(name) for name in SECTIONS} | {"": document}
-    return tuple(
-        _dotted(name, key)
-        for name, kind in (("", Config), *SECTIONS.items())
-        for key, it in keys_of(kind).items()
-        if it.secret and isinstance(table := tables[name], dict) and key in table
-    )
+def inline_secrets(document: Mapping[str, object]) -> tuple[str, ...]:
+    """The secrets that stand in a configuration file itself, by their dotted names."""
+    return tuple(_dotted(name, key) for name, key, table in _secrets(document) if key in table)
+
+
+def secret_files(document: Mapping[str, object], environ: Mapping[str, str]) -> tuple[tuple[str, Path], ...]:
+    """The files that hold secrets, as a configuration file and the environment name them, by the secrets' names."""
+    found = []
+    for name, key, table in _secrets(document):
+        given = environ.get(variable(name, f"{key}_file")) or table.get(f"{key}_file")
+        if isinstance(given, str) and given:
+            found.append((_dotted(name, key), Path(given)))
+    return tuple(found)
+
+
+def _secrets(document: Mapping[str, object]) -> Iterator[tuple[str, str, Mapping[str, object]]]:
+    """Section, key and the section's table, of each secret."""
+    for name, kind in (("", Config), *SECTIONS.items()):
+        table = document.get(name) if name else document
+        for key, it in keys_of(kind).items():
+            if it.secret:
+                yield name, key, table if isinstance(table, dict) else {}
 
 
 def _make(kind: type[Any], given: Mapping[str, object], data_dir: Path) -> Any:
@@ -120,7 +132,8 @@ def _make(kind: type[Any], given: Mapping[str, object], data_dir: Path) -> Any:
     return kind(**absent, **given)
 
 
-def _read(path: Path) -> dict[str, object]:
+def read_document(path: Path) -> dict[str, object]:
+    """A configuration file as TOML gives it; raises ConfigError."""
     try:
         with path.open("rb") as file:
             octets = file.read(MAX_FILE_BYTES + 1)

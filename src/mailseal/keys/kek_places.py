@@ -100,7 +100,8 @@ def _credential(name: str, environ: Mapping[str, str]) -> Path:
     if not folder:
         raise KekFileError(
             f"credential:{name} cannot be read: CREDENTIALS_DIRECTORY is not set",
-            f"the unit needs LoadCredential={name}:/path; for a command: systemd-run -P -p LoadCredential={name}:/path",
+            f"the unit needs LoadCredential={name}:/path; for a command: "
+            f"systemd-run -P -p User=mailseal -p LoadCredential={name}:/path",
         )
     return Path(folder) / name
 

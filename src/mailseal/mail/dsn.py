@@ -1,5 +1,6 @@
 """Delivery status notifications: the reports that we write (RFC 3461 §5, §6; RFC 3464, RFC 6522, RFC 6533)."""
 
+import ipaddress
 import re
 import secrets
 import textwrap
@@ -150,7 +151,8 @@ def _part(content_type: str, content: bytes) -> bytes:
 
 
 def _status_fields(envelope: Envelope, recipients: Sequence[list[str]], host: str, at: datetime) -> bytes:
-    group = [f"Reporting-MTA: dns; {host}"]
+    kind = "dns" if "." in host else "x-local-hostname"  # RFC 3461 §6.3 (b)
+    group = [f"Reporting-MTA: {kind}; {host}"]
     if envelope.envid:
         group.insert(0, f"Original-Envelope-Id: {_from_xtext(envelope.envid)}")
     if envelope.protocol is Protocol.ESMTP and envelope.queue_id is None and envelope.client.helo:
@@ -174,10 +176,19 @@ def _relayed_status(recipient: Recipient, reply: Reply, *, utf8: bool) -> list[s
 
 def _outcome(reply: Reply, status_class: str) -> list[str]:
     status = reply.enhanced if _ENHANCED.fullmatch(reply.enhanced) and reply.enhanced[0] == status_class else ""
-    return [
-        f"Status: {status or f'{status_class}.0.0'}",
-        f"Diagnostic-Code: smtp; {reply.code} {_printable(f'{reply.enhanced} {reply.text}'.strip())}",
-    ]
+    lines = [f"Status: {status or f'{status_class}.0.0'}"]
+    if reply.remote:
+        lines.append(f"Remote-MTA: dns; {_domain(reply.remote)}")
+    return [*lines, f"Diagnostic-Code: smtp; {reply.code} {_printable(f'{reply.enhanced} {reply.text}'.strip())}"]
+
+
+def _domain(host: str) -> str:
+    """A host name, or the literal of an address (RFC 5321 §4.1.3)."""
+    try:
+        version = ipaddress.ip_address(host).version
+    except ValueError:
+        return host_text(host)
+    return f"[{host}]" if version == 4 else f"[IPv6:{host}]"
 
 
 def _whom(recipient: Recipient, *, utf8: bool) -> list[str]:

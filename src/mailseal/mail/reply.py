@@ -11,13 +11,14 @@ class Reply:
     """`code` 200-599, `enhanced` like "2.0.0" (empty for none), `text` one printable ASCII line.
 
     `without_dsn`: the next hop took the mail but not its NOTIFY=SUCCESS; what it owes the sender is ours (RFC 3461
-    §5.2.2).
+    §5.2.2). `remote`: the host name or address of the next hop that has said it, "" for our own words.
     """
 
     code: int
     enhanced: str
     text: str
     without_dsn: bool = field(default=False, compare=False)
+    remote: str = field(default="", compare=False)
 
     @property
     def accepted(self) -> bool:

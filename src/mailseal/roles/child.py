@@ -3,7 +3,7 @@
 By the supervisor, three environment variables, each about inherited descriptors:
 MAILSEAL_SOCKETS     `name=fd,…`: listening sockets by their name in `config.SOCKETS`
 MAILSEAL_SUPERVISOR  `fd`: the read end of a pipe that is at its end when the supervisor is gone; then drain
-MAILSEAL_STATUS      `fd`: the write end of a pipe; "ready" is said there once
+MAILSEAL_STATUS      `fd`: the write end of a pipe; "ready" is said there once, and "." every BEAT_SECONDS
 
 By a service manager: LISTEN_FDS, LISTEN_FDNAMES and LISTEN_PID (sd_listen_fds(3)), and where to say "ready" (notify).
 """
@@ -23,6 +23,8 @@ SOCKETS_VARIABLE = "MAILSEAL_SOCKETS"
 SUPERVISOR_VARIABLE = "MAILSEAL_SUPERVISOR"
 STATUS_VARIABLE = "MAILSEAL_STATUS"
 READY = b"ready\n"
+BEAT = b"."
+BEAT_SECONDS = 5.0
 
 ACTIVATION_VARIABLES = frozenset({"LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID"})
 _FIRST_ACTIVATED_FD = 3
@@ -54,8 +56,12 @@ class Inheritance:
             return
         with contextlib.suppress(BrokenPipeError):  # the supervisor is gone; the other pipe says so
             os.write(self.status_fd, READY)
-        os.close(self.status_fd)
-        self.status_fd = None
+
+    def beat(self) -> None:
+        """Tell the supervisor that this process lives."""
+        if self.status_fd is not None:
+            with contextlib.suppress(OSError):  # it is gone, or has not read for hours
+                os.write(self.status_fd, BEAT)
 
 
 def inherit(environ: Mapping[str, str] | None = None) -> Inheritance:
@@ -67,7 +73,10 @@ def inherit(environ: Mapping[str, str] | None = None) -> Inheritance:
     for entry in filter(None, found.get(SOCKETS_VARIABLE, "").split(",")):
         name, _, number = entry.partition("=")
         sockets[name] = socket.socket(fileno=_own(int(number)))
-    return Inheritance(sockets, _number(found, SUPERVISOR_VARIABLE), _number(found, STATUS_VARIABLE))
+    status_fd = _number(found, STATUS_VARIABLE)
+    if status_fd is not None:
+        os.set_blocking(status_fd, False)
+    return Inheritance(sockets, _number(found, SUPERVISOR_VARIABLE), status_fd)
 
 
 def bequeath(sockets: Mapping[str, socket.socket], supervisor_fd: int, status_fd: int) -> dict[str, str]:

@@ -53,12 +53,13 @@ class MailHandling:
         mail = object()
         self.started[mail] = time.monotonic()
         try:
-            if self._node.stamps.fresh(time.monotonic()) and self._journal_works():
-                with unit_of_work():
+            with unit_of_work():
+                if self._node.stamps.fresh(time.monotonic()) and self._journal_works():
                     done, replies = self._work(envelope, message, attempt, arrived)
-            else:
-                done, replies = _not_now(envelope)
-            self._tell(Handled(mail_id(attempt), envelope, done, replies, len(message), time.monotonic() - arrived))
+                else:
+                    done, replies = _not_now(envelope)
+                # Inside: to name addresses the database may be asked, for which nothing of a mail waits long.
+                self._tell(Handled(mail_id(attempt), envelope, done, replies, len(message), time.monotonic() - arrived))
             return replies
         finally:
             del self.started[mail]

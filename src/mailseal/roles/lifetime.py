@@ -2,22 +2,28 @@
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 
+from mailseal.roles import child
 from mailseal.roles.child import Inheritance
 from mailseal.roles.notify import ALIVE, STOPPING, beat_seconds, notify
 
+ORPHAN_SECONDS = 5
+"""How long after its drain time a process without its supervisor may still be there."""
+
 
 class Lifetime:
-    """Set once the process is to drain. Used on one event loop.
+    """Set once the process is to drain, for which it has `drain_seconds`. Used on one event loop.
 
     A role without a supervisor drains on SIGHUP as well: the service manager starts it anew, with the configuration as
-    it then is. It also tells the manager that it lives, as long as the loop turns.
+    it then is. Supervisor or manager are told that it lives, as long as the loop turns.
     """
 
-    def __init__(self, inheritance: Inheritance) -> None:
+    def __init__(self, inheritance: Inheritance, drain_seconds: float) -> None:
         self._over = asyncio.Event()
+        self._drain_seconds = drain_seconds
         self._inheritance = inheritance
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -25,6 +31,7 @@ class Lifetime:
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         if inheritance.supervisor_fd is not None:
             loop.add_reader(inheritance.supervisor_fd, self._supervisor_spoke)
+            loop.call_later(child.BEAT_SECONDS, self._beat, child.BEAT_SECONDS)
         elif (pause := beat_seconds()) is not None:
             self._beat(pause)
 
@@ -37,10 +44,15 @@ class Lifetime:
         fd = self._inheritance.supervisor_fd
         if fd is not None and not os.read(fd, 1):
             asyncio.get_running_loop().remove_reader(fd)
+            # Nobody is left to kill it where a thread hangs, so the kernel does (SIGALRM, which nobody handles).
+            signal.alarm(math.ceil(self._drain_seconds) + ORPHAN_SECONDS)
             self.end()
 
     def _beat(self, pause: float) -> None:
-        notify(ALIVE)
+        if self._inheritance.supervised:
+            self._inheritance.beat()
+        else:
+            notify(ALIVE)
         asyncio.get_running_loop().call_later(pause, self._beat, pause)
 
     def end(self) -> None:

@@ -11,13 +11,14 @@ import os
 import socket
 import stat
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from mailseal.config import Endpoint
 from mailseal.errors import PermanentError, TransientError
 
 BACKLOG = 1024
-SOCKET_MODE = 0o660
+SOCKET_MODE, FOLDER_MODE = 0o660, 0o750
 LOCK_PATIENCE_SECONDS = 0.5
 """`is_held` may hold the lock for a moment."""
 
@@ -137,25 +138,33 @@ def group_id(name: str) -> int | None:
 def _bind_unix(path: Path, group: str) -> socket.socket:
     _clear(path, group)
     held = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o777 & ~SOCKET_MODE)
     try:
-        held.bind(str(path))
+        with _modes(SOCKET_MODE):
+            held.bind(str(path))
         _give(path, group)
         held.listen(BACKLOG)
     except OSError as error:
         held.close()
         raise ListenError(f"cannot listen on {path}: {error.strerror}") from None
+    return held
+
+
+@contextlib.contextmanager
+def _modes(mode: int) -> Iterator[None]:
+    """What is made has this mode at once: a name may be somebody else's a moment later."""
+    before = os.umask(0o777 & ~mode)
+    try:
+        yield
     finally:
         os.umask(before)
-    return held
 
 
 def _clear(path: Path, group: str) -> None:
     """Make the place free: a folder, no socket that nobody answers on. Else than a socket is left alone."""
     try:
         if not path.parent.is_dir():
-            path.parent.mkdir(parents=True)
-            path.parent.chmod(0o750)  # whatever the umask
+            with _modes(FOLDER_MODE):
+                path.parent.mkdir(parents=True)
             _give(path.parent, group)
         mode = path.lstat().st_mode
     except FileNotFoundError:

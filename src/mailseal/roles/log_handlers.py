@@ -9,11 +9,11 @@ import logging
 import os
 import socket
 import stat
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
 
+from mailseal.roles import stderr
 from mailseal.roles.log_lines import Event, sentence
 
 FILE_MODE = 0o640
@@ -39,9 +39,10 @@ class Trouble:
         if not self._failing:
             self._failing = True
             why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-            with contextlib.suppress(OSError, ValueError):
-                sys.stderr.write(f"mailseal: log lines cannot be written to {what}: {why}\n")
-                sys.stderr.flush()
+            with contextlib.suppress(OSError):
+                stderr.put(
+                    f"mailseal: log lines cannot be written to {what}: {why}\n".encode("utf-8", "backslashreplace")
+                )
 
     def over(self) -> None:
         """A line could be written."""
@@ -52,15 +53,36 @@ TROUBLE = Trouble()
 """Of this process."""
 
 
-class StderrHandler(logging.StreamHandler[TextIO]):
+class Lines:
+    """Whole lines into a file or pipe: one that was torn off ends before the next begins."""
+
+    def __init__(self, put: Callable[[bytes], int]) -> None:
+        self._put = put
+        self._is_torn = False
+
+    def write(self, line: bytes) -> None:
+        """Write one line; raises OSError."""
+        line = (b"\n" if self._is_torn else b"") + line + b"\n"
+        written = self._put(line)
+        if written:
+            self._is_torn = written != len(line)
+        if written != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+class StderrHandler(logging.Handler):
     """Standard error, whatever becomes of it."""
 
     def __init__(self) -> None:
-        super().__init__(sys.stderr)
+        super().__init__()
+        self._lines = Lines(stderr.put)
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 -- logging's name
-        """Count; there is nowhere left to say it."""
-        TROUBLE.errors += 1
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the line, or count it: there is nowhere left to say it. Never raises."""
+        try:
+            self._lines.write(self.format(record).encode("utf-8", "backslashreplace"))
+        except Exception:  # noqa: BLE001 -- whatever it is, the mail goes on
+            TROUBLE.errors += 1
 
 
 class OtherHandler(logging.Handler):
@@ -94,43 +116,36 @@ class FileHandler(OtherHandler):
     def __init__(self, place: Path, instead: logging.Handler) -> None:
         super().__init__(place, instead)
         self._descriptor: int | None = None
-        self._is_torn = False
+        self._lines: Lines
         self._look_at = 0.0
 
     def write(self, line: bytes) -> None:
         """Append one line; raises OSError."""
-        descriptor = self._follow()
-        begin = b"\n" if self._is_torn else b""
-        line = begin + line + b"\n"
-        written = os.write(descriptor, line)
-        if written:
-            self._is_torn = written != len(line)
-        if written != len(line):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._follow().write(line)
 
     def close(self) -> None:
         """No more lines."""
         self._let_go()
         super().close()
 
-    def _follow(self) -> int:
-        """The descriptor of what is there now: the file that was open may have been moved away or deleted."""
+    def _follow(self) -> Lines:
+        """Into what is there now: the file that was open may have been moved away or deleted."""
         if self._descriptor is not None:
             if time.monotonic() < self._look_at:
-                return self._descriptor
+                return self._lines
             self._look_at = time.monotonic() + LOOK_SECONDS
             mine = os.fstat(self._descriptor)
             with contextlib.suppress(FileNotFoundError):
                 found = self.place.stat()
                 if (found.st_dev, found.st_ino) == (mine.st_dev, mine.st_ino):
-                    return self._descriptor
+                    return self._lines
             self._let_go()
         descriptor = _open_to_append(self.place)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise OSError(errno.EINVAL, "not a regular file")
-        self._descriptor, self._is_torn = descriptor, False
-        return descriptor
+        self._descriptor, self._lines = descriptor, Lines(lambda line: os.write(descriptor, line))
+        return self._lines
 
     def _let_go(self) -> None:
         if self._descriptor is not None:

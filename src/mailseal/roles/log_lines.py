@@ -23,7 +23,12 @@ CURRENT_MAIL: ContextVar[str] = ContextVar("mail", default="")
 Event = dict[str, Any]
 """The fields of an event by name, in the order of the line: texts, numbers and lists of texts."""
 
-_ADDRESS = re.compile(r"[^\s<>\"'(),;:=\[\]]+@([A-Za-z0-9.\-]+|\[[^\]\s]*\])")
+_ADDRESS = re.compile(
+    r"""(?: "(?:[^"\\]|\\.)*+"  # a local part in quotes (RFC 5321 §4.1.2)
+      | (?<![^\s<>"(),;:\[\]@]) [^\s<>"(),;:\[\]@]++ )  # or all around that may belong to it, `=` and `'` too
+    @ ( [\w.\-]+ | \[[^\]\s]*\] )""",
+    re.VERBOSE,
+)
 _QUOTED = re.compile(r"[\s\"=\\]")
 _OF_LOGGING = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 """What every record has; all else was given with the event. `taskName` is of Python 3.12 and later."""

@@ -92,7 +92,7 @@ class MailRole:
 
     async def serve(self, inheritance: Inheritance) -> None:
         """Listen, say so, and drain at the end."""
-        lifetime = Lifetime(inheritance)
+        lifetime = Lifetime(inheritance, self._config.limits.drain_seconds)
         self._receivers = make_receivers(self._config, inheritance.sockets, self._handle, self._features)
         watching = asyncio.create_task(self._watch(lifetime))
         asking = asyncio.create_task(self._ask_next_hops())
@@ -144,7 +144,7 @@ class MailRole:
 
     def _ask(self) -> bool:
         with unit_of_work():
-            return self._node.relay.ask()
+            return self._node.relay.ask(lambda: not self._drained_by)  # the process's end would wait for all of them
 
     async def _handle(self, envelope: Envelope, message: Message) -> Sequence[Reply]:
         arrived = time.monotonic()

@@ -1,11 +1,10 @@
 """The metrics role: answers GET /metrics and GET /healthz (RFC 9112), read-only, without KEK and database.
 
-One request per connection, few connections, little time for each: whoever asks slowly or much keeps nobody out for
-long, and no mail waits for it.
+One request per connection, few connections, little time for each: whoever asks slowly or much keeps nobody out, and no
+mail waits for it.
 """
 
 import asyncio
-import contextlib
 import logging
 from http import HTTPStatus
 
@@ -18,8 +17,8 @@ from mailseal.roles.metrics_page import WELL, Page
 
 MAX_CONNECTIONS = 20
 MAX_REQUEST_BYTES = 8 * 1024
-REQUEST_SECONDS = 5.0
-ANSWER_SECONDS = 10.0
+PATIENCE_SECONDS = 10.0
+"""For a request and for its answer to be read."""
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
 
@@ -44,11 +43,11 @@ class MetricsRole:
 
     def __init__(self, page: Page) -> None:
         self._page = page
-        self._asking = 0
+        self._asking: dict[asyncio.Timeout, None] = {}
 
     async def serve(self, inheritance: Inheritance) -> None:
         """Listen, say so, and end."""
-        lifetime = Lifetime(inheritance)
+        lifetime = Lifetime(inheritance, drain_seconds=0)
         server = await asyncio.start_server(
             self._ask, sock=inheritance.sockets[METRICS], limit=MAX_REQUEST_BYTES, backlog=MAX_CONNECTIONS
         )
@@ -57,23 +56,29 @@ class MetricsRole:
         server.close()
 
     async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._asking += 1
+        patience = asyncio.timeout(PATIENCE_SECONDS)
         try:
-            if self._asking <= MAX_CONNECTIONS:
-                async with asyncio.timeout(REQUEST_SECONDS):
-                    request = await reader.readuntil(b"\r\n\r\n")
-                writer.write(self.answer(request))
-                async with asyncio.timeout(ANSWER_SECONDS):
-                    await writer.drain()
+            async with patience:
+                self._admit(patience)
+                writer.write(self.answer(await reader.readuntil(b"\r\n\r\n")))
+                writer.close()
+                await writer.wait_closed()
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # who asks like that gets no answer
         except Exception as error:  # noqa: BLE001 -- the next one may be answered
             logger.error("a question could not be answered: %s", type(error).__name__)
         finally:
-            self._asking -= 1
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+            self._asking.pop(patience, None)
+            writer.transport.abort()  # closed, it would wait for who does not read
+
+    def _admit(self, patience: asyncio.Timeout) -> None:
+        """One more; the one that has been there for longest makes room."""
+        if len(self._asking) >= MAX_CONNECTIONS:
+            longest = next(iter(self._asking))
+            del self._asking[longest]
+            if not longest.expired():
+                longest.reschedule(0.0)
+        self._asking[patience] = None
 
     def answer(self, request: bytes) -> bytes:
         """The whole response to the head of a request."""

@@ -55,6 +55,7 @@ class Process:
     start_at: float = 0.0
     started_at: float = 0.0
     kill_at: float | None = None
+    heard_at: float | None = None
     said: bytearray = field(default_factory=bytearray)
 
     @property
@@ -66,6 +67,7 @@ class Process:
         """Exec the command with these descriptors. Its own group keeps the terminal's Ctrl-C for the supervisor."""
         self.started_at = time.monotonic()
         self.is_ready = False
+        self.heard_at = None
         self.said.clear()
         user = self.user
         self.running = subprocess.Popen(  # noqa: S603 - our own command line, no shell
@@ -87,6 +89,8 @@ class Process:
         got = os.read(self.status_fd, 256)
         self.said += got[: 256 - len(self.said)]
         self.is_ready = self.is_ready or READY in self.said
+        if got:
+            self.heard_at = time.monotonic()
         return bool(got)
 
     def ended(self) -> int | None:

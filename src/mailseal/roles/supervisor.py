@@ -2,8 +2,9 @@
 
 It reads no mail, opens no key and no database. A role that ends is started again with back-off; one that says at the
 first start that it cannot work (CANNOT_WORK) ends everything. SIGTERM and SIGINT drain; a second one kills. SIGHUP
-reads the configuration again: new processes first, then the old ones drain. If the supervisor itself is killed, a pipe
-that every process holds comes to its end and they drain by themselves.
+reads the configuration again: new processes first, then the old ones drain. One that gives no sign of life for long is
+killed. If the supervisor itself is killed, a pipe that every process holds comes to its end and they drain by
+themselves.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from types import FrameType
 from mailseal.config import MAIL_SOCKETS, METRICS, Config, load
 from mailseal.config.load import secret_variables
 from mailseal.errors import MailsealError, PermanentError
-from mailseal.roles import generation, listening, notify
+from mailseal.roles import child, generation, listening, notify, stderr
 from mailseal.roles.child import ACTIVATION_VARIABLES, bequeath, descriptors
 from mailseal.roles.confinement import confine
 from mailseal.roles.generation import Generation, Role, Roles
@@ -31,6 +32,8 @@ from mailseal.roles.users import as_owner, make_folders, unseparated
 
 ORPHAN_PATIENCE_SECONDS = 20.0
 """How long workers of a killed supervisor may still hold the listeners."""
+SILENT_SECONDS = 30.0
+"""How long past a mail's deadline a process may give no sign of life: native code holds its interpreter for ever."""
 READY_SECONDS = 60.0
 """How long the processes of a reload may take to be ready before it is given up."""
 
@@ -49,7 +52,7 @@ class CannotWorkError(PermanentError):
 
 def node_roles(path: Path | None) -> Roles:
     """The roles of a node: N mail workers, one job worker, and who answers Prometheus if that is on."""
-    base = [sys.executable, "-m", "mailseal", *(["--config", str(path)] if path else [])]
+    base = [sys.executable, "-P", "-m", "mailseal", *(["--config", str(path)] if path else [])]
 
     def roles(config: Config) -> Sequence[Role]:
         users = config.users
@@ -80,6 +83,7 @@ class Supervisor:
         self._was_ready = False
         self._gave_up = ""
         self._beat = beat_seconds()
+        self._listened_at = time.monotonic()
         self._selector = selectors.DefaultSelector()
         self._life_read, self._life_write = os.pipe()
 
@@ -120,6 +124,7 @@ class Supervisor:
             notify.notify(notify.ALIVE)
         for key, _ in self._selector.select(self._wait_seconds()):
             key.data()
+        self._kill_silent()
         self._bury_current()
         self._bury_next()
         self._bury_leaving()
@@ -138,6 +143,8 @@ class Supervisor:
         times += [process.kill_at for process in self._leaving if process.running and process.kill_at is not None]
         times += [self._next.ready_by] if self._next else []
         times += [time.monotonic() + self._beat] if self._beat is not None else []
+        watched = any(p.heard_at is not None for of in self._generations() for p in of.processes)
+        times += [time.monotonic() + child.BEAT_SECONDS] if watched else []
         return max(0.0, min(times) - time.monotonic()) if times else None
 
     # ---- processes
@@ -153,7 +160,8 @@ class Supervisor:
         except OSError as error:
             os.close(read_fd)
             process.postpone()
-            _say(f"{process.name} cannot be started ({error.strerror}){process.pause}")
+            what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+            _say(f"{process.name} cannot be started ({what}){process.pause}")
             return
         finally:
             os.close(write_fd)
@@ -169,6 +177,21 @@ class Supervisor:
             self._selector.unregister(process.status_fd)
             os.close(process.status_fd)
             process.status_fd = None
+
+    def _kill_silent(self) -> None:
+        now = time.monotonic()
+        # Who was stopped itself (a paused machine) has heard nobody, and says nothing of them.
+        slept, self._listened_at = now - self._listened_at > 3 * child.BEAT_SECONDS, now
+        for of in self._generations():
+            for process in of.processes:
+                if process.heard_at is None:
+                    continue
+                if slept:
+                    process.heard_at = now
+                elif now - process.heard_at > of.config.limits.deadline_seconds + SILENT_SECONDS:
+                    _say(f"{process.name} gives no sign of life; it is killed")
+                    process.heard_at = None
+                    process.kill()
 
     def _bury_current(self) -> None:
         for process in [] if self._stopping else self._current.processes:
@@ -305,8 +328,8 @@ def _mark(config: Config, *, ready: bool) -> None:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"mailseal: {text}\n")
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        stderr.put(f"mailseal: {text}\n".encode("utf-8", "backslashreplace"))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

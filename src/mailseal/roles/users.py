@@ -1,8 +1,9 @@
 """Which user each role runs as, and the folders where roles of different users meet; standard library only.
 
 Started as root, the supervisor keeps its rights for starting alone. A role without a user of its own runs as the owner
-of the data folder. A role with one gets, besides its own group, the group of the data folder: with it, and mode 0710,
-it passes through to the one folder it reads. Nothing else there is open to that group (umask 0077).
+of the data folder. A role with one has its own group and no other: the data folder gets that group and mode 0710, so
+the role passes through to the one folder it reads. Nothing else there is open to anybody (umask 0077), and what the
+owner's group may read elsewhere (a TLS key, a log) is not for that role.
 """
 
 import contextlib
@@ -54,8 +55,19 @@ def user_of(role: Role, data_dir: Path) -> Credentials | None:
         raise UserError(f"{role.name} shall run as {role.user!r}, but there is no such user") from None
     if entry.pw_uid == 0:
         raise UserError(f"{role.name} shall run as {role.user!r}; no role runs as root")
-    passing = data_dir.stat().st_gid
-    return Credentials(entry.pw_name, entry.pw_uid, entry.pw_gid, tuple({entry.pw_gid, passing}))
+    if role.reads is None and entry.pw_uid != keeper.uid:
+        raise UserError(
+            f"{role.name} shall run as {role.user!r}, but {data_dir} belongs to {keeper.name}: the role could read "
+            f"neither key nor database there; chown -R {role.user}: {data_dir}, or leave its user out of [users]"
+        )
+    return Credentials(entry.pw_name, entry.pw_uid, entry.pw_gid, (entry.pw_gid,))
+
+
+def become(user: Credentials) -> None:
+    """Be this user from now on, with nothing of root."""
+    os.setgroups(user.groups)
+    os.setgid(user.gid)
+    os.setuid(user.uid)
 
 
 def unseparated(config: Config, roles: Iterable[Role]) -> str:
@@ -115,10 +127,9 @@ def make_folders(config: Config, roles: Iterable[Role]) -> None:
 def _let_in(role: Role, user: Credentials, keeper: Credentials, config: Config) -> None:
     for folder in (config.data_dir, config.run_dir):
         with _opened(folder, keeper) as (descriptor, found):
-            if found.st_gid == 0:
-                os.fchown(descriptor, -1, keeper.gid)
-            if not found.st_mode & stat.S_IXGRP:
-                os.fchmod(descriptor, stat.S_IMODE(found.st_mode) | stat.S_IXGRP)
+            if (found.st_gid, found.st_mode & stat.S_IRWXG) != (user.gid, stat.S_IXGRP):
+                os.fchown(descriptor, -1, user.gid)
+                os.fchmod(descriptor, stat.S_IMODE(found.st_mode) & ~stat.S_IRWXG | stat.S_IXGRP)
     assert role.reads is not None
     with _opened(role.reads, keeper) as (descriptor, found):
         # Once it is as it shall be, nothing is asked of the system: units may forbid it (RestrictSUIDSGID=).

@@ -67,7 +67,7 @@ class WorkerRole:
 
     async def serve(self, inheritance: Inheritance) -> None:
         """Run the loops until the end."""
-        lifetime = Lifetime(inheritance)
+        lifetime = Lifetime(inheritance, self._node.config.limits.drain_seconds)
         loops = (
             (self._import, JOURNAL_SECONDS),
             (self._do_jobs, JOB_SECONDS),

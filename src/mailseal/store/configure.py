@@ -8,7 +8,6 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import django
 from django.conf import settings
-from django.core.management import call_command
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
@@ -16,6 +15,8 @@ from django.db.migrations.loader import MigrationLoader
 from mailseal.config import Config
 from mailseal.errors import PermanentError
 from mailseal.store.breaker import BREAKER
+from mailseal.store.schema_changes import apply_migrations
+from mailseal.store.trouble import driver_trouble
 
 STATEMENT_WAIT_SECONDS = 1
 """How long one statement waits for a lock; the transaction around it is tried again (see `transaction`)."""
@@ -125,7 +126,10 @@ def _mariadb(
     options: dict[str, Any] = {
         "charset": "utf8mb4",
         "isolation_level": "read committed",
-        "init_command": f"SET SESSION sql_mode='{_SQL_MODE}', innodb_lock_wait_timeout={STATEMENT_WAIT_SECONDS}",
+        "init_command": (
+            f"SET SESSION sql_mode='{_SQL_MODE}', innodb_lock_wait_timeout={STATEMENT_WAIT_SECONDS},"
+            f" lock_wait_timeout={STATEMENT_WAIT_SECONDS}"
+        ),
         "connect_timeout": CONNECT_SECONDS,
         "read_timeout": ANSWER_SECONDS,
         "write_timeout": ANSWER_SECONDS,
@@ -145,7 +149,10 @@ def _mariadb(
 
 
 def migrate() -> None:
-    """Make the tables, or bring them up to date. One process at a time runs this (`mailseal init`, the supervisor)."""
+    """Make the tables, or bring them up to date; after it was cut off, finish that (`mailseal init`).
+
+    Raises OtherTablesError, and StoreUnavailable, also when another process does not end doing the same.
+    """
     connection = connections[DEFAULT_DB_ALIAS]
     if connection.vendor == "sqlite":
         # The file holds sealed keys and the log: nobody else may read it. SQLite gives -wal and -shm the same mode.
@@ -153,23 +160,22 @@ def migrate() -> None:
         path.touch(mode=0o600)
         if path.stat().st_size == 0:
             path.chmod(0o600)
-    else:
-        with connection.cursor() as cursor:
-            # Keys are compared octet by octet: the default collation would take "a" and "ä" for the same address.
-            cursor.execute("ALTER DATABASE CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
-    call_command("migrate", verbosity=0, interactive=False)
+    with driver_trouble():
+        apply_migrations()
 
 
 def pending_migrations() -> tuple[str, ...]:
     """Names of migrations that `migrate` would apply; empty when the tables fit this release."""
     connection = connections[DEFAULT_DB_ALIAS]
-    if connection.vendor == "sqlite" and _no_file_yet(Path(str(connection.settings_dict["NAME"]))):
+    if is_missing():
         return tuple(f"{app}.{name}" for app, name in MigrationLoader(None).disk_migrations)
     executor = MigrationExecutor(connection)
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     return tuple(f"{migration.app_label}.{migration.name}" for migration, _ in plan)
 
 
-def _no_file_yet(path: Path) -> bool:
+def is_missing() -> bool:
     """Whether `migrate` would make the file; one that cannot be seen for want of rights or of a mount is away."""
-    return path.parent.is_dir() and not path.exists()
+    connection = connections[DEFAULT_DB_ALIAS]
+    path = Path(str(connection.settings_dict["NAME"]))
+    return connection.vendor == "sqlite" and path.parent.is_dir() and not path.exists()

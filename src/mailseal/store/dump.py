@@ -13,14 +13,14 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.utils import Error, load_backend
+from django.db.utils import load_backend
 
 from mailseal import __version__
 from mailseal.store.configure import database_settings, this_node
 from mailseal.store.dump_format import ENCODE, Head, Sum, Table, end_line, head_line, row_line, table_line
 from mailseal.store.row import utc_now
 from mailseal.store.schema import applied, last_of, schema
-from mailseal.store.transaction import StoreUnavailable, Trouble, classify, unavailable
+from mailseal.store.trouble import StoreUnavailable, driver_trouble
 
 PAGE_ROWS = 500
 PATIENCE_SECONDS = 3600
@@ -55,17 +55,6 @@ def snapshot(place: Place) -> Iterator[BaseDatabaseWrapper]:
             yield database
     finally:
         database.close()
-
-
-@contextmanager
-def driver_trouble() -> Iterator[None]:
-    """A driver's error that is not a mistake of ours becomes StoreUnavailable."""
-    try:
-        yield
-    except Error as error:
-        if classify(error) is Trouble.BUG:
-            raise
-        raise unavailable(error) from error
 
 
 class Dump:

@@ -1,5 +1,6 @@
 """How full and how far behind things are, for metrics. Cheap: bounded queries over indexes, nothing is locked."""
 
+import contextlib
 import json
 import os
 from collections.abc import Collection
@@ -68,7 +69,10 @@ def jobs_waiting(kinds: Collection[str]) -> dict[str, Waiting]:
 def journals(directory: Path) -> Journals:
     """How far the import is, by the oldest record that is not in the log yet."""
     now = utc_now()
-    sizes = {path: path.stat().st_size for path in directory.glob(f"*{SUFFIX}")}
+    sizes: dict[Path, int] = {}
+    for path in directory.glob(f"*{SUFFIX}"):
+        with contextlib.suppress(FileNotFoundError):  # imported and deleted meanwhile
+            sizes[path] = path.stat().st_size
     offsets = dict(JournalRow.objects.values_list("name", "offset"))
     behind = [
         _written_at(path, offsets.get(path.name, 0)) for path, size in sizes.items() if size > offsets.get(path.name, 0)

@@ -16,11 +16,12 @@ from django.db.migrations.exceptions import IrreversibleError
 from django.db.migrations.executor import MigrationExecutor
 
 from mailseal.errors import PermanentError
-from mailseal.store.configure import migrate
-from mailseal.store.dump import Dump, Place, driver_trouble, snapshot, sums_of
+from mailseal.store.configure import is_missing, migrate
+from mailseal.store.dump import Dump, Place, snapshot, sums_of
 from mailseal.store.dump_format import DumpError, DumpReader, Head, Sum, Table, decode_row
 from mailseal.store.schema import APP, TableSchema, require_known, schema
 from mailseal.store.transaction import connection, run
+from mailseal.store.trouble import driver_trouble
 
 BATCH_ROWS = 500
 BATCH_OCTETS = 1024 * 1024
@@ -48,6 +49,8 @@ class NotTheSameError(PermanentError):
 
 def is_unfinished() -> bool:
     """Whether the database of this thread holds a load that was not finished; raises StoreUnavailable."""
+    if is_missing():
+        return False
     database = connection()
     with driver_trouble(), database.cursor() as cursor:
         return STAMPS_WHILE_LOADING in database.introspection.table_names(cursor)
@@ -82,8 +85,7 @@ def load(reader: DumpReader, *, progress: Progress = lambda _rows, _total: None)
     _fill(reader, tables, progress)
     _compare(reader)
     _rename(STAMPS_WHILE_LOADING, STAMPS)
-    with driver_trouble():
-        migrate()
+    migrate()
     return reader.sums
 
 
@@ -108,8 +110,7 @@ def _fitting(head: Head) -> dict[str, TableSchema]:
 
 
 def _make_tables(migrations: Sequence[str]) -> None:
-    with driver_trouble():
-        migrate()
+    migrate()
     require_empty()
     targets = [(APP, name) for name in migrations]
     try:

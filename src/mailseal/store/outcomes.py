@@ -26,7 +26,7 @@ def outcome_to_json(outcome: Outcome) -> Json:
     return {
         "recipient": str(outcome.recipient),
         "fate": outcome.fate.value,
-        "reply": [outcome.reply.code, outcome.reply.enhanced, outcome.reply.text],
+        "reply": [outcome.reply.code, outcome.reply.enhanced, outcome.reply.text, outcome.reply.remote],
         "treatment": outcome.treatment.value,
         "method": outcome.method.value if outcome.method else None,
         "reasons": reasons_to_json(outcome.reasons),
@@ -36,11 +36,11 @@ def outcome_to_json(outcome: Outcome) -> Json:
 
 def outcome_from_json(value: Mapping[str, Any]) -> Outcome:
     """The outcome again."""
-    code, enhanced, text = value["reply"]
+    code, enhanced, text, *remote = value["reply"]  # an older release kept no `remote`
     return Outcome(
         recipient=Address.parse(value["recipient"]),
         fate=Fate(value["fate"]),
-        reply=Reply(code, enhanced, text),
+        reply=Reply(code, enhanced, text, remote="".join(remote)),
         treatment=Treatment(value["treatment"]),
         method=MethodName(value["method"]) if value["method"] else None,
         reasons=reasons_from_json(value["reasons"]),

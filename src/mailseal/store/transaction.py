@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, wraps
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -153,7 +154,23 @@ def in_unit_of_work() -> bool:
 
 def _renew_connection() -> None:
     with contextlib.suppress(Error):
-        connection().close_if_unusable_or_obsolete()
+        database = connection()
+        database.close_if_unusable_or_obsolete()
+        if database.vendor == "sqlite" and _is_another_file(Path(str(database.settings_dict["NAME"]))):
+            database.close()
+
+
+def _is_another_file(path: Path) -> bool:
+    """Whether a file was moved, deleted, replaced or mounted since this thread looked: SQLite would not notice, and
+    write on to one that nobody finds again.
+    """
+    try:
+        status = path.stat()
+        found = status.st_dev, status.st_ino
+    except OSError:
+        found = None
+    before, _thread.file = getattr(_thread, "file", None), found
+    return found != before
 
 
 @lru_cache(maxsize=1024)

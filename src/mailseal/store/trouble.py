@@ -1,8 +1,10 @@
 """What an error of a database driver means (mta-ha, section 4): by MariaDB's number, or by SQLite's words."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 
-from django.db.utils import InterfaceError
+from django.db.utils import Error, InterfaceError
 
 from mailseal.errors import TransientError
 
@@ -61,3 +63,14 @@ def unavailable(error: BaseException) -> StoreUnavailable:
         return StoreUnavailable("the database file cannot be opened; if there is none yet, run `mailseal init`")
     detail = f"error {code}" if isinstance(code, int) else str(error)
     return StoreUnavailable(f"the database cannot be used now ({detail})")
+
+
+@contextmanager
+def driver_trouble() -> Iterator[None]:
+    """A driver's error that is not a mistake of ours becomes StoreUnavailable."""
+    try:
+        yield
+    except Error as error:
+        if classify(error) is Trouble.BUG:
+            raise
+        raise unavailable(error) from error

@@ -66,13 +66,13 @@ def _context(verified: bool, ca: Path | None, certificate: Path | None, key: Pat
             context.load_verify_locations(cafile=ca)
             context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN  # an issuing CA alone may be named
     except (OSError, ssl.SSLError) as error:
-        raise TlsError(f"the CAs in {ca} cannot be used: {_why(error)}") from None
+        raise TlsError(f"the CAs in {ca} cannot be used: {_why(error)}", ours=True) from None
     try:
         if certificate is not None:
             context.load_cert_chain(certificate, key, password=_no_password)
     except (OSError, ssl.SSLError, ValueError) as error:
         files = f"{certificate} and {key}" if key else str(certificate)
-        raise TlsError(f"the client certificate in {files} cannot be used: {_why(error)}") from None
+        raise TlsError(f"the client certificate in {files} cannot be used: {_why(error)}", ours=True) from None
     return context
 
 

@@ -45,11 +45,12 @@ class GreetingError(TransientError):
 
 
 class TlsError(TransientError):
-    """TLS does not come about. `certificate` says that it was the server's certificate that did not verify."""
+    """TLS does not come about. `certificate`: the server's does not verify; `ours`: a file of ours cannot be used."""
 
-    def __init__(self, text: str, *, certificate: bool = False) -> None:
+    def __init__(self, text: str, *, certificate: bool = False, ours: bool = False) -> None:
         super().__init__(text)
         self.certificate = certificate
+        self.ours = ours
 
 
 @dataclass(frozen=True, slots=True)

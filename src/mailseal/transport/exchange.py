@@ -94,7 +94,7 @@ class Exchange:
 
     def _clean_up(self, *, go_ahead: bool) -> None:
         """End a transaction in which no recipient is left, so that the connection can be used again."""
-        connection, deadline = self._connection, time.monotonic() + _CLEAN_UP_SECONDS
+        connection, deadline = self._connection, min(self._soon(), time.monotonic() + _CLEAN_UP_SECONDS)
         if go_ahead and connection.lmtp:
             # RFC 2033 §4.2 forbids this 354: how many replies would follow the dot is anyone's guess
             connection.reusable = False

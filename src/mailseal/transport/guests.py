@@ -25,7 +25,7 @@ class Guest(Protocol):
 
     @property
     def silent_since(self) -> float | None:
-        """When it last sent something; None while content comes or a mail is being handled."""
+        """When it last said something that mattered; None while content comes or a mail is being handled."""
 
     def make_room(self) -> None:
         """Say 421 and close."""

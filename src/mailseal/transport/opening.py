@@ -50,13 +50,15 @@ class Opener:
         """A session ready for MAIL. Raises TransientError: LostError, GreetingError, GarbageError, TlsError,
         AuthenticationError, or what the password's keeper raises.
 
-        Opportunistic TLS that fails goes on in clear, on a new connection.
+        Opportunistic TLS that fails goes on in clear, on a new connection; not for want of a file of ours.
         """
         if hop.tls is not Tls.OPPORTUNISTIC:
             return self._open(hop, hop.tls, limits, log_in=log_in)
         try:
             opened = self._open(hop, Tls.OPPORTUNISTIC, _first_half(limits), log_in=log_in)
         except TlsError as error:
+            if error.ours:
+                raise
             if hop not in self._in_clear:  # once when it begins: otherwise it would be said of every connection
                 logger.warning("next hop %s: %s; mail goes there in clear, as tls=opportunistic says", hop.place, error)
                 self._in_clear.add(hop)

@@ -13,6 +13,8 @@ from mailseal.transport.opening import Limits, Opener
 
 DOWN_SECONDS = 30.0
 """For how long a next hop that failed is tried last."""
+STALL_SECONDS = 15.0
+"""How long a mail waits for a place while none of those who have one moves on."""
 
 logger = logging.getLogger(__name__)
 
@@ -47,16 +49,20 @@ class Pool:
         self._timeouts = timeouts
         self._waiting: list[Connection] = []
         self._lock = threading.Lock()
+        self._left = threading.Condition(self._lock)
         self._down_until: float | None = None
         self._silent = False
         self._claims = 0
+        self._moved_at = 0.0
+        self._stalled = False
 
     # ---- whether it works
 
-    def claim_first(self) -> bool:
+    def claim_first(self, places: int, deadline: float) -> bool:
         """Whether to try it in its turn: yes counts as a claim, to be given back by `claimed`.
 
-        After a failure one caller is told so each 30 s: the one that probes.
+        After a failure one caller is told so each 30 s: the one that probes. May wait until there are fewer claims than
+        `places`.
         """
         with self._lock:
             if self._down_until is not None:
@@ -64,16 +70,29 @@ class Pool:
                 if now < self._down_until or self._is_held():
                     return False
                 self._down_until = now + DOWN_SECONDS
-            self._claims += 1
-            return True
+            return self._enter(places, deadline)
 
-    def claim_last(self) -> bool:
+    def claim_last(self, places: int, deadline: float) -> bool:
         """Whether to try it after the others, though it failed lately; a claim too."""
         with self._lock:
-            if self._is_held():
+            return not self._is_held() and self._enter(places, deadline)
+
+    def _enter(self, places: int, deadline: float) -> bool:
+        """All who are there may wait in vain, and nobody knows it yet: so not every thread follows them."""
+        if not self._claims:
+            self._moved_at = time.monotonic()
+        while self._claims >= places:
+            left = min(self._moved_at + STALL_SECONDS, deadline) - time.monotonic()
+            if left <= 0:
+                level = logging.DEBUG if self._stalled else logging.WARNING
+                logger.log(
+                    level, "next hop %s: %d mails wait for it, no other joins them", self.hop.place, self._claims
+                )
+                self._stalled = True
                 return False
-            self._claims += 1
-            return True
+            self._left.wait(left)
+        self._claims += 1
+        return True
 
     def _is_held(self) -> bool:
         """A black hole keeps one mail waiting, not every thread."""
@@ -87,6 +106,9 @@ class Pool:
         finally:
             with self._lock:
                 self._claims -= 1
+                self._moved_at = time.monotonic()
+                self._stalled = False
+                self._left.notify()
 
     def failed(self, why: Exception) -> None:
         """It did not take a mail for a reason of its own; said once when it begins, since every mail finds it out."""

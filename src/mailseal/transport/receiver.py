@@ -9,8 +9,9 @@ from contextlib import suppress
 from functools import partial
 
 from mailseal.mail.envelope import Client, Origin
+from mailseal.transport.caps import Peer
 from mailseal.transport.session import READ_BYTES, Handler, Session
-from mailseal.transport.transaction import House, Peer
+from mailseal.transport.transaction import House
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address

@@ -1,8 +1,10 @@
 """The client side: sends mail to the next hops of its direction or route, a verdict per recipient (RFC 5321)."""
 
+import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from mailseal.config import NextHop
 from mailseal.errors import TransientError
@@ -37,14 +39,18 @@ class SmtpRelay:
         *,
         routes: Routes | None = None,
         password_of: PasswordOf = no_passwords,
+        places: int = sys.maxsize,
     ) -> None:
+        """`places`: how many mails may be on their way to one of several next hops; fewer than there are threads."""
         self._hops = hops
+        self._places = places
         self._routes = routes or NoRoutes()
         self._timeouts = timeouts or Timeouts()
         self._opener = Opener(hostname, password_of)
         self._pools: dict[NextHop, Pool] = {}
         self._lock = threading.Lock()
         self._every_hop = frozenset(one for several in hops.values() for one in several)
+        self._offered = frozenset[str]()
 
     # ---- mail
 
@@ -60,7 +66,7 @@ class SmtpRelay:
         hops = hops_of(transfer.route) if transfer.route else self._hops[transfer.hop]
         said: Reply | None = None
         unfit = 0
-        for number, pool in enumerate(self._in_order(hops)):
+        for number, pool in enumerate(self._in_order(hops, deadline)):
             with pool.claimed():
                 left = deadline - time.monotonic()
                 if left <= 0:
@@ -77,7 +83,7 @@ class SmtpRelay:
             else:
                 pool.works()
             if replies[0] is not reply.NEXT_HOP_WITHOUT_SMTPUTF8:
-                return replies
+                return [replace(one, remote=pool.hop.host) for one in replies]
             unfit += 1
         if unfit == len(hops):  # else one that is down may be the one that takes it
             said = reply.NEXT_HOP_WITHOUT_SMTPUTF8
@@ -88,16 +94,17 @@ class SmtpRelay:
         if share_seconds >= self._timeouts.fair_seconds or not isinstance(error, SilentError):
             pool.failed(error)
 
-    def _in_order(self, hops: Sequence[NextHop]) -> Iterator[Pool]:
+    def _in_order(self, hops: Sequence[NextHop], deadline: float) -> Iterator[Pool]:
         """As they are preferred, those that failed lately last; each is claimed."""
+        pools = [self._pool(hop) for hop in hops]
+        places = self._places if len(self._pools) > 1 else sys.maxsize  # the only one takes nothing from any other
         later = []
-        for hop in hops:
-            pool = self._pool(hop)
-            if pool.claim_first():
+        for pool in pools:
+            if pool.claim_first(places, deadline):
                 yield pool
             else:
                 later.append(pool)
-        yield from (pool for pool in later if pool.claim_last())
+        yield from (pool for pool in later if pool.claim_last(places, deadline))
 
     def _send(self, pool: Pool, transfer: Transfer, deadline: float, share_seconds: float) -> list[Reply]:
         """Raises TransientError only if this next hop has taken nothing."""
@@ -112,7 +119,7 @@ class SmtpRelay:
             except (LostError, GarbageError):
                 pass  # it was closed while it waited: a new one says how things are
         left = max(0.0, until - time.monotonic())
-        return self._exchange(pool, pool.open(left), transfer, deadline, left)
+        return self._exchange(pool, self._open(pool, left), transfer, deadline, left)
 
     def _exchange(
         self, pool: Pool, connection: Connection, transfer: Transfer, deadline: float, share_seconds: float
@@ -125,17 +132,18 @@ class SmtpRelay:
 
     # ---- what next hops offer
 
-    def ask(self) -> bool:
-        """Ask every next hop that is configured, and has not said it yet, what it offers; may take long.
+    def ask(self, goes_on: Callable[[], bool] = lambda: True) -> bool:
+        """Ask every next hop that is configured, and has not said it yet, what it offers; may take 5 s for each.
 
         Whether all have said it by now. Raises TransientError if the routes cannot be read.
         """
         self._every_hop = frozenset(self._routes.hops()).union(*self._hops.values())
         pools = [self._pool(hop) for hop in self._every_hop]
+        self._compare()
         for pool in pools:
-            if pool.known is None:
+            if pool.known is None and goes_on():
                 try:
-                    pool.give(pool.open(ASK_SECONDS))
+                    pool.give(self._open(pool, ASK_SECONDS))
                 except TransientError as error:
                     pool.failed(error)
                 else:
@@ -145,8 +153,21 @@ class SmtpRelay:
 
     def features(self) -> frozenset[str]:
         """Keywords of the extensions that every configured next hop is known to offer. Never waits."""
-        known = [self._pool(hop).known or frozenset[str]() for hop in self._every_hop]
-        return frozenset.intersection(*known) if known else frozenset()
+        return self._offered
+
+    def _open(self, pool: Pool, share_seconds: float) -> Connection:
+        before = pool.known
+        connection = pool.open(share_seconds)
+        if pool.known != before:
+            self._compare()
+        return connection
+
+    def _compare(self) -> None:
+        """Find what all offer, now and not in `features`: a client may ask that on the event loop again and again."""
+        with self._lock:
+            pools = [self._pools.get(hop) for hop in self._every_hop]
+            known = [(pool and pool.known) or frozenset[str]() for pool in pools]
+            self._offered = frozenset.intersection(*known) if known else frozenset()
 
     # ---- connections
 

@@ -10,8 +10,9 @@ from mailseal.mail import reply
 from mailseal.mail.envelope import Envelope, Origin, Tls
 from mailseal.mail.message import Message
 from mailseal.mail.reply import Reply
+from mailseal.transport.caps import Peer
 from mailseal.transport.dialogue import CLOSED, COMMAND, CONTENT, HANDLING, SECURING, Dialogue
-from mailseal.transport.transaction import Delivery, House, Peer
+from mailseal.transport.transaction import Delivery, House
 
 READ_BYTES = 256 * 1024
 MAX_WAITING_BYTES = 64 * 1024
@@ -90,7 +91,9 @@ class Session(asyncio.BufferedProtocol):
     @property
     def silent_since(self) -> float | None:
         """As of Guest."""
-        return self._last if self._dialogue.phase in {COMMAND, SECURING, CLOSED} else None
+        if self._dialogue.phase not in {COMMAND, SECURING, CLOSED}:
+            return None
+        return min(self._last, self._began + self._home.house.caps.talk_seconds)
 
     def make_room(self) -> None:
         """As of Guest."""
@@ -217,7 +220,7 @@ class Session(asyncio.BufferedProtocol):
             transport.close()
             return
         if dialogue.phase is SECURING:
-            if dialogue.securing and self._task is None:
+            if self._task is None:
                 transport.pause_reading()  # what comes now is for the handshake
                 self._task = asyncio.get_running_loop().create_task(self._secure(transport))
             return

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailseal.mail import reply
-from mailseal.mail.envelope import Envelope, Origin, Protocol, Recipient
+from mailseal.mail.envelope import Envelope, Protocol, Recipient
 from mailseal.mail.message import Message
 from mailseal.mail.reply import Reply
-from mailseal.transport.caps import Caps, Load
+from mailseal.transport.caps import Caps, Load, Peer
 from mailseal.transport.command import Sender
 from mailseal.transport.content import ContentDecoder
 from mailseal.transport.guests import Guests
@@ -45,16 +45,6 @@ class House:
 
 
 @dataclass(frozen=True, slots=True)
-class Peer:
-    """Who is connected. `client` is what its connections are counted by; None: they are not."""
-
-    address: str
-    origin: Origin
-    may_xforward: bool = False
-    client: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Delivery:
     """A mail whose final dot has come, to be answered."""
 
@@ -65,11 +55,11 @@ class Delivery:
 class Transaction:
     """Sender, recipients, and the octets so far. Whoever makes it calls `close` at its end, whatever the end is."""
 
-    __slots__ = ("_body", "_decoder", "_fault", "_house", "_origin", "_reserved_bytes", "recipients", "sender")
+    __slots__ = ("_body", "_decoder", "_fault", "_house", "_peer", "_reserved_bytes", "recipients", "sender")
 
-    def __init__(self, house: House, origin: Origin, sender: Sender) -> None:
+    def __init__(self, house: House, peer: Peer, sender: Sender) -> None:
         self._house = house
-        self._origin = origin
+        self._peer = peer
         self._reserved_bytes = 0
         self._decoder: ContentDecoder | None = None
         self._body: Body | None = None
@@ -132,7 +122,7 @@ class Transaction:
     def _reserve(self, size: int) -> bool:
         more = size - self._reserved_bytes
         if more > 0:
-            if not self._house.load.reserve(more, self._house.caps, self._origin):
+            if not self._house.load.reserve(more, self._house.caps, self._peer):
                 return False
             self._reserved_bytes = size
         return True
@@ -141,5 +131,5 @@ class Transaction:
         if self._body is not None:
             self._body.close()
             self._body = None
-        self._house.load.release(self._reserved_bytes, self._origin)
+        self._house.load.release(self._reserved_bytes, self._peer)
         self._reserved_bytes = 0

@@ -47,6 +47,7 @@ def open_node(config: Config) -> Node:
         config.hostname,
         routes=routes,
         password_of=lambda name: open_password(name, kek),
+        places=max(1, config.threads - 1),
     )
     reports = StoreReports(kek)
     gateway = Gateway(

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from harness import everybody
 from harness.folder import short_folder
 from harness.gateway import Gateway
+from harness.home import Home
 from harness.sink import Sink
 from harness.site import Site, furnish
 
@@ -28,3 +30,18 @@ def idle(_furnished: Site) -> Iterator[Site]:
     _furnished.gateway.output.unlink(missing_ok=True)
     yield _furnished
     assert _furnished.gateway.stop() == [], "processes were left"
+
+
+@pytest.fixture(scope="session", name="_one_home")
+def _one_home() -> Iterator[Home]:
+    python = everybody.python()
+    if python is None:
+        pytest.skip("needs root, and a Python that everybody can run")
+    with short_folder("users") as folder:
+        yield Home(folder, python)
+
+
+@pytest.fixture
+def home(_one_home: Home) -> Home:
+    _one_home.write("")
+    return _one_home

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 from harness.folder import free_port
-from harness.gateway import Gateway
+from harness.gateway import Gateway, clean_environment
 from harness.site import Site
 
 
@@ -28,6 +30,22 @@ def test_a_database_that_is_not_migrated_ends_the_start(tmp_path: Path) -> None:
         assert last.startswith("error: ")
         assert last.endswith("cannot work as things are, and says why; put that right, then start again")
         assert not (gateway.data / "mailseal.db").exists()
+
+
+def test_no_program_of_the_current_folder_is_run(tmp_path: Path) -> None:
+    """It may be a folder that somebody else can write to, and it is root who starts the gateway."""
+    ran, here = tmp_path / "ran", tmp_path / "here"
+    (here / "mailseal").mkdir(parents=True)
+    for name in ("argparse.py", "click.py", "asyncio.py", "mailseal/__init__.py"):
+        (here / name).write_text(f"open({str(ran)!r}, 'a').write(__file__)\nraise SystemExit(1)\n")
+    with Gateway(tmp_path / "new", top={"workers": 1}) as gateway:
+        command = [sys.executable, "-P", "-m", "mailseal", "--config", str(gateway.config), "serve"]
+        ended = subprocess.run(
+            command, cwd=here, env=clean_environment(), capture_output=True, text=True, timeout=60, check=False
+        )
+    assert not ran.exists(), ran.read_text()
+    assert ended.returncode == 78
+    assert "the tables are not of this release" in ended.stderr
 
 
 def test_a_database_that_is_not_there_yet_is_waited_for(idle: Site, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ The real supervisor and the real mail worker; only the work on mails with a cert
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import signal
 import socket
@@ -30,7 +31,9 @@ import os, sys
 from pathlib import Path
 from mailseal.config import load
 from mailseal.roles.generation import Role
+from mailseal.roles import supervisor
 from mailseal.roles.supervisor import Supervisor, node_roles
+supervisor.SILENT_SECONDS = 3.0
 path, program, folder = Path(sys.argv[2]), sys.argv[3], sys.argv[4]
 def roles(config):
     mail, worker = node_roles(path)(config)
@@ -55,7 +58,8 @@ def process_mail(envelope, message, *rest):
             if not seen.read():
                 seen.write("once")
                 seen.flush()
-                ctypes.CDLL(None).sleep(1000)
+                library = ctypes.PyDLL if "interpreter" in subject else ctypes.CDLL
+                library(None).sleep(1000)
     done = real(envelope, message, *rest)
     while subject == "slow" and not (folder / "go").exists():
         time.sleep(0.02)
@@ -171,3 +175,43 @@ def test_one_or_all_threads_hang(house: House) -> None:
     subjects = sorted(one.fields("Subject")[0] for one in got)
     assert subjects == ["hangs 1", "hangs 2", "hangs once", "slow", "waits for a thread"]
     assert not any(CANARY in one.octets for one in got)
+
+
+def test_who_holds_the_interpreter_is_killed_by_the_supervisor(house: House) -> None:
+    hangs = Sender(house.socket, "hangs with the interpreter")
+    wait(lambda: "mail 1 gives no sign of life; it is killed" in house.gateway.said(), house.gateway.said)
+    hangs.taken()
+    [got] = house.site.outside.wait(1)
+    assert got.fields("Subject") == ["hangs with the interpreter"]
+
+
+ORPHAN = """
+import asyncio, ctypes
+from mailseal.roles import lifetime
+from mailseal.roles.child import inherit
+lifetime.ORPHAN_SECONDS = 1
+async def serve():
+    held = inherit()
+    life = lifetime.Lifetime(held, 0.5)
+    asyncio.get_running_loop().run_in_executor(None, ctypes.CDLL(None).sleep, 1000)
+    held.ready()
+    await life.wait()
+asyncio.run(serve())
+"""
+
+
+def test_a_process_that_hangs_does_not_outlive_its_supervisor() -> None:
+    life_read, life_write = os.pipe()
+    status_read, status_write = os.pipe()
+    environ = clean_environment() | {"MAILSEAL_SUPERVISOR": str(life_read), "MAILSEAL_STATUS": str(status_write)}
+    process = subprocess.Popen([sys.executable, "-c", ORPHAN], env=environ, pass_fds=(life_read, status_write))
+    try:
+        os.close(status_write)
+        assert os.read(status_read, 100) == b"ready\n"
+        os.close(life_write)
+        assert process.wait(20) == -signal.SIGALRM
+    finally:
+        process.kill()
+        process.wait()
+        os.close(life_read)
+        os.close(status_read)

@@ -79,4 +79,4 @@ def test_users_and_folders_are_understood(tmp_path: Path) -> None:
     data = tmp_path / "var" / "lib" / "mailseal"
     assert data.stat().st_mode & 0o7777 == 0o710
     assert (data / "run" / "metrics").stat().st_mode & 0o7777 == 0o2750
-    assert (data / "run" / "metrics").stat().st_gid != data.stat().st_gid
+    assert (data / "run" / "metrics").stat().st_gid == data.stat().st_gid != (data / "spool").stat().st_gid

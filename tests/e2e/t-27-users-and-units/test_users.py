@@ -3,18 +3,18 @@
 import json
 import os
 import pwd
+import shutil
 import signal
+import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from harness import everybody
-from harness.everybody import KEEPER, OTHER, environment, give
-from harness.folder import free_port, short_folder
+from harness.everybody import KEEPER, OTHER, environment
+from harness.folder import free_port
+from harness.home import Home
 
 PARENT = """
 import os, sys
@@ -55,6 +55,7 @@ found = {
     "lock": tried(lambda: (data / "run" / "supervisor.lock").read_bytes()),
     "shared": tried(lambda: (data / "run" / "metrics" / "shown").read_bytes()),
     "hidden": tried(lambda: (data / "run" / "metrics" / "hidden").read_bytes()),
+    "of the group": tried(lambda: (data.parent / "tls.pem").read_bytes()),
     "write": tried(lambda: (data / "run" / "metrics" / "mine").write_bytes(b"x")),
     "secret": os.environ.get("MAILSEAL_DATABASE_PASSWORD", "absent"),
 }
@@ -82,58 +83,6 @@ def wait(condition, seconds: float = 40.0) -> None:
         time.sleep(0.05)
 
 
-class Home:
-    """A data folder of KEEPER's, made by the command; whatever was started is ended."""
-
-    def __init__(self, folder: Path, python: str) -> None:
-        self.folder, self.python = folder, python
-        self.data = folder / "data"
-        self.config = folder / "mailseal.toml"
-        self.output = folder / "output"
-        self.data.mkdir(mode=0o700)
-        give(self.data)
-        self.write("")
-        self.mailseal("init")
-
-    def write(self, users: str, listen: str = "") -> None:
-        self.config.write_text(
-            f'hostname = "gw.example"\ndata_dir = "{self.data}"\nworkers = 1\n[listen]\nsocket_group = "{KEEPER}"\n'
-            f"{listen}\n"
-            f"[users]\n{users}\n"
-        )
-
-    def mailseal(self, *words: str, **who: object) -> subprocess.CompletedProcess[str]:
-        command = [self.python, "-m", "mailseal", "--config", str(self.config), *words]
-        return subprocess.run(
-            command, env=environment(), capture_output=True, text=True, timeout=60, check=False, cwd=self.folder, **who
-        )
-
-    def serve(self, command: list[str], **more: object) -> subprocess.Popen[bytes]:
-        with self.output.open("wb") as output:
-            return subprocess.Popen(command, stderr=output, env=environment(), cwd=self.folder, **more)
-
-    def ready(self) -> bool:
-        return (self.data / "run" / "ready").exists()
-
-    def said(self) -> str:
-        return self.output.read_text()
-
-
-@pytest.fixture(scope="module", name="one_home")
-def _one_home() -> Iterator[Home]:
-    python = everybody.python()
-    if python is None:
-        pytest.skip("needs root, and a Python that everybody can run")
-    with short_folder("users") as folder:
-        yield Home(folder, python)
-
-
-@pytest.fixture
-def home(one_home: Home) -> Home:
-    one_home.write("")
-    return one_home
-
-
 def children(pid: int) -> dict[str, int]:
     """The processes below one, by the role in their command line."""
     found = {}
@@ -157,6 +106,8 @@ def test_each_role_has_its_user_and_nothing_more(home: Home) -> None:
     parent, stranger, report = home.folder / "parent.py", home.folder / "stranger.py", home.folder / "report"
     parent.write_text(PARENT)
     stranger.write_text(STRANGER)
+    (home.folder / "tls.pem").touch(0o640)  # as administrators give a key to the gateway: root's, of its group
+    os.chown(home.folder / "tls.pem", 0, pwd.getpwnam(KEEPER).pw_gid)
     report.touch(0o666)
     report.chmod(0o666)
     (kek,) = (home.data / "keks").glob("*.kek")
@@ -177,7 +128,7 @@ def test_each_role_has_its_user_and_nothing_more(home: Home) -> None:
             user = other if name in ("metrics", "stranger") else keeper
             assert set(held["Uid"].split()) == {str(user.pw_uid)}
             assert set(held["Gid"].split()) == {str(user.pw_gid)}
-            assert set(held["Groups"].split()) == {str(user.pw_gid), str(keeper.pw_gid)}
+            assert set(held["Groups"].split()) == {str(user.pw_gid)}
             assert {int(held[one], 16) for one in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {0}
             assert held["NoNewPrivs"] == "1"
             assert held["Umask"] == "0077"
@@ -207,7 +158,7 @@ def test_each_role_has_its_user_and_nothing_more(home: Home) -> None:
     denied = "PermissionError"
     assert json.loads(report.read_text()) == {
         "kek": denied, "keks": denied, "database": denied, "journal": denied, "listing": denied, "lock": denied,
-        "hidden": denied, "write": denied, "shared": True, "secret": "absent",
+        "hidden": denied, "of the group": denied, "write": denied, "shared": True, "secret": "absent",
     }  # fmt: skip
 
 
@@ -226,12 +177,37 @@ def test_started_by_anybody_all_run_as_that_user_and_a_line_says_so(home: Home) 
     assert f"warn  users           {line}" in home.mailseal("check", **keeper).stdout
 
 
+def test_a_role_that_root_starts_by_itself_keeps_nothing_of_root(home: Home) -> None:
+    port = free_port()
+    home.write(f'metrics = "{OTHER}"\n[metrics]\nlisten = "127.0.0.1:{port}"')
+    process = home.serve(home.command("metrics"))
+    try:
+        wait(lambda: process.poll() is not None or _answers(port))
+        held = status(process.pid)
+        assert set(held["Uid"].split()) == {str(pwd.getpwnam(OTHER).pw_uid)}
+        assert held["Groups"].split() == [str(pwd.getpwnam(OTHER).pw_gid)]
+        assert {int(held[one], 16) for one in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {0}
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
 def test_a_user_that_is_named_must_exist(home: Home) -> None:
     home.write('worker = "no-such-user"')
     ended = home.mailseal("serve")
     assert ended.returncode == 1
     assert ended.stderr == "error: worker shall run as 'no-such-user', but there is no such user\n"
-    home.write(f'mail = "{OTHER}"\nmetrics = "root"\n[metrics]\nlisten = "127.0.0.1:1"')
+    home.write(f'mail = "{OTHER}"')
+    refused = home.mailseal("serve")
+    assert refused.returncode == 1
+    assert f"mail 1 shall run as '{OTHER}', but {home.data} belongs to {KEEPER}" in refused.stderr
+    assert f"but {home.data} belongs to {KEEPER}" in home.mailseal("check").stdout
+    home.write(f'mail = "{KEEPER}"\nmetrics = "root"\n[metrics]\nlisten = "127.0.0.1:1"')
     assert "no role runs as root" in home.mailseal("serve").stderr
 
 
@@ -277,6 +253,19 @@ def test_users_are_made_when_asked_for(home: Home) -> None:
     refused = home.mailseal("init", "--make-users", user=KEEPER, group=KEEPER, extra_groups=[])
     assert refused.returncode == 1
     assert "only root can make users" in refused.stderr
+
+
+def test_a_program_that_the_owner_cannot_read_is_told_at_once(home: Home) -> None:
+    hidden = home.folder / "hidden"
+    hidden.mkdir(mode=0o700)
+    shutil.copytree(everybody.SRC / "mailseal", hidden / "mailseal", ignore=shutil.ignore_patterns("__pycache__"))
+    env = environment()
+    env["PYTHONPATH"] = env["PYTHONPATH"].replace(str(everybody.SRC), str(hidden))
+    command = [home.python, "-m", "mailseal", "--config", str(home.config), "domain", "list"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, cwd=home.folder)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: the owner of the data folder cannot read {hidden}/")
+    assert "where every user can read them" in done.stderr
 
 
 def _users() -> set[str]:

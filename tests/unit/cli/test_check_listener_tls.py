@@ -21,11 +21,18 @@ def test_validity(tmp_path, days, status):
     assert "valid" in text
 
 
-def test_off_is_a_warning_only_where_mail_comes_over_tcp(tmp_path):
-    assert [status for status, _ in found(tmp_path)] == ["warn"]
-    assert found(tmp_path, smtp="off") == []
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "[::]", "[2001:db8::1]"])
+def test_off_is_a_warning_where_mail_comes_over_the_network(tmp_path, host):
+    network = {"smtp": f"{host}:10025"}
+    assert [status for status, _ in found(tmp_path, **network)] == ["warn"]
     files = server_certificate(tmp_path)
-    assert [status for status, _ in found(tmp_path, tls_certificate=str(files.certificate), tls="off")] == ["warn"]
+    off = {"tls_certificate": str(files.certificate), "tls": "off"}
+    assert [status for status, _ in found(tmp_path, **network, **off)] == ["warn"]
+
+
+@pytest.mark.parametrize("place", ["off", "127.0.0.1:10025", "[::1]:10025"])
+def test_what_stays_on_this_machine_needs_no_tls(tmp_path, place):
+    assert found(tmp_path, smtp=place) == []
 
 
 def test_what_cannot_be_used(tmp_path):

@@ -53,3 +53,14 @@ def test_whom_it_is_of_and_that_it_ends(look):
 def test_a_malformed_one_is_named_so(look, octets, instead):
     (one,) = look(issue("mx.test"), octets, instead)
     assert "malformed" in one.text
+
+
+@pytest.mark.parametrize("tls", [Tls.OPPORTUNISTIC, Tls.REQUIRED])
+def test_a_client_certificate_that_cannot_be_read_is_our_own_trouble(tmp_path, tls):
+    server = Fake(None, {}, tcp=True, hello=STARTTLS, tls=server_context(tmp_path, issue("mx.test")))
+    hop = replace(server.place, given=tls, certificate=tmp_path / "none.pem")
+    (one,) = next_hops._next_hop(Opener("me.test"), hop, "w", "mend")
+    server.stop()
+    assert one.status is Status.FAIL
+    assert "none.pem cannot be used: No such file" in one.text
+    assert "can read" in one.what_to_do

@@ -1,6 +1,8 @@
 """What commands print: tables, JSON, errors; nothing from outside can steer a terminal."""
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import click
@@ -9,7 +11,7 @@ from click.testing import CliRunner
 
 from mailseal.cli import COMMANDS, cli, errors, output, run
 from mailseal.cli.errors import CommandError
-from mailseal.cli.log import Moment
+from mailseal.cli.log import Moment, print_row
 from mailseal.errors import PermanentError, TransientError
 
 
@@ -21,6 +23,17 @@ def test_a_table_shows_text_as_it_is_and_escapes_what_a_terminal_obeys(capsys):
     assert "\x1b" not in shown
     assert "ab" * 8 in shown
     assert "ab" * 9 not in shown
+
+
+def test_a_column_without_any_value_takes_no_room_on_a_terminal(capsys, monkeypatch):
+    rows = [{"a": 1, "none": None, "empty": [], "some": ""}, {"a": 0, "none": None, "empty": (), "some": "x"}]
+    columns = ("a", "none", "empty", "some")
+    output.show(rows, columns, as_json=False)
+    assert capsys.readouterr().out.split()[:4] == list(columns)
+
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    output.show(rows, columns, as_json=False)
+    assert click.unstyle(capsys.readouterr().out).split()[:2] == ["a", "some"]
 
 
 def test_json_has_all_of_a_row_with_iso_times(capsys):
@@ -109,3 +122,40 @@ def test_moments_ago():
     for bad in ("tomorrow", "", "5y", "999999d"):
         with pytest.raises(click.BadParameter, match="not a time"):
             Moment().convert(bad, None, None)
+
+
+ROW = {
+    "time": datetime(2026, 3, 1, 12, tzinfo=UTC), "direction": "out", "sender": "a@x.example",
+    "recipient": "b@y.example", "fate": "relayed", "treatment": "signed", "reply": "250 2.0.0 \x1bkept",
+    "reasons": ["one reason"] * 9,
+}  # fmt: skip
+
+
+def test_a_row_of_the_log_is_one_line_for_programs_and_fits_a_terminal(capsys, monkeypatch):
+    print_row(ROW, as_json=False)
+    line = capsys.readouterr().out
+    assert line.startswith("2026-03-01 12:00 out a@x.example -> b@y.example: relayed, signed; 250 2.0.0 \\x1bkept; one")
+    assert line.count("\n") == 1
+
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    print_row(ROW, as_json=False)
+    first, *below = click.unstyle(capsys.readouterr().out).splitlines()
+    assert line.startswith(first)
+    assert all(one.startswith("    one reason") and len(one) <= 40 for one in below)
+    assert " ".join(one.strip() for one in below) == ", ".join(ROW["reasons"])
+
+
+NO_CORE = """
+import resource, mailseal.cli
+_, most = resource.getrlimit(resource.RLIMIT_CORE)
+resource.setrlimit(resource.RLIMIT_CORE, (most, most))
+mailseal.cli.run(["check", "--help"])
+print(resource.getrlimit(resource.RLIMIT_CORE))
+"""
+
+
+def test_a_command_leaves_no_core_dump():
+    """Its memory holds keys and passphrases."""
+    done = subprocess.run([sys.executable, "-c", NO_CORE], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "(0, 0)"

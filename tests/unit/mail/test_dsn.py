@@ -17,12 +17,14 @@ BOB = Recipient(Address.parse("bob@b.example"), orcpt="rfc822;Bob+2Bx@b.example"
 UWE = Recipient(Address.parse("üwe@b.example"))
 
 
-def report(raw: bytes, *, sender="anna@a.example", recipients=None, relayed=(), **changes) -> bytes:
+def report(
+    raw: bytes, *, sender="anna@a.example", recipients=None, relayed=(), hostname="gw.example", **changes
+) -> bytes:
     address = None if sender is None else Address.parse(sender)
     failed = [(BOB, NOT_PROTECTED, "no certificate for bob@b.example")] if recipients is None else recipients
     envelope = Envelope(address, tuple(item[0] for item in (*failed, *relayed)), Origin.AUTHORISED, **changes)
     root = parse(raw).root
-    return status_report(envelope=envelope, root=root, failed=failed, relayed=relayed, hostname="gw.example", at=AT)
+    return status_report(envelope=envelope, root=root, failed=failed, relayed=relayed, hostname=hostname, at=AT)
 
 
 @given(messages)
@@ -119,6 +121,31 @@ def test_relayed():
     assert [line for line in status.split("\r\n") if line.startswith(("Action", "Status"))] == [
         "Action: failed", "Status: 5.0.0", "Action: relayed", "Status: 2.0.0",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("mx.b.example", "mx.b.example"),
+        ("192.0.2.1", "[192.0.2.1]"),
+        ("2001:db8::1", "[IPv6:2001:db8::1]"),
+        ("x\r\ny", "x?y"),
+        ("", None),
+    ],
+)
+def test_who_has_said_so(host, shown):
+    """RFC 3461 §6.3 (h)."""
+    said = (BOB, Reply(550, "5.1.1", "nobody here", remote=host), "")
+    made = parse(report(b"\r\n", recipients=[said], relayed=[(UWE, Reply(250, "", "ok", remote=host))])).root
+    status = made.children[1].decoded_body(10_000).decode()
+    remote = "" if shown is None else f"Remote-MTA: dns; {shown}\r\n"
+    assert f"Status: 5.1.1\r\n{remote}Diagnostic-Code: smtp; 550 5.1.1 nobody here\r\n" in status
+    assert f"Status: 2.0.0\r\n{remote}Diagnostic-Code: smtp; 250 ok\r\n" in status
+
+
+def test_a_name_that_is_not_in_the_dns_is_not_called_so():
+    """RFC 3461 §6.3 (b)."""
+    assert b"Reporting-MTA: x-local-hostname; gate\r\n" in report(b"\r\n", hostname="gate")
 
 
 def test_where_the_mail_came_from():

@@ -17,6 +17,7 @@ from mailseal.roles.handling import MailHandling
 from mailseal.roles.log_lines import CURRENT_MAIL
 from mailseal.roles.meter import Meter
 from mailseal.roles.metric_table import By
+from mailseal.store.transaction import in_unit_of_work
 from stage import Stage, envelope, mail
 
 TO = ("a@elsewhere.example", "b@elsewhere.example")
@@ -83,6 +84,15 @@ def test_what_cannot_be_taken_now_is_said_and_counted_too(handling, stage, fresh
     get = handling._meter.registry.get_sample_value
     assert get("mailseal_refusals_total", {"outcome": "deferred", "reason": "transient-failure"}) == 2
     assert get("mailseal_store_unavailable_total", {"role": "mail"}) == 1
+
+
+@pytest.mark.parametrize("now", [True, False])
+def test_nothing_that_is_said_of_a_mail_waits_for_a_database_that_is_away(handling, fresh, monkeypatch, now):
+    fresh[0] = now
+    seen = []
+    monkeypatch.setattr(handling_module, "log_decisions", lambda *_: seen.append(in_unit_of_work()))
+    work(handling)
+    assert seen == [True]
 
 
 @pytest.mark.parametrize("broken", ["log_decisions", "count_mail"])

@@ -11,9 +11,10 @@ from mailseal.roles.metrics_role import MAX_CONNECTIONS, MAX_REQUEST_BYTES, Metr
 
 class Page:
     word = "ok"
+    numbers = b"# numbers\n"
 
     def render(self) -> bytes:
-        return b"# numbers\n"
+        return self.numbers
 
     def health(self) -> str:
         return self.word
@@ -51,11 +52,11 @@ def test_what_is_not_well_is_503():
     assert answer.endswith(b"\r\n\r\ndatabase\n")
 
 
-def asked(scene):
+def asked(scene, page=None):
     """Run a scene against a listening role: `connect()` gives reader and writer."""
 
     async def run():
-        role = MetricsRole(Page())
+        role = MetricsRole(page or Page())
         server = await asyncio.start_server(role._ask, "127.0.0.1", 0, limit=MAX_REQUEST_BYTES)
         port = server.sockets[0].getsockname()[1]
         opened = []
@@ -77,7 +78,7 @@ def asked(scene):
 
 
 def test_a_slow_client_is_left_and_others_are_answered_meanwhile(monkeypatch):
-    monkeypatch.setattr(metrics_role, "REQUEST_SECONDS", 0.3)
+    monkeypatch.setattr(metrics_role, "PATIENCE_SECONDS", 0.3)
 
     async def scene(connect):
         slow, slow_writer = await connect()
@@ -103,23 +104,39 @@ def test_a_request_without_end_is_cut():
     assert asked(scene) == b""
 
 
-def test_too_many_are_turned_away_and_room_comes_back():
+def test_who_has_been_there_for_longest_makes_room():
     async def scene(connect):
         held = [await connect() for _ in range(MAX_CONNECTIONS)]
-        await asyncio.sleep(0)
-        reader, _ = await connect()
-        refused = await reader.read()
-        for _, writer in held:
-            writer.close()
-        while True:
+        answers = []
+        for _ in range(3):
             reader, writer = await connect()
             writer.write(b"GET /healthz HTTP/1.1\r\n\r\n")
-            if answer := await reader.read():
-                return refused, answer
+            answers.append(await reader.read())
+        cut = [await held[0][0].read()]
+        held[-1][1].write(b"GET /healthz HTTP/1.1\r\n\r\n")
+        return answers, cut, await held[-1][0].read()
 
-    refused, answer = asked(scene)
-    assert refused == b""
-    assert answer.endswith(b"\r\n\r\nok\n")
+    answers, cut, late = asked(scene)
+    assert all(answer.endswith(b"\r\n\r\nok\n") for answer in [*answers, late])
+    assert cut == [b""]
+
+
+def test_nothing_is_kept_for_who_does_not_read(monkeypatch):
+    monkeypatch.setattr(metrics_role, "PATIENCE_SECONDS", 0.3)
+    page = Page()
+    page.numbers = b"x" * 20_000_000  # more than the system takes of what nobody reads
+
+    async def scene(connect):
+        before = asyncio.all_tasks()
+        for _ in range(3):
+            reader, writer = await connect()
+            writer.write(b"GET /metrics HTTP/1.1\r\n\r\n")
+            await reader.readexactly(1)
+        answering = asyncio.all_tasks() - before
+        assert len(answering) == 3
+        await asyncio.wait(answering)
+
+    asked(scene, page)
 
 
 @pytest.mark.parametrize("place", ["0.0.0.0:9464", "192.0.2.1:9464", "[::]:9464"])

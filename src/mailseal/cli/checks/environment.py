@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mailseal.cli.checks.finding import Finding, Status
 from mailseal.config import Config
-from mailseal.config.load import inline_secrets
+from mailseal.config.load import inline_secrets, read_document, secret_files
 from mailseal.roles.supervisor import node_roles
 from mailseal.roles.users import unseparated, user_of
 
@@ -43,16 +43,22 @@ def users(config: Config) -> Iterator[Finding]:
 
 def configuration_file(path: Path, config: Config) -> Iterator[Finding]:
     """Whether those can read the file who must, and no secret stands in it for everybody."""
-    mode = path.stat().st_mode
-    if mode & 0o004 and (secrets := inline_secrets(path)):
+    mode, document = path.stat().st_mode, read_document(path)
+    if mode & 0o004 and (secrets := inline_secrets(document)):
         yield Finding(
             "configuration",
             Status.WARN,
             f"everybody can read {path}, and {', '.join(secrets)} stands in it",
             f"put it into a file of its own and name that with {secrets[0]}_file",
         )
-    apart = [role for role in node_roles(None)(config) if role.reads is not None]
-    if os.geteuid() == 0 and apart and not mode & 0o004:
+    for secret, file in secret_files(document, os.environ):
+        if file.stat().st_mode & 0o004:
+            yield Finding(
+                "configuration", Status.WARN, f"everybody can read {file}, which holds {secret}", f"chmod 0600 {file}"
+            )
+    roles = node_roles(None)(config)
+    apart = [role for role in roles if role.reads is not None]
+    if apart and not mode & 0o004 and config.data_dir.is_dir() and not unseparated(config, roles):
         yield Finding(
             "configuration",
             Status.WARN,
@@ -91,7 +97,7 @@ def embedded(config: Config) -> Iterator[Finding]:
         yield Finding(
             "embedded",
             Status.WARN,
-            f"plain SMTP is on ({config.listen.smtp}): no queue, no TLS policy per domain, no DANE",
+            f"plain SMTP is on ({config.listen.smtp}): no queue, no look-up of MX records, no DANE",
             "for these put Postfix in front and use the LMTP listeners",
         )
 

@@ -1,5 +1,6 @@
 """Checks of the certificate that the listeners show (RFC 3207): usable, and valid for some time yet."""
 
+import ipaddress
 import os
 import pwd
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 from cryptography import x509
 
 from mailseal.cli.checks.finding import Finding, Status
-from mailseal.config import MAIL_SOCKETS, Config, StartTls, listeners
+from mailseal.config import MAIL_SOCKETS, Config, Endpoint, StartTls, listeners
 from mailseal.transport.server_tls import ServerTlsError, server_context
 
 SUBJECT = "listener TLS"
@@ -23,12 +24,12 @@ def listener_tls(config: Config) -> Iterator[Finding]:
     listen = config.listen
     certificate = listen.tls_certificate
     if certificate is None or listen.tls is StartTls.OFF:
-        if any(place.path is None for name, place in listeners(config).items() if name in MAIL_SOCKETS):
+        if any(_on_a_network(place) for name, place in listeners(config).items() if name in MAIL_SOCKETS):
             yield Finding(
                 SUBJECT,
                 Status.WARN,
-                "mail over TCP comes in without TLS",
-                "set listen.tls_certificate, or let only this machine connect",
+                "mail comes in over the network without TLS",
+                "set listen.tls_certificate",
             )
         return
     try:
@@ -42,6 +43,10 @@ def listener_tls(config: Config) -> Iterator[Finding]:
         yield Finding(SUBJECT, Status.FAIL, f"{certificate} cannot be read", "give a PEM file with certificates only")
         return
     yield _validity(certificate, chain, datetime.now(UTC))
+
+
+def _on_a_network(place: Endpoint) -> bool:
+    return place.path is None and not ipaddress.ip_address(place.host).is_loopback
 
 
 @contextmanager

@@ -83,6 +83,8 @@ def _open(opener: Opener, hop: NextHop) -> tuple[Connection, str]:
     try:
         return opener.open(replace(hop, given=Tls.REQUIRED), _limits(), log_in=False), ""
     except TlsError as error:
+        if error.ours:
+            raise
         return opener.open(replace(hop, given=Tls.OFF), _limits(), log_in=False), str(error)
 
 
@@ -130,6 +132,8 @@ def _verifies(opener: Opener, hop: NextHop) -> str:
 
 def _mend_tls(opener: Opener, hop: NextHop, error: TlsError) -> str:
     """What to do; a certificate that does not verify is looked at again, unverified."""
+    if error.ours:
+        return "put there a PEM file that the user of the mail role can read"
     if not error.certificate:
         return "switch STARTTLS on there, or see what it logs; smtps:// is for ports with TLS from the first octet"
     try:

@@ -21,7 +21,8 @@ class Limits:
     )
     max_bytes_in_flight: int = key(
         values.size(1024, 1 << 36),
-        "Octets of all mails that a worker holds at once; beyond it new mail is deferred (452).",
+        "Octets of all mails that a worker holds at once; beyond it new mail is deferred (452). One outside client has "
+        "at most a quarter of the outside share, but always one largest mail.",
         example='"512 MiB"',
         default=512 * _MIB,
     )
@@ -58,7 +59,10 @@ class Limits:
         values.whole(1, 3600), "How long a client may be silent (RFC 5321 §4.5.3.2.7).", example="300", default=300
     )
     total_seconds: int = key(
-        values.whole(1, _DAY_SECONDS), "How long one connection may last.", example="3600", default=3600
+        values.whole(1, _DAY_SECONDS),
+        "How long a client may take from the greeting, or its mail before, to the end of its next mail (421 beyond).",
+        example="3600",
+        default=3600,
     )
     min_bytes_per_second: int = key(
         values.whole(0, _MIB),
