@@ -46,8 +46,10 @@ class Gpg:
         self.at = at
         # The path is short, since the agent's socket may be in it.
         self.home = Path(tempfile.mkdtemp(prefix="ms-gpg-", dir="/tmp"))
-        # A fixed count, else it measures for a second what the machine can do.
-        (self.home / "gpg-agent.conf").write_text("disable-scdaemon\ns2k-count 65536\nallow-loopback-pinentry\n")
+        # A fixed count, else it measures for a second what the machine can do; and no password is remembered.
+        (self.home / "gpg-agent.conf").write_text(
+            "disable-scdaemon\ns2k-count 65536\nallow-loopback-pinentry\ndefault-cache-ttl 0\n"
+        )
 
     def __enter__(self) -> Self:
         return self

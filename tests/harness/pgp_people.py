@@ -36,10 +36,9 @@ def features(version: int) -> bytes:
     return write_subpacket(Kind.FEATURES, bytes((both if version == 6 else Features.SEIPD_V1,)))
 
 
-@cache
 def person(kind: str, version: int = 4) -> PgpIdentity:
     """A certificate that signs and is encrypted to by keys of this kind, with its secret keys."""
-    return new_person(kind, version)
+    return _same(kind, version)
 
 
 def new_person(kind: str, version: int = 4, *more: bytes) -> PgpIdentity:
@@ -56,6 +55,9 @@ def new_person(kind: str, version: int = 4, *more: bytes) -> PgpIdentity:
         packets.append(craft.subkey(primary, subkey, craft.ENCRYPT))
         keys.append((subkey.public, subkey.private))
     return PgpIdentity(craft.certificate(primary, *packets), tuple(keys))
+
+
+_same = cache(new_person)
 
 
 def decrypting(kind: str, version: int = 4):
