@@ -8,8 +8,9 @@ import pytest
 
 import pgp_craft as craft
 from harness import gpg as referee
-from harness.gpg import Gpg, sqop
+from harness.gpg import Gpg
 from harness.referees import RefusedError
+from harness.sqop import sqop
 from mailseal.openpgp import edit
 from mailseal.openpgp.armor import read_armor
 from mailseal.openpgp.certificate import read_certificate

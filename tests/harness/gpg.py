@@ -1,4 +1,4 @@
-"""`gpg` as a referee, with a home folder and an agent of its own and its clock held still; `sqop` beside it."""
+"""`gpg` as a referee, with a home folder and an agent of its own and its clock held still."""
 
 from __future__ import annotations
 
@@ -110,11 +110,3 @@ class Gpg:
 def _said(status: Path) -> tuple[str, ...]:
     lines = status.read_text(errors="replace").splitlines()
     return tuple(line.removeprefix("[GNUPG:] ") for line in lines if line.strip())
-
-
-def sqop(*words: str, given: bytes = b"") -> bytes:
-    """What the Stateless OpenPGP program of Sequoia writes; raises RefusedError."""
-    done = subprocess.run(["sqop", *words], input=given, capture_output=True, timeout=60, check=False)
-    if done.returncode != 0:
-        raise RefusedError(done.stderr.decode(errors="replace"))
-    return done.stdout
