@@ -15,6 +15,13 @@ from typing import Any, Self
 
 P12_PASSWORD = b"correct horse"
 COMMAND = [sys.executable, "-m", "mailseal"]
+_TYPED = """
+import json, sys
+from mailseal.cli import run
+for words in json.load(sys.stdin):
+    if run(["--config", sys.argv[1], *words]):
+        sys.exit("failed: mailseal " + " ".join(words))
+"""
 
 
 def clean_environment() -> dict[str, str]:
@@ -72,6 +79,16 @@ class Gateway:
         )
         return done.stdout
 
+    def type(self, *commands: str) -> str:
+        """What many commands print, which must succeed, in one process, since each starts for half a second."""
+        done = subprocess.run(
+            [sys.executable, "-c", _TYPED, str(self.config)],
+            input=json.dumps([one.split() for one in commands]), capture_output=True, text=True, timeout=120,
+            env=clean_environment(), check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+        return done.stdout
+
     def rows(self, *arguments: str) -> Any:
         """What a command prints as JSON."""
         return json.loads(self.cli(*arguments, "--json"))
@@ -81,21 +98,21 @@ class Gateway:
         self.cli("init", *(word for domain in domains for word in ("--internal-domain", domain)))
 
     def import_roots(self, *authorities: object) -> None:
-        self.cli("root", "import", self._file("roots.pem", b"".join(one.pem for one in authorities)))
+        self.cli("root", "import", self.file("roots.pem", b"".join(one.pem for one in authorities)))
 
     def import_certificates(self, others: Sequence[object], own: Sequence[object] = ()) -> None:
         """Certificates of others without their keys, and our own with theirs from PKCS#12."""
-        files = [self._file("others.pem", b"".join(one.pem for one in others))]
-        files += [self._file(f"{one.certificate.fingerprint[:12]}.p12", one.p12(P12_PASSWORD)) for one in own]
-        self.cli("cert", "import", *files, "--password-file", self._file("password", P12_PASSWORD))
+        files = [self.file("others.pem", b"".join(one.pem for one in others))]
+        files += [self.file(f"{one.certificate.fingerprint[:12]}.p12", one.p12(P12_PASSWORD)) for one in own]
+        self.cli("cert", "import", *files, "--password-file", self.file("password", P12_PASSWORD))
 
     def import_crl(self, der: bytes) -> None:
-        self.cli("crl", "import", self._file("issuing.crl", der))
+        self.cli("crl", "import", self.file("issuing.crl", der))
 
     def set(self, name: str, value: str, *where: str) -> None:
         self.cli("settings", "set", name, value, *where)
 
-    def _file(self, name: str, octets: bytes) -> str:
+    def file(self, name: str, octets: bytes) -> str:
         path = self.folder / name
         path.write_bytes(octets)
         return str(path)
