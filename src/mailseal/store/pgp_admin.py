@@ -281,7 +281,7 @@ def _info(
     octets = bytes(row.octets)
     return PgpInfo(
         # With what the domain keys have certified, which an export has to have.
-        parsed(octets, certifiers(relevant(parsed(octets), domains))),
+        parsed(octets, certifiers(relevant(domains_of(parsed(octets)), domains))),
         PgpTrust(row.trust),
         row.provenance,
         row.conflict,

@@ -51,15 +51,15 @@ def certifiers(keys: Collection[DomainKey]) -> tuple[PgpCertificate, ...]:
     return tuple(found[name] for name in sorted(found))
 
 
-def relevant(certificate: PgpCertificate, keys: Iterable[DomainKey]) -> tuple[DomainKey, ...]:
-    """Those whose word counts for one of its user IDs."""
-    owners = {owner for domain in domains_of(certificate) for owner in owners_of_domain(domain)}
+def relevant(domains: Iterable[str], keys: Iterable[DomainKey]) -> tuple[DomainKey, ...]:
+    """Those whose word counts for an address of one of the domains."""
+    owners = {owner for domain in domains for owner in owners_of_domain(domain)}
     return tuple(one for one in keys if one.owner in owners)
 
 
 def certified_user_ids(octets: bytes, keys: Sequence[DomainKey], at: datetime) -> frozenset[str] | None:
     """The texts of the user IDs that one of the domain keys vouches for at that time; None: of none."""
-    counting = relevant(parsed(octets), keys) if keys else ()
+    counting = relevant(domains_of(parsed(octets)), keys) if keys else ()
     if not counting:
         return None
     certificate = parsed(octets, certifiers(counting))

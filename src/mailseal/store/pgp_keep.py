@@ -97,17 +97,29 @@ class _Merged:
 
 def prepare(arrivals: Sequence[Arrival]) -> list[Prepared]:
     """Look for domain keys and known rows, and merge; outside of a transaction. Raises StoreUnavailable."""
-    keys = domain_keys(domain for one in arrivals for domain in domains_of(one.certificate))
     rows = PgpCertificateRow.objects.filter(fingerprint__in=[one.fingerprint for one in arrivals])
     states = {row.fingerprint: _state(row) for row in read(lambda: list(rows.only("fingerprint", "octets", "trust")))}
+    keys = domain_keys(domain for one in arrivals for domain in _domains(one, states.get(one.fingerprint)))
     return [_prepared(one, keys, states.get(one.fingerprint)) for one in arrivals]
 
 
+def _domains(arrival: Arrival, known: _State | None) -> frozenset[str]:
+    """Of what arrives and of what is known: a copy without a user ID takes no certification of it away."""
+    return domains_of(arrival.certificate) | (domains_of(parsed(known.octets)) if known is not None else frozenset())
+
+
 def _prepared(arrival: Arrival, keys: Iterable[DomainKey], known: _State | None) -> Prepared:
-    counting = relevant(arrival.certificate, keys)
+    counting = relevant(_domains(arrival, known), keys)
     certificate = read_certificate(arrival.octets, certifiers(counting)) if counting else arrival.certificate
     ready = Prepared(arrival, certificate, counting)
     return ready if known is None else replace(ready, known=known, merged=_merge(ready, known))
+
+
+def _up_to_date(one: Prepared, known: _State) -> Prepared:
+    """As it was prepared, or anew if the row has changed since."""
+    if one.known == known:
+        return one
+    return _prepared(one.arrival, domain_keys(_domains(one.arrival, known)), known)
 
 
 def _state(row: PgpCertificateRow) -> _State:
@@ -216,18 +228,15 @@ class _Batch:
         notes: tuple[str, ...] = ()
         certificate, changed = one.certificate, is_new
         if not is_new:
-            merged = self._merged(one, row)
-            certificate, notes = merged.certificate, merged.notes
+            one = _up_to_date(one, _state(row))
+            assert one.merged is not None
+            certificate, notes = one.merged.certificate, one.merged.notes
             changed = self._update(row, one, certificate)
         if changed or one.arrival.keys:
             self.index(row, certificate, one.arrival.keys)
         if row.trust == PgpTrust.DISTRUSTED and one.arrival.is_trusted:
             notes = (*notes, "it stays distrusted until `mailseal pgp trust`")
         return Kept(name, is_new, changed and not is_new, row.trust != PgpTrust.CANDIDATE, notes)
-
-    def _merged(self, one: Prepared, row: PgpCertificateRow) -> _Merged:
-        state = _state(row)
-        return one.merged if one.merged is not None and state == one.known else _merge(one, state)
 
     def _update(self, row: PgpCertificateRow, one: Prepared, certificate: PgpCertificate) -> bool:
         """Whether the row changed."""
