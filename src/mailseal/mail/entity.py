@@ -149,6 +149,16 @@ class Entity:
         _check_size(len(decoded), limit_bytes)
         return decoded
 
+    def is_exactly_encoded(self) -> bool:
+        """Whether its body says nothing besides what is decoded: readers of base64 pass over all behind padding."""
+        if self.transfer_encoding != "base64":
+            return True
+        try:
+            binascii.a2b_base64(bytes(self.body).translate(None, b" \t\r\n"), strict_mode=True)
+        except binascii.Error:
+            return False
+        return True
+
     @property
     def filename(self) -> str | None:
         """The file name that the part is given: data of the sender, one line, never a path to use (RFC 2183)."""

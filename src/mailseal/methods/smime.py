@@ -1,6 +1,5 @@
 """S/MIME as an encryption method (RFC 8551): choose keys, sign, encrypt, take layers off."""
 
-import binascii
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -198,8 +197,6 @@ def _is_all(entity: Entity) -> bool:
         return not around.strip() and all(_is_all(child) for child in entity.children)
     try:
         octets = smime_message.read_cms(entity)
-        if entity.transfer_encoding == "base64":
-            binascii.a2b_base64(b"".join(bytes(entity.body).split()), strict_mode=True)
-        return not octets[ber.read(octets).end :].strip()
-    except (CmsError, ValueError):
+        return entity.is_exactly_encoded() and not octets[ber.read(octets).end :].strip()
+    except CmsError:
         return False

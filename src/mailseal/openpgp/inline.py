@@ -15,13 +15,12 @@ from mailseal.openpgp.errors import PgpError, malformed
 from mailseal.openpgp.mime import (
     FILE_SUFFIXES,
     LayerKind,
-    decoded,
     holds_encrypted,
+    holds_only,
     is_encrypted_message,
-    is_only_message,
+    not_whole,
     read_message,
 )
-from mailseal.policy.reason import ReasonCode
 
 _BLOCKS = (armor.MESSAGE, armor.SIGNED_MESSAGE)
 _CONTAINERS = frozenset({"multipart/mixed", "multipart/alternative", "multipart/related"})
@@ -88,14 +87,14 @@ def _text(entity: Entity) -> bytes | None:
 def sealed_parts(entity: Entity) -> tuple[Sealed, ...]:
     """The messages that the entity is made of; raises PgpError, NOT_WHOLE_MESSAGE if there is anything besides."""
     if any(one.content_type.type not in _CONTAINERS or not one.closed for one in entity.walk() if one.children):
-        raise _not_whole()
+        raise not_whole()
     return tuple(_sealed(one) for one in leaves(entity))
 
 
 def is_bare(entity: Entity) -> bool:
     """Whether nothing readable is around the messages of `sealed_parts`; raises PgpError."""
     return all(mime.is_bare(one) for one in entity.walk()) and all(
-        is_only_message(decoded(one)) for one in leaves(entity)
+        holds_only(one, {armor.MESSAGE}) for one in leaves(entity)
     )
 
 
@@ -114,7 +113,7 @@ def _sealed(part: Entity) -> Sealed:
 def _only_block(text: bytes) -> Armored:
     block = armor.read_armor(text, {armor.MESSAGE})
     if text[: block.start].strip() or text[block.end :].strip():
-        raise _not_whole()
+        raise not_whole()
     return block
 
 
@@ -131,9 +130,5 @@ def signed_message(entity: Entity) -> Cleartext | Sealed:
         return _sealed(entity)
     signed = armor.read_cleartext(text)
     if text[: signed.start].strip() or text[signed.end :].strip():
-        raise _not_whole()
+        raise not_whole()
     return signed
-
-
-def _not_whole() -> PgpError:
-    return PgpError(ReasonCode.NOT_WHOLE_MESSAGE, "the OpenPGP message is not the whole of the mail")

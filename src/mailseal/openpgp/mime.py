@@ -3,7 +3,7 @@
 import binascii
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import StrEnum
 
 from mailseal.mail.entity import Entity, MimeError
@@ -11,6 +11,7 @@ from mailseal.mail.message import Octets
 from mailseal.openpgp import armor
 from mailseal.openpgp.errors import PgpError, malformed
 from mailseal.openpgp.packet import ENCRYPTED_TAGS, Tag
+from mailseal.policy.reason import ReasonCode
 
 ENCRYPTED_TYPE = "application/pgp-encrypted"
 SIGNATURE_TYPE = "application/pgp-signature"
@@ -18,6 +19,8 @@ SIGNATURE_TYPE = "application/pgp-signature"
 NEUTRAL = frozenset({"application/octet-stream", "application/x-octet-stream", "application/binary"})
 """Types that mail programs and servers give a file which they do not know."""
 FILE_SUFFIXES = (".asc", ".pgp", ".gpg")
+_SIGNATURES = frozenset({armor.SIGNATURE, armor.MESSAGE})
+"""Kinds of armor of a signature: some call it a message."""
 
 _VERSION = b"version: 1"
 _BLANK_OCTETS = 2000
@@ -181,7 +184,8 @@ def is_all(entity: Entity) -> bool:
     return (
         is_bare(entity)
         and all(one is part or is_version(one) or _is_blank(one) for one in entity.children)
-        and is_only_message(decoded(part))
+        and all(one.is_exactly_encoded() for one in entity.children)
+        and holds_only(part, {armor.MESSAGE})
     )
 
 
@@ -193,26 +197,43 @@ def is_bare(entity: Entity) -> bool:
     return not around or _USUAL_PREAMBLE.fullmatch(around) is not None
 
 
-def is_only_message(octets: bytes) -> bool:
-    """Whether nothing but white space stands around the one armored message, if it is armored at all."""
-    if armor.find_armor(octets) is None:
-        return True
-    block = armor.read_armor(octets, {armor.MESSAGE})
-    return not octets[: block.start].strip() and not octets[block.end :].strip()
+def holds_only(part: Entity, kinds: Collection[str]) -> bool:
+    """Whether nothing that can be read stands around the armored blocks of a part, or behind what is not armored.
+
+    Raises PgpError for a block that cannot be read, or is of another kind.
+    """
+    octets, behind = decoded(part), 0
+    if armor.find_armor(octets) is not None:
+        for block in armor.read_armored_blocks(octets, kinds):
+            if octets[behind : block.start].strip():
+                return False
+            behind = block.end
+        if octets[behind:].strip():
+            return False
+    return part.is_exactly_encoded()
 
 
 def signed_parts(entity: Entity) -> tuple[memoryview, bytes]:
-    """The signed octets and the packets of the signatures of a multipart/signed (RFC 3156 §5); raises PgpError."""
+    """The signed octets and the packets of the signatures of a multipart/signed (RFC 3156 §5).
+
+    Raises PgpError, NOT_WHOLE_MESSAGE if the second part holds anything besides: programs show it as a file.
+    """
     if len(entity.children) != 2 or not entity.closed:
         raise malformed("a signed multipart has two parts and a closing delimiter")
     content, signature = entity.children
     if signature.content_type.type not in NEUTRAL | {SIGNATURE_TYPE}:
         raise malformed("the second part is no OpenPGP signature")
+    if not holds_only(signature, _SIGNATURES):
+        raise not_whole()
     octets = decoded(signature)
     if armor.find_armor(octets) is None:
         return content.octets, octets
-    blocks = armor.read_armored_blocks(octets, {armor.SIGNATURE, armor.MESSAGE})
-    return content.octets, b"".join(one.octets for one in blocks)
+    return content.octets, b"".join(one.octets for one in armor.read_armored_blocks(octets, _SIGNATURES))
+
+
+def not_whole() -> PgpError:
+    """For something beside an OpenPGP message that would be taken for a part of it."""
+    return PgpError(ReasonCode.NOT_WHOLE_MESSAGE, "the OpenPGP message is not the whole of the mail")
 
 
 def decoded(part: Entity) -> bytes:

@@ -267,6 +267,23 @@ def test_decoded_body(encoding, body, decoded):
     assert root.decoded_body(100) == decoded
 
 
+@pytest.mark.parametrize(
+    ("encoding", "body", "exactly"),
+    [
+        (b"base64", b"QUI=\r\n", True),
+        (b"base64", b" QUI=\r\n\t\r\n", True),
+        (b"base64", b"", True),
+        (b"base64", b"QUI=\r\nmore\r\n", False),
+        (b"base64", b"QU-I=\r\n", False),
+        (b"7bit", b"anything at all", True),
+        (b"quoted-printable", b"a=3D", True),
+    ],
+)
+def test_whether_all_of_a_body_is_what_is_decoded(encoding, body, exactly):
+    root = parse(b"Content-Transfer-Encoding: " + encoding + b"\r\n\r\n" + body).root
+    assert root.is_exactly_encoded() is exactly
+
+
 @pytest.mark.parametrize("encoding", [b"7bit", b"base64", b"quoted-printable", b"x-uuencode"])
 def test_decoded_body_is_bounded(encoding):
     root = parse(b"Content-Transfer-Encoding: " + encoding + b"\r\n\r\n" + b"QUJD" * 4000).root

@@ -304,7 +304,10 @@ def test_clear_words_beside_an_openpgp_message_are_not_already_encrypted():
         around + CANARY,
         inline + CANARY,
         inline.replace(b"-----BEGIN", CANARY + b"\r\n-----BEGIN"),
+        around.replace(b"-----BEGIN PGP SIG", CANARY + b"\r\n-----BEGIN PGP SIG"),
+        around.replace(b"SIGNATURE-----\r\n\r\n----", b"SIGNATURE-----\r\n" + CANARY + b"\r\n\r\n----"),
     ]
+    assert not {*alone} & {*beside}
     for entities, fate in ((alone, Fate.RELAYED), (beside, Fate.REFUSED)):
         for entity in entities:
             stage = Stage(settings={"": must})

@@ -1,5 +1,7 @@
 """OpenPGP protection that a mail brings along counts by its packets, never by an armor line."""
 
+from base64 import encodebytes
+
 import pytest
 
 from mailseal.mail.message import Message
@@ -56,9 +58,27 @@ def codes(outcome: Outcome) -> list[ReasonCode]:
     return [one.code for one in outcome.reasons]
 
 
+def coded(content: bytes, behind: bytes = b"", kind: bytes = b"application/octet-stream") -> bytes:
+    """A part in base64 that ends with padding, and words behind that, which readers of base64 pass over."""
+    octets = encodebytes(content + b"\n" * (2 - len(content) % 3)).replace(b"\n", b"\r\n")
+    assert octets.endswith(b"=\r\n")
+    return b"Content-Type: %b\r\nContent-Transfer-Encoding: base64\r\n\r\n%b%b" % (kind, octets, behind)
+
+
+CANARY = b"The canary sings.\r\n"
+BLOCK = armored(sealed(literal_message(), PGP_PARTNER))
+VERSION = b"Content-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n"
+PGP = b'encrypted; protocol="application/pgp-encrypted"'
+
+
 @pytest.mark.parametrize(
     ("entity", "expected"),
     [
+        (multipart(PGP, VERSION, coded(BLOCK)), ReasonCode.ALREADY_ENCRYPTED),
+        (multipart(PGP, VERSION, coded(BLOCK, CANARY)), None),
+        (multipart(PGP, coded(b"Version: 1", CANARY), coded(BLOCK)), None),
+        (coded(BLOCK, kind=b"text/plain"), ReasonCode.ALREADY_ENCRYPTED),
+        (coded(BLOCK, CANARY, kind=b"text/plain"), None),
         (encrypted_mail(TEXT, PGP_PARTNER), ReasonCode.ALREADY_ENCRYPTED),
         (signed_mail(encrypted_mail(TEXT, PGP_PARTNER), by=PGP_SENDER), ReasonCode.ALREADY_ENCRYPTED),
         (text(armored(sealed(literal_message(), PGP_PARTNER))), ReasonCode.ALREADY_ENCRYPTED),

@@ -149,6 +149,29 @@ def test_too_many_signatures_are_none():
 
 
 @pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"-----BEGIN PGP SIGNATURE", b"Pay at once.\r\n-----BEGIN PGP SIGNATURE"),
+        (b"SIGNATURE-----\r\n\r\n----", b"SIGNATURE-----\r\nPay at once.\r\n\r\n----"),
+    ],
+)
+def test_words_beside_the_signature_are_not_the_signers(old, new):
+    raw = HEAD + signed_mail(by=PGP_PARTNER).replace(
+        b"application/pgp-signature; name=", b"application/octet-stream; name="
+    )
+    _, octets = receive(raw)
+    assert header(octets, "x-mailseal-signed-by-sender") == "yes"
+    assert old in raw
+    changed = raw.replace(old, new)
+    # Around another's signature, too: the inner one does not cover what stands beside the outer one.
+    for entity in (changed, HEAD + detached(raw[len(HEAD) :], by_hand(PGP_PARTNER_2)).replace(old, new)):
+        outcome, octets = receive(entity)
+        assert header(octets, "x-mailseal-signed-by-sender") == "no"
+        assert ReasonCode.NOT_WHOLE_MESSAGE in codes(outcome)
+        assert octets.endswith(entity[len(HEAD) :])
+
+
+@pytest.mark.parametrize(
     "senders",
     [
         b"From: bob@outside.example\r\nFrom: ceo@inside.example\r\n",
