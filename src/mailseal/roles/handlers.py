@@ -104,7 +104,7 @@ class Kind:
 
 
 HANDLERS: Mapping[str, Kind] = {
-    REPORT: Kind(send_report),
+    REPORT: Kind(send_report, lane=Lane.NETWORK),
     revalidate.REVALIDATE: Kind(revalidate_due, every_seconds=60),
     PURGE: Kind(purge_old, every_seconds=3600),
     lookups.LOOK_UP: Kind(search_keys, lane=Lane.NETWORK),
