@@ -58,10 +58,15 @@ def test_filters(anna, kek):
 def test_names_of_a_key(anna, kek):
     primary, subkey = (public for public, _ in anna.keys)
     spaced = " ".join(primary.fingerprint.upper()[start : start + 4] for start in range(0, 40, 4))
-    for name in (primary.fingerprint, spaced, f"0x{primary.key_id.upper()}", primary.fingerprint[:8],
-                 subkey.fingerprint, subkey.key_id):  # fmt: skip
-        assert pgp_admin.show(name).fingerprint == anna.fingerprint
+    for name in (primary.fingerprint, spaced, f"0x{primary.key_id.upper()}", primary.fingerprint[:8]):
+        assert pgp_admin.show(name).fingerprint == pgp_admin.find(name).fingerprint == anna.fingerprint
     for name in ("", "abc", "z" * 16, primary.fingerprint[::-1], "%" * 8):
+        for by_name in (pgp_admin.show, pgp_admin.find):
+            with pytest.raises(NoSuchPgpKeyError):
+                by_name(name)
+    # A subkey is found, and is no name to do anything by: it may be in a stranger's certificate as well.
+    for name in (subkey.fingerprint, subkey.key_id):
+        assert pgp_admin.find(name).fingerprint == anna.fingerprint
         with pytest.raises(NoSuchPgpKeyError):
             pgp_admin.show(name)
     row = PgpCertificateRow.objects.get()

@@ -2,12 +2,14 @@
 
 import pytest
 
+import pgp_craft as craft
 from mailseal.openpgp.certificate import PgpTrust
 from mailseal.openpgp.packet import Tag, write_packet
-from mailseal.store import pgp_admin
+from mailseal.store import pgp_admin, pgp_edit
+from mailseal.store.pgp_admin import NoSuchPgpKeyError
 from mailseal.store.pgp_candidates import insert_candidates, prepare_harvest
 from mailseal.store.transaction import run
-from pgp_keys import pgp_key
+from pgp_keys import PgpIdentity, pgp_key
 from pki import NOW
 from store.test_pgp_candidates import BOB, found, harvest
 from store.test_pgp_certificates import arrival, certified, put
@@ -45,3 +47,43 @@ def test_nor_one_that_was_prepared_before_there_was_anything_to_take(bob, domain
     put(kek, arrival(bob, certified(bob, domain_key, f"Bob <{BOB}>"), vouched=False))
     run(lambda: insert_candidates(prepared, at=NOW))
     assert pgp.by_fingerprint(bob.fingerprint).trust is PgpTrust.TRUSTED
+
+
+# ---- names
+
+
+def with_anothers_keys(*others):
+    """Mallory's certificate, in Bob's name, with the keys of others for subkeys: it takes nothing of theirs to do so."""
+    mallory = craft.key()
+    bound = [craft.subkey_packet(one) + craft.bind(mallory, one, craft.flags(0x20)) for one in others]
+    own = craft.subkey(mallory, craft.key("cv25519"), craft.ENCRYPT)
+    return craft.certificate(mallory, craft.user_id(mallory, BOB), own, *bound)
+
+
+def test_nothing_is_done_by_the_name_of_a_key_that_a_stranger_has_for_a_subkey(store, kek):
+    bob = craft.key()
+    harvest(found(PgpIdentity(with_anothers_keys(bob), ())))
+    assert pgp_admin.find(bob.fingerprint).fingerprint != bob.fingerprint
+    for name in (bob.fingerprint, bob.public.key_id):
+        for act in (
+            pgp_admin.trust,
+            pgp_admin.show,
+            pgp_admin.distrust,
+            pgp_admin.delete,
+            lambda name: pgp_admin.use(name, BOB),
+            lambda name: pgp_edit.certify(name, kek, at=NOW),
+        ):
+            with pytest.raises(NoSuchPgpKeyError):
+                act(name)
+
+
+def test_nothing_is_trusted_by_the_first_digits(bob, kek):
+    harvest(found(bob))
+    for name in (bob.fingerprint[:15], bob.fingerprint[:8]):
+        with pytest.raises(NoSuchPgpKeyError, match="at least 16 digits"):
+            pgp_admin.trust(name)
+        with pytest.raises(NoSuchPgpKeyError, match="at least 16 digits"):
+            pgp_admin.use(name, BOB)
+        with pytest.raises(NoSuchPgpKeyError, match="at least 16 digits"):
+            pgp_edit.certify(name, kek, at=NOW)
+    assert pgp_admin.trust(bob.fingerprint[:16]).trust is PgpTrust.TRUSTED

@@ -71,9 +71,12 @@ def list_(
 @json_option
 @pass_session
 def show_(session: Session, *, key: str, as_json: bool) -> None:
-    """All that is known of one: user IDs, subkeys, what they can and until when, trust, who may use it."""
+    """All that is known of one: user IDs, subkeys, what they can and until when, trust, who may use it.
+
+    KEY may be a subkey, too.
+    """
     session.open_store()
-    show_info(pgp_admin.show(key), as_json=as_json)
+    show_info(pgp_admin.find(key), as_json=as_json)
 
 
 @pgp.command("trust")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from string import hexdigits
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Lower
 
 from mailseal.errors import PermanentError
@@ -31,6 +31,8 @@ from mailseal.store.transaction import reads, writes
 
 _KEY_ID_DIGITS = 16
 _MIN_DIGITS = 4
+_MIN_TRUSTED_DIGITS = _KEY_ID_DIGITS
+"""Of the name of a key that is to be trusted: one that begins with eight given digits is made in minutes."""
 
 
 class NoSuchPgpKeyError(PermanentError):
@@ -126,6 +128,20 @@ def show(name: str) -> PgpInfo:
 
 
 @reads
+def find(name: str) -> PgpInfo:
+    """As `show`; also the only one that has this subkey, by its fingerprint or key ID. Only to be looked at."""
+    try:
+        return show(name)
+    except NoSuchPgpKeyError:
+        digits = _digits(name)
+        having = PgpComponentRow.objects.filter(Q(fingerprint=digits) | Q(key_id=digits)).values("certificate")
+        found = list(PgpCertificateRow.objects.filter(pk__in=having)[:2])
+        if len(found) != 1:
+            raise
+        return show(found[0].fingerprint)
+
+
+@reads
 def count(trust: PgpTrust, *, conflict: bool | None = None) -> int:
     """How many certificates there are of a kind, by an index."""
     rows = PgpCertificateRow.objects.filter(trust=trust.value)
@@ -135,7 +151,7 @@ def count(trust: PgpTrust, *, conflict: bool | None = None) -> int:
 @writes
 def trust(name: str) -> PgpInfo:
     """Have mail encrypted to it and its signatures believed, for all its user IDs; raises NoSuchPgpKeyError."""
-    row = row_of(name)
+    row = row_to_trust(name)
     set_trusted(row)
     bump(Scope.KEYS)
     return show(row.fingerprint)
@@ -164,7 +180,7 @@ def use(name: str, owner: str, kind: PgpUse = PgpUse.SELECTED) -> PgpInfo:
     Raises NoSuchPgpKeyError, AddressError, and PermanentError to share a key that is not there, or to choose one that
     is distrusted.
     """
-    row = row_of(name)
+    row = row_to_trust(name)
     key = _owner(owner)
     if row.trust == PgpTrust.DISTRUSTED:
         raise PermanentError("the key is distrusted: `mailseal pgp trust` it first")
@@ -241,22 +257,29 @@ def _digits(name: str) -> str:
 
 
 def row_of(name: str) -> PgpCertificateRow:
-    """The row of a certificate by the beginning of its fingerprint, or a key ID or fingerprint of one of its keys.
+    """The row of a certificate by its fingerprint, the beginning of it, or its key ID, in the caller's transaction.
 
-    Raises NoSuchPgpKeyError; in the caller's transaction.
+    Never by those of a subkey: anybody can have another's key for one. Raises NoSuchPgpKeyError.
     """
     wanted = _digits(name)
     if len(wanted) < _MIN_DIGITS or set(wanted) - set(hexdigits):
         raise NoSuchPgpKeyError(f"give at least {_MIN_DIGITS} hexadecimal digits of the fingerprint")
     # A range, since no index is read for a prefix: "g" is behind the last digit.
     rows = list(PgpCertificateRow.objects.filter(fingerprint__gte=wanted, fingerprint__lt=f"{wanted}g")[:2])
-    if not rows and len(wanted) >= _KEY_ID_DIGITS:
-        named = PgpComponentRow.objects.filter(Q(fingerprint=wanted) | Q(key_id=wanted)).values("certificate")
-        rows = list(PgpCertificateRow.objects.filter(pk__in=named)[:2])
+    if not rows and len(wanted) == _KEY_ID_DIGITS:
+        primaries = PgpComponentRow.objects.filter(key_id=wanted, fingerprint=F("certificate__fingerprint"))
+        rows = list(PgpCertificateRow.objects.filter(pk__in=primaries.values("certificate"))[:2])
     if len(rows) != 1:
         several = "several OpenPGP keys have" if rows else "no OpenPGP key has"
-        raise NoSuchPgpKeyError(f"{several} a fingerprint that begins with {wanted[:64]}")
+        raise NoSuchPgpKeyError(f"{several} a fingerprint that begins with {wanted[:64]}, or that key ID")
     return rows[0]
+
+
+def row_to_trust(name: str) -> PgpCertificateRow:
+    """As `row_of`, by as many digits as nobody makes a second key for."""
+    if len(_digits(name)) < _MIN_TRUSTED_DIGITS:
+        raise NoSuchPgpKeyError(f"to trust a key, give at least {_MIN_TRUSTED_DIGITS} digits of its fingerprint")
+    return row_of(name)
 
 
 def _infos(rows: QuerySet[PgpCertificateRow]) -> tuple[PgpInfo, ...]:
