@@ -5,8 +5,8 @@ from itertools import pairwise
 
 from mailseal.mail.entity import Entity, MimeError
 from mailseal.openpgp import armor
-from mailseal.openpgp.errors import PgpError
-from mailseal.openpgp.mime import FILE_SUFFIXES, NEUTRAL
+from mailseal.openpgp.errors import PgpError, malformed
+from mailseal.openpgp.mime import FILE_SUFFIXES, NEUTRAL, holds_only
 from mailseal.openpgp.packet import Tag, read_packets
 
 KEYS_TYPE = "application/pgp-keys"
@@ -18,8 +18,8 @@ _KEY_SUFFIXES = (*FILE_SUFFIXES, ".key", ".pub")
 _BEGIN_KEY = b"-----BEGIN PGP PUBLIC KEY BLOCK-----"
 
 
-def is_keys(part: Entity) -> bool:
-    """Whether a part is an attached public key: by its type, or by what a file of that name begins with."""
+def _seems_keys(part: Entity) -> bool:
+    """Whether a part may hold public keys: by its type, or by what a file of that name begins with."""
     kind = part.content_type.type
     if kind == KEYS_TYPE:
         return True
@@ -37,7 +37,7 @@ def _octets(part: Entity) -> bytes:
 def attached_certificates(entity: Entity) -> list[bytes]:
     """The packets of each certificate in the attached keys, not looked at yet, at most MAX_CERTIFICATES."""
     found: list[bytes] = []
-    for part in [one for one in entity.walk() if is_keys(one)][:MAX_PARTS]:
+    for part in [one for one in entity.walk() if _seems_keys(one)][:MAX_PARTS]:
         found += _certificates(_octets(part))
     return found[:MAX_CERTIFICATES]
 
@@ -52,9 +52,20 @@ def _certificates(octets: bytes) -> list[bytes]:
         return []
 
 
+def _is_keys(part: Entity) -> bool:
+    """Whether a part is public keys and nothing else: programs give that type to every file called *.key."""
+    try:
+        return _seems_keys(part) and bool(_certificates(_octets(part))) and holds_only(part, {armor.PUBLIC_KEY})
+    except PgpError:
+        return False
+
+
 def split_certificates(octets: bytes) -> list[bytes]:
-    """The packets from each primary key up to the next; raises PgpError for what is no packet."""
-    starts = [one.start for one in read_packets(octets) if one.tag == Tag.PUBLIC_KEY]
+    """The packets from each primary key up to the next; raises PgpError for what is no packet, or before the first."""
+    packets = [one for one in read_packets(octets) if not one.ignored]
+    if packets and packets[0].tag != Tag.PUBLIC_KEY:
+        raise malformed("something is before the first public key")
+    starts = [one.start for one in packets if one.tag == Tag.PUBLIC_KEY]
     return [octets[start:end] for start, end in pairwise((*starts, len(octets)))]
 
 
@@ -77,7 +88,7 @@ def _spans(entity: Entity) -> Iterator[tuple[int, int]]:
     """From the end of the part before up to the end of the key: with it goes the delimiter line above it."""
     if entity.content_type.type != "multipart/mixed":
         return
-    keys = [is_keys(one) for one in entity.children]
+    keys = [_is_keys(one) for one in entity.children]
     if all(keys):
         return
     before = entity.preamble_end

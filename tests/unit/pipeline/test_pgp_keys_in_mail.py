@@ -37,6 +37,9 @@ def keys(*identities: PgpIdentity, kind: bytes = b"application/pgp-keys") -> byt
     return text(blocks, kind)
 
 
+KEYS = keys(PGP_PARTNER).partition(b"\r\n\r\n")[2]
+
+
 def autocrypt(identity: PgpIdentity, address: str = BOB) -> bytes:
     return encode_value("Autocrypt", write_autocrypt(Address.parse(address), identity.octets))
 
@@ -144,6 +147,25 @@ def test_attached_keys_are_taken_out_if_that_is_set():
 )
 def test_what_is_not_taken_out(entity):
     assert receive(HEAD + entity, pgp_remove_key_attachments=True)[1] == HEAD + entity
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        text(b"PK\x03\x04 slides", b'application/pgp-keys; name="slides.key"'),
+        text(b"", b'application/pgp-keys; name="slides.key"'),
+        text(b"\xc6\xff", b"application/pgp-keys"),
+        text(b"See you at nine.\r\n" + KEYS, b"application/pgp-keys"),
+        text(KEYS + b"See you at nine.\r\n", b'text/plain; name="key.asc"'),
+        text(b"".join(armor.write_armor(armor.PUBLIC_KEY, [b"\xcd\x03abc"])), b"application/pgp-keys"),
+        b"Content-Type: application/pgp-keys\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        + b64encode(PGP_PARTNER.octets + b"\xd5\0" * (2 - len(PGP_PARTNER.octets) % 3))
+        + b"\r\nSee you at nine.\r\n",
+    ],
+)
+def test_what_is_called_a_key_and_holds_something_else_is_not_taken_out(part):
+    raw = HEAD + multipart(b"mixed", WORDS, part)
+    assert receive(raw, pgp_remove_key_attachments=True)[1] == raw
 
 
 def test_nothing_is_taken_out_of_what_is_signed():
