@@ -28,16 +28,17 @@ ODD = {
     "epilogue and preamble": HEAD
     + b"Content-Type: multipart/mixed; boundary=b\r\n\r\npre\r\n--b \r\n\r\nx\r\n--b-- \r\nepilogue\r\n--b\r\n",
     "two content types": HEAD + b"Content-Type: text/plain\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n",
-    "a signature by OpenPGP": HEAD
-    + b"Content-Type: multipart/signed; protocol=application/pgp-signature; boundary=b; micalg=pgp-sha256\r\n\r\n"
+    "a signature that nobody here knows": HEAD
+    + b"Content-Type: multipart/signed; protocol=application/x-seal-signature; boundary=b; micalg=pgp-sha256\r\n\r\n"
     + b"--b\r\nContent-Type: text/plain\r\n\r\nhi \r\n"
-    + b"--b\r\nContent-Type: application/pgp-signature\r\n\r\nx\r\n--b--\r\n",
+    + b"--b\r\nContent-Type: application/x-seal-signature\r\n\r\nx\r\n--b--\r\n",
     "deep": HEAD
     + b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(60))
     + b"\r\nend\r\n",
     "octets of every value but NUL, CR and LF": HEAD
     + b"\r\n" + bytes(one for one in range(1, 256) if one not in b"\r\n") + b"\r\n",
 }  # fmt: skip
+SIGNED = ODD["a signature that nobody here knows"].replace(b"x-seal", b"pgp")
 
 
 @pytest.mark.parametrize("name", ODD)
@@ -63,6 +64,13 @@ def test_outgoing_of_a_sender_without_a_key(alpha: Site, authorised: Client, nam
     assert reply.end[0].startswith("250"), reply
     [got] = alpha.outside.wait(1)
     assert without_trace(got.octets) == octets
+
+
+def test_a_signature_that_was_looked_at_has_marks_above_and_stays_as_it_came(alpha: Site, outsider: Client) -> None:
+    outsider.send(OLGA, [CARL], SIGNED)
+    [got] = alpha.inside.wait(1)
+    assert got.octets.endswith(b"\r\n" + SIGNED)
+    assert without_trace(got.octets).startswith(b"X-Mailseal-")
 
 
 def test_a_large_mail_is_spooled_and_comes_out_the_same(alpha: Site, outsider: Client) -> None:
