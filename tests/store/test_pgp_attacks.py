@@ -3,6 +3,8 @@
 import pytest
 
 import pgp_craft as craft
+from mailseal.mail.address import Address
+from mailseal.openpgp import edit
 from mailseal.openpgp.certificate import PgpTrust
 from mailseal.openpgp.packet import Tag, write_packet
 from mailseal.store import pgp_admin, pgp_edit
@@ -12,7 +14,7 @@ from mailseal.store.transaction import run
 from pgp_keys import PgpIdentity, pgp_key
 from pki import NOW
 from store.test_pgp_candidates import BOB, found, harvest
-from store.test_pgp_certificates import arrival, certified, put
+from store.test_pgp_certificates import DAY, arrival, certified, put
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def test_nor_one_that_was_prepared_before_there_was_anything_to_take(bob, domain
 
 
 def with_anothers_keys(*others):
-    """Mallory's certificate, in Bob's name, with the keys of others for subkeys: it takes nothing of theirs to do so."""
+    """Mallory's certificate, in Bob's name, with others' keys for subkeys: nothing of theirs is needed for that."""
     mallory = craft.key()
     bound = [craft.subkey_packet(one) + craft.bind(mallory, one, craft.flags(0x20)) for one in others]
     own = craft.subkey(mallory, craft.key("cv25519"), craft.ENCRYPT)
@@ -87,3 +89,35 @@ def test_nothing_is_trusted_by_the_first_digits(bob, kek):
         with pytest.raises(NoSuchPgpKeyError, match="at least 16 digits"):
             pgp_edit.certify(name, kek, at=NOW)
     assert pgp_admin.trust(bob.fingerprint[:16]).trust is PgpTrust.TRUSTED
+
+
+# ---- user IDs
+
+BOSS = Address.parse("boss@example.com")
+
+
+@pytest.mark.parametrize("with_key", [False, True])
+def test_who_trusts_a_file_trusts_no_name_that_came_by_mail_before(bob, kek, pgp, with_key):
+    both = edit.add_user_id(bob.certificate, f"Boss <{BOSS}>", bob.primary, at=NOW - DAY)
+    harvest(found(bob, both))
+    (kept,) = put(kek, arrival(bob, vouched=not with_key, with_key=with_key))
+    assert kept.notes == (f"it is trusted, so user IDs were left out that nobody vouches for: Boss <{BOSS}>",)
+    info = pgp_admin.show(bob.fingerprint)
+    assert (info.trust, info.certificate.octets) == (PgpTrust.TRUSTED, bob.certificate.octets)
+    assert pgp.of_recipient(BOSS) == pgp.with_key_of(BOSS) == ()
+    # Whoever vouches for the name as well gets it.
+    put(kek, arrival(bob, both))
+    pgp.clear()
+    assert [one.trust for one in pgp.of_recipient(BOSS)] == [PgpTrust.TRUSTED]
+
+
+def test_what_a_domain_key_vouches_for_stays_when_a_file_is_trusted(bob, domain_key, kek, pgp):
+    more = pgp_key(f"Bob <{BOB}>", "bob@private.test", expires_after=None)
+    private = edit.minimal(more.certificate, NOW, ["bob@private.test"])
+    put(kek, arrival(more, certified(more, domain_key, f"Bob <{BOB}>"), vouched=False), arrival(more, private))
+    info = pgp_admin.show(more.fingerprint)
+    assert (info.trust, {one.text for one in info.certificate.user_ids}) == (
+        PgpTrust.TRUSTED,
+        {f"Bob <{BOB}>", "bob@private.test"},
+    )
+    assert more.fingerprint in {one.certificate.fingerprint for one in pgp.of_recipient(Address.parse(BOB))}

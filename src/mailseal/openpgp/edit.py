@@ -31,17 +31,23 @@ from mailseal.openpgp.validity import live_user_ids, primary_user_id, why_compon
 from mailseal.policy.reason import ReasonCode
 
 
-def merge(old: bytes, new: bytes, *, new_user_ids: bool = True, certifiers: Sequence[PgpCertificate] = ()) -> bytes:
+def merge(
+    old: bytes,
+    new: bytes,
+    *,
+    new_user_ids: Collection[str] | None = None,
+    certifiers: Sequence[PgpCertificate] = (),
+) -> bytes:
     """All that is valid of two copies of a certificate, in canonical order; raises PgpError.
 
-    Without `new_user_ids` only those of the old one stay, with what is new of them.
+    `new_user_ids`: the texts of those that may be added to the ones of the old copy; None: all may.
     """
     ours, theirs = (read_parts(read_certificate(one, certifiers).octets, None) for one in (old, new))
     if ours.primary.public.fingerprint != theirs.primary.public.fingerprint:
         raise malformed("these are not copies of one certificate")
     _join(ours.primary, theirs.primary)
     for octets, user_id in theirs.user_ids.items():
-        if new_user_ids or octets in ours.user_ids:
+        if new_user_ids is None or user_id.text in new_user_ids or octets in ours.user_ids:
             _join(ours.user_ids.setdefault(octets, UserIdPart(octets)), user_id)
     for fingerprint, subkey in theirs.subkeys.items():
         _join(ours.subkeys.setdefault(fingerprint, KeyPart(subkey.public)), subkey)

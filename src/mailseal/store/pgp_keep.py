@@ -2,10 +2,11 @@
 
 Trust is of a certificate with its user IDs. So one that is trusted takes new subkeys, self-signatures and revocations
 from anywhere, since its own primary key has signed them, but no new user ID unless an administrator vouches for it: or
-whoever holds one trusted key could have it stand for anybody's address.
+whoever holds one trusted key could have it stand for anybody's address. One that becomes trusted by what an
+administrator brings loses those that it was seen with elsewhere.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -22,6 +23,7 @@ from mailseal.store.pgp_domain_keys import DomainKey, certified_user_ids, certif
 from mailseal.store.pgp_models import PgpCertificateRow, PgpComponentRow, PgpUseRow
 from mailseal.store.pgp_rows import PgpUse, address_keys, columns, findable, parsed
 from mailseal.store.private_keys import Sealing
+from mailseal.store.row import utc_now
 from mailseal.store.transaction import read
 
 MAX_NAMED = 3
@@ -131,15 +133,29 @@ def _merge(one: Prepared, known: _State) -> _Merged:
     if one.certificate.octets == known.octets:
         return _Merged(one.certificate)
     old = parsed(known.octets, one.certifiers)
-    all_user_ids = one.arrival.is_trusted or known.trust == PgpTrust.CANDIDATE
+    base, other, new_user_ids = _vouched_first(one, known)
     try:
-        octets = edit.merge(known.octets, one.certificate.octets, new_user_ids=all_user_ids, certifiers=one.certifiers)
+        octets = edit.merge(base, other, new_user_ids=new_user_ids, certifiers=one.certifiers)
         certificate = parsed(octets, one.certifiers)
     except PgpError as error:
         return _Merged(old, (f"it is known, and what is new of it was left out: {error}",))
     taken = {user_id.text for user_id in certificate.user_ids}
-    missing = [user_id.text for user_id in one.certificate.user_ids if user_id.bindings and user_id.text not in taken]
+    both = (*one.certificate.user_ids, *old.user_ids)
+    missing = [user_id.text for user_id in both if user_id.bindings and user_id.text not in taken]
     return _Merged(certificate, _left_out(missing))
+
+
+def _vouched_first(one: Prepared, known: _State) -> tuple[bytes, bytes, Collection[str] | None]:
+    """The two copies, and the user IDs that the second may add to the first; None: any, of a candidate.
+
+    Who trusts a file has looked at that, not at what a stranger may have sent before: of a candidate's user IDs only
+    those stay for which a domain key vouches.
+    """
+    if not one.arrival.is_trusted:
+        return known.octets, one.certificate.octets, None if known.trust == PgpTrust.CANDIDATE else ()
+    if known.trust != PgpTrust.CANDIDATE:
+        return known.octets, one.certificate.octets, None
+    return one.certificate.octets, known.octets, certified_user_ids(known.octets, one.domain_keys, utc_now()) or ()
 
 
 def _left_out(texts: Sequence[str]) -> tuple[str, ...]:
@@ -147,7 +163,7 @@ def _left_out(texts: Sequence[str]) -> tuple[str, ...]:
         return ()
     more = f" and {len(texts) - MAX_NAMED} more" if len(texts) > MAX_NAMED else ""
     named = ", ".join(texts[:MAX_NAMED])
-    return (f"it is trusted, so new user IDs were left out that nobody vouches for: {named}{more}",)
+    return (f"it is trusted, so user IDs were left out that nobody vouches for: {named}{more}",)
 
 
 def keep(prepared: Sequence[Prepared], sealing: Sealing | None, at: datetime) -> list[Kept]:
@@ -246,6 +262,8 @@ class _Batch:
             values |= _values(certificate, one.domain_keys, self._at) | {"updated": self._at}
         if row.trust == PgpTrust.CANDIDATE and arrival.is_trusted:
             values |= {"trust": PgpTrust.TRUSTED.value, "conflict": False}
+            named = PgpUseRow.objects.filter(certificate=row, kind=PgpUse.USER_ID.value)
+            named.exclude(owner__in=address_keys(certificate)).delete()
         if not values:
             return False
         for name, value in values.items():

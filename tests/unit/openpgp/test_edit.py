@@ -245,7 +245,7 @@ def test_merge_takes_what_is_new_of_the_owner():
     assert why_dead(found, NOW) is None
     assert {one.fingerprint for one in found.subkeys} == {ENCRYPTION.fingerprint, SIGNING.fingerprint}
     more = edit.add_user_id(CERTIFICATE, "x", OWNER.private, at=LIVING)
-    known = read(edit.merge(only.octets, more, new_user_ids=False))
+    known = read(edit.merge(only.octets, more, new_user_ids=()))
     assert [one.text for one in known.user_ids] == [ANNA]
     assert len(known.subkeys) == 2
 
