@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from mailseal.keys import PrivateKey
-from mailseal.mail.message import Octets, with_crlf
-from mailseal.mail.mime import Entity, MimeError, parse
+from mailseal.mail.mime import Entity, MimeError
+from mailseal.methods.inside import entity_inside
 from mailseal.methods.layer import Layer, Opening, Peeled
 from mailseal.methods.openpgp_signers import Claim, signed_layer
 from mailseal.openpgp import inline_write, mime
@@ -71,7 +71,7 @@ def _decrypt(entity: Entity, opening: Opening, depth: int) -> Peeled:
     keys = _Keys(opening)
     try:
         opened = _opened(messages, keys, opening.max_bytes)
-        inner = _inner(opened[0].inner.literal) if whole else _rebuilt(entity, sealed, opened)
+        inner = entity_inside(opened[0].inner.literal) if whole else _rebuilt(entity, sealed, opened)
     except PgpError as error:
         code = error.reason if error.reason in _TOLD else ReasonCode.DECRYPTION_FAILED
         return Peeled((replace(layer, reason=because(code)),))
@@ -149,19 +149,11 @@ def _opened(messages: Sequence[Encrypted], keys: _Keys, max_bytes: int) -> list[
     return opened
 
 
-def _inner(content: Octets) -> Entity:
-    """Parse what was inside, with CRLF line ends: the mail that carries it on must have no others."""
-    parsed = parse(with_crlf(bytes(content)))
-    if parsed.fault is not None:
-        raise parsed.fault
-    return parsed.root
-
-
 def _rebuilt(entity: Entity, sealed: Sequence[Sealed], opened: Sequence[Opened]) -> Entity:
     """A mail of texts and files: what was encrypted is never parsed as anything that could load or send something."""
     parts = [_part(one, found.inner) for one, found in zip(sealed, opened, strict=True)]
     octets = b"".join(inline_write.joined(parts) if entity.children else parts[0])
-    return _inner(octets)
+    return entity_inside(octets)
 
 
 def _part(sealed: Sealed, inner: Inner) -> list[bytes]:
@@ -187,4 +179,4 @@ def _verify(entity: Entity, opening: Opening, depth: int) -> Peeled:
         return Peeled((layer,))
     # From here on only what the signature covers is shown.
     shown = inline_write.text_entity(text, inline_write.charset_of(text, charset))
-    return Peeled((layer,), _inner(b"".join(shown)), decrypted=True)
+    return Peeled((layer,), entity_inside(b"".join(shown)), decrypted=True)

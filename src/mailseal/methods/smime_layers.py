@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from mailseal.errors import PermanentError
 from mailseal.mail.address import Address
-from mailseal.mail.message import Octets, with_crlf
-from mailseal.mail.mime import Entity, MimeError, parse
+from mailseal.mail.message import Octets
+from mailseal.mail.mime import Entity, MimeError
+from mailseal.methods.inside import entity_inside
 from mailseal.methods.layer import Layer, Opening, Peeled, SignerReport
 from mailseal.policy.model import Harvest, MethodName
 from mailseal.policy.reason import Reason, ReasonCode, because
@@ -74,7 +75,7 @@ def _decrypt(entity: Entity, opening: Opening, depth: int) -> Peeled:
             content, key = enveloped.decrypt(pairs, opening.max_bytes), fitting[0].fingerprint
         else:
             content, key = enveloped.decrypt_with_secrets(secrets, opening.max_bytes), SECRET_KEY
-        inner = _inner(content)
+        inner = entity_inside(content)
     except (CmsError, MimeError):
         # One text for whatever failed inside: a difference would be a padding oracle.
         return Peeled((replace(layer, reason=because(ReasonCode.DECRYPTION_FAILED)),))
@@ -109,15 +110,7 @@ def _named(recipient: RecipientId) -> str:
 def _decompress(entity: Entity, opening: Opening, depth: int) -> Peeled:
     content = decompress(smime_message.read_cms(entity), opening.max_bytes)
     layer = Layer(LayerKind.COMPRESSED, depth, entity.path, ok=True, algorithm="zlib")
-    return Peeled((layer,), _inner(content), decrypted=True)
-
-
-def _inner(content: bytes) -> Entity:
-    """Parse what was inside, with CRLF line ends: the mail that carries it on must have no others."""
-    parsed = parse(with_crlf(content))
-    if parsed.fault is not None:
-        raise parsed.fault
-    return parsed.root
+    return Peeled((layer,), entity_inside(content), decrypted=True)
 
 
 def _verify(entity: Entity, opening: Opening, depth: int) -> Peeled:
@@ -144,7 +137,7 @@ def _verify(entity: Entity, opening: Opening, depth: int) -> Peeled:
         algorithm=", ".join(dict.fromkeys(f"{check.algorithm} {check.digest}".strip() for check in checks)),
         signers=signers,
     )
-    inner = entity.children[0] if clear else _inner(signed.econtent or b"")
+    inner = entity.children[0] if clear else entity_inside(signed.econtent or b"")
     return Peeled((layer,), inner, harvested=_harvest(signed, checks, signers) if good else ())
 
 

@@ -195,6 +195,8 @@ NESTED = sealed(literal_message(), PGP_READER)
         (sealed(TWO, PGP_READER), ReasonCode.DECRYPTION_FAILED),
         (sealed(literal_message() + NESTED, PGP_READER), ReasonCode.DECRYPTION_FAILED),
         (sealed(literal_message(b"no header"), PGP_READER), ReasonCode.DECRYPTION_FAILED),
+        (sealed(literal_message(b"Milk: 2\r\nEggs: 6\r\n\r\nPlease.\r\n"), PGP_READER), ReasonCode.DECRYPTION_FAILED),
+        (sealed(literal_message(b"Note: one line\r\n"), PGP_READER), ReasonCode.DECRYPTION_FAILED),
         (
             sealed(literal_message(b"Content-Type: a/b\r\nContent-Type: c/d\r\n\r\n"), PGP_READER),
             ReasonCode.DECRYPTION_FAILED,
@@ -289,6 +291,16 @@ def test_mail_that_exchange_has_mangled_is_opened():
         _, octets = receive(HEAD + entity)
         assert header(octets, "x-mailseal-signed-by-sender") == "yes"
         assert octets.endswith(TEXT)
+
+
+def test_a_mail_that_is_one_encrypted_file_of_another_kind_stays_as_it_is():
+    raw = HEAD + data(
+        sealed(literal_message(b"Milk: 2\r\nEggs: 6\r\n"), PGP_READER), b'application/octet-stream; name="a.asc"'
+    )
+    _, octets = receive(raw)
+    assert octets.endswith(raw[len(HEAD) :])
+    _, octets = receive(HEAD + data(sealed(literal_message(b"\r\nThe canary sings.\r\n"), PGP_READER)))
+    assert octets.endswith(b"\r\nThe canary sings.\r\n")
 
 
 def test_mangled_mail_with_words_of_others_beside_it_is_not():
