@@ -115,19 +115,28 @@ def read_public_key(body: bytes | memoryview) -> PublicKey:
     if len(body) > MAX_KEY_OCTETS:
         raise malformed("a key is too large")
     fields = Fields(body)
-    public = read_public_fields(fields)
+    public = _read(fields, secret_follows=False)
     fields.done()
     return public
 
 
 def read_public_fields(fields: Fields) -> PublicKey:
-    """What `read_public_key` reads, from the front of a secret key's fields; they stay behind it."""
+    """What `read_public_key` reads, from the front of a secret key's fields; they stay behind it.
+
+    Raises UNSUPPORTED_ALGORITHM, too, where nobody but who knows the algorithm can tell where the secret begins.
+    """
+    return _read(fields, secret_follows=True)
+
+
+def _read(fields: Fields, *, secret_follows: bool) -> PublicKey:
     start = fields.at
     version = fields.number()
     if version not in FINGERPRINT_OCTETS:
         raise unsupported(f"a key of version {version} is not supported")
     created = datetime.fromtimestamp(fields.number(4), UTC)
     algorithm = fields.number()
+    if secret_follows and version != 6 and algorithm not in _READERS:
+        raise unsupported("a secret key by an algorithm that is not supported")
     material = Fields(fields.sized(4)) if version == 6 else fields
     found = _READERS.get(algorithm, _unknown(algorithm))(material, version)
     if version == 6:

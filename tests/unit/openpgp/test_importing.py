@@ -6,10 +6,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from mailseal.openpgp import importing
 from mailseal.openpgp.algorithms import KeyAlgorithm
 from mailseal.openpgp.errors import PgpError
+from mailseal.openpgp.fields import write_mpi
 from mailseal.openpgp.importing import read_transferable
 from mailseal.openpgp.key import public_key_body, read_public_key
 from mailseal.openpgp.packet import Tag, read_packets, write_packet
 from mailseal.openpgp.secret_key import write_secret_key
+from mailseal.policy.reason import ReasonCode
 from pgp_keys import MADE, shared_key
 
 ANNA = shared_key("Anna <anna@inside.test>")
@@ -82,6 +84,25 @@ def test_one_that_nothing_binds_is_left_out_with_its_key():
     found = read_transferable(ANNA.secret + more, unasked)
     assert (len(found.keys), found.lost_key) == (2, False)
     assert [one.what for one in found.certificate.omissions] == [public.fingerprint]
+
+
+def of_tomorrow(tag):
+    """A secret key by an algorithm that we do not know: who does not cannot tell where its public half ends."""
+    return write_packet(tag, bytes((4, 0, 0, 0, 0, 35)) + b"public half, secret half, not locked")
+
+
+def test_nothing_of_a_secret_is_taken_for_a_public_key():
+    with pytest.raises(PgpError) as raised:
+        read_transferable(of_tomorrow(Tag.SECRET_KEY) + write_packet(Tag.USER_ID, b"x"), unasked)
+    assert raised.value.reason is ReasonCode.UNSUPPORTED_ALGORITHM
+    # Nothing binds the subkeys of a DSA key, since it cannot be verified by: they are kept as they are.
+    dsa = bytes((4, 0, 0, 0, 0, KeyAlgorithm.DSA)) + write_mpi(3) * 4
+    for primary in (ANNA.secret, write_packet(Tag.SECRET_KEY, dsa + b"\0" + write_mpi(1) + b"\0\x02")):
+        found = read_transferable(primary + of_tomorrow(Tag.SECRET_SUBKEY), unasked)
+        assert b"secret half" not in found.certificate.octets
+        assert found.certificate.omissions[-1].reason is ReasonCode.UNSUPPORTED_ALGORITHM
+        assert found.lost_key
+        assert "a secret key cannot be read" in found.notes[-1]
 
 
 def test_bounds(monkeypatch):
