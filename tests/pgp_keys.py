@@ -70,7 +70,7 @@ class PgpIdentity:
 def pgp_key(
     *user_ids: str,
     kind: KeyKind = KeyKind.ED25519,
-    expires_after: timedelta | None = timedelta(days=365),
+    expires_after: timedelta | None = timedelta(days=50 * 365),  # Sequoia goes by the machine's clock
     at: datetime = MADE,
 ) -> PgpIdentity:
     """A new key each time."""

@@ -34,7 +34,7 @@ def texts(identity):
 
 @pytest.fixture
 def bob(store):
-    return pgp_key("Bob <bob@partner.test>")
+    return pgp_key("Bob <bob@partner.test>", expires_after=365 * DAY)
 
 
 def more_user_ids(identity, *added):

@@ -33,7 +33,7 @@ def row(octets, at=NOW, **more):
 
 
 def test_a_good_key():
-    made = shared_key(ANNA)
+    made = pgp_key(ANNA, expires_after=365 * DAY)
     uses = (("anna@inside.test", PgpUse.USER_ID), ("inside.test", PgpUse.SELECTED), ("x.test", PgpUse.SHARED))
     found = row(made.octets, keys=[made.fingerprint], uses=uses, subkey=made.keys[1][0].fingerprint)
     assert (found["state"], found["trust"], found["key"]) == ("good", "trusted", True)
@@ -49,7 +49,7 @@ def test_a_good_key():
 
 
 def test_states():
-    made = shared_key(ANNA)
+    made = pgp_key(ANNA, expires_after=365 * DAY)
     revoked = edit.revoke(made.certificate, made.primary, RevocationCode.COMPROMISED, "lost", at=NOW - DAY)
     assert row(revoked)["state"] == "revoked"
     assert row(revoked)["revocation"] == "compromised: lost"
