@@ -11,6 +11,7 @@ from mailseal.openpgp.parts import KeyPart, Parts, UserIdPart, read_parts
 from mailseal.openpgp.self_signatures import Verified, verify_primary, verify_subkey, verify_user_id
 from mailseal.openpgp.sequoia import disputes
 from mailseal.openpgp.user_id import address_of
+from mailseal.openpgp.work import Work
 from mailseal.policy.reason import ReasonCode
 
 __all__ = ["Omission", "PgpCertificate", "PgpTrust", "StoredPgpCertificate", "read_certificate"]
@@ -58,11 +59,12 @@ def read_certificate(octets: bytes, certifiers: Sequence[PgpCertificate] = ()) -
     """
     others = [one.primary.public for one in certifiers[:MAX_CERTIFIERS]]
     parts = read_parts(octets, others)
-    verified = verify_primary(parts.primary)
+    work = Work()
+    verified = verify_primary(parts.primary, work)
     kept = Parts(KeyPart(parts.primary.public, list(verified.signatures)), omissions=parts.omissions)
     primary = Component(parts.primary.public, verified.bindings, verified.revocations, verified.unbound)
-    user_ids = tuple(filter(None, [_user_id(one, kept, others) for one in parts.user_ids.values()]))
-    subkeys = tuple(filter(None, [_subkey(one, kept) for one in parts.subkeys.values()]))
+    user_ids = tuple(filter(None, [_user_id(one, kept, others, work) for one in parts.user_ids.values()]))
+    subkeys = tuple(filter(None, [_subkey(one, kept, work) for one in parts.subkeys.values()]))
     written = kept.written()
     if len(written) > MAX_CERTIFICATE_OCTETS:
         raise PgpError(ReasonCode.TOO_LARGE, "a certificate is too large")
@@ -70,16 +72,16 @@ def read_certificate(octets: bytes, certifiers: Sequence[PgpCertificate] = ()) -
     return replace(certificate, disputed=disputes(certificate))
 
 
-def _user_id(part: UserIdPart, kept: Parts, others: Sequence[PublicKey]) -> UserId | None:
+def _user_id(part: UserIdPart, kept: Parts, others: Sequence[PublicKey], work: Work) -> UserId | None:
     primary = kept.primary.public
-    verified = verify_user_id(primary, part)
+    verified = verify_user_id(primary, part, work)
     if _is_strange(verified):
         kept.omit(part.text, ReasonCode.PGP_KEY_UNBOUND)
         return None
     signatures, certifications = list(verified.signatures), []
     for other in others:
         if other.fingerprint != primary.fingerprint:
-            found = verify_user_id(primary, part, by=other)
+            found = verify_user_id(primary, part, work, by=other)
             signatures += found.signatures
             if found.bindings:
                 certifications.append(Certification(other.fingerprint, found.bindings, found.revocations))
@@ -94,8 +96,8 @@ def _user_id(part: UserIdPart, kept: Parts, others: Sequence[PublicKey]) -> User
     )
 
 
-def _subkey(part: KeyPart, kept: Parts) -> Component | None:
-    verified = verify_subkey(kept.primary.public, part)
+def _subkey(part: KeyPart, kept: Parts, work: Work) -> Component | None:
+    verified = verify_subkey(kept.primary.public, part, work)
     if _is_strange(verified):
         kept.omit(part.public.fingerprint, ReasonCode.PGP_KEY_UNBOUND)
         return None

@@ -2,6 +2,9 @@
 
 A component without a valid self-signature is not the owner's: anybody can append one. SHA-1 and older digests bind
 nothing, but a revocation by them counts: keys of that time were revoked so, and nobody gains by forging one.
+
+All that is checked for one certificate is paid out of one `Work`: whoever made it says how many signatures there are
+and by what keys. Raises PgpError, TOO_LARGE, when that is not enough.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,10 +22,12 @@ from mailseal.openpgp.signature import (
     over_keys,
     over_user_id,
     read_signature,
+    verification_microseconds,
     verify_signature,
     with_hints,
 )
 from mailseal.openpgp.subpackets import Kind, write_subpacket
+from mailseal.openpgp.work import Work
 from mailseal.policy.reason import ReasonCode
 
 MAX_BINDINGS = 16
@@ -48,6 +53,7 @@ class Verified:
 class _Signed:
     """What is signed: by which key, over which key and what is hashed with it, which types bind and revoke it."""
 
+    work: Work
     by: PublicKey
     key: PublicKey
     hashed: Callable[[int], Sequence[bytes]]
@@ -55,28 +61,29 @@ class _Signed:
     revokes: SignatureType
 
 
-def verify_primary(part: KeyPart) -> Verified:
+def verify_primary(part: KeyPart, work: Work) -> Verified:
     """Direct-key signatures, and revocations of the primary key."""
     primary = part.public
     binds = frozenset({SignatureType.DIRECT_KEY})
     revokes = SignatureType.KEY_REVOCATION
-    return _verified(part.signatures, _Signed(primary, primary, lambda one: over_keys(one, primary), binds, revokes))
+    signed = _Signed(work, primary, primary, lambda one: over_keys(one, primary), binds, revokes)
+    return _verified(part.signatures, signed)
 
 
-def verify_subkey(primary: PublicKey, part: KeyPart) -> Verified:
+def verify_subkey(primary: PublicKey, part: KeyPart, work: Work) -> Verified:
     """Subkey bindings, with the back signatures of those that may sign, and revocations."""
     subkey = part.public
     binds = frozenset({SignatureType.SUBKEY_BINDING})
     revokes = SignatureType.SUBKEY_REVOCATION
-    signed = _Signed(primary, subkey, lambda one: over_keys(one, primary, subkey), binds, revokes)
+    signed = _Signed(work, primary, subkey, lambda one: over_keys(one, primary, subkey), binds, revokes)
     return _verified(part.signatures, signed)
 
 
-def verify_user_id(primary: PublicKey, part: UserIdPart, by: PublicKey | None = None) -> Verified:
+def verify_user_id(primary: PublicKey, part: UserIdPart, work: Work, by: PublicKey | None = None) -> Verified:
     """Certifications of a user ID, and their revocations: by its own primary key, or by another one."""
     revokes = SignatureType.CERTIFICATION_REVOCATION
     signed = _Signed(
-        by or primary, primary, lambda one: over_user_id(one, primary, part.octets), CERTIFICATION, revokes
+        work, by or primary, primary, lambda one: over_user_id(one, primary, part.octets), CERTIFICATION, revokes
     )
     return _verified(part.signatures, signed)
 
@@ -94,9 +101,9 @@ def _verified(signatures: Sequence[Signature], signed: _Signed) -> Verified:
                 good, is_weak = _bound(one, signed)
                 (weak if is_weak else sound)[one.head] = good
             elif one.kind == signed.revokes:
-                revoking[one.head] = _checked(one, signed.by, signed.hashed(one.version))[0]
-        except PgpError:
-            continue
+                revoking[one.head] = _checked(one, signed.by, signed)[0]
+        except PgpError as error:
+            _go_on_unless_too_much(error)
     bindings = _newest(sound)[:MAX_BINDINGS]
     revocations = sorted(_newest(revoking), key=lambda one: not _revocation(one).hard)[:MAX_REVOCATIONS]
     return Verified(
@@ -119,7 +126,7 @@ def _why_unbound(signed: _Signed, *, weak: bool) -> ReasonCode:
 
 def _bound(signature: Signature, signed: _Signed) -> tuple[Signature, bool]:
     """A binding that holds, and whether a broken digest is part of it; raises PgpError."""
-    good, weak = _checked(signature, signed.by, signed.hashed(signature.version))
+    good, weak = _checked(signature, signed.by, signed)
     if signature.created < max(signed.by.created, signed.key.created):
         raise PgpError(ReasonCode.SIGNATURE_INVALID, "a self-signature is older than the key")
     if SignatureType.SUBKEY_BINDING in signed.binds and (signature.said.flags or KeyFlags(0)) & KeyFlags.SIGN:
@@ -140,20 +147,28 @@ def _back_signature(signature: Signature, signed: _Signed) -> tuple[Signature, b
             back = read_signature(octets)
             if back.kind != SignatureType.PRIMARY_KEY_BINDING or back.expires is not None:
                 continue
-            good, weak = _checked(back, signed.key, signed.hashed(back.version))
-        except PgpError:
+            good, weak = _checked(back, signed.key, signed)
+        except PgpError as error:
+            _go_on_unless_too_much(error)
             continue
         return (back if octets in signature.said.embedded else good), weak
     raise PgpError(ReasonCode.SIGNATURE_INVALID, "a subkey that is to sign has not signed its primary key")
 
 
-def _checked(signature: Signature, by: PublicKey, hashed: Sequence[bytes]) -> tuple[Signature, bool]:
+def _go_on_unless_too_much(error: PgpError) -> None:
+    """What does not hold is passed over; but not that nobody knows what holds."""
+    if error.reason is ReasonCode.TOO_LARGE:
+        raise error
+
+
+def _checked(signature: Signature, by: PublicKey, signed: _Signed) -> tuple[Signature, bool]:
     """A signature that holds, and whether its digest is a broken one; raises PgpError."""
     if not signature.said.understood or not signature.said.exportable:
         raise PgpError(ReasonCode.SIGNATURE_INVALID, "a self-signature says what we do not know, or is not for us")
+    signed.work.verify(verification_microseconds(by))
     weak = False
     try:
-        verify_signature(signature, by, hashed)
+        verify_signature(signature, by, signed.hashed(signature.version))
     except PgpError as error:
         weak = error.reason is ReasonCode.SIGNATURE_WEAK
         if not weak:
