@@ -1,11 +1,12 @@
 """What one layer of protection in a received mail turned out to be."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from mailseal.mail.address import Address
 from mailseal.mail.mime import Entity
+from mailseal.openpgp.work import Work
 from mailseal.policy.model import Harvest, MethodName, Party
 from mailseal.policy.reason import Reason
 from mailseal.ports import Certificates, PgpCertificates
@@ -75,7 +76,8 @@ class Opening:
     """For whom and with what a mail is opened. `senders` are its authors, None for one that cannot be read.
 
     `held` are, by method, the fingerprints of the keys that it may be opened with, all of them the reader's. `secrets`
-    open what is encrypted to a password or to a key agreed beforehand.
+    open what is encrypted to a password or to a key agreed beforehand. `max_bytes` and `work` are what all its layers
+    together may take from here on.
     """
 
     party: Party
@@ -86,3 +88,4 @@ class Opening:
     senders: tuple[Address | None, ...] = ()
     max_bytes: int = 200 * 1024 * 1024
     secrets: Sequence[Secret] = ()
+    work: Work = field(default_factory=Work, compare=False)

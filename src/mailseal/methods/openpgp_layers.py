@@ -18,7 +18,6 @@ from mailseal.openpgp.key import PublicKey
 from mailseal.openpgp.message import Encrypted, Opened, read_encrypted
 from mailseal.openpgp.mime import LayerKind
 from mailseal.openpgp.session_key import Pkesk
-from mailseal.openpgp.work import Work
 from mailseal.policy.model import MethodName
 from mailseal.policy.reason import ReasonCode, because
 
@@ -70,7 +69,7 @@ def _decrypt(entity: Entity, opening: Opening, depth: int) -> Peeled:
         return Peeled((replace(layer, reason=because(ReasonCode.DECRYPTION_OFF)),))
     keys = _Keys(opening)
     try:
-        opened = _opened(messages, keys, opening.max_bytes)
+        opened = _opened(messages, keys, opening)
         inner = entity_inside(opened[0].inner.literal) if whole else _rebuilt(entity, sealed, opened)
     except PgpError as error:
         code = error.reason if error.reason in _TOLD else ReasonCode.DECRYPTION_FAILED
@@ -139,12 +138,12 @@ class _Keys:
         return next((one.fingerprint for one in held if one.component(public.fingerprint) is not None), None)
 
 
-def _opened(messages: Sequence[Encrypted], keys: _Keys, max_bytes: int) -> list[Opened]:
+def _opened(messages: Sequence[Encrypted], keys: _Keys, opening: Opening) -> list[Opened]:
     """All of them, or none; raises PgpError."""
     opened: list[Opened] = []
-    left, work = max_bytes, Work()
+    left = opening.max_bytes
     for message in messages:
-        opened.append(message.open(keys.fitting(message), max_bytes=left, work=work))
+        opened.append(message.open(keys.fitting(message), max_bytes=left, work=opening.work))
         left -= len(opened[-1].inner.literal)
     return opened
 

@@ -60,7 +60,8 @@ def signed_layer(
 def _checked(claim: Claim, known: "_Known", opening: Opening) -> tuple[SignatureCheck, ...]:
     if not claim.signatures:
         return ()
-    return check_signatures(claim.content, split_signatures(claim.signatures), known.candidates, opening.at)
+    bodies = split_signatures(claim.signatures)
+    return check_signatures(claim.content, bodies, known.candidates, opening.at, opening.work)
 
 
 class _Known:

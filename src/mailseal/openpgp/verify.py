@@ -15,8 +15,16 @@ from mailseal.openpgp.errors import PgpError, malformed
 from mailseal.openpgp.packet import Tag, read_packets
 from mailseal.openpgp.select import as_signer, is_sound
 from mailseal.openpgp.sequoia import can_judge, verifies
-from mailseal.openpgp.signature import DOCUMENT, Signature, over_document, read_signature, verify_signature
+from mailseal.openpgp.signature import (
+    DOCUMENT,
+    Signature,
+    over_document,
+    read_signature,
+    verification_microseconds,
+    verify_signature,
+)
 from mailseal.openpgp.validity import flags, why_component_dead
+from mailseal.openpgp.work import Work
 from mailseal.policy.reason import ReasonCode
 
 MAX_SIGNATURES = 8
@@ -69,18 +77,19 @@ def _signatures(octets: Octets) -> Iterator[bytes]:
 
 
 def check_signatures(
-    content: Octets, signatures: Sequence[bytes], candidates: Candidates, at: datetime
+    content: Octets, signatures: Sequence[bytes], candidates: Candidates, at: datetime, work: Work | None = None
 ) -> tuple[SignatureCheck, ...]:
     """Check each signature (bodies of packets) over the content, that of a detached, inline or cleartext one alike.
 
-    Raises PgpError, TOO_MANY_SIGNERS, and what `candidates` raises.
+    Raises PgpError, TOO_MANY_SIGNERS, TOO_LARGE when that is too much `work`, and what `candidates` raises.
     """
     if len(signatures) > MAX_SIGNATURES:
         raise PgpError(ReasonCode.TOO_MANY_SIGNERS, "there are too many signatures")
-    return tuple(_check(content, one, candidates, at) for one in signatures)
+    work = work or Work()
+    return tuple(_check(content, one, candidates, at, work) for one in signatures)
 
 
-def _check(content: Octets, body: bytes, candidates: Candidates, at: datetime) -> SignatureCheck:
+def _check(content: Octets, body: bytes, candidates: Candidates, at: datetime, work: Work) -> SignatureCheck:
     try:
         signature = read_signature(body)
     except PgpError as error:
@@ -91,7 +100,13 @@ def _check(content: Octets, body: bytes, candidates: Candidates, at: datetime) -
         )
     issuer = signature.issuer or ""
     found = candidates(issuer)[:MAX_CANDIDATES] if issuer else ()
-    checks = [_by(content, signature, one, component, at) for one in found if (component := one.component(issuer))]
+    checks = []
+    for one in found:
+        component = one.component(issuer)
+        if component is not None:
+            work.digest(len(content))
+            work.verify(verification_microseconds(component.public))
+            checks.append(_by(content, signature, one, component, at))
     # The best of several: one that verified it and has nothing against it, or else one that verified it.
     checks.sort(key=lambda one: (one.verified, one.reason is None), reverse=True)
     return checks[0] if checks else _told(signature, None, None, ReasonCode.SIGNER_KEY_UNKNOWN, verified=False)

@@ -104,6 +104,8 @@ def open_mail(root: Entity, opening: Opening) -> Opened:
         harvested += peeled.harvested
         if peeled.inner is None:
             break
+        if peeled.inner.buffer is not entity.buffer:
+            opening = replace(opening, max_bytes=max(0, opening.max_bytes - len(peeled.inner.buffer)))
         entity = peeled.inner
         if peeled.decrypted or opening.party.settings.remove_signature:
             content = entity

@@ -14,8 +14,9 @@ from mailseal.openpgp.algorithms import CompressionId
 from mailseal.openpgp.certificate import StoredPgpCertificate
 from mailseal.openpgp.inner import write_compressed, write_literal
 from mailseal.openpgp.packet import Tag, read_packets, write_packet
+from mailseal.openpgp.work import Work
 from mailseal.pipeline import process
-from mailseal.pipeline.open_path import held_by
+from mailseal.pipeline.open_path import held_by, open_mail
 from mailseal.policy.model import Fate, MethodName, Party, Treatment
 from mailseal.policy.reason import ReasonCode
 from mailseal.policy.settings import Settings
@@ -215,15 +216,50 @@ def test_what_is_not_opened_is_delivered_as_it_came_with_the_reason(message, rea
     assert f"reason={reason}" in header(octets, "x-mailseal-layer-1")
 
 
-def test_a_bomb_is_not_blown_up():
-    on = stage()
-    address = Address.parse(DORA)
-    opening = Opening(
-        Party(address, True, Settings()), held_by(on.gateway(), address), on, on.pgp, NOW, max_bytes=1_000_000
+def opening(**limits: object) -> Opening:
+    on, address = stage(PGP_PARTNER), Address.parse(DORA)
+    return Opening(
+        Party(address, True, Settings()),
+        held_by(on.gateway(), address),
+        on,
+        on.pgp,
+        NOW,
+        (Address.parse(BOB),),
+        **limits,
     )
+
+
+def test_a_bomb_is_not_blown_up():
     root = parse(HEAD + as_mail(sealed(BOMB, PGP_READER))).root
-    (layer,) = METHODS[MethodName.PGP].peel(root, "pgp-encrypted", opening, 0).layers
+    (layer,) = METHODS[MethodName.PGP].peel(root, "pgp-encrypted", opening(max_bytes=1_000_000), 0).layers
     assert layer.reason.code is ReasonCode.TOO_LARGE
+
+
+def test_what_is_blown_up_is_counted_over_all_layers():
+    entity = TEXT
+    for _ in range(3):
+        compressed = write_compressed(write_literal([entity, b"\r\n" * 20_000]), CompressionId.ZLIB)
+        entity = as_mail(sealed(b"".join(compressed), PGP_READER))
+    for max_bytes, last in ((130_000, None), (100_000, ReasonCode.TOO_LARGE)):
+        found = open_mail(parse(HEAD + entity).root, opening(max_bytes=max_bytes))
+        assert [layer.ok for layer in found.layers] == [True, True, last is None]
+        assert (found.layers[-1].reason and found.layers[-1].reason.code) is last
+
+
+def test_what_is_decrypted_and_checked_is_counted_over_all_layers():
+    contents = [TEXT]
+    for _ in range(3):
+        contents.append(signed_mail(contents[-1], by=PGP_PARTNER))
+    root = parse(HEAD + encrypted_mail(contents[-1], PGP_READER, by=PGP_PARTNER)).root
+    total = sum(map(len, contents))
+    for octets, last in ((total, None), (total - 1, ReasonCode.TOO_LARGE)):
+        found = open_mail(root, opening(work=Work(digested_octets=octets)))
+        assert [layer.reason and layer.reason.code for layer in found.layers] == [None] * 4 + [last]
+        assert found.signed_by_sender
+    twice = HEAD + encrypted_mail(encrypted_mail(TEXT, PGP_READER), PGP_READER)
+    for attempts, oks in ((2, [True, True]), (1, [True, False])):
+        found = open_mail(parse(twice).root, opening(work=Work(attempts=attempts)))
+        assert [layer.ok for layer in found.layers] == oks
 
 
 def test_damaged_ciphertexts_all_look_the_same():
