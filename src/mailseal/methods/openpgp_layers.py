@@ -70,7 +70,7 @@ def _decrypt(entity: Entity, opening: Opening, depth: int) -> Peeled:
     keys = _Keys(opening)
     try:
         opened = _opened(messages, keys, opening)
-        inner = entity_inside(opened[0].inner.literal) if whole else _rebuilt(entity, sealed, opened)
+        inner = entity_inside(opened[0].inner.literal) if whole else _rebuilt(sealed, opened)
     except PgpError as error:
         code = error.reason if error.reason in _TOLD else ReasonCode.DECRYPTION_FAILED
         return Peeled((replace(layer, reason=because(code)),))
@@ -148,17 +148,21 @@ def _opened(messages: Sequence[Encrypted], keys: _Keys, opening: Opening) -> lis
     return opened
 
 
-def _rebuilt(entity: Entity, sealed: Sequence[Sealed], opened: Sequence[Opened]) -> Entity:
-    """A mail of texts and files: what was encrypted is never parsed as anything that could load or send something."""
-    parts = [_part(one, found.inner) for one, found in zip(sealed, opened, strict=True)]
-    octets = b"".join(inline_write.joined(parts) if entity.children else parts[0])
-    return entity_inside(octets)
+def _rebuilt(sealed: Sequence[Sealed], opened: Sequence[Opened]) -> Entity:
+    """A mail of a text and files: what was encrypted is never parsed as anything that could load or send something.
 
-
-def _part(sealed: Sealed, inner: Inner) -> list[bytes]:
-    if sealed.filename is not None:
-        return inline_write.file_entity(inner.literal, sealed.filename or inner.filename)
-    return inline_write.text_entity(inner.literal, inline_write.charset_of(inner.literal, sealed.charset))
+    One text is shown. Another may be out of a mail between others, for the reader to send back with his answer.
+    """
+    shown = next((one for one in sealed if one.filename is None), None)
+    parts = []
+    for number, (one, found) in enumerate(zip(sealed, opened, strict=True), 1):
+        content = found.inner.literal
+        if one is shown:
+            parts.append(inline_write.text_entity(content, inline_write.charset_of(content, one.charset)))
+        else:
+            name = f"text-{number}.txt" if one.filename is None else one.filename
+            parts.append(inline_write.file_entity(content, name or found.inner.filename))
+    return entity_inside(b"".join(inline_write.joined(parts)))
 
 
 def _verify(entity: Entity, opening: Opening, depth: int) -> Peeled:

@@ -148,6 +148,22 @@ def test_a_text_with_encrypted_attachments_is_opened_as_a_whole():
     assert ("signer", "bob@outside.example good") in outcome.details
 
 
+@pytest.mark.parametrize("kind", [b"mixed", b"alternative"])
+def test_of_several_texts_one_is_shown(kind):
+    covert = block(b"From another mail.\r\n")
+    _, octets = receive(
+        HEAD + multipart(kind, text(block()), text(covert), text(block(), b'text/plain; name="a.txt.asc"'))
+    )
+    root = parse(octets).root
+    words, other, named = root.children
+    assert (root.content_type.type, words.content_type.type) == ("multipart/mixed", "text/plain")
+    assert (words.filename, words.decoded_body(100)) == (None, WORDS)
+    for part, name, content in ((other, "text-2.txt", b"From another mail.\r\n"), (named, "a.txt", WORDS)):
+        assert part.content_type.type == "application/octet-stream"
+        assert part.header("content-disposition").startswith("attachment")
+        assert (part.filename, part.decoded_body(100)) == (name, content)
+
+
 def test_one_part_that_does_not_open_keeps_all_shut():
     for last in (sealed(literal_message(b"x"), PGP_PARTNER), sealed(literal_message(b"x"), PGP_READER)[:-9] + bytes(9)):
         entity = multipart(b"mixed", text(block()), attached(last, b"report.pdf.pgp"))
