@@ -2,7 +2,7 @@
 
 The primary key's flags, expiry and preferences stand in the self-signature of its primary user ID and in its direct-key
 signature. Where both speak, that of the user ID counts in version 4 and the direct-key signature in version 6, as
-Sequoia has it.
+Sequoia has it; but the key expires by either: gpg goes by the one, some by the other, Sequoia by both.
 """
 
 from collections.abc import Callable, Sequence
@@ -61,7 +61,7 @@ def flags(certificate: PgpCertificate, component: Component, at: datetime) -> Ke
 
 def expiry(certificate: PgpCertificate, at: datetime) -> datetime | None:
     """When the primary key expires, and with it everything, as far as is known at that time; None: never."""
-    return stated(certificate, at, lambda one: one.key_expires, None)
+    return min((one.key_expires for one in _statements(certificate, at) if one.key_expires is not None), default=None)
 
 
 def component_expiry(certificate: PgpCertificate, component: Component, at: datetime) -> datetime | None:

@@ -317,13 +317,12 @@ def test_without_user_ids():
 
 
 def test_what_sequoia_does_not_agree_to():
-    """In version 6 we go by the direct-key signature; if it sees an expiry before that, nobody encrypts to the key."""
-    primary = craft.key(version=6)
-    late, early = craft.expires(10_000 * DAY), craft.expires(5_000 * DAY)
-    for direct, named, disputed in ((early, late, False), (late, early, True)):
-        found = read(craft.direct(primary, direct), craft.user_id(primary, TEXT, named), primary=primary)
-        assert found.disputed is disputed
-        assert why_dead(found, NOW) is (ReasonCode.PGP_KEY_DISPUTED if disputed else None)
+    """A primary key that is too short for its policy: nobody encrypts to the subkey, long as it is."""
+    primary = craft.key("rsa1024")
+    found = read(craft.user_id(primary, TEXT), craft.subkey(primary, ENCRYPTION, ENCRYPT), primary=primary)
+    assert found.disputed
+    assert why_dead(found, NOW) is ReasonCode.PGP_KEY_DISPUTED
+    assert not fit_to_encrypt(found, NOW)
 
 
 def test_what_sequoia_does_not_have_it_does_not_dispute():
