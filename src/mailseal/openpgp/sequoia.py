@@ -8,13 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from cryptography.hazmat.primitives.asymmetric import rsa
 from pysequoia import Cert, Sig, verify
 
 from mailseal.mail.message import Octets
 from mailseal.openpgp.component import Component, PgpCertificate
+from mailseal.openpgp.key import PublicKey
 from mailseal.openpgp.packet import Tag, write_packet
 from mailseal.openpgp.signature import Signature
 from mailseal.openpgp.validity import expiry, why_dead
+
+MAX_RSA_BITS = 4096
 
 
 class _RefusedError(Exception):
@@ -22,12 +26,17 @@ class _RefusedError(Exception):
 
 
 def can_judge(certificate: PgpCertificate, component: Component) -> bool:
-    """Whether it has the algorithms of the primary key and of this one: not Brainpool, which gpg has.
+    """Whether it can verify by the primary key and by this one: not by Brainpool, nor by RSA beyond 4,096 bits.
 
     What it cannot judge it does not dispute either: then our own judgement stands alone.
     """
-    keys = (certificate.primary.public, component.public)
-    return not any(one.curve is not None and one.curve.name.startswith("brainpool") for one in keys)
+    return not any(_is_beyond(one) for one in (certificate.primary.public, component.public))
+
+
+def _is_beyond(public: PublicKey) -> bool:
+    if isinstance(public.key, rsa.RSAPublicKey):
+        return public.key.key_size > MAX_RSA_BITS
+    return public.curve is not None and public.curve.name.startswith("brainpool")
 
 
 def disputes(certificate: PgpCertificate) -> bool:
