@@ -125,7 +125,11 @@ def _why_unbound(signed: _Signed, *, weak: bool) -> ReasonCode:
 
 
 def _bound(signature: Signature, signed: _Signed) -> tuple[Signature, bool]:
-    """A binding that holds, and whether a broken digest is part of it; raises PgpError."""
+    """A binding that holds, and whether a broken digest is part of it; raises PgpError.
+
+    Of a revocation it does not matter what else it says, and whom it was meant for.
+    """
+    _require_understood(signature)
     good, weak = _checked(signature, signed.by, signed)
     if signature.created < max(signed.by.created, signed.key.created):
         raise PgpError(ReasonCode.SIGNATURE_INVALID, "a self-signature is older than the key")
@@ -147,12 +151,18 @@ def _back_signature(signature: Signature, signed: _Signed) -> tuple[Signature, b
             back = read_signature(octets)
             if back.kind != SignatureType.PRIMARY_KEY_BINDING or back.expires is not None:
                 continue
+            _require_understood(back)
             good, weak = _checked(back, signed.key, signed)
         except PgpError as error:
             _go_on_unless_too_much(error)
             continue
         return (back if octets in signature.said.embedded else good), weak
     raise PgpError(ReasonCode.SIGNATURE_INVALID, "a subkey that is to sign has not signed its primary key")
+
+
+def _require_understood(signature: Signature) -> None:
+    if not signature.said.understood or not signature.said.exportable:
+        raise PgpError(ReasonCode.SIGNATURE_INVALID, "a self-signature says what we do not know, or is not for us")
 
 
 def _go_on_unless_too_much(error: PgpError) -> None:
@@ -163,8 +173,6 @@ def _go_on_unless_too_much(error: PgpError) -> None:
 
 def _checked(signature: Signature, by: PublicKey, signed: _Signed) -> tuple[Signature, bool]:
     """A signature that holds, and whether its digest is a broken one; raises PgpError."""
-    if not signature.said.understood or not signature.said.exportable:
-        raise PgpError(ReasonCode.SIGNATURE_INVALID, "a self-signature says what we do not know, or is not for us")
     signed.work.verify(verification_microseconds(by))
     weak = False
     try:

@@ -3,24 +3,28 @@
 import secrets
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 import pgp_craft as craft
-from mailseal.openpgp.algorithms import HASHES, HashId
+from mailseal.openpgp.algorithms import HASHES, HashId, KeyAlgorithm
 from mailseal.openpgp.certificate import read_certificate
 from mailseal.openpgp.errors import PgpError
 from mailseal.openpgp.fields import write_mpi
-from mailseal.openpgp.key import PublicKey, read_public_key
+from mailseal.openpgp.key import PublicKey, public_key_body, read_public_key
 from mailseal.openpgp.packet import Tag, write_packet
+from mailseal.openpgp.select import fit_to_encrypt
 from mailseal.openpgp.signature import SignatureType, digest_of, over_keys, over_user_id, verification_microseconds
 from mailseal.openpgp.subpackets import Kind, seconds, write_subpacket
+from mailseal.openpgp.validity import expiry, why_component_dead, why_dead
 from mailseal.policy.reason import ReasonCode
-from pgp_craft import MADE
+from pgp_craft import ENCRYPT, MADE
+from pki import DAY, NOW
 
 TEXT = "anna@example.com"
 PRIMARY = craft.key()
 
 
-# ---- time
+# ---- time it takes
 
 
 def slow_key() -> PublicKey:
@@ -73,3 +77,53 @@ def test_what_a_signature_costs():
     costs = [verification_microseconds(craft.key(kind).public) for kind in ("rsa2048", "ed25519", "p521", "bp256")]
     assert costs == [26, 120, 1000, 1000]
     assert verification_microseconds(slow_key()) > 3000
+
+
+# ---- until when, and whether at all
+
+LATE, EARLY, PAST = (craft.expires(one * DAY) for one in (20_000, 10_000, 50))
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("older", ["direct", "user ID"])
+@pytest.mark.parametrize(
+    ("direct", "named", "after"), [((PAST,), (LATE,), 50), ((LATE,), (PAST,), 50), ((PAST,), (), 50), ((), (PAST,), 50)]
+)
+def test_a_key_expires_by_whatever_says_so(direct, named, after, older, version):
+    """Both speak of the primary key; gpg goes by the direct-key signature, Sequoia refuses what either ends."""
+    primary, encryption = craft.key(version=version), craft.key("cv25519", version=version)
+    times = {"direct": MADE + DAY, "user ID": MADE + DAY} | {older: MADE}
+    found = read_certificate(
+        craft.certificate(
+            primary,
+            craft.direct(primary, craft.flags(1), *direct, at=times["direct"]),
+            craft.user_id(primary, TEXT, craft.flags(1), *named, at=times["user ID"]),
+            craft.subkey(primary, encryption, ENCRYPT),
+        )
+    )
+    assert expiry(found, NOW) == MADE + after * DAY
+    assert why_dead(found, NOW) is ReasonCode.PGP_KEY_EXPIRED
+    assert not fit_to_encrypt(found, NOW)
+
+
+@pytest.mark.parametrize(
+    "also", [write_subpacket(99, b"?", critical=True), write_subpacket(Kind.EXPORTABLE, b"\0"), craft.reason(100)]
+)
+def test_a_revocation_counts_whatever_else_it_says(also):
+    encryption = craft.key("cv25519")
+    sound = (craft.user_id(PRIMARY, TEXT), craft.subkey(PRIMARY, encryption, ENCRYPT))
+    whole = read_certificate(craft.certificate(PRIMARY, craft.revoke(PRIMARY, also), *sound))
+    assert why_dead(whole, NOW) is ReasonCode.PGP_KEY_REVOKED
+    of_subkey = read_certificate(craft.certificate(PRIMARY, *sound, craft.revoke_subkey(PRIMARY, encryption, also)))
+    assert why_component_dead(of_subkey, of_subkey.subkeys[0], NOW) is ReasonCode.PGP_KEY_REVOKED
+
+
+def test_rsa_beyond_what_sequoia_has_is_judged_by_us_alone():
+    private = rsa.generate_private_key(65_537, 5120)
+    public = read_public_key(public_key_body(private.public_key(), KeyAlgorithm.RSA, MADE))
+    primary, encryption = craft.Key(public, private), craft.key("cv25519")
+    found = read_certificate(
+        craft.certificate(primary, craft.user_id(primary, TEXT), craft.subkey(primary, encryption, ENCRYPT))
+    )
+    assert not found.disputed
+    assert len(fit_to_encrypt(found, NOW)) == 1
