@@ -167,17 +167,16 @@ def _rebuilt(sealed: Sequence[Sealed], opened: Sequence[Opened]) -> Entity:
 
 def _verify(entity: Entity, opening: Opening, depth: int) -> Peeled:
     if mime.classify(entity) is LayerKind.SIGNED:
-        content, signatures = mime.signed_parts(entity)
-        claim = Claim(content, signatures)
+        claim = Claim(*mime.signed_parts(entity))
         return Peeled((signed_layer([claim], opening, depth, part=entity.path),), entity.children[0])
     signed = signed_message(entity)
     charset = entity.content_type.parameters.get("charset", "")
     if isinstance(signed, Cleartext):
-        claim, text = Claim(signed.content, signed.signatures), signed.text
+        text, signatures = signed.content, signed.signatures
     else:
         found = read_inner(signed.message, opening.max_bytes)
-        claim, text, charset = _claim(found), found.literal, signed.charset
-    layer = signed_layer([claim], opening, depth, part=entity.path)
+        text, signatures, charset = found.literal, b"".join(found.signatures), signed.charset
+    layer = signed_layer([Claim(text, signatures)], opening, depth, part=entity.path)
     if not layer.ok:
         return Peeled((layer,))
     # From here on only what the signature covers is shown.

@@ -48,9 +48,8 @@ class Armored:
 
 @dataclass(frozen=True, slots=True)
 class Cleartext:
-    """A text with its signatures. `text` is to be shown, `content` is what is signed; no octet besides is."""
+    """A text with its signatures. `content` is what is signed and may be shown, no octet besides."""
 
-    text: bytes = field(repr=False)
     content: bytes = field(repr=False)
     signatures: bytes = field(repr=False)
     start: int
@@ -161,8 +160,8 @@ def read_cleartext(text: bytes, start: int = 0) -> Cleartext:
         # Whatever stands there is not signed, but would look as if it were.
         raise malformed("the signed message has something before its text")
     signatures = read_armor(text, {SIGNATURE}, blank.end())
-    shown = _without_escapes(text[blank.end() : signatures.start])
-    return Cleartext(shown, canonical_text(shown), signatures.octets, found.start(), signatures.end)
+    content = canonical_text(_without_escapes(text[blank.end() : signatures.start]))
+    return Cleartext(content, signatures.octets, found.start(), signatures.end)
 
 
 def _without_escapes(text: bytes) -> bytes:

@@ -65,7 +65,7 @@ def test_a_signed_text():
     assert inline.classify(entity) is LayerKind.SIGNED
     signed = signed_message(entity)
     assert isinstance(signed, Cleartext)
-    assert signed.text == b"The canary sings.\r\n- and -\r\n"
+    assert signed.content == b"The canary sings.\r\n- and -\r\n"
     only = root(text(b"".join(armor.write_armor(armor.MESSAGE, [ONLY_SIGNED]))))
     assert inline.classify(only) is LayerKind.SIGNED
     assert signed_message(only) == Sealed(ONLY_SIGNED, "utf-8")

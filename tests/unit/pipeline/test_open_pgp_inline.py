@@ -196,6 +196,10 @@ def test_of_a_signed_text_only_that_is_shown_which_is_signed():
     assert outcome.treatment is Treatment.OPENED
     assert header(octets, "x-mailseal-signed-by-sender") == "yes"
     assert shown(octets) == WORDS
+    # White space at the ends of lines is not signed.
+    _, octets = receive(HEAD + cleartext(b"Pay\r\nat once.\r\n").replace(b"Pay\r\n", b"Pay \r\r\t\r\n"))
+    assert header(octets, "x-mailseal-signed-by-sender") == "yes"
+    assert shown(octets) == b"Pay\r\nat once.\r\n"
     # A comment in the armor of the signature looks as if it were of the signer.
     commented = cleartext().replace(b"SIGNATURE-----\r\n\r\n", b"SIGNATURE-----\r\nComment: Pay at once\r\n\r\n")
     _, octets = receive(HEAD + commented)
