@@ -40,7 +40,8 @@ def merge(
 ) -> bytes:
     """All that is valid of two copies of a certificate, in canonical order; raises PgpError.
 
-    `new_user_ids`: the texts of those that may be added to the ones of the old copy; None: all may.
+    `new_user_ids`: the texts of those that may be added to the ones of the old copy; None: all may. Of a revoked key for
+    which there is no room nothing is left but that: who has stolen one could fill its certificate before that is told.
     """
     ours, theirs = (read_parts(read_certificate(one, certifiers).octets, None) for one in (old, new))
     if ours.primary.public.fingerprint != theirs.primary.public.fingerprint:
@@ -51,7 +52,13 @@ def merge(
             _join(ours.user_ids.setdefault(octets, UserIdPart(octets)), user_id)
     for fingerprint, subkey in theirs.subkeys.items():
         _join(ours.subkeys.setdefault(fingerprint, KeyPart(subkey.public)), subkey)
-    return read_certificate(ours.written(), certifiers).octets
+    try:
+        return read_certificate(ours.written(), certifiers).octets
+    except PgpError as error:
+        revocations = [one for one in ours.primary.signatures if one.kind == SignatureType.KEY_REVOCATION]
+        if error.reason is not ReasonCode.TOO_LARGE or not revocations:
+            raise
+        return read_certificate(Parts(KeyPart(ours.primary.public, revocations)).written()).octets
 
 
 def _join(part: Part, other: Part) -> None:

@@ -6,12 +6,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 import pgp_craft as craft
+from mailseal.openpgp import edit
 from mailseal.openpgp.algorithms import HASHES, HashId, KeyAlgorithm
 from mailseal.openpgp.certificate import read_certificate
 from mailseal.openpgp.errors import PgpError
 from mailseal.openpgp.fields import write_mpi
 from mailseal.openpgp.key import PublicKey, public_key_body, read_public_key
 from mailseal.openpgp.packet import Tag, write_packet
+from mailseal.openpgp.parts import MAX_SUBKEYS
 from mailseal.openpgp.select import fit_to_encrypt
 from mailseal.openpgp.signature import SignatureType, digest_of, over_keys, over_user_id, verification_microseconds
 from mailseal.openpgp.subpackets import Kind, seconds, write_subpacket
@@ -77,6 +79,22 @@ def test_what_a_signature_costs():
     costs = [verification_microseconds(craft.key(kind).public) for kind in ("rsa2048", "ed25519", "p521", "bp256")]
     assert costs == [26, 120, 1000, 1000]
     assert verification_microseconds(slow_key()) > 3000
+
+
+# ---- room
+
+
+def test_a_stolen_key_is_revoked_however_full_its_certificate_is():
+    filled = [craft.subkey(PRIMARY, craft.key("cv25519"), ENCRYPT) for _ in range(MAX_SUBKEYS)]
+    full = craft.certificate(PRIMARY, craft.user_id(PRIMARY, TEXT), *filled)
+    own = (craft.user_id(PRIMARY, TEXT), craft.subkey(PRIMARY, craft.key("cv25519"), ENCRYPT))
+    with pytest.raises(PgpError) as raised:
+        edit.merge(full, craft.certificate(PRIMARY, *own))
+    assert raised.value.reason is ReasonCode.TOO_LARGE
+    revoked = craft.certificate(PRIMARY, craft.revoke(PRIMARY), *own)
+    for old, new in ((full, revoked), (revoked, full)):
+        found = read_certificate(edit.merge(old, new))
+        assert why_dead(found, NOW) is ReasonCode.PGP_KEY_REVOKED
 
 
 # ---- until when, and whether at all
