@@ -5,6 +5,7 @@ all (punycode, unicode_escape), so only charsets that mail uses are looked up.
 """
 
 import binascii
+import codecs
 import re
 from base64 import b64encode
 
@@ -20,21 +21,43 @@ _CHARSET = re.compile(
 _WORD = re.compile(r"=\?([!-)+->@-~]{1,60})(?:\*[!->@-~]{0,40})?\?([bBqQ])\?([ !->@-~]*)\?=")
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _Q_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
+_WINDOW_OCTETS = 1 << 16
 _MAX_WORD = 75
 _FRAME = len("=?utf-8?q??=")
 
 
 def decode_text(octets: bytes, charset: str) -> str | None:
     """Octets of a named charset as text, U+FFFD for what does not fit; None for a charset that mail does not use."""
+    codec = _codec(charset)
+    if codec is None:
+        return None
+    try:
+        return octets.decode(codec, "replace")
+    except (LookupError, UnicodeError):
+        return None
+
+
+def is_text_in(octets: bytes, charset: str) -> bool:
+    """Whether a named charset is one that mail uses, and the octets are characters of it."""
+    codec = _codec(charset)
+    if codec is None:
+        return False
+    try:
+        decoder = codecs.getincrementaldecoder(codec)()
+        for start in range(0, len(octets), _WINDOW_OCTETS):  # all of it at once may take four times the room
+            decoder.decode(octets[start : start + _WINDOW_OCTETS])
+        decoder.decode(b"", final=True)
+    except (LookupError, UnicodeError):
+        return False
+    return True
+
+
+def _codec(charset: str) -> str | None:
     name = charset.lower()
     if not _CHARSET.fullmatch(name):
         return None
-    if name.startswith("iso") and name.endswith(("-e", "-i")):
-        name = name[:-2]  # how the text runs, not what it says (RFC 1556)
-    try:
-        return octets.decode(name, "replace")
-    except (LookupError, UnicodeError):
-        return None
+    # How the text runs, not what it says (RFC 1556).
+    return name[:-2] if name.startswith("iso") and name.endswith(("-e", "-i")) else name
 
 
 def one_line(text: str) -> str:

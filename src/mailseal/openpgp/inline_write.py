@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from mailseal.mail import base64_lines
 from mailseal.mail.content_type import parameter
-from mailseal.mail.encoded_word import decode_text
+from mailseal.mail.encoded_word import is_text_in
 from mailseal.mail.entity import Entity, MimeError
 from mailseal.mail.message import with_crlf
 from mailseal.mail.outgoing import encode_body, needs_seven_bit
@@ -72,10 +72,8 @@ def _safe(name: str | None) -> str:
 def charset_of(content: bytes, *told: str) -> str:
     """The first charset that mail uses and the content can be read in; UTF-8 if that fits, else Latin 1."""
     for name in (*told, "utf-8"):
-        if _TOKEN.fullmatch(name) and _holds_ascii(name):
-            text = decode_text(content, name)
-            if text is not None and "\N{REPLACEMENT CHARACTER}" not in text:
-                return name.lower()
+        if _TOKEN.fullmatch(name) and _holds_ascii(name) and is_text_in(content, name):
+            return name.lower()
     return "iso-8859-1"
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailseal.mail.encoded_word import decode_text, decode_words, encode_words, one_line
+from mailseal.mail.encoded_word import decode_text, decode_words, encode_words, is_text_in, one_line
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,25 @@ def test_one_line():
 def test_long_values_in_time():
     decode_words("=?utf-8?q?" * 20_000)
     decode_words(" " * 200_000 + "=?utf-8?q?x?=" + " " * 200_000 + "\r")
+
+
+@pytest.mark.parametrize(
+    ("octets", "charset", "fits"),
+    [
+        ("ä\N{REPLACEMENT CHARACTER}".encode(), "UTF-8", True),
+        (b"\xe4", "utf-8", False),
+        (b"\xc3", "utf-8", False),
+        (b"\xe4", "us-ascii", False),
+        ("日本".encode("iso-2022-jp"), "iso-2022-jp", True),
+        ("שלום".encode("iso-8859-8"), "iso-8859-8-i", True),
+        (b"\x81", "windows-1252", False),
+        (b"a", "unicode_escape", False),
+        (b"a", "punycode", False),
+        (b"", "utf-8", True),
+        ("ä".encode() * 100_000 + b"x", "utf-8", True),
+        (b"x" + "ä".encode() * 100_000, "utf-8", True),
+        (b"x" * 200_000 + b"\xff", "utf-8", False),
+    ],
+)
+def test_whether_octets_are_characters_of_a_charset(octets, charset, fits):
+    assert is_text_in(octets, charset) is fits

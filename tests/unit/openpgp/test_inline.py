@@ -161,6 +161,7 @@ def test_charsets():
     assert charset_of("ä".encode("iso-8859-2"), "ISO-8859-2") == "iso-8859-2"
     assert charset_of("ä".encode(), "us-ascii") == "utf-8"
     assert charset_of(b"\xe4", "us-ascii", "utf-8") == "iso-8859-1"
+    assert charset_of("a\N{REPLACEMENT CHARACTER}".encode()) == "utf-8"
     assert charset_of(b"a", "unicode_escape", "a\r\nb") == "utf-8"
 
 
