@@ -10,7 +10,9 @@ from mailseal.openpgp.packet import Tag, write_packet
 from mailseal.store import pgp_admin, pgp_edit
 from mailseal.store.pgp_admin import NoSuchPgpKeyError
 from mailseal.store.pgp_candidates import insert_candidates, prepare_harvest
+from mailseal.store.pgp_import import for_signatures
 from mailseal.store.transaction import run
+from pgp_craft import ENCRYPT
 from pgp_keys import PgpIdentity, pgp_key
 from pki import NOW
 from store.test_pgp_candidates import BOB, found, harvest
@@ -54,12 +56,12 @@ def test_nor_one_that_was_prepared_before_there_was_anything_to_take(bob, domain
 # ---- names
 
 
-def with_anothers_keys(*others):
-    """Mallory's certificate, in Bob's name, with others' keys for subkeys: nothing of theirs is needed for that."""
+def with_anothers_keys(*others, named=BOB):
+    """Mallory's certificate, in any name, with others' keys for subkeys: nothing of theirs is needed for that."""
     mallory = craft.key()
     bound = [craft.subkey_packet(one) + craft.bind(mallory, one, craft.flags(0x20)) for one in others]
-    own = craft.subkey(mallory, craft.key("cv25519"), craft.ENCRYPT)
-    return craft.certificate(mallory, craft.user_id(mallory, BOB), own, *bound)
+    own = craft.subkey(mallory, craft.key("cv25519"), ENCRYPT)
+    return craft.certificate(mallory, craft.user_id(mallory, named), own, *bound)
 
 
 def test_nothing_is_done_by_the_name_of_a_key_that_a_stranger_has_for_a_subkey(store, kek):
@@ -121,3 +123,45 @@ def test_what_a_domain_key_vouches_for_stays_when_a_file_is_trusted(bob, domain_
         {f"Bob <{BOB}>", "bob@private.test"},
     )
     assert more.fingerprint in {one.certificate.fingerprint for one in pgp.of_recipient(Address.parse(BOB))}
+
+
+# ---- floods
+
+
+def flood(*keys, count=25):
+    """As many candidates that have these keys of others for subkeys."""
+    harvest(
+        *(found(PgpIdentity(with_anothers_keys(*keys, named=f"m{number}@evil.test"), ())) for number in range(count))
+    )
+
+
+def signed_by_two():
+    primary, signing = craft.key(), craft.key()
+    octets = craft.certificate(
+        primary,
+        craft.user_id(primary, BOB),
+        craft.subkey(primary, signing, 2),
+        craft.subkey(primary, craft.key("cv25519"), ENCRYPT),
+    )
+    return primary, signing, PgpIdentity(octets, ())
+
+
+def test_a_signer_is_found_among_many_who_have_bound_his_keys(domain_key, kek, pgp):
+    primary, signing, bob = signed_by_two()
+    flood(primary, signing)
+    harvest(found(bob))
+    for issuer in (primary.fingerprint, primary.public.key_id):
+        assert pgp.by_issuer(issuer)[0].certificate.fingerprint == primary.fingerprint
+    put(kek, arrival(bob, certified(bob, domain_key, BOB), vouched=False))
+    pgp.clear()
+    for issuer in (primary.fingerprint, signing.fingerprint, signing.public.key_id):
+        assert pgp.by_issuer(issuer)[0].certificate.fingerprint == primary.fingerprint
+
+
+def test_a_revocation_finds_its_key_among_many_who_have_bound_it(store, kek):
+    primary, _, bob = signed_by_two()
+    flood(primary)
+    put(kek, arrival(bob))
+    for old in (False, True):
+        revocation = craft.revoke(primary, old=old, at=NOW - DAY)
+        assert for_signatures(revocation, "import").fingerprint == primary.fingerprint

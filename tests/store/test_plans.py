@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pymysql
 import pytest
 
+import pgp_craft as craft
 from mailseal.keys.seal_errors import BrokenSealError
 from mailseal.keys.sealing import Kek
 from mailseal.mail.address import Address
 from mailseal.openpgp.certificate import PgpTrust
+from mailseal.openpgp.errors import PgpError
 from mailseal.policy.model import Fate
 from mailseal.store import (
     addresses,
@@ -218,10 +220,16 @@ def pgp_questions() -> dict:
         "OpenPGP keys waiting": lambda: pgp_admin.count(PgpTrust.CANDIDATE),
         "OpenPGP keys in conflict": lambda: pgp_admin.count(PgpTrust.CANDIDATE, conflict=True),
         "OpenPGP key by prefix": lambda: pgp_admin.show(made.fingerprint[:8]),
-        "OpenPGP key by its key ID": lambda: pgp_admin.show(f"{3:08x}{1:08x}"),
+        "OpenPGP key by a key ID": lambda: pgp_admin.find(f"{3:08x}{1:08x}"),
+        "OpenPGP key of a revocation": _revocation,
         "OpenPGP keys that end": lambda: next(expiring(THEN)),
         "private key, delete": lambda: private_keys.delete_key(f"{7:064x}"),
     }
+
+
+def _revocation() -> None:
+    with pytest.raises(PgpError, match="not stored"):
+        pgp_import.for_signatures(craft.revoke(craft.key()), "import")
 
 
 def _all_of_address() -> None:

@@ -31,14 +31,21 @@ _OF_OWNERS = (
     " WHERE u.owner IN (:owners) LIMIT 101"
 ).replace(":columns", _COLUMNS)
 # An address stays usable that strangers have made many candidates for: they come last.
+_IS_STRANGE = "c.trust = 'candidate' AND c.certified = 0"
 _BEST_OF_OWNERS = _OF_OWNERS.replace(
-    " LIMIT 101", " ORDER BY c.trust = 'candidate', c.key_created DESC, c.id LIMIT 100"
+    " LIMIT 101",
+    f" ORDER BY {_IS_STRANGE} AND u.kind <> '{PgpUse.PUBLISHED.value}', c.key_created DESC, c.id LIMIT 100",
 )
 _BY_FINGERPRINT = "SELECT :columns FROM store_pgp_certificate c WHERE c.fingerprint = %s".replace(":columns", _COLUMNS)
 _BY_ISSUER = (
-    "SELECT :columns FROM store_pgp_component i JOIN store_pgp_certificate c ON c.id = i.certificate_id"
-    " WHERE i.:name = %s ORDER BY c.trust = 'candidate', c.id LIMIT 20"
-).replace(":columns", _COLUMNS)
+    (
+        "SELECT :columns FROM store_pgp_component i JOIN store_pgp_certificate c ON c.id = i.certificate_id"
+        # Whose primary key it is comes before those who have bound it: that anybody can do.
+        " WHERE i.:name = %s ORDER BY :strange, i.fingerprint <> c.fingerprint, c.id LIMIT 20"
+    )
+    .replace(":columns", _COLUMNS)
+    .replace(":strange", _IS_STRANGE)
+)
 _KEY_ID_DIGITS = 16
 _HIDDEN = "0" * _KEY_ID_DIGITS
 

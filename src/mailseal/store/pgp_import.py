@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import islice
 
-from django.db.models import Q
+from django.db.models import F, Q
 
 from mailseal.openpgp.certificate import read_certificate
 from mailseal.openpgp.errors import malformed
@@ -14,7 +14,7 @@ from mailseal.openpgp.signature import read_signature
 from mailseal.store.certificate_import import STAMP_SECONDS
 from mailseal.store.pgp_admin import PgpInfo, infos
 from mailseal.store.pgp_keep import Arrival, Kept, keep, prepare
-from mailseal.store.pgp_models import PgpCertificateRow
+from mailseal.store.pgp_models import PgpCertificateRow, PgpComponentRow
 from mailseal.store.pgp_rows import parsed
 from mailseal.store.private_keys import Sealing
 from mailseal.store.row import utc_now
@@ -80,10 +80,11 @@ def for_signatures(octets: bytes, provenance: str) -> Arrival:
     """
     found = [read_signature(one.body) for one in islice(read_packets(octets), MAX_SIGNATURES)]
     issuers = {one.issuer for one in found} - {None}
-    named = Q(components__fingerprint__in=issuers) | Q(components__key_id__in=issuers)
-    rows = read(lambda: list(PgpCertificateRow.objects.filter(named).distinct()[:MAX_ISSUERS]))
+    # By its primary key alone: anybody can have bound it in a certificate of his own.
+    named = Q(fingerprint__in=issuers) | Q(key_id__in=issuers)
+    having = PgpComponentRow.objects.filter(named, fingerprint=F("certificate__fingerprint")).values("certificate")
+    rows = read(lambda: list(PgpCertificateRow.objects.filter(pk__in=having)[:MAX_ISSUERS]))
     primaries = (parsed(row.octets).primary.public for row in rows)
-    # A key ID can be bound in a stranger's certificate, too.
     primary = next((one for one in primaries if any(signature.names(one) for signature in found)), None)
     if primary is None:
         raise malformed("signatures without a key, of a key that is not stored")
