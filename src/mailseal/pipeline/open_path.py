@@ -30,6 +30,11 @@ from mailseal.ports import Gateway, Hop
 
 MAX_LAYERS = 10
 MAX_NESTED_REPORTS = 20
+MAX_OPENED_BYTES = 200 * 1024 * 1024
+MAX_OPENED_RATIO = 50
+"""How many times as large as the mail what is compressed in it may be, beyond ALWAYS_OPENED_BYTES: all of it takes five
+times its size in memory for a moment, and texts do not shrink to less than that."""
+ALWAYS_OPENED_BYTES = 32 * 1024 * 1024
 
 Held = tuple[tuple[MethodName, tuple[str, ...]], ...]
 
@@ -222,7 +227,8 @@ def open_copy(run: Run, party: Party, held: Mapping[MethodName, tuple[str, ...]]
 
 def _opening(run: Run, party: Party, held: Mapping[MethodName, tuple[str, ...]]) -> Opening:
     gateway = run.gateway
-    return Opening(party, held, gateway.certificates, gateway.pgp, run.at, authors(run.root))
+    max_bytes = min(MAX_OPENED_BYTES, max(ALWAYS_OPENED_BYTES, MAX_OPENED_RATIO * len(run.message)))
+    return Opening(party, held, gateway.certificates, gateway.pgp, run.at, authors(run.root), max_bytes)
 
 
 def _harvested(root: Entity, opened: Opened, settings: Settings) -> tuple[Harvest, ...]:

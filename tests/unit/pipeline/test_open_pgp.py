@@ -235,6 +235,23 @@ def test_a_bomb_is_not_blown_up():
     assert layer.reason.code is ReasonCode.TOO_LARGE
 
 
+def test_how_much_may_be_blown_up_goes_by_the_size_of_the_mail(monkeypatch):
+    monkeypatch.setattr("mailseal.pipeline.open_path.ALWAYS_OPENED_BYTES", 100_000)
+    small, large = (
+        b"".join(write_compressed(write_literal([TEXT, b"\r\n" * lines]), CompressionId.ZLIB))
+        for lines in (40_000, 60_000)
+    )
+    preamble = b"x" * 78 + b"\r\n"
+    for content, filling, reason in (
+        (small, b"", ReasonCode.OPENED),
+        (large, b"", ReasonCode.TOO_LARGE),
+        (large, preamble * 30, ReasonCode.OPENED),
+    ):
+        raw = HEAD + as_mail(sealed(content, PGP_READER)).replace(b"This is", filling + b"This is")
+        assert len(raw) < 4000
+        assert codes(receive(raw)[0]) == {reason}
+
+
 def test_what_is_blown_up_is_counted_over_all_layers():
     entity = TEXT
     for _ in range(3):
