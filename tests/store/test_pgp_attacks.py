@@ -1,5 +1,7 @@
 """What strangers try with the OpenPGP keyring: copies that lack something, keys that look like another's, floods."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 import pgp_craft as craft
@@ -7,10 +9,12 @@ from mailseal.mail.address import Address
 from mailseal.openpgp import edit
 from mailseal.openpgp.certificate import PgpTrust
 from mailseal.openpgp.packet import Tag, write_packet
-from mailseal.store import pgp_admin, pgp_edit
+from mailseal.store import pgp_admin, pgp_candidates, pgp_edit
 from mailseal.store.pgp_admin import NoSuchPgpKeyError
 from mailseal.store.pgp_candidates import insert_candidates, prepare_harvest
 from mailseal.store.pgp_import import for_signatures
+from mailseal.store.pgp_keep import Kept
+from mailseal.store.pgp_models import PgpCertificateRow
 from mailseal.store.transaction import run
 from pgp_craft import ENCRYPT
 from pgp_keys import PgpIdentity, pgp_key
@@ -22,6 +26,9 @@ from store.test_pgp_certificates import DAY, arrival, certified, put
 @pytest.fixture
 def bob(store):
     return pgp_key(f"Bob <{BOB}>")
+
+
+LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 
 
 # ---- domain keys
@@ -165,3 +172,17 @@ def test_a_revocation_finds_its_key_among_many_who_have_bound_it(store, kek):
     for old in (False, True):
         revocation = craft.revoke(primary, old=old, at=NOW - DAY)
         assert for_signatures(revocation, "import").fingerprint == primary.fingerprint
+
+
+def test_what_an_administrator_imports_stays_though_a_stranger_was_first(bob, kek):
+    harvest(found(bob), at=NOW - 90 * DAY)
+    put(kek, arrival(bob, vouched=False))
+    info = pgp_admin.show(bob.fingerprint)
+    assert info.trust is PgpTrust.CANDIDATE
+    assert info.provenance == "import (seen before: mail attached by bob@partner.test)"
+    PgpCertificateRow.objects.update(created=LONG_AGO)
+    assert pgp_candidates.purge_candidates() == 0
+    for _ in range(pgp_candidates.MAX_CANDIDATES_PER_ADDRESS + 1):
+        harvest(found(pgp_key(BOB)))
+    assert pgp_admin.show(bob.fingerprint).provenance == info.provenance
+    assert put(kek, arrival(bob, vouched=False)) == [Kept(bob.fingerprint)]

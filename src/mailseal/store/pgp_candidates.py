@@ -26,7 +26,7 @@ from mailseal.store.transaction import run
 MAX_CANDIDATES = 200_000
 MAX_CANDIDATES_PER_ADDRESS = 20
 # What an administrator has imported, a domain key certified or a domain publishes is nobody's to push out.
-_OF_STRANGERS = Q(trust=PgpTrust.CANDIDATE.value, certified=False) & ~Q(provenance=Provenance.IMPORT.value)
+_OF_STRANGERS = Q(trust=PgpTrust.CANDIDATE.value, certified=False) & ~Q(provenance__startswith=Provenance.IMPORT.value)
 _PUBLISHED = PgpUseRow.objects.filter(certificate=OuterRef("pk"), kind=PgpUse.PUBLISHED.value)
 
 

@@ -21,7 +21,7 @@ from mailseal.store.addresses import remember
 from mailseal.store.pgp_conflicts import mark_conflicts
 from mailseal.store.pgp_domain_keys import DomainKey, certified_user_ids, certifiers, domain_keys, domains_of, relevant
 from mailseal.store.pgp_models import PgpCertificateRow, PgpComponentRow, PgpUseRow
-from mailseal.store.pgp_rows import PgpUse, address_keys, columns, findable, parsed
+from mailseal.store.pgp_rows import PgpUse, Provenance, address_keys, columns, findable, parsed
 from mailseal.store.private_keys import Sealing
 from mailseal.store.row import utc_now
 from mailseal.store.transaction import read
@@ -264,6 +264,9 @@ class _Batch:
             values |= {"trust": PgpTrust.TRUSTED.value, "conflict": False}
             named = PgpUseRow.objects.filter(certificate=row, kind=PgpUse.USER_ID.value)
             named.exclude(owner__in=address_keys(certificate)).delete()
+        elif row.trust == PgpTrust.CANDIDATE and _is_imported(arrival.provenance) and not _is_imported(row.provenance):
+            # Strangers cannot push it out any more, nor does it end with their candidates.
+            values["provenance"] = Provenance.IMPORT.with_source(f"(seen before: {row.provenance})")
         if not values:
             return False
         for name, value in values.items():
@@ -295,6 +298,10 @@ class _Batch:
         PgpUseRow.objects.bulk_create(self._uses, ignore_conflicts=True)
         remember(self._of_known)
         mark_conflicts(self._of_candidates, self._at)
+
+
+def _is_imported(provenance: str) -> bool:
+    return provenance.startswith(Provenance.IMPORT.value)
 
 
 def component_row(row: PgpCertificateRow, public: PublicKey) -> PgpComponentRow:
