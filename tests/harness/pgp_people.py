@@ -5,6 +5,7 @@ The keys do not expire, since not every referee lets its clock be set.
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import cache
 
 import pgp_craft as craft
@@ -41,18 +42,18 @@ def person(kind: str, version: int = 4) -> PgpIdentity:
     return _same(kind, version)
 
 
-def new_person(kind: str, version: int = 4, *more: bytes) -> PgpIdentity:
-    """Another one; `more` are subpackets that it says of itself."""
-    primary = craft.key(kind, version=version)
+def new_person(kind: str, version: int = 4, *more: bytes, text: str = "", at: datetime = craft.MADE) -> PgpIdentity:
+    """Another one; `text` is its user ID, `more` are subpackets that it says of itself."""
+    primary = craft.key(kind, version=version, at=at)
     does = craft.CERTIFY_SIGN | (craft.ENCRYPT if kind in RSA else KeyFlags(0))
     says = (craft.flags(does), features(version), *_SAYS, *more)
-    packets = [craft.user_id(primary, f"{kind}@example.org", *says)]
+    packets = [craft.user_id(primary, text or f"{kind}@example.org", *says, at=at)]
     if version == 6:
-        packets.insert(0, craft.direct(primary, *says))
+        packets.insert(0, craft.direct(primary, *says, at=at))
     keys = [(primary.public, primary.private)]
     if kind not in RSA:
-        subkey = craft.key("cv25519" if kind.startswith("ed") else f"{kind}-ecdh", version=version)
-        packets.append(craft.subkey(primary, subkey, craft.ENCRYPT))
+        subkey = craft.key("cv25519" if kind.startswith("ed") else f"{kind}-ecdh", version=version, at=at)
+        packets.append(craft.subkey(primary, subkey, craft.ENCRYPT, at=at))
         keys.append((subkey.public, subkey.private))
     return PgpIdentity(craft.certificate(primary, *packets), tuple(keys))
 

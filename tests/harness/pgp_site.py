@@ -27,17 +27,17 @@ from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
 from pathlib import Path
 
-import pgp_craft as craft
 from harness.client import Client, Sent
 from harness.folder import free_port, short_folder
 from harness.gateway import P12_PASSWORD, Gateway
 from harness.gpg import Gpg
+from harness.pgp_people import new_person
 from harness.sink import Sink
 from harness.sqop import sqop
 from mailseal.openpgp import edit
 from mailseal.openpgp.armor import PUBLIC_KEY, read_armor, write_armor
 from mailseal.openpgp.component import RevocationCode
-from pgp_keys import PgpIdentity, pgp_key
+from pgp_keys import pgp_key
 from pki import Authority
 
 DAY = timedelta(days=1)
@@ -58,7 +58,7 @@ class PgpPeople:
         self.now = datetime.now(UTC).replace(microsecond=0)
         past = {"at": self.now - 100 * DAY}
         self.anna = pgp_key(f"Anna Ä <{ANNA}>", **past)
-        self.dora = by_curve(f"Dora <{DORA}>", self.now - 50 * DAY)
+        self.dora = new_person("p256", text=f"Dora <{DORA}>", at=self.now - 50 * DAY)
         self.bert_before = pgp_key(f"Bert <{BERT}>", expires_after=95 * DAY, **past)
         self.outside = {one: pgp_key(f"<{one}>", **past) for one in (PIA, PAUL, INA, OLGA, OMAR, KIM, SARA, ESCROW)}
         self.outside |= {ROSA: pgp_key(ROSA, **past), EVA: pgp_key(EVA, expires_after=95 * DAY, **past)}
@@ -88,15 +88,6 @@ class PgpPeople:
         root = Authority("Story Root", **span)
         omar = root.issue(OMAR, key="p256", **{**span, "not_after": self.now - DAY})
         return root, root.issue(ANNA, key="p256", **span), root.issue(OLGA, key="p256", **span), omar
-
-
-def by_curve(text: str, at: datetime) -> PgpIdentity:
-    """A certificate of P-256."""
-    primary, subkey = craft.key("p256", at=at), craft.key("p256-ecdh", at=at)
-    octets = craft.certificate(
-        primary, craft.user_id(primary, text, at=at), craft.subkey(primary, subkey, craft.ENCRYPT, at=at)
-    )
-    return PgpIdentity(octets, tuple((one.public, one.private) for one in (primary, subkey)))
 
 
 @cache
