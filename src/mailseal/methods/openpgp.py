@@ -1,6 +1,6 @@
 """OpenPGP as an encryption method (RFC 9580, RFC 3156): choose keys, sign, encrypt, take layers off."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -16,7 +16,7 @@ from mailseal.methods.openpgp_already import already
 from mailseal.methods.openpgp_layers import peel
 from mailseal.methods.openpgp_write import Shape, SigningKey, encrypted, shape_for, signed
 from mailseal.openpgp import inline, mime
-from mailseal.openpgp.certificate import StoredPgpCertificate
+from mailseal.openpgp.certificate import PgpTrust, StoredPgpCertificate
 from mailseal.openpgp.mime import LayerKind
 from mailseal.openpgp.select import newest_first, signing_component, speaks_for, why_not_encrypt, why_not_sign
 from mailseal.policy.model import Already, Awaited, Harvest
@@ -37,8 +37,13 @@ class OpenPgp:
         if not policy.pgp:
             return because(ReasonCode.METHOD_OFF, method="pgp")
         found = _usable(gateway, recipient, policy, at)
-        if isinstance(found, Reason) and seek and policy.pgp_lookup is not PgpLookup.OFF:
+        if not seek or policy.pgp_lookup is PgpLookup.OFF:
+            return found
+        if isinstance(found, Reason):
             return self._sought(gateway, recipient, policy, at, found)
+        if policy.pgp_trust_wkd and _by_word_of_the_domain(gateway, recipient, found):
+            # It counts for as long as the domain says so: whether it still does is asked anew now and then.
+            gateway.lookups.ask(recipient, at, wait=False)
         return found
 
     @staticmethod
@@ -135,6 +140,14 @@ def _usable(gateway: Gateway, recipient: Address, policy: Settings, at: datetime
     own = [one.certificate.fingerprint for one in usable[:MAX_KEYS_PER_RECIPIENT]]
     extra = [name for name in policy.pgp_additional_keys if _additional_usable(gateway, name, at)]
     return tuple(dict.fromkeys(own + extra))
+
+
+def _by_word_of_the_domain(gateway: Gateway, recipient: Address, used: Collection[str]) -> bool:
+    """Whether one of the certificates is used only since the domain of the address publishes it."""
+    return any(
+        one.own_domain and one.trust is PgpTrust.CANDIDATE and one.certificate.fingerprint in used
+        for one in gateway.pgp.of_recipient(recipient)
+    )
 
 
 def _additional_usable(gateway: Gateway, fingerprint: str, at: datetime) -> bool:

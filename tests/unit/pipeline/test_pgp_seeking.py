@@ -12,6 +12,7 @@ from mailseal.mail.envelope import Origin
 from mailseal.mail.message import Message
 from mailseal.mail.mime import Entity, parse
 from mailseal.openpgp import mime
+from mailseal.openpgp.certificate import PgpTrust
 from mailseal.openpgp.inner import Inner
 from mailseal.openpgp.message import read_encrypted
 from mailseal.pipeline import process
@@ -120,6 +121,25 @@ def test_keys_are_looked_for_only_if_nothing_else_protects_the_mail():
     go(never, mail(), X)
     go(never, HEAD + smime_encrypted([TEXT], [PARTNER.certificate], EncryptionForm()), X)
     assert never.lookups.asked == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "stored", "asked"),
+    [
+        ({}, {}, [(BOB, False)]),
+        ({"pgp_lookup": PgpLookup.BACKGROUND}, {}, [(BOB, False)]),
+        ({"pgp_lookup": PgpLookup.OFF}, {}, []),
+        ({}, {"trust": PgpTrust.TRUSTED}, []),
+    ],
+)
+def test_what_is_used_because_a_domain_publishes_it_is_looked_for_again(settings, stored, asked):
+    """Whatever comes of it, this mail goes on; but the domain can take a key back."""
+    on = Stage(settings={"": replace(MUST, pgp_trust_wkd=True, **({"pgp_lookup": PgpLookup.WAIT} | settings))})
+    on.know_pgp(PGP_PARTNER, **({"trust": PgpTrust.CANDIDATE, "own_domain": True} | stored))
+    on.lookups.answer = Lookup(LookupState.RUNNING)
+    (outcome,) = go(on, HEAD + TEXT, BOB)
+    assert outcome.treatment is Treatment.ENCRYPTED
+    assert on.lookups.asked == asked
 
 
 def test_a_search_that_cannot_be_asked_for_defers():

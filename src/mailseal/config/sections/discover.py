@@ -86,7 +86,8 @@ class Discover:
     )
     keep_found_hours: int = key(
         values.whole(1, 24 * 365),
-        "After how long an address with keys that were found is looked for again, if none of them can be used.",
+        "After how long an address with keys that were found is looked for again, if none of them can be used, or only "
+        "since its domain publishes them (`pgp_trust_wkd`).",
         example="24",
         default=24,
     )
