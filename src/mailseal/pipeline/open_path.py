@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from mailseal.errors import TransientError
 from mailseal.mail import reply
 from mailseal.mail.address import Address
 from mailseal.mail.envelope import Origin
@@ -159,7 +158,7 @@ def open_tasks(run: Run, recipients: Sequence[tuple[int, Party]]) -> list[Task]:
                 run.subject_for.add(run.address(index).key)
             if protections[party.settings] is Protection.SEALED:
                 held = tuple(held_by(run.gateway, run.address(index)).items())
-        except TransientError as error:
+        except BaseException as error:  # noqa: BLE001 -- one recipient's failure, or panic, must not touch the others
             run.defer(index, failure_reason(error), reply.STORE_UNAVAILABLE)
             continue
         groups.setdefault((held, party.settings), []).append((index, party))

@@ -65,7 +65,7 @@ def protect_tasks(run: Run, recipients: Sequence[tuple[int, Party]]) -> list[Tas
     for index, party in recipients:
         try:
             considered.append(path.consider(index, party))
-        except TransientError as error:
+        except BaseException as error:  # noqa: BLE001 -- one recipient's failure, or panic, must not touch the others
             run.defer(index, failure_reason(error))
     return path.tasks(considered)
 

@@ -1,5 +1,7 @@
 """The open path with OpenPGP: layers, keys of the right reader only, EFAIL shapes, signature spoofing, mangled mail."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from cms_samples import encrypted_entity as smime_encrypted
@@ -167,6 +169,21 @@ def test_a_secret_key_that_is_not_at_hand_defers():
     )
     assert outcome.fate is Fate.DEFERRED
     assert not on.sent
+
+
+def test_a_broken_certificate_keeps_the_mail_from_its_reader_only():
+    on = stage().own_pgp(PGP_SENDER)
+    known = on.pgp.with_key_of
+
+    def with_key_of(address: Address) -> Sequence[StoredPgpCertificate]:
+        if str(address) == ANNA:
+            raise RuntimeError("broken")
+        return known(address)
+
+    on.pgp.with_key_of = with_key_of
+    to = envelope(ANNA, DORA, sender=BOB, origin=Origin.OUTSIDE)
+    anna, dora = process(to, Message(HEAD + encrypted_mail(TEXT, PGP_READER)), on.gateway())
+    assert (anna.fate, dora.treatment) == (Fate.DEFERRED, Treatment.OPENED)
 
 
 # What is refused, and how it is told

@@ -1,16 +1,18 @@
 """The protect path with OpenPGP: which keys, which form, what came protected, what fails."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from mailseal.errors import PermanentError
+from mailseal.mail.address import Address
 from mailseal.mail.message import Message
 from mailseal.mail.mime import Entity, parse
 from mailseal.methods.openpgp import OpenPgp
 from mailseal.methods.smime import Smime
 from mailseal.openpgp import mime
-from mailseal.openpgp.certificate import PgpTrust, read_certificate
+from mailseal.openpgp.certificate import PgpTrust, StoredPgpCertificate, read_certificate
 from mailseal.openpgp.component import Features
 from mailseal.openpgp.inner import Inner
 from mailseal.openpgp.message import read_encrypted
@@ -351,3 +353,17 @@ def test_a_panic_of_rust_code_defers(monkeypatch, call):
     (outcome,) = go(on, mail(), BOB)
     assert outcome.fate is Fate.DEFERRED
     assert not on.sent
+
+
+@pytest.mark.parametrize("error", [PanicException, RuntimeError, PermanentError])
+def test_a_broken_certificate_keeps_the_mail_from_its_owner_only(error):
+    on, known = stage(MUST), stage().pgp.of_recipient
+
+    def of_recipient(address: Address) -> Sequence[StoredPgpCertificate]:
+        if str(address) == BOB:
+            raise error
+        return known(address)
+
+    on.pgp.of_recipient = of_recipient
+    bob, paula = go(on, mail(f"Cc: {PAULA}"), BOB, PAULA)
+    assert (bob.fate, paula.treatment) == (Fate.DEFERRED, Treatment.SIGNED_ENCRYPTED)
