@@ -8,6 +8,7 @@ from harness.pgp_mime import encrypted_part, parsed, signed_parts
 from harness.pgp_site import (
     ANNA,
     BERT,
+    CARL,
     ESCROW,
     EVA,
     GINA,
@@ -112,26 +113,33 @@ def test_eight_bit_white_space_and_long_lines_come_through(alpha: PgpSite) -> No
 
 
 def test_one_mail_leaves_in_as_many_forms_as_methods_exist(alpha: PgpSite) -> None:
-    readers = [BERT, OLGA, PIA, INA, NORA, NILS]
-    sent = mail(ANNA, ", ".join(readers))
-
-    reply = alpha.send(ANNA, readers, sent)
-
-    answers = dict(zip(readers, reply.end, strict=True))
-    assert answers.pop(NILS).startswith("550 5.7.1")
-    assert all(one.startswith("250") for one in answers.values()), answers
-    got = {one: copy for copy in alpha.outside.wait(4) for one in copy.recipients}
-    assert set(got) == {OLGA, PIA, INA, NORA}
+    """S/MIME, PGP/MIME, inline, and only signed by what Anna and Bert have; what must be encrypted is refused."""
     root, _, olga, _ = alpha.smime
-    assert CANARY in openssl.verify(openssl.decrypt(got[OLGA].octets, olga), root)
-    assert CANARY in opened(alpha, got[PIA])
-    assert parsed(got[INA].octets).get_content_type() == "text/plain"
-    found = alpha.partner.read(got[INA].body)
-    assert (found.content, found.signers) == (sent.partition(b"\r\n\r\n")[2], [fingerprint(ANNA)])
-    assert CANARY in openssl.verify(got[NORA].octets, root)
-    assert all(CANARY not in got[one].octets for one in (OLGA, PIA, INA))
-    [to_bert] = alpha.inside.wait(1)
-    assert to_bert.octets.endswith(sent)
+    readers = [CARL, OLGA, PIA, INA, NORA, LENA, NILS]
+    for sender, by in ((ANNA, fingerprint(ANNA)), (BERT, alpha.bert)):
+        alpha.clear()
+        sent = mail(sender, ", ".join(readers))
+
+        reply = alpha.send(sender, readers, sent)
+
+        answers = dict(zip(readers, reply.end, strict=True))
+        assert answers.pop(NILS).startswith("550 5.7.1")
+        assert all(one.startswith("250") for one in answers.values()), answers
+        got = {one: copy.octets for copy in alpha.outside.wait(4) for one in copy.recipients}
+        assert set(got) == {OLGA, PIA, INA, NORA, LENA}
+        assert all(CANARY not in got[one] for one in (OLGA, PIA, INA))
+        assert CANARY in openssl.decrypt(got[OLGA], olga)
+        found = alpha.partner.read(encrypted_part(got[PIA]))
+        assert (CANARY in found.content, found.signers) == (True, [by])
+        found = alpha.partner.read(parsed(got[INA]).get_payload(decode=True))
+        assert (found.content, found.signers) == (sent.partition(b"\r\n\r\n")[2], [by])
+        if sender == ANNA:
+            assert all(CANARY in openssl.verify(got[one], root) for one in (NORA, LENA))
+        else:
+            assert alpha.partner.verify(*signed_parts(got[NORA])) == by
+            assert alpha.partner.read(got[LENA].partition(b"\r\n\r\n")[2]).signers == [by]
+        [to_carl] = alpha.inside.wait(1)
+        assert to_carl.octets.endswith(sent)
 
 
 def test_who_is_not_in_to_and_cc_gets_a_message_alone(alpha: PgpSite) -> None:
