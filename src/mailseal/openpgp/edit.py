@@ -10,7 +10,7 @@ from datetime import datetime
 from mailseal.keys import PrivateKey
 from mailseal.mail.message import Octets
 from mailseal.openpgp.certificate import read_certificate
-from mailseal.openpgp.component import PgpCertificate, RevocationCode
+from mailseal.openpgp.component import PgpCertificate, RevocationCode, is_past
 from mailseal.openpgp.errors import PgpError, malformed
 from mailseal.openpgp.generate import key_expiry, user_id_octets
 from mailseal.openpgp.key import PublicKey
@@ -26,7 +26,7 @@ from mailseal.openpgp.signature import (
     read_signature,
     verify_signature,
 )
-from mailseal.openpgp.subpackets import MAX_TEXT_OCTETS, Kind, seconds, split_subpackets, write_subpacket
+from mailseal.openpgp.subpackets import MAX_SECONDS, MAX_TEXT_OCTETS, Kind, seconds, split_subpackets, write_subpacket
 from mailseal.openpgp.validity import live_user_ids, primary_user_id, why_component_dead
 from mailseal.policy.reason import ReasonCode
 
@@ -40,8 +40,8 @@ def merge(
 ) -> bytes:
     """All that is valid of two copies of a certificate, in canonical order; raises PgpError.
 
-    `new_user_ids`: the texts of those that may be added to the ones of the old copy; None: all may. Of a revoked key for
-    which there is no room nothing is left but that: who has stolen one could fill its certificate before that is told.
+    `new_user_ids`: the texts of those that may be added to the ones of the old copy; None: all may. Where there is no
+    room for all, of a revoked key nothing stays but that: who has stolen one could have filled its certificate.
     """
     ours, theirs = (read_parts(read_certificate(one, certifiers).octets, None) for one in (old, new))
     if ours.primary.public.fingerprint != theirs.primary.public.fingerprint:
@@ -142,11 +142,12 @@ def certify(
     live = {one.text for one in live_user_ids(certificate, at)}
     if not user_ids or not live.issuperset(user_ids):
         raise malformed("the certificate has not all of these user IDs")
-    if expires is not None and expires <= at:
-        raise malformed("a certification cannot expire before it is made")
+    after = 0 if expires is None else int((expires - at).total_seconds())
+    if expires is not None and not 0 < after <= MAX_SECONDS:
+        raise malformed("a certification cannot expire before it is made, or in more than 136 years")
     parts = _parts(certificate)
     by = _Signer(key, certifier.primary.public, at)
-    says = [] if expires is None else [write_subpacket(Kind.EXPIRES, seconds(int((expires - at).total_seconds())))]
+    says = [] if expires is None else [write_subpacket(Kind.EXPIRES, seconds(after))]
     for text in user_ids:
         part = _named(parts, text)
         hashed = over_user_id(by.public.version, certificate.primary.public, part.octets)
@@ -154,22 +155,35 @@ def certify(
     return parts.written()
 
 
-def minimal(certificate: PgpCertificate, at: datetime, user_ids: Collection[str]) -> bytes:
-    """What a reader of mail needs: these user IDs, and the newest signatures of everything that may be used now."""
+def minimal(
+    certificate: PgpCertificate, at: datetime, user_ids: Collection[str], *, with_revoked: bool = False
+) -> bytes:
+    """What a reader of mail needs: these user IDs, and the newest signatures of everything that may be used now.
+
+    `with_revoked`: also subkeys that are revoked, for those who have them already.
+    """
     parts = _parts(certificate)
-    alive = [one for one in certificate.subkeys if why_component_dead(certificate, one, at) is None]
+    primary = parts.primary.public
+    kept = [
+        one
+        for one in certificate.subkeys
+        if why_component_dead(certificate, one, at) is None or (with_revoked and one.revocations)
+    ]
+    named = {octets: one for octets, one in parts.user_ids.items() if one.text in user_ids}
     small = Parts(
-        KeyPart(parts.primary.public, _newest(parts.primary)),
-        {octets: UserIdPart(octets, _newest(one)) for octets, one in parts.user_ids.items() if one.text in user_ids},
-        {one.fingerprint: KeyPart(one.public, _newest(parts.subkeys[one.fingerprint])) for one in alive},
+        KeyPart(primary, _newest(parts.primary, primary, at)),
+        {octets: UserIdPart(octets, _newest(one, primary, at)) for octets, one in named.items()},
+        {one.fingerprint: KeyPart(one.public, _newest(parts.subkeys[one.fingerprint], primary, at)) for one in kept},
     )
     return small.written()
 
 
-def _newest(part: Part) -> list[Signature]:
-    """Revocations, and the newest self-signature."""
-    binding = next((one for one in part.signatures if one.kind in _BINDING), None)
-    return [one for one in part.signatures if one.kind in _REVOKING or one is binding]
+def _newest(part: Part, owner: PublicKey, at: datetime) -> list[Signature]:
+    """Revocations, and the self-signature that counts (`component.binding_at`)."""
+    own = [one for one in part.signatures if one.names(owner)]
+    there = (one for one in own if one.kind in _BINDING and one.created <= at and not is_past(one.expires, at))
+    binding = next(there, None)
+    return [one for one in own if one.kind in _REVOKING or one is binding]
 
 
 _BINDING = CERTIFICATION | {SignatureType.DIRECT_KEY, SignatureType.SUBKEY_BINDING}

@@ -1,4 +1,7 @@
-"""Which of our own OpenPGP certificates the world may have: alive, and for addresses of internal domains."""
+"""Which of our own OpenPGP certificates the world may have: for addresses of internal domains, alive or revoked.
+
+Who has a key that was revoked since learns of it where he got it (draft-koch-openpgp-webkey-service §3.1).
+"""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -10,6 +13,7 @@ from mailseal.mail.address import Address
 from mailseal.openpgp.certificate import PgpCertificate, PgpTrust
 from mailseal.openpgp.edit import minimal
 from mailseal.openpgp.validity import live_user_ids, why_dead
+from mailseal.policy.reason import ReasonCode
 from mailseal.store.directory import StoreDirectory
 from mailseal.store.pgp_models import PgpCertificateRow, PgpComponentRow
 from mailseal.store.pgp_rows import parsed
@@ -27,13 +31,18 @@ class Published:
 
 
 def published(at: datetime) -> Iterator[Published]:
-    """All certificates whose secret key is held, a row for each internal address; raises StoreUnavailable."""
+    """All certificates whose secret key is held, a row for each internal address, those that are revoked at the end.
+
+    Raises StoreUnavailable.
+    """
     directory = StoreDirectory()
-    for certificate in _ours():
-        if why_dead(certificate, at) is None:
-            for address in dict.fromkeys(internal_addresses(certificate, directory, at)):
-                # No other address in it (draft-koch-openpgp-webkey-service §5).
-                yield Published(address, minimal(certificate, at, user_ids_of(certificate, [address], at)))
+    for revoked, why in ((False, None), (True, ReasonCode.PGP_KEY_REVOKED)):
+        for certificate in _ours(revoked=revoked):
+            if why_dead(certificate, at) is why:
+                for address in dict.fromkeys(internal_addresses(certificate, directory, at)):
+                    # No other address in it (draft-koch-openpgp-webkey-service §5).
+                    named = user_ids_of(certificate, [address], at)
+                    yield Published(address, minimal(certificate, at, named, with_revoked=True))
 
 
 def internal_addresses(certificate: PgpCertificate, directory: StoreDirectory, at: datetime) -> list[Address]:
@@ -49,9 +58,9 @@ def user_ids_of(certificate: PgpCertificate, addresses: Collection[Address], at:
     return [one.text for one in alive if one.address is not None and one.address.key in wanted]
 
 
-def _ours() -> Iterator[PgpCertificate]:
+def _ours(*, revoked: bool) -> Iterator[PgpCertificate]:
     bound = Exists(PgpComponentRow.objects.filter(certificate=OuterRef("pk"), bound=True))
-    rows = PgpCertificateRow.objects.filter(bound, trust=PgpTrust.TRUSTED.value, revoked=False).order_by("pk")
+    rows = PgpCertificateRow.objects.filter(bound, trust=PgpTrust.TRUSTED.value, revoked=revoked).order_by("pk")
     after = None
     while True:
         page = rows if after is None else rows.filter(pk__gt=after)

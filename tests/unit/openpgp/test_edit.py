@@ -312,3 +312,24 @@ def test_the_least_of_it():
     assert len(found.octets) < len(extended.octets) * 2 / 3
     late = NOW + timedelta(days=2)
     assert read(edit.minimal(extended, late, {ANNA})).subkeys == ()
+
+
+def test_what_is_revoked_is_told_to_those_who_have_it():
+    packets = craft.certificate(OWNER, craft.user_id(OWNER, ANNA), craft.subkey(OWNER, ENCRYPTION, ENCRYPT))
+    of_subkey = read(packets + craft.revoke_subkey(OWNER, ENCRYPTION))
+    assert read(edit.minimal(of_subkey, NOW, {ANNA})).subkeys == ()
+    (found,) = read(edit.minimal(of_subkey, NOW, {ANNA}, with_revoked=True)).subkeys
+    assert len(found.revocations) == len(found.bindings) == 1
+
+
+def test_the_least_of_it_says_what_counts_now():
+    """Not what is to count, nor what another says of it."""
+    packets = craft.certificate(
+        OWNER,
+        craft.user_id(OWNER, ANNA, craft.expires(4000 * DAY)),
+        craft.certify(OWNER, ANNA, craft.expires(3000 * DAY), at=NOW + DAY),
+        craft.certify(OWNER, ANNA, by=DOMAIN),
+    )
+    found = read(edit.minimal(read_certificate(packets, [DOMAIN_KEY]), NOW, {ANNA}), DOMAIN_KEY)
+    assert expiry(found, NOW) == MADE + 4000 * DAY
+    assert not found.user_ids[0].certifications
