@@ -119,7 +119,7 @@ def test_what_gpg_exports_is_imported(node, gpg):
     text = node("import", armored)
     assert "0 new" in text
     assert "mailseal pgp trust" not in text
-    row = node.json("trust", bob[:12])
+    row = node.json("trust", bob[:16])
     assert (row["trust"], row["state"], row["key"], row["provenance"]) == ("trusted", "good", False, "import")
     assert [row["fingerprint"] for row in node.json("list", "--candidates")] == [carol]
     assert [row["fingerprint"] for row in node.json("list", "--address", "BOB@partner.test")] == [bob]

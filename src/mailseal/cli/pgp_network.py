@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,15 +37,21 @@ def lookup(session: Session, *, addresses: Sequence[str], as_json: bool) -> None
     places = sources(config.discover)
     if not places:
         raise CommandError("there is nowhere to look", "set discover.wkd or discover.key_servers")
-    rows = []
+    rows: list[dict[str, object]] = []
     for address in wanted:
         searched = search(address, places)
         keep(address, searched)
-        for one in searched.found:
-            info = pgp_admin.show(one.certificate.fingerprint)
-            rows.append(
-                {"address": str(address), "fingerprint": info.fingerprint, "from": searched.source, "trust": info.trust}
-            )
+        names = [one.certificate.fingerprint for one in searched.found]
+        trust = {info.fingerprint: info.trust.value for info in pgp_admin.infos(names)}
+        rows += [
+            {
+                "address": str(address),
+                "fingerprint": name,
+                "from": searched.source,
+                "trust": trust.get(name, "not kept"),
+            }
+            for name in names
+        ]
         if not searched.found:
             problems = "; ".join(searched.problems) or "none"
             rows.append({"address": str(address), "fingerprint": "", "from": problems, "trust": ""})
@@ -62,12 +68,15 @@ def wkd() -> None:
 @wkd.command("export")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--direct", metavar="DOMAIN", help="Of one domain, in the layout without the subdomain openpgpkey.")
+@click.option(
+    "--prune", is_flag=True, help="Delete the keys of all other addresses in the folder, whoever put them there."
+)
 @json_option
 @pass_session
-def export(session: Session, *, folder: Path, direct: str | None, as_json: bool) -> None:
+def export(session: Session, *, folder: Path, direct: str | None, prune: bool, as_json: bool) -> None:
     """Write the keys of our own addresses as files, to be served as /.well-known/openpgpkey/ of a web server.
 
-    Files of keys that are no longer published are deleted.
+    Revoked ones stay beside those that took their place, so that everybody learns of it.
     """
     domain = None if direct is None else domain_name(direct)
     session.open_store(for_now=True)
@@ -81,10 +90,13 @@ def export(session: Session, *, folder: Path, direct: str | None, as_json: bool)
     with as_caller():
         for path, ring in rings.items():
             _write(path, ring)
-        removed = _remove_others(folder.glob("hu/*" if domain else "*/hu/*"), rings)
+        others = [one for one in folder.glob("hu/*" if domain else "*/hu/*") if _is_other(one, rings)]
+        for other in others if prune else ():
+            other.unlink()
     show(rows, ["address", "file"], as_json=as_json, nothing="no internal address has a key of its own")
-    if removed:
-        click.echo(f"{removed} files of keys that are no longer published were deleted", err=True)
+    if others:
+        done = "were deleted" if prune else "are left: --prune deletes them"
+        click.echo(f"{len(others)} files with keys of other addresses {done}", err=True)
 
 
 def _path(base: Path, address: Address) -> Path:
@@ -105,11 +117,8 @@ def _write(path: Path, ring: bytes) -> None:
     fresh.replace(path)
 
 
-def _remove_others(found: Iterable[Path], rings: Collection[Path]) -> int:
-    old = [one for one in found if len(one.name) == HASHED_CHARS and one not in rings]
-    for one in old:
-        one.unlink()
-    return len(old)
+def _is_other(file: Path, rings: Collection[Path]) -> bool:
+    return len(file.name) == HASHED_CHARS and file not in rings
 
 
 @click.command("upload")
@@ -132,7 +141,7 @@ def upload(session: Session, *, key: str, server: str | None, yes: bool) -> None
         raise CommandError("it names no internal address", "`mailseal domain add` makes a domain internal")
     named = ", ".join(str(one) for one in addresses)
     confirm(f"publish the key {info.fingerprint} of {named} on {url}?", yes=yes)
-    octets = minimal(info.certificate, now, user_ids_of(info.certificate, addresses, now))
+    octets = minimal(info.certificate, now, user_ids_of(info.certificate, addresses, now), with_revoked=True)
     armored = b"".join(bytes(piece) for piece in write_armor(PUBLIC_KEY, [octets])).decode()
     click.echo(key_server(fetcher(config.discover), _checked(url)).publish(armored, addresses))
 

@@ -144,8 +144,10 @@ def test_what_we_publish_opens_in_gpg(place: Place, tmp_path: Path) -> None:
         )
 
     stale = file.with_name("y" * 32)
-    stale.write_bytes(b"old")
+    stale.write_bytes(b"of somebody else, or old")
     place.gateway.cli("pgp", "wkd", "export", str(tmp_path / "wkd"))
+    assert stale.exists()
+    place.gateway.cli("pgp", "wkd", "export", str(tmp_path / "wkd"), "--prune")
     assert not stale.exists()
 
     place.web.answers["POST /vks/v1/upload"] = (
