@@ -23,7 +23,8 @@ class Lru(Generic[K, V]):
         self.generation = 0
         self._entries = entries
         self._max_age_seconds = max_age_seconds
-        self._rows: OrderedDict[K, tuple[float, V]] = OrderedDict()
+        self._rows: OrderedDict[K, tuple[float, V, int]] = OrderedDict()
+        self._weight = 0
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -36,28 +37,35 @@ class Lru(Generic[K, V]):
             if row is None:
                 return None
             if row[0] < time.monotonic():
-                del self._rows[key]
+                self._forget(key)
                 return None
             self._rows.move_to_end(key)
             return row[1]
 
-    def put(self, key: K, value: V, generation: int) -> None:
-        """Keep a value that was read in a generation."""
+    def put(self, key: K, value: V, generation: int, weight: int = 1) -> None:
+        """Keep a value that was read in a generation. It takes the place of as many entries as it weighs."""
         with self._lock:
             if generation != self.generation:
                 return
-            self._rows[key] = (time.monotonic() + self._max_age_seconds, value)
-            self._rows.move_to_end(key)
-            if len(self._rows) > self._entries:
-                self._rows.popitem(last=False)
+            self._forget(key)
+            self._rows[key] = (time.monotonic() + self._max_age_seconds, value, weight)
+            self._weight += weight
+            while self._weight > self._entries:
+                self._forget(next(iter(self._rows)))
 
     def drop(self, key: K) -> None:
         """Forget one value."""
         with self._lock:
-            self._rows.pop(key, None)
+            self._forget(key)
+
+    def _forget(self, key: K) -> None:
+        row = self._rows.pop(key, None)
+        if row is not None:
+            self._weight -= row[2]
 
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
             self.generation += 1
             self._rows.clear()
+            self._weight = 0

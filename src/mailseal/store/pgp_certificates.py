@@ -12,7 +12,7 @@ from mailseal.store.lru import Lru
 from mailseal.store.owners import owners_of_domain, with_places
 from mailseal.store.pgp_domain_keys import DomainKey, certified_user_ids, domain_keys, domains_of
 from mailseal.store.pgp_generate import signing_key_of
-from mailseal.store.pgp_rows import PgpUse, parsed, seen
+from mailseal.store.pgp_rows import PgpUse, parsed, seen, weight_of
 from mailseal.store.private_keys import PrivateKeyMissingError, Sealing
 from mailseal.store.row import utc_now
 from mailseal.store.transaction import select
@@ -109,7 +109,7 @@ class StorePgpCertificates:
             if not rows:
                 return None
             known = self._judged(_Row(*rows[0]))
-            self._by_fingerprint.put(fingerprint, known, generation)
+            self._by_fingerprint.put(fingerprint, known, generation, _weight([known]))
         return known
 
     def by_issuer(self, issuer: str) -> Sequence[StoredPgpCertificate]:
@@ -122,7 +122,7 @@ class StorePgpCertificates:
             name = "key_id" if len(issuer) == _KEY_ID_DIGITS else "fingerprint"
             rows = select(_BY_ISSUER.replace(":name", name), (issuer,))
             known = tuple(self._judged(_Row(*row)) for row in rows)
-            self._by_issuer.put(issuer, known, generation)
+            self._by_issuer.put(issuer, known, generation, _weight(known))
         return known
 
     def create(self, address: Address, at: datetime) -> StoredPgpCertificate:
@@ -150,12 +150,17 @@ class StorePgpCertificates:
                 found = select(with_places(_BEST_OF_OWNERS, len(owners)), owners)
             rows = [(owner, PgpUse(kind), _Row(*row)) for owner, kind, *row in found]
             known = _choose(address, rows, self._now())
-            self._of.put(address.key, known, generation)
+            self._of.put(address.key, known, generation, _weight(known[0] + known[1]))
             # The same certificates are asked for by fingerprint a moment later.
             for _, _, row in rows:
                 if not row.may_be_certified:
-                    self._by_fingerprint.put(row.fingerprint, row.seen(), single)
+                    one = row.seen()
+                    self._by_fingerprint.put(row.fingerprint, one, single, _weight([one]))
         return known
+
+
+def _weight(found: Sequence[StoredPgpCertificate]) -> int:
+    return weight_of(*(one.certificate for one in found))
 
 
 def _choose(address: Address, rows: Sequence[tuple[str, PgpUse, _Row]], at: datetime) -> _Chosen:

@@ -49,6 +49,8 @@ class Provenance(StrEnum):
 
 
 _parsed: Lru[tuple[bytes, ...], PgpCertificate] = Lru(10_000, max_age_seconds=86_400.0)
+_USUAL_OCTETS = 4096
+"""What is read of so many takes 3 to 15 KB of memory; strangers' certificates may be of 64 KiB and more."""
 
 
 def parsed(octets: bytes | memoryview, certifiers: Sequence[PgpCertificate] = ()) -> PgpCertificate:
@@ -61,8 +63,13 @@ def parsed(octets: bytes | memoryview, certifiers: Sequence[PgpCertificate] = ()
     known = _parsed.get(key)
     if known is None:
         known = read_certificate(data, certifiers)
-        _parsed.put(key, known, _parsed.generation)
+        _parsed.put(key, known, _parsed.generation, weight_of(known))
     return known
+
+
+def weight_of(*certificates: PgpCertificate) -> int:
+    """For how many usual certificates these stand in a cache; at least 1."""
+    return max(1, sum(1 + len(one.octets) // _USUAL_OCTETS for one in certificates))
 
 
 def seen(
