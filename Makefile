@@ -32,7 +32,7 @@ run: .venv/installed-run
 	@exec $(BIN)/mailseal --config var/mailseal.toml serve
 
 demo: .venv/installed-run
-	@tools/debian.sh openssl swaks
+	@tools/debian.sh openssl swaks gpg gpg-agent
 	@exec $(BIN)/python -m demo
 
 check: install

@@ -25,8 +25,9 @@ from rich.table import Table
 from rich.text import Text
 
 from demo.company import CommandError, Company
+from demo.gnupg import Gnupg
 from demo.peer import Internet, Mail, Peer
-from demo.samples import ANNA, BEA, CAROL, SAMPLES, Sample, Stage, openssl
+from demo.samples import ANNA, BEA, CAROL, DANA, DIRK, SAMPLES, Sample, Stage, form_of, openssl
 
 console = Console(highlight=False)
 
@@ -67,22 +68,28 @@ def standing(folder: Path, arrived: Callable[[Peer, Mail, Path], None]) -> Itera
     internet = Internet(folder / "wire", arrived, elsewhere)
     internet.gateways = {one.domain: one.port for one in (alpha, beta)}
     partner = {alpha: beta, beta: alpha}
+    gnupg = Gnupg(folder / "delta")
 
     def make(company: Company) -> None:
         company.configure(inboxes[company.domain], internet)
         company.set_up(partner[company])
+        if company is alpha:
+            company.add_openpgp(gnupg.export(), ANNA, DIRK)
         company.start()
         company.wait_until_ready()
 
     try:
+        gnupg.make_key("Dana", DANA)
+        gnupg.make_key("Dirk", DIRK)
         both((alpha, beta), make)
-        yield Stage(folder, alpha, beta, inboxes, internet, elsewhere)
+        yield Stage(folder, alpha, beta, inboxes, internet, elsewhere, gnupg)
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough: the rest is cleaning up
         for company in (alpha, beta):
             company.ask_to_stop()
         for company in (alpha, beta):
             company.stop()
+        gnupg.close()
         for peer in (internet, elsewhere, *inboxes.values()):
             peer.close()
 
@@ -108,6 +115,7 @@ def show_set_up(stage: Stage) -> None:
         table.add_row(
             f"{company.name}'s mailboxes", f"127.0.0.1:{inbox.port}", f"{company.domain.partition('.')[0]}/inbox/*.eml"
         )
+    table.add_row("Delta, who have gpg and no gateway", "", "delta/, the home folder of gpg")
     table.add_row("the internet", f"127.0.0.1:{stage.internet.port}", "wire/*.eml")
     table.add_row("everyone else's mailboxes", f"127.0.0.1:{stage.elsewhere.port}", "elsewhere/*.eml")
     console.print(table)
@@ -166,6 +174,19 @@ def show_referee(stage: Stage) -> bool:
     return True
 
 
+def show_gpg(stage: Stage) -> bool:
+    """Open what went to Dana with gpg, which finds the message in a mail by itself."""
+    number = next(at for at, mail in enumerate(stage.internet.mails, 1) if DANA in mail.recipients)
+    wire = stage.internet.folder / f"{number:03}.eml"
+    console.print(Rule("gpg opens what was captured on the wire", align="left"))
+    console.print(Text(f"$ {shlex.join((*stage.gnupg.command, '--decrypt', str(wire)))}", style="bold"), soft_wrap=True)
+    text, good = stage.gnupg.read(wire.read_bytes())
+    console.print(Text(text.decode().replace("\r\n", "\n").strip()))
+    said = "decrypted with Dana's key, and the signature is Anna's" if good else "the signature is not good"
+    console.print(f"[bold green]✔[/] {said}\n" if good else f"[bold red]✘[/] {said}\n")
+    return good
+
+
 def show_logs(stage: Stage) -> None:
     """`mailseal log` of both, once the workers have moved the rows there."""
     time.sleep(1.5)
@@ -184,6 +205,8 @@ def show_your_turn(stage: Stage) -> None:
     lines = [
         "# as Anna, to someone at Beta: signed and encrypted on the way",
         f"swaks --server {server} --from {ANNA} --to {BEA} --h-Subject 'Lunch?' --body 'At noon?'",
+        "# to someone who has OpenPGP only: signed and encrypted just so",
+        f"swaks --server {server} --from {ANNA} --to {DANA} --h-Subject 'Lunch?' --body 'At noon?'",
         "# to someone without a certificate: signed",
         f"swaks --server {server} --from {ANNA} --to {CAROL} --h-Subject 'Hello' --body 'Hello Carol'",
         "# … unless it must be encrypted: refused",
@@ -202,9 +225,8 @@ def show_your_turn(stage: Stage) -> None:
 def announce(peer: Peer, mail: Mail, path: Path) -> None:
     """A line for a mail that arrives while the demo stands."""
     if isinstance(peer, Internet):
-        said = "encrypted" if "pkcs7-mime" in (mail.header("Content-Type") or "") else "readable"
         console.print(
-            Text(f"  on the wire   {mail.sender} → {', '.join(mail.recipients)}: {said}   {path}", style="dim")
+            Text(f"  on the wire   {mail.sender} → {', '.join(mail.recipients)}: {form_of(mail)}   {path}", style="dim")
         )
         return
     marks = ", ".join(f"{name.removeprefix('X-Mailseal-')}: {value}" for name, value in mail.result_headers()[:2])
@@ -226,7 +248,7 @@ def play(stage: Stage) -> bool:
     """All samples, the referee, the logs."""
     show_set_up(stage)
     good = [show_sample(number, sample, stage) for number, sample in enumerate(SAMPLES, 1)]
-    good.append(show_referee(stage))
+    good += [show_referee(stage), show_gpg(stage)]
     show_logs(stage)
     return all(good)
 

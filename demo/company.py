@@ -57,6 +57,13 @@ class Company:
         self.run("cert", "import", *files, "--password-file", self._file("password", PASSWORD.encode()))
         self.run("settings", "set", "subject_tags", "true")
 
+    def add_openpgp(self, ring: bytes, sender: str, inline: str) -> None:
+        """Partners who have OpenPGP only: their keys, a key for our sender when first needed, mail inline to one."""
+        self.run("pgp", "import", "--trust", self._file("delta.asc", ring))
+        self.run("settings", "set", "pgp_generate_signing_key", "true", "--address", sender)
+        self.run("settings", "set", "pgp_autocrypt", "true", "--address", sender)
+        self.run("settings", "set", "pgp_format", "inline", "--address", inline)
+
     def run(self, *arguments: str) -> str:
         """`mailseal …` of this company; what it prints."""
         self._go_on()

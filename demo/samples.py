@@ -6,18 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from demo.company import Company
+from demo.gnupg import Gnupg
 from demo.peer import OUTSIDE_ADDRESS, Internet, Mail, Peer, transfer
 from demo.pki import Authority
 
 ANNA, BERT, NEWS = "anna@alpha.example", "bert@alpha.example", "news@alpha.example"
 BEA, BOB = "bea@beta.example", "bob@beta.example"
 CAROL = "carol@gamma.example"
+DANA, DIRK = "dana@delta.example", "dirk@delta.example"
 SECRET = b"The merger is on the 14th."
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Everything that stands in the demo. `inboxes` by domain; `elsewhere` has the mailboxes of everyone else."""
+    """Everything that stands in the demo. `inboxes` by domain; `elsewhere` has the mailboxes of everyone else.
+
+    `gnupg` is the mail program of Delta, who have no gateway.
+    """
 
     folder: Path
     alpha: Company
@@ -25,6 +30,7 @@ class Stage:
     inboxes: dict[str, Peer]
     internet: Internet
     elsewhere: Peer
+    gnupg: Gnupg
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,19 @@ def seen_on_the_wire(mail: Mail) -> Iterator[tuple[str, str]]:
     words = [word.strip() for word in kind if "boundary" not in word]
     yield "on the wire", "; ".join(words[:3])
     yield "", "the text can be read there" if SECRET in mail.octets else "the text cannot be read there"
+
+
+def form_of(mail: Mail) -> str:
+    """In which form a mail is."""
+    kind = (mail.header("Content-Type") or "").partition(";")[0]
+    if kind == "text/plain" and b"\r\n-----BEGIN PGP MESSAGE-----\r\n" in mail.octets:
+        return "OpenPGP in the text (inline), encrypted"
+    forms = {
+        "application/pkcs7-mime": "S/MIME, encrypted",
+        "multipart/encrypted": "PGP/MIME, encrypted",
+        "multipart/signed": "signed, readable",
+    }
+    return forms.get(kind, "readable")
 
 
 def delivered(mail: Mail) -> Iterator[tuple[str, str]]:
@@ -148,6 +167,50 @@ def forged(stage: Stage) -> Told:
     )
 
 
+def to_everybody(stage: Stage) -> Told:
+    """Bert is a colleague, Bea has a certificate, Dana and Dirk have OpenPGP keys, Carol has nothing."""
+    readers = [BERT, BEA, DANA, DIRK, CAROL]
+    inbox, on_wire = stage.inboxes[stage.alpha.domain], len(stage.internet.mails)
+    before = len(inbox.mails)
+    code, text = transfer(stage.alpha.port, ANNA, readers, letter(ANNA, ", ".join(readers), "Merger: the date"))
+    stage.internet.wait(on_wire + len(readers) - 1)
+    copies = {one: copy for copy in stage.internet.mails[on_wire:] for one in copy.recipients}
+    stage.gnupg.learn_from(copies[DANA])
+    opened = [stage.gnupg.read(copies[one].octets) for one in (DANA, DIRK)]
+    rows = [(BERT, f"inside: {form_of(inbox.wait(before + 1))}")]
+    rows += [(one, f"on the wire: {form_of(copies[one])}") for one in readers[1:]]
+    return Told(
+        [("reply", f"{code} {text}"), *rows],
+        [
+            ("one mail has left in four forms", len({form_of(one) for one in copies.values()}) == 4),
+            ("who has a key gets it encrypted", all(SECRET not in copies[one].octets for one in (BEA, DANA, DIRK))),
+            ("gpg opens what went to Dana and Dirk", all(SECRET in content for content, _ in opened)),
+            ("and verifies Anna's signature", all(good for _, good in opened)),
+        ],
+    )
+
+
+def by_gpg(stage: Stage) -> Told:
+    """To Anna's key, which her mail has brought along."""
+    entity = b"Content-Type: text/plain; charset=utf-8\r\n\r\n" + SECRET + b"\r\n"
+    head = f"From: Dana <{DANA}>\r\nTo: {ANNA}\r\nSubject: Re: Merger: the date\r\nMIME-Version: 1.0\r\n".encode()
+    inbox = stage.inboxes[stage.alpha.domain]
+    before, on_wire = len(inbox.mails), len(stage.internet.mails)
+    octets = head + stage.gnupg.write(DANA, ANNA, entity)
+    code, text = transfer(stage.internet.port, DANA, [ANNA], octets)
+    wire = stage.internet.wait(on_wire + 1)
+    arrived = inbox.wait(before + 1)
+    marks = dict(arrived.result_headers())
+    return Told(
+        [("reply", f"{code} {text}"), *seen_on_the_wire(wire), *delivered(arrived)],
+        [
+            ("nobody on the way could read it", SECRET not in wire.octets),
+            ("the reader can", SECRET in arrived.octets),
+            ("it is signed by the sender", marks.get("X-Mailseal-Signed-By-Sender") == "yes"),
+        ],
+    )
+
+
 SAMPLES = (
     Sample(
         "Anna of Alpha writes to Bea of Beta",
@@ -162,6 +225,14 @@ SAMPLES = (
     ),
     Sample("The newsletter to Carol", "no key, no certificate, no demand: nothing to do", untouched),
     Sample("Mallory pretends to be Anna", "a signature of someone else, and our own marks forged", forged),
+    Sample(
+        "Anna writes to five people at once",
+        "a colleague, Beta, two of Delta who have OpenPGP only, and Carol: each gets the mail in a form they can read",
+        to_everybody,
+    ),
+    Sample(
+        "Dana of Delta answers by gpg", "her program signs and encrypts by OpenPGP; Alpha's gateway opens it", by_gpg
+    ),
 )
 
 

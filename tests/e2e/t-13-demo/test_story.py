@@ -20,6 +20,10 @@ def test_once(tmp_path: Path) -> None:
     assert "✘" not in done.stdout
     assert "550 5.7.1" in done.stdout
     assert "The merger is on the 14th." in done.stdout
+    forms = ("S/MIME, encrypted", "PGP/MIME, encrypted", "OpenPGP in the text (inline), encrypted", "signed, readable")
+    for form in forms:
+        assert f"on the wire: {form}" in done.stdout
+    assert "the signature is Anna's" in done.stdout
     assert not list(tmp_path.iterdir()), "its folder is gone"
     assert not _left(tmp_path), "its processes are gone"
 
