@@ -18,6 +18,7 @@ from mailseal.methods import METHODS, Method
 from mailseal.methods.layer import Layer, Opening
 from mailseal.pipeline.assemble import assemble, entity_chunks
 from mailseal.pipeline.copy import Copy, Task
+from mailseal.pipeline.hidden_subject import subject_of_opened
 from mailseal.pipeline.marks import forged_fields, result_headers, sender_signed, tags_for, without_tags
 from mailseal.pipeline.outgoing import blind_fields
 from mailseal.pipeline.run import Run, failure_reason
@@ -246,14 +247,16 @@ def _tidied(root: Entity, opened: Opened, settings: Settings) -> Opened:
 
 def delivered(root: Entity, opened: Opened, settings: Settings, *, from_outside: bool) -> tuple[Octets, ...]:
     """The mail as it is delivered; the received octets when nothing needs a change."""
-    subject = decoded_subject(root)
+    outside = subject = decoded_subject(root)
+    if opened.content is not None and opened.decrypted:
+        subject = subject_of_opened(root, opened.content)
     cleaned = without_tags(subject, settings)
     if from_outside:
         cleaned = strip_triggers(cleaned, settings)
     tagged = " ".join([cleaned, *tags_for(opened.layers, settings)]).strip()
     # An encoded word that we cannot decode may be a tag to the reader's program: where tags count, it gets to see
     # what we see.
-    as_it_came = tagged == subject and not (settings.subject_tags and "=?" in subject)
+    as_it_came = tagged == outside and not (settings.subject_tags and "=?" in outside)
     headers = result_headers(opened.layers)
     remove = forged_fields(root) + ([] if from_outside else blind_fields(root))
     if as_it_came and not headers and not remove and opened.content is None:
