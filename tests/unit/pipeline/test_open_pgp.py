@@ -1,6 +1,7 @@
 """The open path with OpenPGP: layers, keys of the right reader only, EFAIL shapes, signature spoofing, mangled mail."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -169,6 +170,20 @@ def test_a_secret_key_that_is_not_at_hand_defers():
     )
     assert outcome.fate is Fate.DEFERRED
     assert not on.sent
+
+
+def test_a_key_whose_secret_is_not_held_is_not_tried():
+    on = stage()
+    other = lasting_key("Dora <dora@inside.example>")
+    signing, encryption = (public.fingerprint for public, _ in other.keys)
+    on.pgp.stored.append(replace(other.stored(has_key=True), keys=frozenset({signing})))
+    assert encryption in {one.fingerprint for one in other.certificate.components}
+    for to, hidden, reason in (
+        ((other,), False, ReasonCode.KEY_NOT_FOUND),
+        ((other, PGP_READER), True, ReasonCode.OPENED),
+    ):
+        outcome, _ = receive(HEAD + encrypted_mail(TEXT, *to, hidden=hidden), on=on)
+        assert codes(outcome) == {reason}
 
 
 def test_a_broken_certificate_keeps_the_mail_from_its_reader_only():

@@ -191,6 +191,15 @@ def test_very_many_encrypted_parts_are_not_opened():
     assert codes(outcome) == {ReasonCode.TOO_LARGE}
 
 
+def test_what_the_parts_hold_counts_together(monkeypatch):
+    monkeypatch.setattr("mailseal.pipeline.open_path.ALWAYS_OPENED_BYTES", 100_000)
+    monkeypatch.setattr("mailseal.pipeline.open_path.MAX_OPENED_RATIO", 0)
+    part = attached(sealed(literal_message(bytes(40_000)), PGP_READER), b"a.pgp")
+    for count, reason in ((2, ReasonCode.OPENED), (3, ReasonCode.TOO_LARGE)):
+        outcome, _ = receive(HEAD + multipart(b"mixed", *[part] * count))
+        assert codes(outcome) == {reason}
+
+
 def test_of_a_signed_text_only_that_is_shown_which_is_signed():
     outcome, octets = receive(HEAD + cleartext())
     assert outcome.treatment is Treatment.OPENED

@@ -140,6 +140,7 @@ def test_every_signature_has_to_be_good():
     for signatures, by_sender in (((good,), "yes"), ((good, other), "no"), ((good, bad), "no"), ((bad, good), "no")):
         _, octets = receive(HEAD + detached(TEXT, *signatures), on=stage(PGP_PARTNER, PGP_PARTNER_2))
         assert header(octets, "x-mailseal-signed-by-sender") == by_sender
+        assert f"ok={'no' if bad in signatures else 'yes'};" in header(octets, "x-mailseal-layer-1")
 
 
 def test_too_many_signatures_are_none():
