@@ -9,12 +9,12 @@ from mailseal.mail.address import Address
 from mailseal.openpgp import edit
 from mailseal.openpgp.certificate import PgpTrust
 from mailseal.openpgp.packet import Tag, write_packet
-from mailseal.store import pgp_admin, pgp_candidates, pgp_edit
+from mailseal.store import pgp_admin, pgp_candidates, pgp_domain_keys, pgp_edit
 from mailseal.store.pgp_admin import NoSuchPgpKeyError
 from mailseal.store.pgp_candidates import insert_candidates, prepare_harvest
 from mailseal.store.pgp_import import for_signatures
 from mailseal.store.pgp_keep import Kept
-from mailseal.store.pgp_models import PgpCertificateRow
+from mailseal.store.pgp_models import PgpCertificateRow, PgpUseRow
 from mailseal.store.transaction import run
 from pgp_craft import ENCRYPT
 from pgp_keys import PgpIdentity, pgp_key
@@ -186,3 +186,39 @@ def test_what_an_administrator_imports_stays_though_a_stranger_was_first(bob, ke
         harvest(found(pgp_key(BOB)))
     assert pgp_admin.show(bob.fingerprint).provenance == info.provenance
     assert put(kek, arrival(bob, vouched=False)) == [Kept(bob.fingerprint)]
+
+
+def test_many_deep_domains_are_no_reason_to_ask_without_end(bob, domain_key, kek, pgp, monkeypatch):
+    """Each of a thousand user IDs is below more wildcards than there are parameters in a query."""
+    asked = []
+    select = pgp_domain_keys.select
+    monkeypatch.setattr(pgp_domain_keys, "select", lambda *given: asked.append(len(given[1])) or select(*given))
+    deep = [f"a@{'a.' * 120}x{number}" for number in range(100)]
+    harvest(*(found(pgp_key(*deep[number:], f"Bob <{BOB}>")) for number in range(4)))
+    assert max(asked) < 1000
+    assert len(asked) < 200
+    # Who has none of them is found as before.
+    put(kek, arrival(bob, certified(bob, domain_key, f"Bob <{BOB}>"), vouched=False))
+    assert pgp.by_fingerprint(bob.fingerprint).trust is PgpTrust.TRUSTED
+
+
+def test_no_domain_key_is_passed_over_for_there_being_many(domain_key, kek, pgp):
+    """What comes together is looked at together; a domain key that is not found takes what it has certified along."""
+    keys = [pgp_key(f"keys@d{number}.test") for number in range(55)]
+    people = [pgp_key(f"p@d{number}.test") for number in range(55)]
+    put(kek, *map(arrival, keys))
+    rows = {row.fingerprint: row for row in PgpCertificateRow.objects.all()}
+    PgpUseRow.objects.bulk_create(
+        PgpUseRow(certificate=rows[one.fingerprint], owner=f"d{number}.test", kind="selected")
+        for number, one in enumerate(keys)
+    )
+    put(
+        kek,
+        *(arrival(one, certified(one, key, *texts(one)), vouched=False) for one, key in zip(people, keys, strict=True)),
+    )
+    harvest(*(found(one, bare(one)) for one in people))
+    assert {pgp.by_fingerprint(one.fingerprint).trust for one in people} == {PgpTrust.TRUSTED}
+
+
+def texts(identity):
+    return [one.text for one in identity.certificate.user_ids]

@@ -7,6 +7,7 @@ chosen for the domain, and alive.
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from mailseal.openpgp.certificate import PgpCertificate, PgpTrust
 from mailseal.openpgp.certifiers import certified_by
@@ -15,11 +16,12 @@ from mailseal.store.owners import owners_of_domain, with_places
 from mailseal.store.pgp_rows import PgpUse, parsed
 from mailseal.store.transaction import select
 
-MAX_DOMAIN_KEYS = 50
-"""Looked at for one certificate."""
+MAX_DOMAINS = 32
+"""Of one certificate, whose word about it is looked for: each may have a hundred wildcards above it."""
+_OWNERS_PER_QUERY = 400
 _OF_DOMAINS = (
     "SELECT u.owner, c.octets FROM store_pgp_use u JOIN store_pgp_certificate c ON c.id = u.certificate_id"
-    " WHERE u.owner IN (:owners) AND u.kind = %s AND c.trust = %s LIMIT 50"
+    " WHERE u.owner IN (:owners) AND u.kind = %s AND c.trust = %s"
 )
 
 
@@ -32,17 +34,20 @@ class DomainKey:
 
 
 def domain_keys(domains: Iterable[str]) -> tuple[DomainKey, ...]:
-    """Those of these domains and of the wildcards above them, by one query; raises StoreUnavailable."""
+    """Those of these domains and of the wildcards above them, however many these are; raises StoreUnavailable."""
     owners = sorted({owner for domain in domains for owner in owners_of_domain(domain)})
-    if not owners:
-        return ()
-    rows = select(with_places(_OF_DOMAINS, len(owners)), (*owners, PgpUse.SELECTED.value, PgpTrust.TRUSTED.value))
-    return tuple(DomainKey(owner, parsed(octets)) for owner, octets in rows)
+    found: list[DomainKey] = []
+    for start in range(0, len(owners), _OWNERS_PER_QUERY):
+        some = owners[start : start + _OWNERS_PER_QUERY]
+        rows = select(with_places(_OF_DOMAINS, len(some)), (*some, PgpUse.SELECTED.value, PgpTrust.TRUSTED.value))
+        found += (DomainKey(owner, parsed(octets)) for owner, octets in rows)
+    return tuple(found)
 
 
 def domains_of(certificate: PgpCertificate) -> frozenset[str]:
-    """The domains of its user IDs."""
-    return frozenset(one.address.domain for one in certificate.user_ids if one.address is not None)
+    """The domains of its user IDs, of the first ones if they are many."""
+    named = (one.address.domain for one in certificate.user_ids if one.address is not None)
+    return frozenset(islice(dict.fromkeys(named), MAX_DOMAINS))
 
 
 def certifiers(keys: Collection[DomainKey]) -> tuple[PgpCertificate, ...]:
