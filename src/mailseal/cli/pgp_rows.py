@@ -11,11 +11,18 @@ from mailseal.openpgp.component import (
     KeyFlags,
     RevocationCode,
     UserId,
-    certification_revocation_at,
     revocation_at,
 )
 from mailseal.openpgp.select import fit_to_encrypt
-from mailseal.openpgp.validity import component_expiry, expiry, flags, primary_user_id, why_component_dead, why_dead
+from mailseal.openpgp.validity import (
+    component_expiry,
+    expiry,
+    flags,
+    primary_user_id,
+    why_component_dead,
+    why_dead,
+    why_user_id_dead,
+)
 from mailseal.policy.reason import ReasonCode
 from mailseal.store.pgp_admin import PgpInfo
 from mailseal.store.pgp_rows import PgpUse, user_ids
@@ -108,13 +115,12 @@ def _revocation(component: Component, now: datetime) -> str | None:
 
 
 def _identity(info: PgpInfo, user_id: UserId, now: datetime) -> dict[str, object]:
-    revoked = certification_revocation_at(user_id, now) is not None
-    state = GOOD if user_id.bindings else _worded(user_id.unbound or ReasonCode.PGP_KEY_UNBOUND)
+    dead = why_user_id_dead(user_id, now)
     return {
         "user_id": user_id.text,
         "address": None if user_id.address is None else str(user_id.address),
         "primary": user_id is primary_user_id(info.certificate, now),
-        "state": "revoked" if revoked else state,
+        "state": GOOD if dead is None else _worded(dead),
         "certified": user_id.text in info.certified,
     }
 

@@ -93,11 +93,14 @@ def primary_user_id(certificate: PgpCertificate, at: datetime) -> UserId | None:
 
 def live_user_ids(certificate: PgpCertificate, at: datetime) -> tuple[UserId, ...]:
     """The user IDs that are bound and not revoked; says nothing of the certificate."""
-    return tuple(
-        one
-        for one in certificate.user_ids
-        if binding_at(one, at) is not None and certification_revocation_at(one, at) is None
-    )
+    return tuple(one for one in certificate.user_ids if why_user_id_dead(one, at) is None)
+
+
+def why_user_id_dead(user_id: UserId, at: datetime) -> ReasonCode | None:
+    """Why a user ID says nothing at that time."""
+    if certification_revocation_at(user_id, at) is not None:
+        return ReasonCode.PGP_KEY_REVOKED
+    return None if binding_at(user_id, at) is not None else _missing((user_id,), at)
 
 
 def stated(certificate: PgpCertificate, at: datetime, field: Callable[[Binding], T | None], default: T) -> T:

@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pytest
 
+import pgp_craft as craft
 from mailseal.cli.errors import CommandError
 from mailseal.cli.expiry_option import read_expiry
 from mailseal.cli.pgp_import import Lines, Report, Totals
 from mailseal.cli.pgp_rows import row_of
 from mailseal.openpgp import edit
+from mailseal.openpgp.algorithms import HashId
 from mailseal.openpgp.certificate import PgpTrust, read_certificate
 from mailseal.openpgp.component import RevocationCode
+from mailseal.openpgp.subpackets import Kind, seconds, write_subpacket
 from mailseal.store.pgp_admin import PgpInfo
 from mailseal.store.pgp_rows import PgpUse
 from pgp_keys import pgp_key, shared_key
@@ -74,6 +77,22 @@ def test_the_primary_user_id_comes_first():
         ANNA: ("revoked", False),
         "anna@private.test": ("good", True),
     }
+
+
+@pytest.mark.parametrize(
+    ("signed", "state"),
+    [
+        ({"at": NOW + DAY}, "not yet valid"),
+        ({"says": (write_subpacket(Kind.EXPIRES, seconds(60)),)}, "expired"),
+        ({"digest": HashId.SHA1}, "weak"),
+        ({}, "good"),
+    ],
+)
+def test_a_user_id_is_good_while_it_counts(signed, state):
+    owner, more = craft.key(), dict(signed)
+    named = craft.user_id_packet(ANNA) + craft.certify(owner, ANNA, *more.pop("says", ()), **more)
+    (_, found) = row(craft.certificate(owner, craft.user_id(owner, "keys@inside.test"), named))["identities"]
+    assert (found["user_id"], found["state"]) == (ANNA, state)
 
 
 def test_an_import_in_words(capsys):
