@@ -40,13 +40,13 @@ class Sealed:
 
 
 def classify(entity: Entity) -> LayerKind | None:
-    """The kind of layer that is in a text, or in every part of a multipart; None for any other entity."""
-    if entity.children:
-        sealed = entity.content_type.type in _CONTAINERS and all(_seems_sealed(one) for one in leaves(entity))
-        return LayerKind.ENCRYPTED if sealed else None
+    """The kind of layer that is in a text, in every part of a multipart, or in the file that a mail is; or None."""
     text = _text(entity)
-    found = None if text is None else armor.find_armor(text, kinds=_BLOCKS)
-    if text is None or found is None:
+    if text is None:
+        whole = entity.content_type.type in _CONTAINERS if entity.children else not entity.path
+        return LayerKind.ENCRYPTED if whole and all(_seems_sealed(one) for one in leaves(entity)) else None
+    found = armor.find_armor(text, kinds=_BLOCKS)
+    if found is None:
         return None
     kind, start = found
     if kind == armor.SIGNED_MESSAGE:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -123,6 +124,27 @@ def test_open_of_protect_inline_is_the_same_text_and_files(words, files, sign):
         (one.filename, one.decoded_body(10_000)) for one in was
     ]
     assert leaves[0].content_type.parameters["charset"] == was[0].content_type.parameters["charset"]
+
+
+@pytest.mark.parametrize(
+    ("entity", "name", "content"),
+    [
+        (
+            b"Content-Type: text/html\r\n\r\n<b>The canary sings.</b>\r\n",
+            "part-1.html",
+            b"<b>The canary sings.</b>\r\n",
+        ),
+        (b'Content-Type: application/pdf; name="a.pdf"\r\n\r\n%PDF', "a.pdf", b"%PDF"),
+        (b"Content-Type: text/plain; charset=utf-7\r\n\r\n+AOQ-", "part-1.txt", b"+AOQ-"),
+    ],
+)
+def test_a_mail_that_is_no_text_comes_inline_as_a_file(entity, name, content):
+    for sign in (True, False):
+        root = receive(protect(HEAD + entity, INLINE, sign=sign), pgp_open_inline=True)
+        assert root.header("x-mailseal-decrypted") == "yes"
+        assert root.header("x-mailseal-signed-by-sender") == ("yes" if sign else "no")
+        assert (root.content_type.type, root.filename) == ("application/octet-stream", name)
+        assert root.decoded_body(1000) == content
 
 
 @given(words=st.lists(st.sampled_from(["abc", "ä", "\r\n", "- ", "From ", "-----BEGIN PGP", "x" * 90]), max_size=12))
