@@ -215,14 +215,22 @@ def test_compression_where_every_reader_allows_it():
     assert len(on.octets_sent()) > sizes[PgpCompression.NONE]
 
 
-def test_keys_of_version_6_that_read_it_get_the_newer_form():
-    primary, encryption = key("ed25519-native", version=6), key("cv25519", version=6)
-    says = (flags(CERTIFY_SIGN), write_subpacket(Kind.FEATURES, bytes((Features.SEIPD_V1 | Features.SEIPD_V2,))))
+@pytest.mark.parametrize(
+    ("version", "told", "form"),
+    [
+        (6, Features.SEIPD_V1 | Features.SEIPD_V2, "aes256-ocb x25519"),
+        (6, Features.SEIPD_V1, "aes256-cfb x25519"),
+        (4, Features.SEIPD_V1 | Features.SEIPD_V2, "aes256-cfb cv25519"),
+    ],
+)
+def test_keys_of_version_6_that_read_it_get_the_newer_form(version, told, form):
+    primary, encryption = key("ed25519-native", version=version), key("cv25519", version=version)
+    says = (flags(CERTIFY_SIGN), write_subpacket(Kind.FEATURES, bytes((told,))))
     octets = certificate(primary, user_id(primary, BOBS, *says), subkey(primary, encryption, ENCRYPT))
     on = Stage().own_pgp(PGP_SENDER).know_pgp(PGP_PARTNER)
     on.pgp.stored[-1] = replace(on.pgp.stored[-1], certificate=read_certificate(octets))
     (outcome,) = go(on, HEAD + TEXT, BOB)
-    assert dict(outcome.details)["algorithm"] == "aes256-ocb x25519"
+    assert dict(outcome.details)["algorithm"] == form
     message = read_encrypted(mime.read_message(mime.message_part(sent(on))))
     assert message.open([(encryption.public, encryption.private)], max_bytes=10_000).inner.literal == TEXT
 
