@@ -71,7 +71,7 @@ def signature(alpha: PgpSite, by: str, *options: str, content: bytes = b"", **mo
     [
         ((), "aes256-cfb", ""),
         (("--compress-algo", "bzip2", "--cipher-algo", "AES"), "aes128-cfb", ""),
-        (("--throw-keyids", "--compress-algo", "none"), "aes256-cfb", ""),
+        (("--throw-keyids", "--compress-algo", "none", "--emit-version", "--comment", "Grüße"), "aes256-cfb", ""),
         (("--recipient", PIA, "--recipient", BERT), "aes256-cfb", ""),
         (("--cipher-algo", "3DES"), "3des-cfb", "encryption-weak"),
     ],
@@ -165,6 +165,32 @@ def test_openpgp_inside_smime_and_the_reverse(alpha: PgpSite) -> None:
     assert layer(arrive(alpha, OLGA, ANNA, both), 1)["kind"] == "pgp-signed"
 
 
+def test_what_thunderbird_writes(alpha: PgpSite) -> None:
+    """The subject encrypted as well (RFC 9788), its sender's key and a text with spaces at the end beside it."""
+    text = b"Content-Type: text/plain; charset=UTF-8; format=flowed\r\n\r\n" + CANARY + b" \r\n-- \r\nPia"
+    key = b"Content-Type: application/pgp-keys; name=key.asc\r\n\r\n" + openssl.crlf(
+        alpha.partner.run("--armor", "--export", PIA)
+    )
+    inside = mixed(text, key).replace(
+        b"\r\n\r\n", f';\r\n protected-headers="v1"\r\nFrom: {PIA}\r\nSubject: The offer\r\n\r\n'.encode(), 1
+    )
+    got = arrive(alpha, PIA, DORA, encrypted(from_gpg(alpha, DORA, by=PIA, content=inside)), subject="...")
+    assert marks(got) == ("yes", "yes")
+    assert got.fields("Subject") == [f"The offer [decrypted] [signed by {PIA}]"]
+    assert got.fields("From") == [PIA]
+    assert text in got.body
+    assert b"pgp-keys" not in got.body
+
+
+def test_a_footer_of_a_mailing_list_is_not_the_signers(alpha: PgpSite) -> None:
+    footer = b"Content-Type: text/plain\r\n\r\nTo unsubscribe, pay here"
+    made = mixed(signed(entity(), signature(alpha, PIA)), footer)
+    got = arrive(alpha, PIA, CARL, made)
+    assert got.octets.endswith(made.partition(b"\r\n\r\n")[2])
+    assert marks(got) == ("no", "no")
+    assert (layer(got, 1)["ok"], layer(got, 1)["whole-message"]) == ("yes", "no")
+
+
 # ---- not opened
 
 
@@ -174,6 +200,9 @@ def test_what_is_for_somebody_else_stays_shut(alpha: PgpSite) -> None:
     got = arrive(alpha, PIA, ANNA, made)
     assert got.octets.endswith(made.partition(b"\r\n\r\n")[2])
     assert (marks(got), layer(got, 1)["reason"]) == (("no", "no"), "key-not-found")
+
+    by_password = alpha.partner.run("--armor", "--symmetric", given=entity(), password="geheim")
+    assert layer(arrive(alpha, PIA, ANNA, encrypted(by_password)), 1)["reason"] == "key-not-found"
 
     alpha.clear()
     sent = pgp_mime.mail(PIA, ANNA, encrypted(from_gpg(alpha, ANNA)))
@@ -212,6 +241,7 @@ def test_a_message_that_was_changed_is_not_opened(alpha: PgpSite) -> None:
 SIGNED = {
     "good": (PIA, "yes", ""),
     "text": (PIA, "yes", ""),
+    "without a last line end": (PIA, "yes", ""),
     "a key of nobody": (STRANGER, "no", "signer-key-unknown"),
     "a key that nobody trusts": (KIM, "no", "signer-key-untrusted"),
     "a key that has expired": (EVA, "no", "signer-key-expired"),
@@ -228,7 +258,8 @@ def test_signed_mail_says_who_signed_and_what_is_wrong(alpha: PgpSite, what: str
     by, by_sender, reason = SIGNED[what]
     options = {"text": ("--textmode",), "weak": ("--digest-algo", "SHA1"), "expired": ("--default-sig-expire", "1d")}
     at = pgp_people().now - 10 * DAY if by in (EVA, ROSA) or what == "expired" else None
-    made = signed(entity(), signature(alpha, by, *options.get(what, ()), at=at))
+    content = entity().rstrip() if what == "without a last line end" else entity()
+    made = signed(content, signature(alpha, by, *options.get(what, ()), content=content, at=at))
     if what == "changed":
         made = made.replace(b"For your eyes", b"For my wallet")
     sender = OLGA if what == "somebody else" else by
