@@ -231,6 +231,7 @@ def test_keys_of_version_6_that_read_it_get_the_newer_form(version, told, form):
     on.pgp.stored[-1] = replace(on.pgp.stored[-1], certificate=read_certificate(octets))
     (outcome,) = go(on, HEAD + TEXT, BOB)
     assert dict(outcome.details)["algorithm"] == form
+    assert (b"\r\n=" in on.octets_sent()) is ("cfb" in form)  # the checksum of the armor, for programs of old
     message = read_encrypted(mime.read_message(mime.message_part(sent(on))))
     assert message.open([(encryption.public, encryption.private)], max_bytes=10_000).inner.literal == TEXT
 
