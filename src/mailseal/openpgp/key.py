@@ -10,9 +10,19 @@ from datetime import UTC, datetime
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa, x448, x25519
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from mailseal.openpgp.algorithms import CURVES, CURVES_BY_NAME, CV25519, ED25519_LEGACY, Curve, KeyAlgorithm
+from mailseal.openpgp.algorithms import (
+    CIPHERS,
+    CURVES,
+    CURVES_BY_NAME,
+    CV25519,
+    ED25519_LEGACY,
+    HASHES,
+    Curve,
+    KeyAlgorithm,
+)
 from mailseal.openpgp.errors import malformed, unsupported
 from mailseal.openpgp.fields import Fields, write_mpi
 
@@ -196,12 +206,36 @@ def _elliptic(fields: Fields, version: int) -> _Material:
 
 
 def _ecdh(fields: Fields, version: int) -> _Material:
-    """RFC 9580 §5.5.5.6."""
+    """RFC 9580 §5.5.5.6. Without a derivation that we have and that is long enough nothing can be made of the key."""
     found = _elliptic(fields, version)
     parameters = fields.sized()
     if len(parameters) < 3 or parameters[0] != 1:
         return _Material(found.name)
-    return replace(found, kdf=(parameters[1], parameters[2]))
+    made_by, cipher = HASHES.get(parameters[1]), CIPHERS.get(parameters[2])
+    if made_by is None or made_by.weak or cipher is None or cipher.make is not AES:
+        return _Material(found.name)
+    if made_by.algorithm.digest_size < cipher.key_octets:
+        return _Material(found.name)
+    return replace(found, kdf=(made_by.id, cipher.id))
+
+
+def _x25519(point: bytes) -> x25519.X25519PublicKey:
+    """Raises ValueError for a point of small order, to which nobody could encrypt."""
+    key = x25519.X25519PublicKey.from_public_bytes(point)
+    _PROBE_25519.exchange(key)
+    return key
+
+
+def _x448(point: bytes) -> x448.X448PublicKey:
+    """As `_x25519`."""
+    key = x448.X448PublicKey.from_public_bytes(point)
+    _PROBE_448.exchange(key)
+    return key
+
+
+_PROBE_25519 = x25519.X25519PrivateKey.from_private_bytes(b"\1" * 32)
+_PROBE_448 = x448.X448PrivateKey.from_private_bytes(b"\1" * 56)
+"""Any will do: what a point of small order gives is always zero."""
 
 
 def _raw(name: str, octets: int, load: Callable[[bytes], AnyPublicKey]) -> _Reader:
@@ -231,8 +265,8 @@ _READERS: dict[int, _Reader] = {
     KeyAlgorithm.ECDH: _ecdh,
     KeyAlgorithm.ECDSA: _elliptic,
     KeyAlgorithm.EDDSA_LEGACY: _elliptic,
-    KeyAlgorithm.X25519: _raw("x25519", 32, x25519.X25519PublicKey.from_public_bytes),
-    KeyAlgorithm.X448: _raw("x448", 56, x448.X448PublicKey.from_public_bytes),
+    KeyAlgorithm.X25519: _raw("x25519", 32, _x25519),
+    KeyAlgorithm.X448: _raw("x448", 56, _x448),
     KeyAlgorithm.ED25519: _raw("ed25519", 32, ed25519.Ed25519PublicKey.from_public_bytes),
     KeyAlgorithm.ED448: _raw("ed448", 57, ed448.Ed448PublicKey.from_public_bytes),
 }
@@ -250,7 +284,7 @@ def _loaded(load: Callable[[], AnyPublicKey]) -> AnyPublicKey | None:
     try:
         return load()
     except (ValueError, UnsupportedAlgorithm):
-        return None  # no point of the curve, an even modulus: a key of which nothing can be made
+        return None  # no point of the curve, or of small order, an even modulus: nothing can be made of the key
 
 
 def _point(curve: Curve, point: bytes) -> AnyPublicKey:
@@ -259,7 +293,7 @@ def _point(curve: Curve, point: bytes) -> AnyPublicKey:
     if len(point) != 33 or point[0] != NATIVE_POINT:
         raise ValueError
     if curve is CV25519:
-        return x25519.X25519PublicKey.from_public_bytes(point[1:])
+        return _x25519(point[1:])
     return ed25519.Ed25519PublicKey.from_public_bytes(point[1:])
 
 

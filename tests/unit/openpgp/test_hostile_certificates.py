@@ -7,11 +7,14 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 import pgp_craft as craft
 from mailseal.openpgp import edit
-from mailseal.openpgp.algorithms import HASHES, HashId, KeyAlgorithm
+from mailseal.openpgp.algorithms import CV25519, HASHES, HashId, KeyAlgorithm
 from mailseal.openpgp.certificate import read_certificate
 from mailseal.openpgp.errors import PgpError
 from mailseal.openpgp.fields import write_mpi
+from mailseal.openpgp.form import Reader, form_for
+from mailseal.openpgp.inner import write_literal
 from mailseal.openpgp.key import PublicKey, public_key_body, read_public_key
+from mailseal.openpgp.message import encrypt_message
 from mailseal.openpgp.packet import Tag, write_packet
 from mailseal.openpgp.parts import MAX_SUBKEYS
 from mailseal.openpgp.select import fit_to_encrypt
@@ -79,6 +82,40 @@ def test_what_a_signature_costs():
     costs = [verification_microseconds(craft.key(kind).public) for kind in ("rsa2048", "ed25519", "p521", "bp256")]
     assert costs == [26, 120, 1000, 1000]
     assert verification_microseconds(slow_key()) > 3000
+
+
+# ---- keys that nothing can be made of
+
+
+def ecdh(point: bytes, *derivation: int) -> bytes:
+    oid = CV25519.oid
+    return head(18) + bytes((len(oid),)) + oid + write_mpi(b"\x40" + point) + bytes((3, 1, *derivation))
+
+
+POINT = craft.key("cv25519").public.key.public_bytes_raw()
+UNUSABLE = {
+    "of small order": ecdh(bytes(32), 8, 7),
+    "of small order, too": ecdh(b"\1" + bytes(31), 8, 7),
+    "X25519 of small order": head(25) + bytes(32),
+    "X448 of small order": head(26) + bytes(56),
+    "derived by MD5": ecdh(POINT, 1, 7),
+    "derived by SHA-1": ecdh(POINT, 2, 7),
+    "derived for triple DES": ecdh(POINT, 8, 2),
+    "derived by what we do not know": ecdh(POINT, 99, 7),
+}
+
+
+@pytest.mark.parametrize("body", UNUSABLE.values(), ids=UNUSABLE)
+def test_a_key_that_cannot_be_encrypted_to_is_not_chosen(body):
+    """Or a mail would fail for it that another key of the certificate could take."""
+    unusable, good = craft.Key(read_public_key(body), PRIMARY.private), craft.key("cv25519")
+    subkeys = [craft.subkey(PRIMARY, one, ENCRYPT) for one in (good, unusable)]
+    found = read_certificate(craft.certificate(PRIMARY, craft.user_id(PRIMARY, TEXT), *subkeys))
+    assert len(found.subkeys) == 2
+    chosen = [one.public for one in fit_to_encrypt(found, NOW)]
+    assert chosen == [good.public]
+    readers = [Reader(one) for one in chosen]
+    assert b"".join(encrypt_message(write_literal([b"text"]), readers, form_for(readers)))
 
 
 # ---- room
