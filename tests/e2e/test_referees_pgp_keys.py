@@ -1,5 +1,6 @@
 """gpg and sqop read the keys that we make and change, and verify what we sign with them; and the reverse."""
 
+import io
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,11 +14,16 @@ from harness.referees import RefusedError
 from harness.sqop import sqop
 from mailseal.openpgp import edit
 from mailseal.openpgp.armor import read_armor
-from mailseal.openpgp.certificate import read_certificate
+from mailseal.openpgp.certificate import PgpTrust, StoredPgpCertificate, read_certificate
 from mailseal.openpgp.component import KeyFlags, RevocationCode
 from mailseal.openpgp.export import armored_public, armored_secret
+from mailseal.openpgp.form import EncryptionForm, Reader
 from mailseal.openpgp.generate import KeyKind, generate
-from mailseal.openpgp.select import fit_to_encrypt
+from mailseal.openpgp.importing import read_transferable
+from mailseal.openpgp.inner import write_literal
+from mailseal.openpgp.message import encrypt_message, read_encrypted
+from mailseal.openpgp.ring import open_ring
+from mailseal.openpgp.select import encryption_components, fit_to_encrypt, why_not_encrypt
 from mailseal.openpgp.sign import sign_document
 from mailseal.openpgp.signature import read_signature
 from mailseal.openpgp.validity import expiry, features, flags, live_user_ids, why_component_dead, why_dead
@@ -179,6 +185,41 @@ def test_a_life_of_a_key_of_gpg(gpg, algorithm, encryption):
     octets = read_armor(revocation.replace(b":-----BEGIN", b"-----BEGIN")).octets
     gpg.run("--import", given=octets)
     assert why_dead(read(), MADE) is ReasonCode.PGP_KEY_REVOKED
+
+
+@pytest.mark.parametrize(
+    ("signing", "encryption", "reason"),
+    [
+        ("nistp384", "nistp384", None),
+        ("nistp521", "nistp521", None),
+        ("brainpoolP384r1", "brainpoolP384r1", None),
+        ("brainpoolP512r1", "brainpoolP512r1", None),
+        ("ed25519", "rsa2048", None),
+        ("secp256k1", "secp256k1", ReasonCode.PGP_KEY_UNSUPPORTED),
+        ("dsa1024", "elg1024", ReasonCode.PGP_KEY_UNSUPPORTED),
+    ],
+)
+def test_kinds_of_keys_that_gpg_makes(gpg, signing, encryption, reason):
+    text = f"{signing.lower()}@kinds.example"
+    gpg.run("--quick-generate-key", text, signing, "sign,cert", "2y", at=MADE, password="pässword")
+    name = next(line[9].lower() for line in gpg.listed(text, at=MADE) if line[0] == "fpr")
+    gpg.run("--quick-add-key", name, encryption, "encr", "1y", at=MADE, password="pässword")
+    (member,) = open_ring(io.BytesIO(gpg.run("--export-secret-keys", name, password="pässword"))).members
+    found = read_transferable(member.octets, lambda: "pässword")
+    stored = StoredPgpCertificate(found.certificate, PgpTrust.TRUSTED, selected=True)
+    against = why_not_encrypt(stored, None, NOW)
+    assert (found.certificate.fingerprint, against and against.code) == (name, reason)
+    octets = gpg.sign(CONTENT, name, password="pässword")
+    (check,) = check_signatures(CONTENT, split_signatures(octets), lambda _: [found.certificate], NOW)
+    assert check.verified is (reason is None)
+    if reason is not None:
+        assert not found.keys
+        return
+    (component,) = encryption_components(stored, NOW)
+    ours = b"".join(encrypt_message(write_literal([CONTENT]), [Reader(component.public)], EncryptionForm()))
+    assert gpg.read(ours, password="pässword").content == CONTENT
+    theirs = gpg.encrypt(CONTENT, name)
+    assert read_encrypted(theirs).open(found.keys, max_bytes=1000).inner.literal == CONTENT
 
 
 def test_sqop_reads_ours_and_the_reverse(need_sqop, tmp_path: Path):
