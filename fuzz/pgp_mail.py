@@ -6,6 +6,7 @@ that fits. Starts from real mails. Anything raised but the typed errors stops th
 
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import atheris
@@ -22,6 +23,7 @@ with atheris.instrument_imports(include=["mailseal.openpgp", "mailseal.methods"]
     from mailseal.methods.openpgp_write import Shape
     from mailseal.openpgp import inline_write
     from mailseal.openpgp.autocrypt import write_autocrypt
+    from mailseal.openpgp.work import Work
     from mailseal.policy.model import MethodName, Party
     from mailseal.policy.settings import Settings
     from pgp_mails import (
@@ -66,11 +68,12 @@ def one_input(octets: bytes) -> None:
     METHOD.harvest(root, root, SETTINGS)
     METHOD.tidy(root, SETTINGS)
     inline_write.pieces_of(root)
+    opening = replace(OPENING, work=Work())
     for entity in root.walk():
         kind = METHOD.recognise(entity, SETTINGS)
         if kind is None:
             continue
-        peeled = METHOD.peel(entity, kind, OPENING, 0)
+        peeled = METHOD.peel(entity, kind, opening, 0)
         if peeled.inner is not None:
             with suppress(MimeError):
                 METHOD.recognise(peeled.inner, SETTINGS)
