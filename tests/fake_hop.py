@@ -99,7 +99,11 @@ class Fake:
             self.say(connection, HANG)
         connection = self.tls.wrap_socket(connection, server_side=True)
         self.open.append(connection)
-        self.peers.append(connection.getpeercert())
+        try:
+            self.peers.append(connection.getpeercert())
+        except OSError:  # the peer has gone meanwhile
+            connection.close()
+            raise
         return connection
 
     def authenticate(self, connection, file, words):

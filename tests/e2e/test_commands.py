@@ -112,9 +112,11 @@ def test_routes_and_passwords(home):
     home("route", "list")
     assert "no route yet" in home.err
     first, second = "smtp://mx1:587?tls=verified&user=me", "smtp://mx2:25?tls=required"
+    home("domain", "add", "our.bücher.example")
     row = home.json("route", "set", "*.Bücher.example", first, second)
     assert row == {"domain": "*.xn--bcher-kva.example", "next_hops": [first, second], "no_password_for": ["me@mx1:587"]}
     assert "mailseal route password me@mx1:587" in home.err
+    assert "mail to our.xn--bcher-kva.example, which is internal, goes there too" in home.err
     home("route", "password", "me@MX1:587", "--password-file", home.put("password", b"secret\n"))
     assert home.err == ""
     assert home.json("route", "list")[0]["no_password_for"] == []

@@ -1,7 +1,9 @@
 """A migration that is cut off at any statement is finished by the next `mailseal init`; two at once do it once."""
 
+import contextlib
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -152,24 +154,13 @@ use(sys.argv[1], sys.argv[2])
 print("begun", flush=True)
 migrate()
 """
-_HOLD = """
-import sys
-from django.db.migrations.executor import MigrationExecutor
-from mailseal.store.configure import migrate, use
-use(sys.argv[1], sys.argv[2])
-def record(self, migration):
-    print("begun", flush=True)
-    sys.stdin.read()
-MigrationExecutor.record_migration = record
-migrate()
-"""
 
 
-def start(place, code: str = _RUN) -> subprocess.Popen:
+def start(place) -> subprocess.Popen:
     url, password = place
     pipe = subprocess.PIPE
     return subprocess.Popen(
-        [sys.executable, "-c", code, url, password or ""], stdin=pipe, stdout=pipe, stderr=pipe, text=True
+        [sys.executable, "-c", _RUN, url, password or ""], stdin=pipe, stdout=pipe, stderr=pipe, text=True
     )
 
 
@@ -192,15 +183,24 @@ def test_two_at_once(empty, finished):
     assert tables() == finished
 
 
-def test_one_that_waits_in_vain_says_so(empty, monkeypatch):
+@contextlib.contextmanager
+def used(request):
+    """Somebody writes, or keeps a table for himself, and does not end."""
+    if connection().vendor == "sqlite":
+        with contextlib.closing(sqlite3.connect(connection().settings_dict["NAME"], isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+        return
+    with request.getfixturevalue("mariadb").connect(database="cut_off") as root, root.cursor() as cursor:
+        cursor.execute("LOCK TABLES store_node WRITE")
+        yield
+
+
+def test_one_that_waits_in_vain_says_so(empty, request, monkeypatch):
     monkeypatch.setattr(schema_changes, "WAIT_SECONDS", 0.1)
-    child = start(empty, _HOLD)
-    assert child.stdout.readline() == "begun\n"
-    try:
-        with pytest.raises(StoreUnavailable, match=r"another process|locked"):
-            migrate()
-    finally:
-        child.kill()
-        child.communicate()
+    monkeypatch.setattr(schema_changes, "TABLE_WAIT_SECONDS", 1)
+    cut_off_after(75, monkeypatch)
+    with used(request), pytest.raises(StoreUnavailable, match=r"1205|locked"):
+        migrate()
     migrate()
     assert pending_migrations() == ()

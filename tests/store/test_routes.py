@@ -6,7 +6,7 @@ from mailseal.config.next_hop import next_hop
 from mailseal.errors import TransientError
 from mailseal.keys.sealing import BrokenSealError
 from mailseal.mail.address import AddressError
-from mailseal.store import credentials, routes
+from mailseal.store import credentials, domains, routes
 from mailseal.store.models import CredentialRow, RouteRow
 from mailseal.store.routes import BrokenRouteError, RouteError, StoreRoutes
 from mailseal.store.stamps import Scope, StampWatch
@@ -51,6 +51,19 @@ def test_a_change_is_seen_by_the_stamp(store):
     assert not routes.unset_route("x.example")
     watch.poll(2)
     assert stored.of("x.example") == ()
+
+
+def test_internal_domains_that_a_wildcard_takes_by_the_way(store):
+    for name in ("alpha.example", "beta.example", "*.c.example", "d.c.example", "example", "x.test"):
+        domains.add(name)
+    domains.add("partner.example", internal=False)
+    routes.set_route("*.example", ["h:1"])
+    routes.set_route("beta.example", ["h:2"])
+    assert routes.internal_below("*.example") == ("*.c.example", "alpha.example", "d.c.example")
+    routes.set_route("*.c.example", ["h:3"])
+    assert routes.internal_below("*.example") == ("alpha.example",)
+    assert routes.internal_below("*.c.example") == ("d.c.example",)
+    assert routes.internal_below("beta.example") == ()
 
 
 def test_what_is_no_route(store):

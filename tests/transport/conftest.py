@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from fake_hop import Fake
 from mailseal.mail import reply
 from mailseal.mail.envelope import Origin, Protocol
 from mailseal.transport.caps import Caps, Load
@@ -134,6 +135,20 @@ class Served:
         self.loop.call_soon_threadsafe(self.stopped.set)
         self.thread.join(5)
         assert not self.thread.is_alive()
+
+
+@pytest.fixture
+def fake(tmp_path):
+    made = []
+
+    def start(script=(), **options):
+        one = Fake(tmp_path / f"hop{len(made)}", dict(script), **options)
+        made.append(one)
+        return one
+
+    yield start
+    for one in made:
+        one.stop()
 
 
 @pytest.fixture

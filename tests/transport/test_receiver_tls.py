@@ -328,6 +328,23 @@ def test_a_new_certificate_is_shown_without_a_restart(serve, tmp_path, caplog):
     assert shown() == third.der
 
 
+def test_rights_that_are_mended_are_seen(tmp_path):
+    """They change nothing else of a file: the renewed certificate was never shown, whatever was done later."""
+    now = [0.0]
+    files = server_certificate(tmp_path)
+    tls = ServerTls(files.certificate, files.key, clock=lambda: now[0])
+    before = tls.context()
+    server_certificate(tmp_path)
+    files.key.chmod(0o644)
+    now[0] += 1
+    assert tls.context() is before, "not with a key that all can read"
+    changed = files.key.stat().st_ctime_ns
+    while files.key.stat().st_ctime_ns == changed:  # it is as fine as the kernel's tick
+        files.key.chmod(0o600)
+    now[0] += 1
+    assert tls.context() is not before
+
+
 def test_key_and_certificate_in_one_file(serve, tmp_path):
     files = server_certificate(tmp_path)
     both = tmp_path / "both.pem"

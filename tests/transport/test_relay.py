@@ -2,6 +2,7 @@ import mmap
 import socket
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,20 +17,6 @@ from mailseal.mail.reply import Reply
 from mailseal.ports import Hop, Transfer
 from mailseal.transport.exchange import UnsafeEnvelopeError
 from mailseal.transport.relay import SmtpRelay, Timeouts
-
-
-@pytest.fixture
-def fake(tmp_path):
-    made = []
-
-    def start(script=(), **options):
-        one = Fake(tmp_path / f"hop{len(made)}", dict(script), **options)
-        made.append(one)
-        return one
-
-    yield start
-    for one in made:
-        one.stop()
 
 
 @pytest.fixture
@@ -92,9 +79,20 @@ def test_smtputf8(fake, relay_to):
     server = fake(hello=BARE)
     relay = relay_to(server)
     assert relay.send(transfer("r@y.test", "jörg@y.test")) == [reply.NEXT_HOP_WITHOUT_SMTPUTF8] * 2
-    assert codes(relay.send(transfer(smtputf8=True))) == [550]
+    assert codes(relay.send(transfer(smtputf8=True, chunks=("Subject: sch\xf6n\r\n\r\n".encode(),)))) == [550]
     assert codes(relay.send(transfer())) == [250]
     assert server.connections == 1
+
+
+@pytest.mark.parametrize("hello", [HELLO.replace(b"250-SMTPUTF8\r\n", b""), BARE])
+def test_smtputf8_that_was_asked_for_in_vain(fake, relay_to, hello):
+    """Some clients ask for it with every mail: no reason to refuse what is ASCII from end to end."""
+    server = fake(hello=hello)
+    relay = relay_to(server)
+    assert codes(relay.send(transfer(smtputf8=True, chunks=(b"x: y\r\n", memoryview(b"\r\nbody\r\n"))))) == [250]
+    assert "SMTPUTF8" not in "".join(server.commands)
+    mail = replace(transfer(smtputf8=True), recipients=(Recipient(Address.parse("r@y.test"), orcpt="utf-8;j\xf6@y"),))
+    assert codes(relay.send(mail)) == [550]
 
 
 @pytest.mark.parametrize("hello", [HELLO, BARE])

@@ -27,20 +27,6 @@ BIG = (b"x" * 70 + b"\r\n",) * 40_000
 
 
 @pytest.fixture
-def fake(tmp_path):
-    made = []
-
-    def start(script=(), **options):
-        one = Fake(tmp_path / f"hop{len(made)}", dict(script), **options)
-        made.append(one)
-        return one
-
-    yield start
-    for one in made:
-        one.stop()
-
-
-@pytest.fixture
 def relay_to():
     made = []
 

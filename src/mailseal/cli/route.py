@@ -54,6 +54,8 @@ def set_(session: Session, *, domain: str, urls: Sequence[str], as_json: bool) -
     show_one({name: value for name, value in row.items() if name != "created"}, as_json=as_json)
     for name in _missing(one, known):
         click.echo(f"note: mail waits until a password is set: mailseal route password {name}", err=True)
+    for name in routes.internal_below(one.domain):
+        click.echo(f"note: mail to {name}, which is internal, goes there too; a route of its own goes before", err=True)
 
 
 @route.command("unset")

@@ -9,7 +9,7 @@ from mailseal.config.next_hop import NextHop, next_hops
 from mailseal.config.values import BadValueError
 from mailseal.errors import PermanentError, TransientError
 from mailseal.store.lru import Lru
-from mailseal.store.models import RouteRow
+from mailseal.store.models import Domain, RouteRow
 from mailseal.store.owners import domain_name, owners_of_domain, with_places
 from mailseal.store.stamps import Scope, bump
 from mailseal.store.transaction import reads, select, writes
@@ -102,3 +102,16 @@ def list_routes() -> tuple[RouteInfo, ...]:
     """All routes, by domain; raises BrokenRouteError."""
     rows = RouteRow.objects.order_by("domain")
     return tuple(RouteInfo(row.domain, _hops(row.domain, row.hops), row.created) for row in rows)
+
+
+@reads
+def internal_below(wildcard: str) -> tuple[str, ...]:
+    """The internal domains whose mail the route of a wildcard takes by the way: opened mail for our own readers."""
+    routed = set(RouteRow.objects.values_list("domain", flat=True))
+    names = Domain.objects.filter(internal=True).exclude(name=wildcard).order_by("name").values_list("name", flat=True)
+    return tuple(name for name in names if next(filter(routed.__contains__, _owners(name)), None) == wildcard)
+
+
+def _owners(name: str) -> tuple[str, ...]:
+    """Of a domain or wildcard: itself, then the wildcards above it, the most specific first."""
+    return owners_of_domain(f"any{name[1:]}")[1:] if name.startswith("*.") else owners_of_domain(name)

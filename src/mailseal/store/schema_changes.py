@@ -5,13 +5,13 @@ copying it, and half of that done twice would lose rows.
 
 MariaDB commits each statement (and each is atomic, from 10.6 on), so a migration that was cut off is begun again: what
 its statements make and is there already is theirs, because ours only add, and because nothing that uses the new tables
-starts before the migration is noted as done. It is noted only if the tables are then what it makes, so another's table
-or index of the same name is found out. A migration that changes or removes something needs another way.
+starts before the migration is noted as done. It is noted only if the tables then have what it makes, so another's table
+or index of the same name is found out. For the same reasons two processes may do it at once. A migration that changes
+or removes something needs another way.
 """
 
 import contextlib
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -24,11 +24,10 @@ from django.db.models import Model
 from django.db.utils import DatabaseError
 
 from mailseal.errors import PermanentError
-from mailseal.store.transaction import close_connection, run
-from mailseal.store.trouble import StoreUnavailable
+from mailseal.store.transaction import close_connection, read, run
 
 WAIT_SECONDS = 60.0
-"""How long to wait for another process that changes the tables."""
+"""How long to try when others change or use the tables."""
 TABLE_WAIT_SECONDS = 5
 """How long to wait for those who use a table; whoever wants to use it then waits for us."""
 STATEMENT_SECONDS = 6 * 3600
@@ -43,17 +42,14 @@ class OtherTablesError(PermanentError):
 
 
 def apply_migrations() -> None:
-    """Apply what is pending, one process at a time. Raises OtherTablesError, StoreUnavailable, a driver's error."""
+    """Apply what is pending. Raises OtherTablesError, StoreUnavailable, a driver's error."""
     with _connection_for_it() as database:
         if database.vendor == "sqlite":
             run(lambda: _migrate(database), bound_seconds=WAIT_SECONDS)
             return
         # Django's editor, but what is there already is made.
         database.SchemaEditorClass = type("Editor", (_Resuming, type(database).SchemaEditorClass), {})
-        with _alone(database), database.cursor() as cursor:
-            # Keys are compared octet by octet: the default collation would take "a" and "ä" for the same address.
-            cursor.execute("ALTER DATABASE CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
-            _migrate(database)
+        read(lambda: _migrate(database), bound_seconds=WAIT_SECONDS)  # without a transaction
 
 
 @contextlib.contextmanager
@@ -79,21 +75,6 @@ def _connection_for_it() -> Iterator[BaseDatabaseWrapper]:
         database.close()
 
 
-@contextlib.contextmanager
-def _alone(database: BaseDatabaseWrapper) -> Iterator[None]:
-    """Among those who use the same server: a node of Galera knows nothing of the locks of another."""
-    name = f"mailseal tables of {database.settings_dict['NAME']}"[:64]
-    until = time.monotonic() + WAIT_SECONDS
-    with database.cursor() as cursor:
-        while True:
-            cursor.execute("SELECT GET_LOCK(%s, 1)", (name,))  # it ends with the connection
-            if cursor.fetchone()[0]:
-                break
-            if time.monotonic() > until:
-                raise StoreUnavailable("another process is changing the tables: wait for its `mailseal init` to end")
-        yield
-
-
 class _Resuming(BaseDatabaseSchemaEditor):
     resumed = False
     """Whether something was there already."""
@@ -113,6 +94,10 @@ def _exists_already(error: DatabaseError) -> bool:
 
 
 def _migrate(database: BaseDatabaseWrapper) -> None:
+    if database.vendor == "mysql":
+        with database.cursor() as cursor:
+            # Keys are compared octet by octet: the default collation would take "a" and "ä" for the same address.
+            cursor.execute("ALTER DATABASE CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
     executor = MigrationExecutor(database)
     executor.recorder = _Recorder(database)
     executor.loader.check_consistent_history(database)
@@ -128,15 +113,21 @@ class _Recorder(MigrationRecorder):
 
 
 def _require_made(database: BaseDatabaseWrapper, models: Iterable[type[Model]]) -> None:
-    """Raise OtherTablesError unless these tables have their columns and named indexes (other names tell what is in)."""
+    """Raise OtherTablesError unless these tables have their columns and named indexes (other names tell what is in).
+
+    Not by Django's introspection: MariaDB 10.11 has crashed over its question while another session made tables.
+    """
+    quote = database.ops.quote_name
     for model in models:
         meta = model._meta  # noqa: SLF001 -- documented API
-        columns = {field.name: str(field.column) for field in meta.concrete_fields}
+        columns = {field.name: quote(str(field.column)) for field in meta.concrete_fields}
+        wanted = [f"\n  {column} " for column in columns.values()] + [
+            f"KEY {quote(key.name)} ({','.join(columns[name] for name in key.fields)})"
+            for key in (*meta.indexes, *meta.constraints)
+        ]
         with database.cursor() as cursor:
-            found = [str(column.name) for column in database.introspection.get_table_description(cursor, meta.db_table)]
-            keys: Mapping[str, Any] = database.introspection.get_constraints(cursor, meta.db_table)
-        if sorted(found) != sorted(columns.values()):
-            raise OtherTablesError(f"the table {meta.db_table} is there already, with other columns")
-        for key in (*meta.indexes, *meta.constraints):
-            if key.name not in keys or keys[key.name]["columns"] != [columns[name] for name in key.fields]:
-                raise OtherTablesError(f"the table {meta.db_table} has an index {key.name} of other columns, or none")
+            cursor.execute(f"SHOW CREATE TABLE {quote(meta.db_table)}")
+            made = cursor.fetchone()[1]
+        for one in wanted:
+            if one not in made:
+                raise OtherTablesError(f"the table {meta.db_table} is there already, without {one.strip()}")

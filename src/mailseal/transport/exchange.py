@@ -11,7 +11,7 @@ from mailseal.mail.reply import Reply
 from mailseal.ports import Transfer
 from mailseal.transport.connection import Connection, LostError
 from mailseal.transport.replies import GarbageError, passed_on
-from mailseal.transport.stuffing import stuffed
+from mailseal.transport.stuffing import is_ascii, stuffed
 
 BATCH_COMMANDS = 100
 """Commands written before their replies are read: few enough to fit in the socket buffers (RFC 2920 §3.1)."""
@@ -40,7 +40,7 @@ class Exchange:
     def run(self) -> list[Reply]:
         """One reply per recipient. Raises LostError or GarbageError only if the next hop has taken nothing."""
         features = self._connection.features
-        if _needs_smtputf8(self._transfer) and "SMTPUTF8" not in features:
+        if "SMTPUTF8" not in features and _is_internationalised(self._transfer):
             return [reply.NEXT_HOP_WITHOUT_SMTPUTF8] * len(self._transfer.recipients)
         commands = envelope_commands(self._transfer, features)
         try:
@@ -165,9 +165,22 @@ def _without_dsn(verdicts: list[Reply], transfer: Transfer) -> list[Reply]:
 
 
 def _needs_smtputf8(transfer: Transfer) -> bool:
-    if transfer.smtputf8 or not (transfer.sender is None or transfer.sender.local.isascii()):
+    return transfer.smtputf8 or not _has_ascii_envelope(transfer)
+
+
+def _is_internationalised(transfer: Transfer) -> bool:
+    """Whether it must not go to a server without SMTPUTF8 (RFC 6531 §3.2). Some clients ask for that with every mail:
+    one that is ASCII from end to end needs it not.
+    """
+    if not _has_ascii_envelope(transfer):
         return True
-    return not all(recipient.address.local.isascii() for recipient in transfer.recipients)
+    return transfer.smtputf8 and not all(map(is_ascii, transfer.chunks))
+
+
+def _has_ascii_envelope(transfer: Transfer) -> bool:
+    if not (transfer.sender is None or transfer.sender.local.isascii()):
+        return False
+    return all(one.address.local.isascii() and (one.orcpt or "").isascii() for one in transfer.recipients)
 
 
 def envelope_commands(transfer: Transfer, features: Mapping[str, str]) -> list[bytes]:
@@ -191,7 +204,7 @@ def _mail_line(transfer: Transfer, features: Mapping[str, str]) -> str:
         words.append(f"SIZE={sum(map(len, transfer.chunks))}")
     if transfer.eight_bit and "8BITMIME" in features:
         words.append("BODY=8BITMIME")
-    if _needs_smtputf8(transfer):
+    if "SMTPUTF8" in features and _needs_smtputf8(transfer):
         words.append("SMTPUTF8")
     if "DSN" in features:
         if transfer.ret:

@@ -14,7 +14,7 @@ LOOK_AGAIN_SECONDS = 1.0
 _FOR_OTHERS = 0o006
 
 Stamp = tuple[tuple[int, int, int], ...]
-"""Of each file: inode, time of change in ns, size."""
+"""Of each file: inode, time of status change in ns (mended rights change no other), size."""
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class ServerTls:
             except OSError:
                 found.append((0, 0, 0))
             else:
-                found.append((status.st_ino, status.st_mtime_ns, status.st_size))
+                found.append((status.st_ino, status.st_ctime_ns, status.st_size))
         return tuple(found)
 
 

@@ -39,6 +39,11 @@ def _large(chunks: Sequence[Octets]) -> Iterator[bytes]:
     yield b".\r\n" if tail == b"\r\n" else b"\r\n.\r\n"
 
 
+def is_ascii(chunk: Octets) -> bool:
+    """Whether no octet has its eighth bit set."""
+    return all(bytes(window).isascii() for window in _windows(chunk))
+
+
 def _windows(chunk: Octets) -> Iterator[Octets]:
     with memoryview(chunk) as view:
         for start in range(0, len(view), WINDOW_BYTES):

@@ -139,7 +139,8 @@ def test_starttls_with_both_certificates_verified(scene: Scene) -> None:
     [got] = scene.sink.wait(1)
     [received, *_] = [one for one in got.fields("Received") if "TLSv1.3" in one]
     assert 'Client CN "server"' in received
-    scene.postfix.wait_for_log("Trusted TLS connection established from")
+    # It may be the connection by which the hop was asked what it offers, before this test.
+    assert "Trusted TLS connection established from" in scene.postfix.maillog()
 
 
 def test_tls_from_the_first_octet_and_any_certificate_where_that_will_do(scene: Scene) -> None:

@@ -260,7 +260,7 @@ def test_a_reload_keeps_the_counters_and_journald_gets_fields(watched: Watched) 
     assert SUBJECT not in str(decision)
 
     wait_until(lambda: watched.numbers()["mailseal_processes_ready", "mail"] == 2)
-    assert watched.get("/healthz") == (200, "ok\n")
+    wait_until(lambda: watched.get("/healthz") == (200, "ok\n"))
     assert sum(watched.copies().values()) == sum(before.values()) + 1
     assert len(list((watched.gateway.data / "run" / "metrics").glob("counter_mail-1-*"))) == 2
 

@@ -38,6 +38,9 @@ def routes(config: Config) -> Iterator[Finding]:
         mend = f"start it, or `mailseal route set {route.domain}`"
         for hop in route.hops:
             yield from _next_hop(opener, hop, f"{route.domain}: {hop.place}", mend)
+        for name in store_routes.internal_below(route.domain):
+            text = f"mail to {name}, which is internal, goes where {route.domain} goes"
+            yield Finding("route", Status.WARN, text, f"if that is not meant, `mailseal route set {name}`")
 
 
 def passwords(config: Config) -> Iterator[Finding]:
