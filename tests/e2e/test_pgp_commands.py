@@ -1,5 +1,6 @@
 """`mailseal pgp` as it is typed, with gpg on the other side: what it exports is imported, and the reverse."""
 
+import io
 import json
 import stat
 from datetime import UTC, datetime, timedelta
@@ -334,7 +335,7 @@ def test_who_may_use_a_key(node, gpg):
 # ---- what waits
 
 
-def test_what_came_by_mail_waits_and_check_says_so(node):
+def test_what_came_by_mail_waits_and_check_says_so(node, monkeypatch):
     assert [row["status"] for row in node.findings()] == ["ok"]
     made = node.json("generate", "Anna <anna@example.com>", "--expires", "20d")["fingerprint"]
     known, new, first = (pgp_key(one, at=datetime.now(UTC) - DAY) for one in (BOB, BOB, "carol@partner.test"))
@@ -350,6 +351,10 @@ def test_what_came_by_mail_waits_and_check_says_so(node):
     assert ": 2 " in waiting["text"]
     (row,) = node.json("list", "--conflicts")
     assert (row["fingerprint"], row["provenance"]) == (new.fingerprint, "mail attached by x@evil.test")
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    node("trust", new.fingerprint, status=130)
+    assert f"Another key is trusted for one of these: {BOB}" in node.err
+    assert node.json("trust", new.fingerprint, "--yes")["trust"] == "trusted"
     node("distrust", new.fingerprint)
     node("trust", first.fingerprint)
     node("expire", made, "never")

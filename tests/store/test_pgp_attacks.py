@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 import pgp_craft as craft
+from mailseal.errors import PermanentError
 from mailseal.mail.address import Address
 from mailseal.openpgp import edit
 from mailseal.openpgp.certificate import PgpTrust
@@ -118,6 +119,18 @@ def test_who_trusts_a_file_trusts_no_name_that_came_by_mail_before(bob, kek, pgp
     put(kek, arrival(bob, both))
     pgp.clear()
     assert [one.trust for one in pgp.of_recipient(BOSS)] == [PgpTrust.TRUSTED]
+
+
+def test_who_certifies_a_key_certifies_no_name_that_came_with_it_unseen(bob, domain_key, kek):
+    put(kek, arrival(domain_key, with_key=True))
+    both = edit.add_user_id(bob.certificate, "Boss <boss@partner.test>", bob.primary, at=NOW - DAY)
+    harvest(found(bob, both))
+    with pytest.raises(PermanentError, match=r"it has Bob <bob@partner.test>, Boss <boss@partner.test>"):
+        pgp_edit.certify(bob.fingerprint, kek, at=NOW)
+    with pytest.raises(PermanentError, match="has not all of these"):
+        pgp_edit.certify(bob.fingerprint, kek, user_ids=["Bob <bob@elsewhere.test>"], at=NOW)
+    info = pgp_edit.certify(bob.fingerprint, kek, user_ids=[f"Bob <{BOB}>"], at=NOW)
+    assert info.certified == {f"Bob <{BOB}>"}
 
 
 def test_what_a_domain_key_vouches_for_stays_when_a_file_is_trusted(bob, domain_key, kek, pgp):

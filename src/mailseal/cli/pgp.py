@@ -3,7 +3,7 @@
 import click
 
 from mailseal.cli.errors import CommandError
-from mailseal.cli.output import confirm, json_option, one_of, show, yes_option
+from mailseal.cli.output import confirm, json_option, one_of, plain, show, yes_option
 from mailseal.cli.pgp_edit import add_user_id, certify, expire, revoke
 from mailseal.cli.pgp_export import export
 from mailseal.cli.pgp_generate import generate
@@ -81,11 +81,19 @@ def show_(session: Session, *, key: str, as_json: bool) -> None:
 
 @pgp.command("trust")
 @click.argument("key")
+@yes_option
 @json_option
 @pass_session
-def trust(session: Session, *, key: str, as_json: bool) -> None:
-    """Have mail encrypted to it, and signatures by it believed, for all its user IDs. Compare the fingerprint first."""
+def trust(session: Session, *, key: str, yes: bool, as_json: bool) -> None:
+    """Have mail encrypted to it, and signatures by it believed, for all its user IDs. Compare the fingerprint first.
+
+    It asks if a key is trusted already for one of its addresses: mail goes to both then.
+    """
     session.open_store()
+    info = pgp_admin.show(key)
+    if info.conflict:
+        names = ", ".join(plain(one.text) for one in info.certificate.user_ids)
+        confirm(f"Another key is trusted for one of these: {names}. Trust {info.fingerprint} as well?", yes=yes)
     show_info(pgp_admin.trust(key), as_json=as_json)
 
 
@@ -139,7 +147,7 @@ def delete(session: Session, *, key: str, with_key: bool, yes: bool) -> None:
     """Delete an OpenPGP key."""
     session.open_store()
     info = pgp_admin.show(key)
-    name = ", ".join(one.text for one in info.certificate.user_ids[:1]) or info.fingerprint
+    name = ", ".join(plain(one.text) for one in info.certificate.user_ids[:1]) or info.fingerprint
     if info.keys and not with_key:
         raise CommandError(
             "its secret key is here", "--with-key deletes that as well; `mailseal pgp export --secret` first"

@@ -1,5 +1,6 @@
 """`mailseal pgp revoke|expire|add-user-id|certify`: changes that a secret key signs."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import click
@@ -75,11 +76,13 @@ def add_user_id(session: Session, *, key: str, user_id: str, as_json: bool) -> N
 @click.command("certify")
 @click.argument("key")
 @click.option("--by", default="", metavar="KEY", help="The key of the domain, if several are chosen for it.")
+@click.option("--user-id", "user_ids", multiple=True, help="Which, if it has several of the domain. May be repeated.")
 @click.option("--expires", default="never", metavar=METAVAR, show_default=True, help="Of the certification.")
 @json_option
 @pass_session
-def certify(session: Session, *, key: str, by: str, expires: str, as_json: bool) -> None:
+def certify(session: Session, *, key: str, by: str, user_ids: Sequence[str], expires: str, as_json: bool) -> None:
     """Certify a key's user IDs by the key of their domain: it is trusted for these, by all who trust that key."""
     ends = read_expiry(expires, datetime.now(UTC))
     config = session.open_store()
-    show_info(pgp_edit.certify(key, open_ring(config.keys.kek), by=by, expires=ends), as_json=as_json)
+    done = pgp_edit.certify(key, open_ring(config.keys.kek), by=by, user_ids=user_ids, expires=ends)
+    show_info(done, as_json=as_json)

@@ -1,6 +1,6 @@
 """Changes of OpenPGP certificates by their own secret keys, or by that of their domain: each a new signature."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from mailseal.errors import PermanentError
@@ -68,13 +68,14 @@ def certify(
     sealing: Sealing,
     *,
     by: str = "",
+    user_ids: Collection[str] = (),
     expires: datetime | None = None,
     at: datetime | None = None,
 ) -> PgpInfo:
-    """Have the key of a domain certify all user IDs of a certificate with an address of that domain.
+    """Have the key of a domain certify user IDs of a certificate with an address of that domain.
 
-    `by`: names the domain key; without it there has to be just one whose secret key is here. Raises PermanentError
-    when there is none.
+    `by`: names the domain key; without it there has to be just one whose secret key is here. `user_ids` have to be
+    named if there are several: they may have come from anywhere. Raises PermanentError when there is none.
     """
     now = at or utc_now()
 
@@ -84,13 +85,21 @@ def certify(
             raise PermanentError("the key is distrusted: `mailseal pgp trust` it first")
         old = parsed(row.octets, _certifiers(row))
         domain_key, domain_row = _domain_key(old, by)
-        texts = _of_domains(old, domain_key, now)
+        texts = _meant(_of_domains(old, domain_key, now), user_ids)
         key = _primary_key(domain_row, sealing)
         put(row, edit.certify(old, texts, domain_key[0].certificate, key, at=now, expires=expires), now)
         bump(Scope.KEYS)
         return show(row.fingerprint)
 
     return run(work)
+
+
+def _meant(found: Sequence[str], named: Collection[str]) -> Sequence[str]:
+    if named and not set(found).issuperset(named):
+        raise PermanentError("the certificate has not all of these user IDs with an address of the domain")
+    if not named and len(found) > 1:
+        raise PermanentError(f"name the user IDs that are meant (--user-id): it has {', '.join(found)}")
+    return [one for one in found if one in named] if named else found
 
 
 def _locked(found: PgpCertificateRow) -> PgpCertificateRow:
