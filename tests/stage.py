@@ -91,11 +91,12 @@ class PgpStage:
 
     def by_fingerprint(self, fingerprint: str) -> StoredPgpCertificate | None:
         self.interrupt("pgp.by_fingerprint")
-        return next((one for one in self.stored if one.certificate.fingerprint == fingerprint), None)
+        found = (one for one in self.stored if one.certificate.fingerprint == fingerprint)
+        return next(map(_for_nobody, found), None)
 
     def by_issuer(self, issuer: str) -> Sequence[StoredPgpCertificate]:
         self.interrupt("pgp.by_issuer")
-        return [one for one in self.stored if one.certificate.component(issuer) is not None]
+        return [_for_nobody(one) for one in self.stored if one.certificate.component(issuer) is not None]
 
     def create(self, address: Address, at: datetime) -> StoredPgpCertificate:
         self.interrupt("pgp.create")
@@ -103,6 +104,11 @@ class PgpStage:
         self.made.append(identity)
         self.keep(identity)
         return self.stored[-1]
+
+
+def _for_nobody(stored: StoredPgpCertificate) -> StoredPgpCertificate:
+    """Without what is only known of an address: whether it was chosen, or is published, for that."""
+    return replace(stored, selected=False, own_domain=False)
 
 
 def _names(stored: StoredPgpCertificate, address: Address) -> bool:

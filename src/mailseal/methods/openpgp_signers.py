@@ -1,12 +1,12 @@
 """Who signed, as a layer reports it: Sequoia's policy on the signature, our trust in the key, the person in From."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mailseal.mail.encoded_word import one_line
 from mailseal.mail.message import Octets
 from mailseal.methods.layer import Layer, Opening, SignerReport
-from mailseal.openpgp.certificate import PgpCertificate, StoredPgpCertificate
+from mailseal.openpgp.certificate import PgpCertificate, PgpTrust, StoredPgpCertificate
 from mailseal.openpgp.errors import PgpError
 from mailseal.openpgp.mime import LayerKind
 from mailseal.openpgp.select import addresses_of, speaks_for, why_not_trust_signer
@@ -65,16 +65,29 @@ def _checked(claim: Claim, known: "_Known", opening: Opening) -> tuple[Signature
 
 
 class _Known:
-    """The stored certificates that were found for the signatures of one layer."""
+    """The stored certificates that were found for the signatures of one layer. `sender`: the one in From, or None."""
 
     def __init__(self, opening: Opening) -> None:
         self._opening = opening
-        self.stored: dict[str, StoredPgpCertificate] = {}
+        self._found: dict[str, StoredPgpCertificate] = {}
+        self.sender = opening.senders[0] if len(opening.senders) == 1 else None
 
     def candidates(self, issuer: str) -> Sequence[PgpCertificate]:
         found = self._opening.pgp.by_issuer(issuer)
-        self.stored |= {one.certificate.fingerprint: one for one in found}
+        self._found |= {one.certificate.fingerprint: one for one in found}
         return [one.certificate for one in found]
+
+    def stored(self, fingerprint: str, *, good: bool) -> StoredPgpCertificate:
+        """One of them; of a good signature as it is stored for the sender, if it is his: chosen by hand, published.
+
+        What the sender's domain publishes for him has its word for him only, whomever else it names.
+        """
+        his = self._opening.pgp.of_recipient(self.sender) if good and self.sender is not None else ()
+        one = next((one for one in his if one.certificate.fingerprint == fingerprint), self._found[fingerprint])
+        if one.own_domain and one.trust is PgpTrust.CANDIDATE and one.certified is None:
+            names = (name for name in one.certificate.user_ids if name.address == self.sender)
+            return replace(one, certified=frozenset(name.text for name in names))
+        return one
 
 
 def _report(check: SignatureCheck, known: _Known, opening: Opening, read_by: str | None) -> SignerReport:
@@ -83,19 +96,20 @@ def _report(check: SignatureCheck, known: _Known, opening: Opening, read_by: str
             (), "", check.issuer, verified=False, trusted=False, matches_from=False, signing_time=check.created,
             reason=because(check.reason or ReasonCode.SIGNER_KEY_UNKNOWN),
         )  # fmt: skip
-    stored = known.stored[check.certificate.fingerprint]
+    fingerprint = check.certificate.fingerprint
     good = check.verified and check.reason is None
+    stored = known.stored(fingerprint, good=good)
     distrust = _distrust(check, stored, opening, read_by) if good else None
-    matches = _matches_from(stored, opening, good=good)
+    matches = known.sender is not None and (stored.selected or speaks_for(stored, known.sender, opening.at))
     reason = because(check.reason) if check.reason else distrust
     if reason is None and not matches:
         several = len(opening.senders) > 1
         reason = because(ReasonCode.MANY_FROM if several else ReasonCode.SIGNER_NOT_FROM)
     primary = primary_user_id(check.certificate, opening.at)
     return SignerReport(
-        tuple(map(str, addresses_of(stored, opening.at))),
+        tuple(map(str, sorted(addresses_of(stored, opening.at), key=lambda one: one != known.sender))),
         _shown(primary.text) if primary is not None else "",
-        check.certificate.fingerprint,
+        fingerprint,
         verified=check.verified,
         trusted=good and distrust is None,
         matches_from=matches,
@@ -112,18 +126,6 @@ def _distrust(
         # Somebody for whom it was made has encrypted it anew to us (RFC 9580 §5.2.3.36).
         return because(ReasonCode.SIGNATURE_FOR_OTHERS)
     return why_not_trust_signer(stored, opening.at, trust_wkd=opening.party.settings.pgp_trust_wkd)
-
-
-def _matches_from(stored: StoredPgpCertificate, opening: Opening, *, good: bool) -> bool:
-    """Whether it names the one sender, or an administrator chose it by hand for him or his domain."""
-    sender = opening.senders[0] if len(opening.senders) == 1 else None
-    if sender is None:
-        return False
-    if speaks_for(stored, sender, opening.at):
-        return True
-    chosen = opening.pgp.of_recipient(sender) if good else ()
-    fingerprint = stored.certificate.fingerprint
-    return any(one.selected and one.certificate.fingerprint == fingerprint for one in chosen)
 
 
 def _shown(text: str) -> str:

@@ -197,6 +197,36 @@ def test_a_key_chosen_by_hand_signs_for_the_sender():
         assert header(octets, "x-mailseal-signed-by-sender") == by_sender
 
 
+def test_what_the_senders_domain_publishes_has_its_word_for_the_sender_only():
+    published = lasting_key("Boss <ceo@inside.example>", "Bob <bob@outside.example>")
+    known = published.stored(trust=PgpTrust.CANDIDATE, own_domain=True)
+    raw = HEAD + signed_mail(by=published)
+    for trusted, by_sender in ((True, "yes"), (False, "no")):
+        on = stage(stored=(known,), pgp_trust_wkd=trusted, subject_tags=True)
+        _, octets = receive(raw, on=on)
+        assert header(octets, "x-mailseal-signed-by-sender") == by_sender
+    assert reason_of(octets) == ReasonCode.SIGNER_KEY_UNTRUSTED
+    on = stage(stored=(known,), pgp_trust_wkd=True, subject_tags=True)
+    _, octets = receive(raw, on=on)
+    assert header(octets, "subject") == "Hello [signed by bob@outside.example]"
+    assert "ceo@" not in header(octets, "x-mailseal-layer-1-signer-1")
+    # Published for bob, it is nothing but a candidate to anybody else whom it names.
+    on.sent.clear()
+    of_recipient = on.pgp.of_recipient
+    on.pgp.of_recipient = lambda address: [
+        one if str(address) == BOB else replace(one, own_domain=False) for one in of_recipient(address)
+    ]
+    forged = raw.replace(b"From: Bob <bob@outside.example>", b"From: ceo@inside.example")
+    _, octets = receive(forged, on=on)
+    assert header(octets, "x-mailseal-signed-by-sender") == "no"
+
+
+def test_of_several_addresses_the_senders_is_shown():
+    several = lasting_key("Robert <rob@outside.example>", "Bob <bob@outside.example>")
+    _, octets = receive(HEAD + signed_mail(by=several), on=stage(several, subject_tags=True))
+    assert header(octets, "subject") == "Hello [signed by bob@outside.example]"
+
+
 def test_the_text_of_a_user_id_writes_no_mark_of_its_own():
     eve = lasting_key("x; matches-from=yes; [signed by ceo] <eve@outside.example>")
     _, octets = receive(HEAD + signed_mail(by=eve), on=stage(eve, subject_tags=True))
