@@ -2,7 +2,7 @@
 
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -22,9 +22,11 @@ from mailseal.policy.reason import ReasonCode
 from mailseal.policy.settings import Settings
 from mailseal.ports import LookupState
 from mailseal.roles import key_search
+from mailseal.roles.handlers import Lane, kinds_of
 from mailseal.store import jobs, lookups, pgp_admin
 from mailseal.store.lookups import LOOK_UP, Patience, StoreLookups
 from mailseal.store.pgp_certificates import StorePgpCertificates
+from mailseal.store.reports import REPORT
 
 JOE = Address.parse("joe@outside.example")
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -129,6 +131,32 @@ def test_a_key_server_is_asked_where_the_domain_has_none_and_is_not_believed(web
     searches.ask(JOE, datetime.now(UTC), wait=False)
     assert refusals(certificates, Settings(pgp_trust_wkd=True)) == [ReasonCode.PGP_KEY_UNTRUSTED]
     assert [one.split("?")[0] for one in web.asked] == [f"GET /.well-known/openpgpkey/hu/{HU}", "GET /pks/lookup"]
+
+
+def test_a_search_is_nobody_elses_while_it_lasts(node, store, searches, monkeypatch):
+    """A place that is slow is asked to the end: by who has the job."""
+    node.config = Config(replace(node.config.discover, total_seconds=60))
+    left = []
+
+    def keys_of(_source, _address):
+        left.append((jobs.JobRow.objects.get().lease_until - datetime.now(UTC)).total_seconds())
+        return b""
+
+    monkeypatch.setattr(key_search.WebKeyDirectory, "keys_of", keys_of)
+    monkeypatch.setattr("mailseal.discover.key_servers.Hkp.keys_of", keys_of)
+    searches.ask(JOE, NOW, wait=False)
+    work(node)
+    assert len(left) == 2
+    assert min(left) > 3 * 60
+
+
+def test_reports_do_not_wait_for_searches(store):
+    for number in range(3):
+        lookups.start(Address.parse(f"x{number}@outside.example"), NOW)
+    jobs.enqueue(REPORT, {})
+    assert jobs.claim("w", kinds=kinds_of(Lane.NETWORK)).kind == REPORT
+    assert jobs.claim("w", kinds=kinds_of(Lane.NETWORK)) is None
+    assert jobs.claim("w", kinds=kinds_of(Lane.SEARCH)).kind == LOOK_UP
 
 
 def test_nothing_found_is_an_end(web, node, store, searches):

@@ -88,10 +88,14 @@ def purge_old(node: Node, job: Job) -> float | None:  # noqa: ARG001 -- a Handle
 
 
 class Lane(StrEnum):
-    """Who does a job: `NETWORK` is for what waits for other machines, so that nothing else waits for it."""
+    """Who does a job: `NETWORK` is for what waits for other machines, so that nothing else waits for it.
+
+    `SEARCH` is for what one mail can start thousands of: a report to its sender does not wait for these.
+    """
 
     MAIN = "main"
     NETWORK = "network"
+    SEARCH = "search"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +107,14 @@ class Kind:
     lane: Lane = Lane.MAIN
 
 
+def kinds_of(lane: Lane) -> tuple[str, ...]:
+    """The kinds of job that are done there."""
+    return tuple(kind for kind, row in HANDLERS.items() if row.lane is lane)
+
+
 HANDLERS: Mapping[str, Kind] = {
     REPORT: Kind(send_report, lane=Lane.NETWORK),
     revalidate.REVALIDATE: Kind(revalidate_due, every_seconds=60),
     PURGE: Kind(purge_old, every_seconds=3600),
-    lookups.LOOK_UP: Kind(search_keys, lane=Lane.NETWORK),
+    lookups.LOOK_UP: Kind(search_keys, lane=Lane.SEARCH),
 }

@@ -67,9 +67,12 @@ def keep(address: Address, searched: Searched) -> None:
 def search_keys(node: Node, job: Job) -> float | None:
     """Search for one address. What no place could be asked for is tried again, for as long as mail may wait for it."""
     address = Address.parse(job.payload[lookups.ADDRESS])
-    searched = search(address, sources(node.config.discover))
-    if not jobs.fence(job):
-        raise TransientError("another worker has taken this job over")
+    config = node.config.discover
+    places = sources(config)
+    # It is one lease for all of it: each place may take its time, the domain twice.
+    _keep_job(job, (len(places) + 1) * config.total_seconds + jobs.LEASE_SECONDS)
+    searched = search(address, places)
+    _keep_job(job, jobs.LEASE_SECONDS)
     now = datetime.now(UTC)
     keep(address, searched)
     if not searched.found and searched.problems and _may_wait(node, address, job, now):
@@ -77,6 +80,11 @@ def search_keys(node: Node, job: Job) -> float | None:
     lookups.finish(address, len(searched.found), now, error="; ".join(searched.problems))
     logger.info("a search for OpenPGP keys found %d", len(searched.found))
     return None
+
+
+def _keep_job(job: Job, seconds: float) -> None:
+    if not jobs.fence(job, lease_seconds=seconds):
+        raise TransientError("another worker has taken this job over")
 
 
 def _may_wait(node: Node, address: Address, job: Job, now: datetime) -> bool:

@@ -11,7 +11,7 @@ from mailseal.config import Config
 from mailseal.errors import PermanentError, TransientError
 from mailseal.roles import metric_table
 from mailseal.roles.child import Inheritance, inherit
-from mailseal.roles.handlers import HANDLERS, Lane
+from mailseal.roles.handlers import HANDLERS, Lane, kinds_of
 from mailseal.roles.held_keks import KekWatch, held_by_all
 from mailseal.roles.lifetime import Lifetime
 from mailseal.roles.log_lines import CURRENT_MAIL
@@ -35,7 +35,7 @@ JOB_SECONDS = 0.5
 JOB_TURN_SECONDS = 10.0
 """After so long it is asked whether the worker shall end, whatever jobs wait."""
 
-NETWORK_LOOPS = 4
+NETWORK_LOOPS, SEARCH_LOOPS = 2, 4
 """Jobs that wait for other machines, at the same time."""
 
 DONE, AGAIN, FAILED = "done", "again", "failed"
@@ -74,6 +74,7 @@ class WorkerRole:
             (self._keep_house, nodes.HEARTBEAT_SECONDS),
             (self._measures.take, MEASURE_SECONDS),
             *[(self._ask_around, JOB_SECONDS)] * NETWORK_LOOPS,
+            *[(self._search, JOB_SECONDS)] * SEARCH_LOOPS,
         )
         with ThreadPoolExecutor(len(loops), thread_name_prefix="worker") as pool:
             inheritance.ready()
@@ -103,8 +104,11 @@ class WorkerRole:
     def _ask_around(self) -> None:
         self._do_all(Lane.NETWORK)
 
+    def _search(self) -> None:
+        self._do_all(Lane.SEARCH)
+
     def _do_all(self, lane: Lane) -> None:
-        kinds = tuple(kind for kind, row in HANDLERS.items() if row.lane is lane)
+        kinds = kinds_of(lane)
         turn = Turn(JOB_TURN_SECONDS)
         while turn.goes_on() and (job := jobs.claim(self._token, kinds=kinds)) is not None:
             self._do(job)
