@@ -16,6 +16,8 @@ Buffer = bytes | mmap
 IDENTITY_ENCODINGS = frozenset({"7bit", "8bit", "binary"})
 TEXT = ContentType("text/plain")
 """The type of what names none (RFC 2045 §5.2)."""
+NEUTRAL_TYPES = frozenset({"application/octet-stream", "application/x-octet-stream", "application/binary"})
+"""Types that mail programs and servers give a file which they do not know."""
 
 _LINE_ENDS = re.compile(r"\r?\n")
 
@@ -148,6 +150,19 @@ class Entity:
             raise MimeError("the transfer encoding of a part is unknown")
         _check_size(len(decoded), limit_bytes)
         return decoded
+
+    def decoded_start(self, octets: int) -> bytes:
+        """What so many octets of the body decode to, or a little less; nothing if they cannot be decoded."""
+        start = bytes(self.body[:octets])
+        if self.transfer_encoding == "quoted-printable":
+            return binascii.a2b_qp(start)
+        if self.transfer_encoding != "base64":
+            return start
+        text = start.translate(None, b" \t\r\n")
+        try:
+            return binascii.a2b_base64(text[: len(text) // 4 * 4])
+        except binascii.Error:
+            return b""
 
     def is_exactly_encoded(self) -> bool:
         """Whether its body says nothing besides what is decoded: readers of base64 pass over all behind padding."""

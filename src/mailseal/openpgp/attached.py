@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
-from mailseal.mail.entity import Entity, MimeError
+from mailseal.mail.entity import NEUTRAL_TYPES, Entity, MimeError
 from mailseal.openpgp import armor
 from mailseal.openpgp.errors import PgpError, malformed
-from mailseal.openpgp.mime import FILE_SUFFIXES, NEUTRAL, holds_only
+from mailseal.openpgp.mime import FILE_SUFFIXES, holds_only
 from mailseal.openpgp.packet import Tag, read_packets
 
 KEYS_TYPE = "application/pgp-keys"
@@ -23,7 +23,7 @@ def _seems_keys(part: Entity) -> bool:
     kind = part.content_type.type
     if kind == KEYS_TYPE:
         return True
-    named = (kind in NEUTRAL or kind == "text/plain") and (part.filename or "").lower().endswith(_KEY_SUFFIXES)
+    named = (kind in NEUTRAL_TYPES or kind == "text/plain") and (part.filename or "").lower().endswith(_KEY_SUFFIXES)
     return named and _octets(part).lstrip().startswith(_BEGIN_KEY)
 
 

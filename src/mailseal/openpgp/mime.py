@@ -1,12 +1,11 @@
 """The mail entities of PGP/MIME (RFC 3156): find them, read them, write them; and what servers have made of them."""
 
-import binascii
 import re
 import secrets
 from collections.abc import Collection, Iterable
 from enum import StrEnum
 
-from mailseal.mail.entity import Entity, MimeError
+from mailseal.mail.entity import NEUTRAL_TYPES, Entity, MimeError
 from mailseal.mail.message import Octets
 from mailseal.openpgp import armor
 from mailseal.openpgp.errors import PgpError, malformed
@@ -16,8 +15,6 @@ from mailseal.policy.reason import ReasonCode
 ENCRYPTED_TYPE = "application/pgp-encrypted"
 SIGNATURE_TYPE = "application/pgp-signature"
 
-NEUTRAL = frozenset({"application/octet-stream", "application/x-octet-stream", "application/binary"})
-"""Types that mail programs and servers give a file which they do not know."""
 FILE_SUFFIXES = (".asc", ".pgp", ".gpg")
 _SIGNATURES = frozenset({armor.SIGNATURE, armor.MESSAGE})
 """Kinds of armor of a signature: some call it a message."""
@@ -83,7 +80,8 @@ def _has_lost_protocol(entity: Entity) -> bool:
     if "protocol" in entity.content_type.parameters or len(entity.children) != 2:
         return False
     part = entity.children[1]
-    return part.content_type.type in NEUTRAL and _start(part).lstrip().startswith(_BEGIN_SIGNATURE)
+    start = part.decoded_start(_PEEK_OCTETS).lstrip()
+    return part.content_type.type in NEUTRAL_TYPES and start.startswith(_BEGIN_SIGNATURE)
 
 
 def _mangled(entity: Entity) -> Entity | None:
@@ -103,7 +101,7 @@ def _mangled(entity: Entity) -> Entity | None:
 
 def _is_file(entity: Entity) -> bool:
     kind = entity.content_type.type
-    return kind == ENCRYPTED_TYPE or (kind in NEUTRAL and (entity.filename or "").lower().endswith(".asc"))
+    return kind == ENCRYPTED_TYPE or (kind in NEUTRAL_TYPES and (entity.filename or "").lower().endswith(".asc"))
 
 
 def _is_blank(part: Entity) -> bool:
@@ -113,7 +111,7 @@ def _is_blank(part: Entity) -> bool:
 def is_version(part: Entity) -> bool:
     """Whether it is the first part of RFC 3156 §4, whatever its type has become."""
     kind = part.content_type.type
-    return (kind in NEUTRAL or kind in (ENCRYPTED_TYPE, "text/plain")) and _small_body(part) == _VERSION
+    return (kind in NEUTRAL_TYPES or kind in (ENCRYPTED_TYPE, "text/plain")) and _small_body(part) == _VERSION
 
 
 def _small_body(part: Entity) -> bytes | None:
@@ -128,7 +126,7 @@ def holds_encrypted(part: Entity) -> bool:
     """Whether a part starts like an encrypted OpenPGP message, armored or not."""
     if part.children or part.content_type.type.startswith(("multipart/", "text/", "message/")):
         return False
-    start = _start(part)
+    start = part.decoded_start(_PEEK_OCTETS)
     return start.lstrip().startswith(_BEGIN_MESSAGE) or is_encrypted_message(start)
 
 
@@ -139,17 +137,6 @@ def is_encrypted_message(octets: bytes) -> bool:
 
 def _tag(first: int) -> int:
     return first & 0x3F if first & 0x40 else first >> 2 & 0x0F
-
-
-def _start(part: Entity) -> bytes:
-    start = bytes(part.body[:_PEEK_OCTETS])
-    if part.transfer_encoding != "base64":
-        return start
-    text = b"".join(start.split())
-    try:
-        return binascii.a2b_base64(text[: len(text) // 4 * 4])
-    except binascii.Error:
-        return b""
 
 
 def message_part(entity: Entity) -> Entity:
@@ -221,7 +208,7 @@ def signed_parts(entity: Entity) -> tuple[memoryview, bytes]:
     if len(entity.children) != 2 or not entity.closed:
         raise malformed("a signed multipart has two parts and a closing delimiter")
     content, signature = entity.children
-    if signature.content_type.type not in NEUTRAL | {SIGNATURE_TYPE}:
+    if signature.content_type.type not in NEUTRAL_TYPES | {SIGNATURE_TYPE}:
         raise malformed("the second part is no OpenPGP signature")
     if not holds_only(signature, _SIGNATURES):
         raise not_whole()

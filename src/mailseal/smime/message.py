@@ -1,12 +1,12 @@
 """The mail entities of S/MIME (RFC 8551 §3): find them, read them, write them."""
 
-import binascii
 import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 
 from mailseal.mail import base64_lines
+from mailseal.mail.entity import NEUTRAL_TYPES
 from mailseal.mail.message import Octets
 from mailseal.mail.mime import Entity, MimeError
 from mailseal.policy.model import Already
@@ -33,9 +33,6 @@ class LayerKind(StrEnum):
 
 PKCS7_MIME = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 PKCS7_SIGNATURE = frozenset({"application/pkcs7-signature", "application/x-pkcs7-signature"})
-
-# Types that mail programs give a .p7m file which they do not know.
-_NEUTRAL = frozenset({"application/octet-stream", "application/x-octet-stream", "application/binary"})
 
 _BY_CONTENT_TYPE = {
     algorithms.ENVELOPED_DATA: LayerKind.ENCRYPTED,
@@ -83,7 +80,7 @@ def classify(entity: Entity) -> LayerKind | None:
         return _classify_pkcs7(entity)
     if kind == "multipart/signed":
         return LayerKind.SIGNED if _is_smime_signed(entity) else None
-    if kind in _NEUTRAL:
+    if kind in NEUTRAL_TYPES:
         extension = _extension(entity)
         return _peek(entity) if extension in _BY_EXTENSION else None
     return None
@@ -110,7 +107,7 @@ def _is_smime_signed(entity: Entity) -> bool:
 def is_detached_signature(entity: Entity) -> bool:
     """Whether the entity is the second part of a multipart/signed, by type or by file name."""
     kind = entity.content_type.type
-    return kind in PKCS7_SIGNATURE or (kind in _NEUTRAL and _extension(entity) == ".p7s")
+    return kind in PKCS7_SIGNATURE or (kind in NEUTRAL_TYPES and _extension(entity) == ".p7s")
 
 
 def _extension(entity: Entity) -> str:
@@ -119,13 +116,7 @@ def _extension(entity: Entity) -> str:
 
 def _peek(entity: Entity) -> LayerKind | None:
     """The content type of the CMS structure, from its first octets."""
-    start = bytes(entity.body[:_PEEK_OCTETS])
-    if entity.transfer_encoding == "base64":
-        text = b"".join(start.split())
-        try:
-            start = binascii.a2b_base64(text[: len(text) // 4 * 4])
-        except binascii.Error:
-            return None
+    start = entity.decoded_start(_PEEK_OCTETS)
     # ContentInfo: SEQUENCE, its length in up to 5 octets, then the object identifier of the content.
     if start[:1] != b"\x30" or len(start) < 2:
         return None

@@ -268,6 +268,21 @@ def test_decoded_body(encoding, body, decoded):
 
 
 @pytest.mark.parametrize(
+    ("encoding", "body", "start"),
+    [
+        (b"7bit", b"abcdefghijk", b"abcdefgh"),
+        (b"base64", b"QU\r\nJDREVG", b"ABC"),
+        (b"base64", b"=QUJDREVG", b""),
+        (b"quoted-printable", b"=41=42CDEF", b"ABCD"),
+        (b"x-odd", b"abc", b"abc"),
+    ],
+)
+def test_the_start_of_a_body(encoding, body, start):
+    root = parse(b"Content-Transfer-Encoding: " + encoding + b"\r\n\r\n" + body).root
+    assert root.decoded_start(8) == start
+
+
+@pytest.mark.parametrize(
     ("encoding", "body", "exactly"),
     [
         (b"base64", b"QUI=\r\n", True),
