@@ -8,6 +8,7 @@ from mailseal.openpgp import armor
 from mailseal.openpgp.errors import PgpError, malformed
 from mailseal.openpgp.mime import FILE_SUFFIXES, holds_only
 from mailseal.openpgp.packet import Tag, read_packets
+from mailseal.openpgp.secret_key import SECRET_TAGS
 
 KEYS_TYPE = "application/pgp-keys"
 MAX_PARTS = 8
@@ -61,12 +62,16 @@ def _is_keys(part: Entity) -> bool:
 
 
 def split_certificates(octets: bytes) -> list[bytes]:
-    """The packets from each primary key up to the next; raises PgpError for what is no packet, or before the first."""
-    packets = [one for one in read_packets(octets) if not one.ignored]
-    if packets and packets[0].tag != Tag.PUBLIC_KEY:
-        raise malformed("something is before the first public key")
-    starts = [one.start for one in packets if one.tag == Tag.PUBLIC_KEY]
-    return [octets[start:end] for start, end in pairwise((*starts, len(octets)))]
+    """The packets from each primary key up to the next, without those that hold a secret; PgpError for no packet."""
+    starts: list[int] = []
+    secret: set[int] = set()
+    for packet in read_packets(octets):
+        if packet.tag in (Tag.PUBLIC_KEY, Tag.SECRET_KEY):
+            starts.append(packet.start)
+        if packet.tag in SECRET_TAGS:
+            secret.add(len(starts) - 1)
+    pieces = enumerate(pairwise((*starts, len(octets))))
+    return [octets[start:end] for number, (start, end) in pieces if number not in secret]
 
 
 def without_keys(entity: Entity) -> bytes | None:

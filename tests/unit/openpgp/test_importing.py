@@ -5,6 +5,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from mailseal.openpgp import importing
 from mailseal.openpgp.algorithms import KeyAlgorithm
+from mailseal.openpgp.attached import split_certificates
 from mailseal.openpgp.errors import PgpError
 from mailseal.openpgp.fields import write_mpi
 from mailseal.openpgp.importing import read_transferable
@@ -103,6 +104,17 @@ def test_nothing_of_a_secret_is_taken_for_a_public_key():
         assert found.certificate.omissions[-1].reason is ReasonCode.UNSUPPORTED_ALGORITHM
         assert found.lost_key
         assert "a secret key cannot be read" in found.notes[-1]
+
+
+def test_no_secret_key_is_split_off_for_a_public_one():
+    """Whoever attaches his secret key to a mail by mistake: nothing keeps it."""
+    bob = shared_key("Bob <bob@inside.test>")
+    (secret_subkey,) = (one for one in read_packets(bob.secret) if one.tag == Tag.SECRET_SUBKEY)
+    with_subkey = ANNA.octets + write_packet(Tag.SECRET_SUBKEY, secret_subkey.octets)
+    assert split_certificates(ANNA.octets + bob.octets) == [ANNA.octets, bob.octets]
+    assert split_certificates(ANNA.octets + bob.secret) == [ANNA.octets]
+    assert split_certificates(bob.secret + ANNA.octets) == [ANNA.octets]
+    assert split_certificates(with_subkey) == []
 
 
 def test_bounds(monkeypatch):
