@@ -146,8 +146,12 @@ def test_an_entity_in_pieces():
         Piece(b"Subject: x\r\n\r\ny\r\n", filename="part-4.eml"),
         Piece(b"notes\r\n", filename="notes.txt"),
     )
+    unnamed = b"Content-Type: text/plain\r\nContent-Disposition: Attachment\r\n\r\nnotes\r\n"
+    assert pieces_of(root(unnamed)) == (Piece(b"notes\r\n", filename="part-1.txt"),)
     for kind in (b"signed", b"encrypted", b"report"):
-        assert pieces_of(root(mixed(text(b"x"), html, kind=kind))) is None
+        whole = mixed(text(b"x"), html, kind=kind)
+        assert pieces_of(root(whole)) is None
+        assert pieces_of(root(mixed(text(b"y"), whole.replace(b"=b", b"=c").replace(b"--b", b"--c")))) is None
     assert pieces_of(root(b"Content-Transfer-Encoding: x-odd\r\n\r\nx")) is None
 
 
