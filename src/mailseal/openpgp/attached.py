@@ -62,16 +62,17 @@ def _is_keys(part: Entity) -> bool:
 
 
 def split_certificates(octets: bytes) -> list[bytes]:
-    """The packets from each primary key up to the next, without those that hold a secret; PgpError for no packet."""
-    starts: list[int] = []
-    secret: set[int] = set()
-    for packet in read_packets(octets):
-        if packet.tag in (Tag.PUBLIC_KEY, Tag.SECRET_KEY):
-            starts.append(packet.start)
-        if packet.tag in SECRET_TAGS:
-            secret.add(len(starts) - 1)
-    pieces = enumerate(pairwise((*starts, len(octets))))
-    return [octets[start:end] for number, (start, end) in pieces if number not in secret]
+    """The packets from each primary key up to the next.
+
+    Raises PgpError for what is no packet, before the first, or a secret key: nothing keeps one that came by mistake.
+    """
+    packets = [one for one in read_packets(octets) if not one.ignored]
+    if packets and packets[0].tag != Tag.PUBLIC_KEY:
+        raise malformed("something is before the first public key")
+    if any(one.tag in SECRET_TAGS for one in packets):
+        raise malformed("a secret key is among public ones")
+    starts = [one.start for one in packets if one.tag == Tag.PUBLIC_KEY]
+    return [octets[start:end] for start, end in pairwise((*starts, len(octets)))]
 
 
 def without_keys(entity: Entity) -> bytes | None:
