@@ -318,14 +318,17 @@ def test_the_key_of_a_domain_certifies_its_people(node, gpg):
     assert "mailseal pgp use" in node.err
 
 
-def test_who_may_use_a_key(node, gpg):
+def test_who_may_use_a_key(node, gpg, monkeypatch):
     name = node.json("generate", "team@example.com")["fingerprint"]
     row = node.json("use", name, "anna@example.com", "--share")
     assert (row["shared_with"], row["chosen_for"]) == (["anna@example.com"], [])
     bob = gpg.make(BOB)
     node("import", node.put("bob.asc", gpg("--export", "--armor")))
     node("use", bob, "partner.test", "--share", status=1)
-    row = node.json("use", bob, "*.partner.test")
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    node("use", bob, "*.partner.test", status=130)  # which his own address is not below
+    assert f"trusted for all its user IDs, {BOB} among them" in node.err
+    row = node.json("use", bob, "*.partner.test", "--yes")
     assert (row["chosen_for"], row["trust"]) == (["*.partner.test"], "trusted")
     assert node.json("distrust", bob)["trust"] == "distrusted"
     node("use", bob, "partner.test", status=1)

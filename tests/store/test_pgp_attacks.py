@@ -133,6 +133,15 @@ def test_who_certifies_a_key_certifies_no_name_that_came_with_it_unseen(bob, dom
     assert info.certified == {f"Bob <{BOB}>"}
 
 
+@pytest.mark.parametrize(
+    ("owner", "more"),
+    [(BOB, 2), ("partner.test", 1), ("*.partner.test", 3), ("*.test", 1), (str(BOSS), 2), ("elsewhere.test", 3)],
+)
+def test_what_a_key_would_be_trusted_for_besides_the_one_it_is_chosen_for(bob, owner, more):
+    others = pgp_key(f"Bob <{BOB}>", f"Boss <{BOSS}>", "bob2@partner.test", "no address").certificate
+    assert len(pgp_admin.beyond(others, owner)) == more
+
+
 def test_what_a_domain_key_vouches_for_stays_when_a_file_is_trusted(bob, domain_key, kek, pgp):
     more = pgp_key(f"Bob <{BOB}>", "bob@private.test", expires_after=None)
     private = edit.minimal(more.certificate, NOW, ["bob@private.test"])

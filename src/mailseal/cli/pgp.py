@@ -112,15 +112,21 @@ def distrust(session: Session, *, key: str, as_json: bool) -> None:
 @click.argument("owner", metavar="ADDRESS|DOMAIN")
 @click.option("--share", is_flag=True, help="Only let its secret key open the mail of these recipients.")
 @click.option("--stop", is_flag=True, help="No longer.")
+@yes_option
 @json_option
 @pass_session
-def use(session: Session, *, key: str, owner: str, share: bool, stop: bool, as_json: bool) -> None:
+def use(session: Session, *, key: str, owner: str, share: bool, stop: bool, yes: bool, as_json: bool) -> None:
     """Choose a key by hand for an address, a domain or a wildcard, and trust it.
 
     The key of a domain encrypts to all its addresses, signs for those that have none, and what it certifies of them
-    is trusted.
+    is trusted. It asks if a candidate would be trusted for other user IDs as well.
     """
     session.open_store()
+    info = pgp_admin.show(key)
+    more = pgp_admin.beyond(info.certificate, owner) if info.trust is PgpTrust.CANDIDATE and not stop else []
+    if more:
+        names = ", ".join(map(plain, more))
+        confirm(f"It becomes trusted for all its user IDs, {names} among them. Go on?", yes=yes)
     kind = PgpUse.SHARED if share else PgpUse.SELECTED
     if stop and not pgp_admin.stop_using(key, owner, kind):
         raise CommandError(f"it was not chosen for {owner}", "`mailseal pgp show` says what it was chosen for")

@@ -245,6 +245,13 @@ def delete(name: str) -> PgpInfo:
     return info
 
 
+def beyond(certificate: PgpCertificate, owner: str) -> list[str]:
+    """The texts of the user IDs that name an address which is neither this one nor of this domain; AddressError."""
+    key = _owner(owner)
+    named = [(one.text, one.address) for one in certificate.user_ids if one.address is not None]
+    return [text for text, address in named if key not in (address.key, *owners_of_domain(address.domain))]
+
+
 def _owner(owner: str) -> str:
     _, key = read_owner(owner)
     if not key:
