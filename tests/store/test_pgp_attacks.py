@@ -1,5 +1,6 @@
 """What strangers try with the OpenPGP keyring: copies that lack something, keys that look like another's, floods."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -11,11 +12,13 @@ from mailseal.openpgp import edit
 from mailseal.openpgp.certificate import PgpTrust
 from mailseal.openpgp.packet import Tag, write_packet
 from mailseal.store import pgp_admin, pgp_candidates, pgp_domain_keys, pgp_edit
+from mailseal.store.models import PrivateKeyRow
 from mailseal.store.pgp_admin import NoSuchPgpKeyError
 from mailseal.store.pgp_candidates import insert_candidates, prepare_harvest
 from mailseal.store.pgp_import import for_signatures
 from mailseal.store.pgp_keep import Kept
 from mailseal.store.pgp_models import PgpCertificateRow, PgpUseRow
+from mailseal.store.pgp_rows import PgpUse
 from mailseal.store.transaction import run
 from pgp_craft import ENCRYPT
 from pgp_keys import PgpIdentity, pgp_key
@@ -244,3 +247,33 @@ def test_no_domain_key_is_passed_over_for_there_being_many(domain_key, kek, pgp)
 
 def texts(identity):
     return [one.text for one in identity.certificate.user_ids]
+
+
+# ---- all at once
+
+
+def test_what_comes_while_a_key_is_deleted(in_threads, kek):
+    """It is there, or it is not: no half of it, and nobody fails for it."""
+    both = [pgp_key(BOB), pgp_key(BOB)]
+
+    def work(number):
+        for turn in range(15):
+            one, other = both[turn % 2], both[1 - turn % 2]
+            if number == 0:
+                with suppress(NoSuchPgpKeyError):
+                    pgp_admin.delete(one.fingerprint)
+            elif number == 1:
+                put(kek, arrival(one, with_key=True), arrival(other))
+            elif number == 2:
+                harvest(found(other), found(one))
+            else:
+                with suppress(NoSuchPgpKeyError):
+                    pgp_admin.use(one.fingerprint, f"u{turn}@partner.test")
+
+    in_threads(work, 4)
+    for one in both:
+        with suppress(NoSuchPgpKeyError):
+            info = pgp_admin.show(one.fingerprint)
+            assert (BOB, PgpUse.USER_ID) in info.uses
+            assert len(pgp_admin.delete(one.fingerprint).certificate.subkeys) == 1
+    assert not PrivateKeyRow.objects.exists()

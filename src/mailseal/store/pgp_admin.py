@@ -151,7 +151,7 @@ def count(trust: PgpTrust, *, conflict: bool | None = None) -> int:
 @writes
 def trust(name: str) -> PgpInfo:
     """Have mail encrypted to it and its signatures believed, for all its user IDs; raises NoSuchPgpKeyError."""
-    row = row_to_trust(name)
+    row = locked(row_to_trust(name))
     set_trusted(row)
     bump(Scope.KEYS)
     return show(row.fingerprint)
@@ -167,7 +167,7 @@ def set_trusted(row: PgpCertificateRow) -> None:
 @writes
 def distrust(name: str) -> PgpInfo:
     """Never use it again, whatever certifies it and whoever brings it, until it is trusted; NoSuchPgpKeyError."""
-    row = row_of(name)
+    row = locked(row_of(name))
     PgpCertificateRow.objects.filter(pk=row.pk).update(trust=PgpTrust.DISTRUSTED.value, conflict=False)
     bump(Scope.KEYS)
     return show(row.fingerprint)
@@ -180,7 +180,7 @@ def use(name: str, owner: str, kind: PgpUse = PgpUse.SELECTED) -> PgpInfo:
     Raises NoSuchPgpKeyError, AddressError, and PermanentError to share a key that is not there, or to choose one that
     is distrusted.
     """
-    row = row_to_trust(name)
+    row = locked(row_to_trust(name))
     key = _owner(owner)
     if row.trust == PgpTrust.DISTRUSTED:
         raise PermanentError("the key is distrusted: `mailseal pgp trust` it first")
@@ -230,7 +230,7 @@ def choose_subkey(name: str, subkey: str, *, at: datetime | None = None) -> PgpI
 @writes
 def delete(name: str) -> PgpInfo:
     """Delete a certificate, and its secret keys that no other certificate has; raises NoSuchPgpKeyError."""
-    row = row_of(name)
+    row = locked(row_of(name))
     info = show(row.fingerprint)
     spkis = set(PgpComponentRow.objects.filter(certificate=row, bound=True).values_list("spki_sha256", flat=True))
     row.delete()
@@ -287,6 +287,14 @@ def row_to_trust(name: str) -> PgpCertificateRow:
     if len(_digits(name)) < _MIN_TRUSTED_DIGITS:
         raise NoSuchPgpKeyError(f"to trust a key, give at least {_MIN_TRUSTED_DIGITS} digits of its fingerprint")
     return row_of(name)
+
+
+def locked(row: PgpCertificateRow) -> PgpCertificateRow:
+    """The row as it is now, in the caller's transaction: nobody changes it, or adds to it, before that ends."""
+    found = PgpCertificateRow.objects.select_for_update().filter(pk=row.pk).first()
+    if found is None:
+        raise NoSuchPgpKeyError("the OpenPGP key was deleted a moment ago")
+    return found
 
 
 def _infos(rows: QuerySet[PgpCertificateRow]) -> tuple[PgpInfo, ...]:

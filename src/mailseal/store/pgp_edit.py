@@ -10,7 +10,7 @@ from mailseal.openpgp.certificate import PgpCertificate, PgpTrust
 from mailseal.openpgp.component import RevocationCode
 from mailseal.openpgp.validity import live_user_ids
 from mailseal.store.owners import owners_of_domain
-from mailseal.store.pgp_admin import PgpInfo, row_of, row_to_trust, show
+from mailseal.store.pgp_admin import PgpInfo, locked, row_of, row_to_trust, show
 from mailseal.store.pgp_domain_keys import DomainKey, domain_keys, domains_of
 from mailseal.store.pgp_keep import put
 from mailseal.store.pgp_models import PgpCertificateRow, PgpComponentRow
@@ -54,7 +54,7 @@ def _change(
     now = at or utc_now()
 
     def work() -> PgpInfo:
-        row = _locked(row_of(name))
+        row = locked(row_of(name))
         old = parsed(row.octets, _certifiers(row))
         put(row, change(old, _primary_key(row, sealing), now), now)
         bump(Scope.KEYS)
@@ -80,7 +80,7 @@ def certify(
     now = at or utc_now()
 
     def work() -> PgpInfo:
-        row = _locked(row_to_trust(name))
+        row = locked(row_to_trust(name))
         if row.trust == PgpTrust.DISTRUSTED:
             raise PermanentError("the key is distrusted: `mailseal pgp trust` it first")
         old = parsed(row.octets, _certifiers(row))
@@ -100,10 +100,6 @@ def _meant(found: Sequence[str], named: Collection[str]) -> Sequence[str]:
     if not named and len(found) > 1:
         raise PermanentError(f"name the user IDs that are meant (--user-id): it has {', '.join(found)}")
     return [one for one in found if one in named] if named else found
-
-
-def _locked(found: PgpCertificateRow) -> PgpCertificateRow:
-    return PgpCertificateRow.objects.select_for_update().get(pk=found.pk)
 
 
 def _certifiers(row: PgpCertificateRow) -> tuple[PgpCertificate, ...]:
