@@ -16,8 +16,8 @@ MAX_ARGON2_KIB = 1 << 21
 """2 GiB of memory: what RFC 9106 §4 and with it RFC 9580 §3.7.1.4 recommend first."""
 MAX_ARGON2_PASSES_KIB = 1 << 23
 """Passes over the memory times its size: some ten seconds."""
-MAX_VERIFICATION_MICROSECONDS = 200_000
-"""Of a certificate's self-signatures, about: two hundred by a key of the slower curves, thousands by RSA-4096."""
+MAX_VERIFICATION_MICROSECONDS = 100_000
+"""Of a certificate's self-signatures, about: a hundred by a key of the slower curves, a thousand by RSA-4096."""
 
 
 class Work:
