@@ -25,7 +25,7 @@ from mailseal.policy.reason import ReasonCode
 from mailseal.policy.settings import Settings
 from mailseal.smime.form import EncryptionForm, SignatureForm
 from mailseal.smime.sign import SigningIdentity
-from pgp_keys import PgpIdentity
+from pgp_incoming import ANNA, BOB, DORA, HEAD, codes, header, receive, stage
 from pgp_mails import (
     TEXT,
     armored,
@@ -44,36 +44,9 @@ from stage import (
     PGP_READER,
     PGP_SENDER,
     READER,
-    Stage,
     envelope,
     lasting_key,
 )
-
-DORA, ANNA, BOB = "dora@inside.example", "anna@inside.example", "bob@outside.example"
-HEAD = b"From: Bob <bob@outside.example>\r\nTo: dora@inside.example\r\nSubject: Hello\r\nMIME-Version: 1.0\r\n"
-
-
-def stage(*known: PgpIdentity, stored: tuple[StoredPgpCertificate, ...] = (), **settings: object) -> Stage:
-    made = Stage(settings={"inside.example": Settings(**settings)}).own(READER).own_pgp(PGP_READER)
-    made.pgp.stored += stored
-    return made.know_pgp(*known)
-
-
-def receive(raw: bytes, *to: str, on: Stage | None = None, **settings: object):
-    """What the first reader gets: the outcome and the mail. Bob's key is known and trusted."""
-    on = on or stage(PGP_PARTNER, **settings)
-    to_all = to or (DORA,)
-    first, *_ = process(envelope(*to_all, sender=BOB, origin=Origin.OUTSIDE), Message(raw), on.gateway())
-    assert first.fate is Fate.RELAYED
-    return first, b"".join(on.sent[0].chunks[1:])
-
-
-def header(octets: bytes, name: str) -> str | None:
-    return parse(octets).root.header(name)
-
-
-def codes(outcome) -> set[ReasonCode]:
-    return {one.code for one in outcome.reasons}
 
 
 def test_signed_and_encrypted_in_one_is_opened_and_said_to_be_by_the_sender():

@@ -4,18 +4,15 @@ from base64 import encodebytes
 
 import pytest
 
-from mailseal.mail.message import Message
-from mailseal.mail.mime import Entity, parse
 from mailseal.methods.openpgp_write import Shape
 from mailseal.openpgp.form import EncryptionForm as PgpForm
 from mailseal.openpgp.inner import write_literal
 from mailseal.openpgp.message import encrypt_message
 from mailseal.openpgp.packet import Tag, read_packets, write_packet
-from mailseal.pipeline import process
-from mailseal.policy.model import Fate, Outcome
+from mailseal.policy.model import Fate
 from mailseal.policy.reason import ReasonCode
-from mailseal.policy.settings import Mode, Settings
 from pgp_mails import (
+    TEXT,
     armored,
     as_mail,
     encrypted_mail,
@@ -26,36 +23,12 @@ from pgp_mails import (
     signed_mail,
     text,
 )
+from pgp_outgoing import HEAD, MUST, X, codes, go
 from stage import (
     PGP_PARTNER,
-    PGP_PARTNER_2,
     PGP_SENDER,
     Stage,
-    envelope,
 )
-
-ANNA, BOB, PAULA = "anna@inside.example", "bob@outside.example", "paula@outside.example"
-X = "x@elsewhere.example"
-HEAD = b"From: anna@inside.example\r\nTo: bob@outside.example\r\nMIME-Version: 1.0\r\n"
-TEXT = b"Content-Type: text/plain; charset=utf-8\r\n\r\nThe canary sings.\r\n"
-MUST = Settings(mode=Mode.MANDATORY)
-
-
-def stage(settings: Settings | None = None, **by_address: Settings) -> Stage:
-    on = Stage(settings={"": settings or Settings(), **by_address})
-    return on.know_pgp(PGP_PARTNER, PGP_PARTNER_2).own_pgp(PGP_SENDER)
-
-
-def go(on: Stage, raw: bytes, *to: str, **options: object) -> list[Outcome]:
-    return process(envelope(*to, **options), Message(raw), on.gateway())
-
-
-def sent(on: Stage, which: int = 0) -> Entity:
-    return parse(b"".join(on.sent[which].chunks[1:])).root
-
-
-def codes(outcome: Outcome) -> list[ReasonCode]:
-    return [one.code for one in outcome.reasons]
 
 
 def coded(content: bytes, behind: bytes = b"", kind: bytes = b"application/octet-stream") -> bytes:

@@ -7,7 +7,6 @@ import pytest
 
 from mailseal.mail.envelope import Origin
 from mailseal.mail.message import Message
-from mailseal.mail.mime import parse
 from mailseal.openpgp.certificate import PgpTrust, StoredPgpCertificate, read_certificate
 from mailseal.openpgp.component import RevocationCode
 from mailseal.openpgp.edit import revoke, set_expiry
@@ -20,7 +19,7 @@ from mailseal.openpgp.subpackets import Kind, fingerprint_body, seconds, write_s
 from mailseal.pipeline import process
 from mailseal.policy.model import Fate
 from mailseal.policy.reason import ReasonCode
-from mailseal.policy.settings import Settings
+from pgp_incoming import BOB, DORA, HEAD, codes, header, receive, stage
 from pgp_keys import PgpIdentity
 from pgp_mails import (
     TEXT,
@@ -36,38 +35,10 @@ from stage import (
     PGP_PARTNER_2,
     PGP_READER,
     PGP_SENDER,
-    READER,
     Interrupter,
-    Stage,
     envelope,
     lasting_key,
 )
-
-DORA, ANNA, BOB = "dora@inside.example", "anna@inside.example", "bob@outside.example"
-HEAD = b"From: Bob <bob@outside.example>\r\nTo: dora@inside.example\r\nSubject: Hello\r\nMIME-Version: 1.0\r\n"
-
-
-def stage(*known: PgpIdentity, stored: tuple[StoredPgpCertificate, ...] = (), **settings: object) -> Stage:
-    made = Stage(settings={"inside.example": Settings(**settings)}).own(READER).own_pgp(PGP_READER)
-    made.pgp.stored += stored
-    return made.know_pgp(*known)
-
-
-def receive(raw: bytes, *to: str, on: Stage | None = None, **settings: object):
-    """What the first reader gets: the outcome and the mail. Bob's key is known and trusted."""
-    on = on or stage(PGP_PARTNER, **settings)
-    to_all = to or (DORA,)
-    first, *_ = process(envelope(*to_all, sender=BOB, origin=Origin.OUTSIDE), Message(raw), on.gateway())
-    assert first.fate is Fate.RELAYED
-    return first, b"".join(on.sent[0].chunks[1:])
-
-
-def header(octets: bytes, name: str) -> str | None:
-    return parse(octets).root.header(name)
-
-
-def codes(outcome) -> set[ReasonCode]:
-    return {one.code for one in outcome.reasons}
 
 
 def revoked(one: PgpIdentity, code: RevocationCode) -> StoredPgpCertificate:

@@ -8,25 +8,23 @@ import pytest
 from mailseal.errors import PermanentError
 from mailseal.mail.address import Address
 from mailseal.mail.message import Message
-from mailseal.mail.mime import Entity, parse
 from mailseal.methods.openpgp import OpenPgp
 from mailseal.methods.smime import Smime
 from mailseal.openpgp import mime
 from mailseal.openpgp.certificate import PgpTrust, StoredPgpCertificate, read_certificate
 from mailseal.openpgp.component import Features
-from mailseal.openpgp.inner import Inner
 from mailseal.openpgp.message import read_encrypted
 from mailseal.openpgp.subpackets import Kind, write_subpacket
-from mailseal.pipeline import process
 from mailseal.pipeline.explain import explain
-from mailseal.policy.model import Fate, MethodName, Outcome, Treatment
+from mailseal.policy.model import Fate, MethodName, Treatment
 from mailseal.policy.reason import ReasonCode, because
 from mailseal.policy.settings import Mode, PgpCompression, PgpFormat, Settings
 from pgp_craft import CERTIFY_SIGN, ENCRYPT, certificate, flags, key, subkey, user_id
-from pgp_keys import PgpIdentity
 from pgp_mails import (
+    TEXT,
     multipart,
 )
+from pgp_outgoing import BOB, HEAD, MUST, PAULA, X, codes, go, keys_of, opened, sent, stage
 from stage import (
     PARTNER,
     PGP_PARTNER,
@@ -39,39 +37,7 @@ from stage import (
     mail,
 )
 
-ANNA, BOB, PAULA = "anna@inside.example", "bob@outside.example", "paula@outside.example"
-X = "x@elsewhere.example"
 BOBS = "Bob <bob@outside.example>"
-HEAD = b"From: anna@inside.example\r\nTo: bob@outside.example\r\nMIME-Version: 1.0\r\n"
-TEXT = b"Content-Type: text/plain; charset=utf-8\r\n\r\nThe canary sings.\r\n"
-MUST = Settings(mode=Mode.MANDATORY)
-
-
-def stage(settings: Settings | None = None, **by_address: Settings) -> Stage:
-    on = Stage(settings={"": settings or Settings(), **by_address})
-    return on.know_pgp(PGP_PARTNER, PGP_PARTNER_2).own_pgp(PGP_SENDER)
-
-
-def go(on: Stage, raw: bytes, *to: str, **options: object) -> list[Outcome]:
-    return process(envelope(*to, **options), Message(raw), on.gateway())
-
-
-def sent(on: Stage, which: int = 0) -> Entity:
-    return parse(b"".join(on.sent[which].chunks[1:])).root
-
-
-def keys_of(*identities: PgpIdentity) -> list:
-    return [pair for one in identities for pair in one.keys]
-
-
-def opened(root: Entity, *readers: PgpIdentity) -> Inner:
-    assert mime.classify(root) is mime.LayerKind.ENCRYPTED
-    message = read_encrypted(mime.read_message(mime.message_part(root)))
-    return message.open(keys_of(*readers), max_bytes=1_000_000).inner
-
-
-def codes(outcome: Outcome) -> list[ReasonCode]:
-    return [one.code for one in outcome.reasons]
 
 
 def test_signed_and_encrypted_in_one_message():
