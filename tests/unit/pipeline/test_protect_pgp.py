@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -24,7 +25,8 @@ from pgp_mails import (
     TEXT,
     multipart,
 )
-from pgp_outgoing import BOB, HEAD, MUST, PAULA, X, codes, go, keys_of, opened, sent, stage
+from pgp_outgoing import ANNA, BOB, HEAD, MUST, PAULA, X, codes, go, keys_of, opened, sent, stage
+from pki import NOW
 from stage import (
     PARTNER,
     PGP_PARTNER,
@@ -65,6 +67,18 @@ def test_a_mail_in_clear_is_signed_beside():
     assert root.content_type.type == "multipart/signed"
     assert root.content_type.parameters["micalg"] == "pgp-sha256"
     assert mime.signed_parts(root)[0] == TEXT
+
+
+def test_the_senders_own_key_comes_before_his_domains():
+    on = stage()
+    domains = lasting_key("Inside Ltd <keys@inside.example>", at=NOW - timedelta(days=1))
+    on.own_pgp(domains)
+    chosen = replace(on.pgp.stored[-1], selected=True)
+    assert chosen.certificate.primary.public.created > PGP_SENDER.certificate.primary.public.created
+    for known, signer in (([chosen, *on.pgp.with_key_of(Address.parse(ANNA))], PGP_SENDER), ([chosen], domains)):
+        on.pgp.with_key_of = lambda _, known=known: known
+        (outcome,) = go(on, HEAD + TEXT, BOB)
+        assert dict(outcome.details)["signer"] == signer.fingerprint[:16]
 
 
 def test_smime_comes_first_and_openpgp_takes_whom_it_cannot():
