@@ -32,6 +32,7 @@ def bob(store):
     return pgp_key(f"Bob <{BOB}>")
 
 
+BOSS = Address.parse("boss@example.com")
 LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 
 
@@ -105,8 +106,6 @@ def test_nothing_is_trusted_by_the_first_digits(bob, kek):
 
 
 # ---- user IDs
-
-BOSS = Address.parse("boss@example.com")
 
 
 @pytest.mark.parametrize("with_key", [False, True])
@@ -197,6 +196,12 @@ def test_a_revocation_finds_its_key_among_many_who_have_bound_it(store, kek):
     for old in (False, True):
         revocation = craft.revoke(primary, old=old, at=NOW - DAY)
         assert for_signatures(revocation, "import").fingerprint == primary.fingerprint
+
+
+def test_none_is_made_since_strangers_have_made_many(kek, pgp):
+    made = pgp.create(BOSS, NOW).certificate.fingerprint
+    harvest(*(found(pgp_key(str(BOSS))) for _ in range(pgp_candidates.MAX_CANDIDATES_PER_ADDRESS)))
+    assert pgp.create(BOSS, NOW).certificate.fingerprint == made
 
 
 def test_what_an_administrator_imports_stays_though_a_stranger_was_first(bob, kek):

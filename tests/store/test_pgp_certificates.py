@@ -9,6 +9,7 @@ from mailseal.mail.address import Address
 from mailseal.openpgp import edit
 from mailseal.openpgp.certificate import PgpTrust, read_certificate
 from mailseal.openpgp.component import RevocationCode
+from mailseal.openpgp.errors import PgpError
 from mailseal.openpgp.packet import Tag, read_packets
 from mailseal.openpgp.select import why_not_encrypt, why_not_sign
 from mailseal.policy.reason import ReasonCode
@@ -298,6 +299,15 @@ def test_a_signing_key_is_made_once(pgp, watch, kek):
     assert Scope.KEYS in watch.poll(1)
     assert PgpCertificateRow.objects.count() == 1
     assert why_not_sign(pgp.create(Address.parse("other@inside.test"), NOW), ANNA, NOW) is not None
+
+
+@pytest.mark.parametrize("text", ['"anna b"@inside.test', "anna=?x@inside.test", "a\u00adnna@inside.test"])
+def test_none_is_made_that_could_not_be_told_whose_it_is(pgp, text):
+    """Every mail would make another."""
+    with pytest.raises(PgpError):
+        pgp.create(Address.parse(text), NOW)
+    assert not PgpCertificateRow.objects.exists()
+    assert not PrivateKeyRow.objects.exists()
 
 
 def test_workers_at_once_make_one(in_threads, kek):

@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError
+from django.db.models import Exists, OuterRef
 
 from mailseal.mail.address import Address
 from mailseal.openpgp.certificate import read_certificate
+from mailseal.openpgp.errors import malformed
 from mailseal.openpgp.generate import KeyKind, generate
 from mailseal.openpgp.select import why_not_sign
+from mailseal.openpgp.user_id import address_of
 from mailseal.store.pgp_keep import Arrival, Prepared, keep, prepare
 from mailseal.store.pgp_models import PgpCertificateRow, PgpComponentRow
 from mailseal.store.pgp_rows import PgpUse, Provenance, parsed, seen
@@ -36,11 +39,14 @@ def generate_key(
 def signing_key_of(address: Address, sealing: Sealing, at: datetime) -> str:
     """The fingerprint of a certificate that the address can sign with, made now if it has none of its own.
 
-    However many ask at once, one is made. Raises SealError and StoreUnavailable, both transient.
+    However many ask at once, one is made. Raises SealError and StoreUnavailable, both transient; PgpError for an
+    address that no user ID names without doubt, such as a quoted one: every mail would make another key.
     """
     own = read(lambda: _own(address, at))
     if own is not None:
         return own
+    if address_of(str(address).encode()) != address:
+        raise malformed("no user ID can name this address")
     prepared = _made((str(address),), at, KeyKind.ED25519, VALIDITY)
 
     def work() -> str:
@@ -72,7 +78,8 @@ def _store(prepared: list[Prepared], sealing: Sealing, at: datetime) -> str:
 
 def _own(address: Address, at: datetime) -> str | None:
     """The newest certificate that names the address and whose secret key can sign for it."""
-    rows = PgpCertificateRow.objects.filter(uses__owner=address.key, uses__kind=PgpUse.USER_ID.value)
+    bound = Exists(PgpComponentRow.objects.filter(certificate=OuterRef("pk"), bound=True))
+    rows = PgpCertificateRow.objects.filter(bound, uses__owner=address.key, uses__kind=PgpUse.USER_ID.value)
     for row in rows.order_by("-pk")[:20]:
         held = PgpComponentRow.objects.filter(certificate=row, bound=True).values_list("fingerprint", flat=True)
         stored = seen(parsed(row.octets), row.trust, row.provenance, row.subkey, ",".join(held))
