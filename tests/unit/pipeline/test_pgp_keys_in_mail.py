@@ -1,6 +1,7 @@
 """OpenPGP keys that travel with mail: harvested as candidates, taken out if that is set, sent along if that is set."""
 
 from base64 import b64encode
+from dataclasses import replace
 
 import pytest
 
@@ -18,7 +19,7 @@ from mailseal.policy.model import MethodName
 from mailseal.policy.settings import Mode, Settings
 from pgp_keys import PgpIdentity
 from pgp_mails import encrypted_mail, multipart, signed_mail, text
-from stage import PGP_PARTNER, PGP_PARTNER_2, PGP_READER, PGP_SENDER, Stage, envelope, mail
+from stage import PGP_PARTNER, PGP_PARTNER_2, PGP_READER, PGP_SENDER, Stage, envelope, lasting_key, mail
 
 DORA, BOB, ANNA = "dora@inside.example", "bob@outside.example", "anna@inside.example"
 FROM = b"From: Bob <bob@outside.example>\r\n"
@@ -198,6 +199,16 @@ def test_when_no_key_is_sent_along():
     assert send(mail(sender="fred@inside.example")) == []
     own = "Autocrypt: addr=anna@inside.example; keydata=AAAA"
     assert send(mail(own)) == ["addr=anna@inside.example; keydata=AAAA"]
+
+
+def test_the_key_of_the_senders_domain_is_not_sent_along_as_his():
+    domains = lasting_key("Inside Ltd <keys@inside.example>")
+    on = Stage(settings={"": Settings(pgp_autocrypt=True)}).own_pgp(domains)
+    on.pgp.with_key_of = lambda _: [replace(one, selected=True) for one in on.pgp.stored]
+    process(envelope("x@elsewhere.example"), Message(mail()), on.gateway())
+    root = parse(on.octets_sent()).root
+    assert root.content_type.type == "multipart/signed"
+    assert root.headers("autocrypt") == []
 
 
 def test_a_mail_from_outside_brings_no_key_of_ours():

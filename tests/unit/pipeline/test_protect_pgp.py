@@ -135,6 +135,11 @@ def test_all_usable_keys_of_an_address_and_the_additional_ones():
     assert because(ReasonCode.ADDITIONAL_CERTIFICATE_UNUSABLE, fingerprint=gone) in outcome.reasons
     for reader in (PGP_PARTNER, second, archive):
         assert opened(sent(on), reader).literal == TEXT
+    # One that nobody trusts is not encrypted to.
+    on = stage(Settings(pgp_additional_keys=(archive.fingerprint,))).know_pgp(archive, trust=PgpTrust.DISTRUSTED)
+    (outcome,) = go(on, HEAD + TEXT, BOB)
+    assert because(ReasonCode.ADDITIONAL_CERTIFICATE_UNUSABLE, fingerprint=archive.fingerprint) in outcome.reasons
+    assert not read_encrypted(mime.read_message(mime.message_part(sent(on)))).fits(archive.keys[1][0])
     # An additional key alone is no key of the recipient.
     alone = Stage(settings={"": replace(MUST, pgp_additional_keys=(archive.fingerprint,))}).know_pgp(archive)
     assert go(alone, HEAD + TEXT, X)[0].fate is Fate.REFUSED
