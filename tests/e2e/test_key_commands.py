@@ -98,6 +98,12 @@ def test_a_lost_kek(node):
     file.unlink()
     assert node.states() == {first: "active"}
     second = node.json("key", "new")["kek"]
+    passphrase = node.data.parent / "passphrase"
+    passphrase.touch(mode=0o600)
+    passphrase.write_text("correct horse battery staple")
+    told = node.json("backup", node.data.parent / "node.backup", "--passphrase-file", passphrase)
+    assert told["missing_keks"] == [first]
+    assert first in node.err, "what the backup holds does not open without it"
     told = node.json("key", "rotate", status=1)
     assert (told["kek"], told["broken"], told["named"][0]["what"]) == (second, 1, "credential a@b:25")
     assert "mailseal route password" in node.err

@@ -1,16 +1,22 @@
+from base64 import b64encode
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db.models import F
 
+from mailseal.keys.sealing import SealError, sealed_by
 from mailseal.mail.address import Address
+from mailseal.mail.reply import ACCEPTED
+from mailseal.policy.model import Fate, Outcome
 from mailseal.store import jobs, nodes
 from mailseal.store.configure import use
 from mailseal.store.jobs import State
-from mailseal.store.ledger import StoreLedger, forget
+from mailseal.store.ledger import StoreLedger
 from mailseal.store.models import JobRow, NodeRow
 from mailseal.store.reports import REPORT, StoreReports
-from mailseal.store.transaction import connection, run
+from mailseal.store.row import uuid7
+from mailseal.store.transaction import StoreUnavailable, connection, run
 
 SECOND = timedelta(seconds=1)
 
@@ -162,6 +168,15 @@ def test_the_jobs_of_a_dead_node_are_taken_over_once(store):
     assert connection().settings_dict is database
 
 
+def test_who_sees_that_another_node_has_won_takes_nothing_over(store):
+    jobs.enqueue("waiting", node="mx2")
+    NodeRow.objects.create(name="mx2", heartbeat=now() - timedelta(minutes=2))
+    (dead,) = nodes.list_nodes()
+    NodeRow.objects.update(generation=F("generation") + 1)  # mx3 has won, and is about to move the jobs
+    assert nodes.take_over(dead) == 0
+    assert JobRow.objects.get().node == "mx2"
+
+
 def test_old_jobs_are_purged(store):
     for number in range(3):
         jobs.enqueue("mend", dedupe=str(number), once=True)
@@ -179,7 +194,10 @@ def test_a_report_is_committed_once_and_sealed(store, kek):
     for _ in range(2):
         reports.failure(b"a" * 32, BOB, ANNA, b"Subject: very private\r\n")
     job = jobs.claim("w", kinds=[REPORT])
-    assert b"private" not in job.sealed
+    assert sealed_by(job.sealed) == kek.id
+    assert b64encode(b"Subject: very private") not in job.sealed
+    with pytest.raises(SealError):
+        reports.open(replace(job, id=uuid7()))
     report = reports.open(job)
     assert (str(report.recipient), report.content) == ("Anna@x.test", b"Subject: very private\r\n")
     jobs.done(job)
@@ -190,16 +208,29 @@ def test_a_report_is_committed_once_and_sealed(store, kek):
         reports.open(jobs.Job(job.id, REPORT, 1, 1, {}, None, None, job.created))
 
 
-def test_smtp_concludes_in_one_commit(store, kek):
-    attempt = b"a" * 32
+def test_smtp_concludes_in_one_commit(store, kek, monkeypatch):
+    """Half of it would be a second report, or an identical later mail that is taken for settled, and so lost."""
+    attempt, ledger = b"a" * 32, StoreLedger()
+    settled = Outcome(BOB, Fate.RELAYED, ACCEPTED)
     reports = StoreReports(kek)
-    StoreLedger().settle(attempt, [])
-    reports.conclude_smtp(attempt)
-    assert jobs.claim("w") is None
-    for _ in range(2):
+    for sender, report in ((None, None), (ANNA, b"report"), (ANNA, b"report")):
+        ledger.settle(attempt, [settled])
+        reports.conclude_smtp(attempt, sender, report)
+        assert not ledger.settled(attempt)
+        job = jobs.claim("w")
+        assert (job is None) == (report is None)
+        if job is not None:
+            jobs.done(job)
+
+    def fail(_attempt):
+        raise StoreUnavailable("it went away")
+
+    ledger.settle(attempt, [settled])
+    monkeypatch.setattr("mailseal.store.ledger.forget", fail)
+    with pytest.raises(StoreUnavailable):
         reports.conclude_smtp(attempt, ANNA, b"report")
-        jobs.done(jobs.claim("w"))
-    forget(attempt)
+    assert jobs.claim("w") is None
+    assert ledger.settled(attempt)
 
 
 def test_the_node_name_comes_from_the_configuration(store):

@@ -258,3 +258,22 @@ def test_the_importer_never_touches_a_file_that_is_being_written(folder):
         fcntl.flock(writer, fcntl.LOCK_EX)
         assert import_journals(folder) == Imported()
     assert path.exists()
+
+
+def test_what_is_written_last_is_not_overlooked(folder, monkeypatch):
+    """A worker that writes a line and ends, just when its file seemed to be read."""
+    writer = JournalWriter(folder)
+    writer.append([record(1)])
+    read = journal_import._next_lines
+
+    def writes_on(descriptor, offset, size):
+        data = read(descriptor, offset, size)
+        if not data:
+            monkeypatch.setattr(journal_import, "_next_lines", read)
+            writer.append([record(2)])
+            writer.close()
+        return data
+
+    monkeypatch.setattr(journal_import, "_next_lines", writes_on)
+    assert import_journals(folder) + import_journals(folder) == Imported(rows=2, deleted_files=1)
+    assert not list(folder.iterdir())

@@ -22,7 +22,7 @@ SEED = random.SystemRandom().randrange(10**6)
 
 
 @pytest.fixture
-def finished(engine):
+def finished(store):
     """The tables as an undisturbed run made them."""
     return tables()
 

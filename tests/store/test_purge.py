@@ -3,9 +3,11 @@
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
+from mailseal.roles import handlers
 from mailseal.store import jobs, ledger, log, pace, purge
 from mailseal.store.jobs import State
 from mailseal.store.models import JobRow, LedgerRow, LogRow, StampRow
@@ -156,3 +158,48 @@ def test_old_ledger_rows_and_jobs_go(store):
     assert ledger.purge(NOW - timedelta(days=1)) == 1
     assert jobs.purge(NOW - timedelta(days=1)) == 1
     assert (LedgerRow.objects.count(), JobRow.objects.count()) == (1, 2)
+
+
+@pytest.fixture
+def aged(store):
+    """Rows of the ledger, jobs and the log that are 3, 10 and 40 days old; what is left of each, by age."""
+    ages = (3, 10, 40)
+    for days in ages:
+        at = NOW - timedelta(days=days)
+        LedgerRow.objects.create(attempt=str(days), recipient="a", outcome={}, created=at)
+        JobRow.objects.create(node="mx1", kind=str(days), state=State.DONE, finished=at)
+        key = type(uuid7())(int=first_uuid7(at).int + 1)
+        LogRow.objects.create(id=key, time=at, direction="in", reasons=[], details=[], subject=str(days))
+
+    def left() -> list[list[int]]:
+        columns = ((LedgerRow, "attempt"), (JobRow, "kind"), (LogRow, "subject"))
+        return [sorted(map(int, model.objects.values_list(name, flat=True))) for model, name in columns]
+
+    assert left() == [list(ages)] * 3
+    return left
+
+
+NODE = SimpleNamespace(
+    config=SimpleNamespace(ledger=SimpleNamespace(retention_days=6), log=SimpleNamespace(retention_days=30))
+)
+
+
+def test_each_is_kept_for_as_long_as_its_own_setting_says(aged):
+    assert handlers.purge_old(NODE, None) is None
+    assert aged() == [[3], [3], [3, 10]]
+
+
+def test_nothing_goes_by_a_clock_that_has_jumped(aged, monkeypatch):
+    monkeypatch.setattr(handlers.CLOCK, "_mistrusted_until", time.monotonic() + 60)
+    assert handlers.purge_old(NODE, None) is None
+    assert aged() == [[3, 10, 40]] * 3
+
+
+def test_what_a_turn_leaves_is_gone_on_with_soon(aged, monkeypatch):
+    with monkeypatch.context() as short:
+        short.setattr(handlers, "PURGE_SECONDS", 0.0)
+        again = handlers.purge_old(NODE, None)
+    assert again is not None
+    assert again < handlers.HANDLERS[handlers.PURGE].every_seconds
+    assert aged() == [[3, 10, 40]] * 3
+    assert handlers.purge_old(NODE, None) is None

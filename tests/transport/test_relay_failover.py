@@ -180,6 +180,15 @@ def test_a_place_that_becomes_free_is_taken(fake, relay_to):
     assert (slow.connections, len(slow.contents), other.connections) == (1, 8, 0)
 
 
+def test_the_only_next_hop_may_have_every_thread(fake, relay_to):
+    server, both = fake(), threading.Barrier(2, timeout=5)
+    server.say = lambda connection, answer: (b"taken" in answer and both.wait(), Fake.say(server, connection, answer))
+    relay = relay_to(server, places=1, total_seconds=20)
+    with ThreadPoolExecutor(2) as threads:
+        done = [threads.submit(relay.send, transfer()) for _ in range(2)]
+        assert [codes(one.result()) for one in done] == [[250]] * 2
+
+
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
 @pytest.mark.parametrize("answer", [b"550 5.7.1 no\r\n", b"451 4.3.0 later\r\n"])
 @pytest.mark.parametrize("hello", [HELLO, BARE])

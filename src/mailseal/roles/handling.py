@@ -101,12 +101,15 @@ class MailHandling:
         if not self._journal.is_writable():
             self._meter.count(metric_table.JOURNAL_ERRORS)
             return False
+        self._write_what_waits()
+        return not self._unwritten
+
+    def _write_what_waits(self) -> None:
         if not self._unwritten:
-            return True
+            return
         with self._unwritten_lock:
             waiting, self._unwritten = self._unwritten, []
             self._log(waiting)
-            return not self._unwritten
 
     def _conclude_smtp(
         self, envelope: Envelope, message: Message, attempt: bytes, done: Processed, ledger: LedgerOfOneMail
@@ -127,11 +130,14 @@ class MailHandling:
         return max((now - began for began in list(self.started.values())), default=0.0)
 
     def rest(self) -> None:
-        """What an idle worker does now and then."""
+        """What an idle worker does now and then: the outcomes of the last mails must not wait for another one."""
+        if self._unwritten and self._journal.is_writable():
+            self._write_what_waits()
         self._journal.rotate_if_old()
 
     def close(self) -> None:
         """No mail comes any more."""
+        self._write_what_waits()
         self._journal.close()
 
 

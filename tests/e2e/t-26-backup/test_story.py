@@ -13,8 +13,9 @@ import time
 import tomllib
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -84,6 +85,8 @@ def origin() -> Iterator[Origin]:
         (folder / "passphrase").write_text(PASSPHRASE + "\n")
         with Gateway(folder / "origin", listen=listen, relay=relay, top={"workers": 1}) as gateway:
             furnish(gateway)
+            (folder / "their ca.pem").write_bytes(people().root.pem)
+            gateway.cli("route", "set", "partner.example", _route(folder / "their ca.pem"))
             _add_log_rows(gateway.data / "mailseal.db")
             gateway.start()
             made = Origin(folder, gateway, port, inside, outside, folder / "node.backup", folder / "passphrase")
@@ -96,6 +99,10 @@ def origin() -> Iterator[Origin]:
             assert all(reply.startswith("250") for reply in replies), replies
             gateway.stop()
             yield made
+
+
+def _route(ca: Path) -> str:
+    return f"smtp://mx.partner.example:25?tls=verified&ca={quote(str(ca))}"
 
 
 @contextlib.contextmanager
@@ -165,16 +172,31 @@ def test_a_backup_lives_again_in_another_folder_and_another_database(origin: Ori
     assert oct(next((second.data / "keks").iterdir()).stat().st_mode & 0o777) == "0o400"
     assert (second.data / "files").stat().st_mode & 0o077 == 0
     assert str(second.data) in tomllib.loads(second.config.read_text())["listen"]["tls_certificate"]
+    (theirs,) = (second.data / "files").glob("*their_ca.pem")
+    assert theirs.read_bytes() == people().root.pem
+    assert second.rows("route", "list")[0]["next_hops"] == [_route(theirs)], "a route finds its file where it is now"
     assert not (second.data / "RESTORE-NOT-FINISHED").exists()
     again = origin.restore("second")
     assert again.returncode == 1
     assert "is not empty" in again.stderr
 
 
+def test_a_damaged_backup_leaves_nothing_behind(origin: Origin) -> None:
+    """One octet near the end of the database: it is read to its end before anything is made."""
+    octets = bytearray(origin.backup.read_bytes())
+    octets[-4000] ^= 1
+    damaged = replace(origin, backup=origin.folder / "damaged.backup")
+    damaged.backup.write_bytes(octets)
+    refused = damaged.restore("damaged")
+    assert refused.returncode == 1
+    assert "damaged" in refused.stderr
+    assert not (origin.folder / "damaged").exists()
+
+
 def test_what_is_in_a_backup_is_told_and_only_with_the_passphrase(origin: Origin) -> None:
     told = origin.gateway.rows("backup", str(origin.backup), "--verify", "--passphrase-file", str(origin.passphrase))
     assert told["node"] == "test"
-    assert told["files"] == [str(origin.folder / "tls.pem")]
+    assert told["files"] == [str(origin.folder / "tls.pem"), str(origin.folder / "their ca.pem")]
     assert any(one.startswith("store_private_key: 2") for one in told["tables"])
     assert oct(origin.backup.stat().st_mode & 0o777) == "0o600"
     wrong = origin.folder / "wrong"

@@ -1,5 +1,7 @@
 """Commands that root gives work with the data folder's owner's rights, and what they make can be used by the roles."""
 
+import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -30,6 +32,26 @@ def vault(home: Home) -> Iterator[Path]:
     (made / "passphrase").write_text(PASSPHRASE)
     yield made
     shutil.rmtree(made)
+
+
+def test_with_the_owners_rights_root_has_none_of_its_own(home: Home) -> None:
+    """Its groups too: a file of root's group may be no more for who owns the data folder than any other of root's."""
+    script = (
+        "import os\n"
+        "from pathlib import Path\n"
+        "from mailseal.roles.users import as_owner\n"
+        "def who(): print(os.geteuid(), os.getegid(), *os.getgroups())\n"
+        "who()\n"
+        f"with as_owner(Path({str(home.data)!r})): who()\n"
+        "who()\n"
+    )
+    command = [home.python, "-c", script]
+    told = subprocess.run(command, env=environment(), extra_groups=[0, 4], capture_output=True, text=True, check=True)
+    entry = pwd.getpwnam(KEEPER)
+    groups = sorted(os.getgrouplist(KEEPER, entry.pw_gid))
+    before, within, after = (list(map(int, line.split())) for line in told.stdout.splitlines())
+    assert [*within[:2], *sorted(within[2:])] == [entry.pw_uid, entry.pw_gid, *groups]
+    assert before == after == [0, 0, 0, 4]
 
 
 def test_a_backup_goes_to_where_root_alone_can_get(home: Home, vault: Path) -> None:

@@ -4,11 +4,13 @@ import os
 import stat
 import tarfile
 import zlib
+from unittest.mock import ANY
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.durable import on_the_disk
 from mailseal.backup import container
 from mailseal.backup.container import header, open_file, padding, write
 from mailseal.backup.errors import BackupError, DamagedBackupError, ExistsError, NotABackupError, WrongPassphraseError
@@ -56,6 +58,15 @@ def read(path):
 def test_only_its_owner_can_read_it_and_nothing_else_is_left(made):
     assert stat.S_IMODE(made.stat().st_mode) == 0o600
     assert [*made.parent.iterdir()] == [made]
+
+
+def test_it_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    """A power cut leaves a whole one or none."""
+    monkeypatch.setattr(container.pyrage.passphrase, "encrypt", lambda octets, _: octets)  # without its second
+    with on_the_disk() as seen:
+        write(tmp_path / "node.backup", pack(MEMBERS), PASSPHRASE)
+    file, folder = (tmp_path / "node.backup").stat(), tmp_path.stat()
+    assert seen == [("synced", file.st_ino, file.st_size), ("named", file.st_ino), ("synced", folder.st_ino, ANY)]
 
 
 def test_another_passphrase_does_not_open_it(made):

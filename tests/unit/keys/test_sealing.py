@@ -2,11 +2,13 @@
 
 import os
 import stat
+from unittest.mock import ANY
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.durable import on_the_disk
 from mailseal.errors import PermanentError, TransientError
 from mailseal.keys.sealing import (
     BrokenSealError,
@@ -93,6 +95,14 @@ def test_a_file_in_a_folder_is_named_after_its_key(tmp_path):
     assert path == tmp_path / f"{made.id}.kek"
     assert [one.name for one in tmp_path.iterdir()] == [path.name], "nothing is left beside it"
     assert Kek.load(path).id == made.id
+
+
+def test_it_is_on_the_disk_before_anything_is_sealed_with_it(tmp_path):
+    """A power cut that took it would take everything that was sealed since."""
+    with on_the_disk() as seen:
+        _, path = Kek.generate_in(tmp_path)
+    file, folder = path.stat(), tmp_path.stat()
+    assert seen == [("synced", file.st_ino, file.st_size), ("named", file.st_ino), ("synced", folder.st_ino, ANY)]
 
 
 def test_a_file_is_never_overwritten(tmp_path):

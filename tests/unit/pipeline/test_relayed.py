@@ -50,8 +50,28 @@ def test_nothing_is_reported_that_the_next_hop_reports():
 @pytest.mark.parametrize("changes", [{"sender": None}, {"protocol": Protocol.ESMTP}])
 def test_not_to_the_null_sender_and_in_smtp_not_here(changes):
     stage = Stage(answer=without_dsn)
-    process(addressed("SUCCESS", **changes), Message(mail()), stage.gateway())
+    [outcome] = process(addressed("SUCCESS", **changes), Message(mail()), stage.gateway())
     assert stage.reports == []
+    assert outcome.reasons[-1].code is ReasonCode.RELAYED_WITHOUT_DSN, "it was not even tried"
+
+
+@pytest.mark.parametrize("wish", [None, "NEVER", "FAILURE,DELAY"])
+def test_nothing_is_reported_that_nobody_wants_to_know(wish):
+    stage = Stage(answer=lambda _: [replace(reply.ACCEPTED, without_dsn=True)])
+    process(addressed(wish), Message(mail()), stage.gateway())
+    assert stage.reports == []
+
+
+def test_each_mail_has_reports_of_its_own():
+    class Noting(Stage):
+        def failure(self, attempt, recipient, sender, report):
+            self.rows[attempt, recipient.key] = report
+
+    stage = Noting(answer=without_dsn)
+    to, mails = addressed("SUCCESS"), [Message(mail(subject=subject)) for subject in ("one", "two")]
+    for one in mails:
+        process(to, one, stage.gateway())
+    assert [attempt for attempt, _ in stage.rows] == [attempt_id(to, one) for one in mails]
 
 
 def test_what_an_earlier_attempt_settled_is_reported_still():

@@ -1,9 +1,13 @@
 """Where sockets are made: what root makes for one stays within what root asked for."""
 
 import os
+import socket
 import stat
 from pathlib import Path
 
+import pytest
+
+from harness.folder import free_port
 from mailseal.config import Endpoint
 from mailseal.roles import listening
 
@@ -33,3 +37,16 @@ def test_a_folder_is_made_for_who_connects_whatever_the_umask(tmp_path):
         os.umask(before)
     assert stat.S_IMODE(Path(place).stat().st_mode) == 0o660
     assert stat.S_IMODE(place.parent.stat().st_mode) == 0o750
+
+
+@pytest.mark.parametrize("tcp", [False, True])
+def test_where_somebody_listens_they_are_left_alone(tmp_path, tcp):
+    """After a crash that may be a worker which still drains."""
+    place = Endpoint(host="127.0.0.1", port=free_port()) if tcp else Endpoint(path=tmp_path / "lmtp")
+    with listening.bind(place, "no-such-group") as held:
+        with pytest.raises(listening.InUseError):
+            listening.bind(place, "no-such-group")
+        with socket.socket(held.family) as client:
+            client.connect(held.getsockname())
+            held.accept()[0].close()
+    listening.bind(place, "no-such-group").close()
