@@ -11,6 +11,7 @@ from mailseal.mail.address import Address
 from mailseal.openpgp import edit
 from mailseal.openpgp.certificate import PgpTrust
 from mailseal.openpgp.packet import Tag, write_packet
+from mailseal.openpgp.parts import MAX_SUBKEYS
 from mailseal.store import pgp_admin, pgp_candidates, pgp_domain_keys, pgp_edit
 from mailseal.store.models import PrivateKeyRow
 from mailseal.store.pgp_admin import NoSuchPgpKeyError
@@ -121,6 +122,19 @@ def test_who_trusts_a_file_trusts_no_name_that_came_by_mail_before(bob, kek, pgp
     put(kek, arrival(bob, both))
     pgp.clear()
     assert [one.trust for one in pgp.of_recipient(BOSS)] == [PgpTrust.TRUSTED]
+
+
+def test_nor_one_that_came_with_so_much_that_there_is_no_room_for_the_file(store, kek, pgp):
+    primary = craft.key()
+    own = (craft.user_id(primary, BOB), craft.subkey(primary, craft.key("cv25519"), ENCRYPT))
+    filled = [craft.subkey(primary, craft.key("cv25519"), ENCRYPT) for _ in range(MAX_SUBKEYS)]
+    bob = PgpIdentity(craft.certificate(primary, *own), ())
+    harvest(found(bob, craft.certificate(primary, craft.user_id(primary, str(BOSS)), *filled)))
+    (kept,) = put(kek, arrival(bob))
+    assert kept.notes == ("it is known, and what was known of it was left out: a certificate has too many subkeys",)
+    info = pgp_admin.show(primary.fingerprint)
+    assert (info.trust, info.certificate.octets) == (PgpTrust.TRUSTED, bob.certificate.octets)
+    assert pgp.of_recipient(BOSS) == ()
 
 
 def test_who_certifies_a_key_certifies_no_name_that_came_with_it_unseen(bob, domain_key, kek):

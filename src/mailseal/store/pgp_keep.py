@@ -129,7 +129,7 @@ def _state(row: PgpCertificateRow) -> _State:
 
 
 def _merge(one: Prepared, known: _State) -> _Merged:
-    """The known certificate with what is new of an arrival. What does not fit leaves it as it is."""
+    """The known certificate with what is new of an arrival, or the other way round: the first of them is always whole."""
     if one.certificate.octets == known.octets:
         return _Merged(one.certificate)
     old = parsed(known.octets, one.certifiers)
@@ -138,7 +138,8 @@ def _merge(one: Prepared, known: _State) -> _Merged:
         octets = edit.merge(base, other, new_user_ids=new_user_ids, certifiers=one.certifiers)
         certificate = parsed(octets, one.certifiers)
     except PgpError as error:
-        return _Merged(old, (f"it is known, and what is new of it was left out: {error}",))
+        less = "what is new of it" if base is known.octets else "what was known of it"
+        return _Merged(parsed(base, one.certifiers), (f"it is known, and {less} was left out: {error}",))
     taken = {user_id.text for user_id in certificate.user_ids}
     both = (*one.certificate.user_ids, *old.user_ids)
     missing = [user_id.text for user_id in both if user_id.bindings and user_id.text not in taken]
