@@ -129,7 +129,7 @@ def _state(row: PgpCertificateRow) -> _State:
 
 
 def _merge(one: Prepared, known: _State) -> _Merged:
-    """The known certificate with what is new of an arrival, or the other way round: the first of them is always whole."""
+    """The known certificate with what is new of an arrival, or the other way round: the first is always whole."""
     if one.certificate.octets == known.octets:
         return _Merged(one.certificate)
     old = parsed(known.octets, one.certifiers)
