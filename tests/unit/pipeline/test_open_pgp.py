@@ -13,9 +13,12 @@ from mailseal.mail.message import Message
 from mailseal.mail.mime import parse
 from mailseal.methods import METHODS
 from mailseal.methods.layer import Opening
-from mailseal.openpgp.algorithms import CompressionId
+from mailseal.openpgp.algorithms import CipherId, CompressionId
 from mailseal.openpgp.certificate import StoredPgpCertificate
+from mailseal.openpgp.form import EncryptionForm as PgpForm
+from mailseal.openpgp.form import Reader
 from mailseal.openpgp.inner import write_compressed, write_literal
+from mailseal.openpgp.message import encrypt_message
 from mailseal.openpgp.packet import Tag, read_packets, write_packet
 from mailseal.openpgp.work import Work
 from mailseal.pipeline import process
@@ -219,6 +222,15 @@ def test_what_is_not_opened_is_delivered_as_it_came_with_the_reason(message, rea
     assert codes(outcome) == {reason}
     assert header(octets, "x-mailseal-decrypted") == "no"
     assert f"reason={reason}" in header(octets, "x-mailseal-layer-1")
+    assert ("integrity=none" in header(octets, "x-mailseal-layer-1")) is (reason is ReasonCode.NO_INTEGRITY)
+
+
+def test_a_weak_cipher_is_opened_and_told():
+    reader, form = Reader(PGP_READER.keys[-1][0]), PgpForm(cipher=CipherId.TRIPLE_DES)
+    outcome, octets = receive(HEAD + as_mail(b"".join(encrypt_message([literal_message()], [reader], form))))
+    assert octets.endswith(TEXT)
+    assert codes(outcome) == {ReasonCode.OPENED, ReasonCode.ENCRYPTION_WEAK}
+    assert "algorithm=3des-cfb" in header(octets, "x-mailseal-layer-1")
 
 
 def opening(**limits: object) -> Opening:

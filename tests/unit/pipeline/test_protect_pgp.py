@@ -268,6 +268,8 @@ def test_a_mail_in_clear_is_signed_inline_if_it_is_nothing_but_text():
         multipart(b"mixed", TEXT, TEXT),
         b"Content-Type: text/html\r\n\r\n<b>hello</b>\r\n",
         b"Content-Type: text/plain; charset=utf-16\r\nContent-Transfer-Encoding: base64\r\n\r\naABlAGwAbABvAA==\r\n",
+        TEXT + b"a bare \r and more\r\n",
+        TEXT + b"a \0\r\n",
     ):
         on = stage(replace(INLINE, mode=Mode.NEVER))
         go(on, HEAD + entity, X)
