@@ -169,6 +169,16 @@ def test_what_is_signed_of_a_text(text, content):
     assert read_cleartext(cleartext(text)).content == content
 
 
+def test_a_large_text_is_signed_as_a_small_one():
+    pieces = (b"- a dash  \r\n", b"\t\r\n", b"x" * 100_000 + b"\r\n", b"y" * 65_535 + b"\n", b"- - b\n" * 20_000)
+    text = b"".join(pieces * 2)
+    lines = [line[2:] if line.startswith(b"- ") else line for line in text[:-1].split(b"\n")]
+    expected = b"\r\n".join(line.rstrip() for line in lines)
+    assert read_cleartext(cleartext(text)).content == expected
+    with pytest.raises(PgpError):
+        read_cleartext(cleartext(text + b"-c\n"))
+
+
 @pytest.mark.parametrize("headers", [b"", b"Hash: SHA256\n", b"Hash: SHA256,SHA512\nHash: SHA1\n"])
 def test_headers_of_a_signed_text(headers):
     assert read_cleartext(cleartext(b"text\n", headers)).content == b"text"
