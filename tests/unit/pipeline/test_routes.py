@@ -12,6 +12,7 @@ from mailseal.pipeline import process
 from mailseal.policy.model import Fate, Outcome
 from mailseal.policy.reason import ReasonCode
 from mailseal.policy.settings import Mode, Settings
+from mailseal.ports import Hop
 from stage import PARTNER, SENDER, Interrupter, Stage, envelope, mail, stored
 
 A, B, C, DORA = "a@one.example", "b@two.example", "c@one.example", "dora@inside.example"
@@ -41,6 +42,19 @@ def test_one_transaction_for_each_route_in_the_order_of_the_recipients():
     assert len({one.chunks for one in stage.sent}) == 1
     assert stage.interrupt.names.count("settle") == 2
     assert {key for _, key in stage.rows} == {DORA, A, C}
+
+
+def test_a_route_is_asked_for_with_the_direction_of_the_copy():
+    class Asked(Stage):
+        def route(self, hop, address):
+            return f"smtp://{hop}.example:25"
+
+    stage = Asked(settings={"": OFF})
+    assert {one.fate for one in go(stage, A, DORA, B)} == {Fate.RELAYED}
+    assert [(one.hop, *pair) for one, pair in zip(stage.sent, sent(stage), strict=True)] == [
+        (Hop.INSIDE, "smtp://inside.example:25", [DORA]),
+        (Hop.OUTSIDE, "smtp://outside.example:25", [A, B]),
+    ]
 
 
 def test_the_copy_is_encrypted_once(monkeypatch):

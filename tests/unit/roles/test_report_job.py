@@ -12,9 +12,9 @@ from mailseal.store.reports import Report
 from stage import Stage
 
 
-def sent(monkeypatch, to, content, answer=reply.ACCEPTED):
-    monkeypatch.setattr(handlers.jobs, "fence", lambda job: True)
-    stage = Stage(answer=lambda transfer: [answer])
+def sent(monkeypatch, to, content, answer=reply.ACCEPTED, *, stage=None, ours=True):
+    monkeypatch.setattr(handlers.jobs, "fence", lambda job: ours)
+    stage = stage or Stage(answer=lambda transfer: [answer])
     gateway = SimpleNamespace(directory=stage, relay=stage)
     reports = SimpleNamespace(open=lambda job: Report(Address.parse(to), content))
     handlers.send_report(SimpleNamespace(reports=reports, gateway=gateway), None)
@@ -35,3 +35,10 @@ def test_to_any_other_sender(monkeypatch):
 def test_refused_is_gone_and_deferred_is_tried_again(monkeypatch, answer, error):
     with pytest.raises(error):
         sent(monkeypatch, "anna@inside.example", b"\r\n", answer)
+
+
+def test_a_job_that_somebody_else_has_taken_over_sends_nothing(monkeypatch):
+    stage = Stage()
+    with pytest.raises(handlers.LostJobError):
+        sent(monkeypatch, "anna@inside.example", b"\r\n", stage=stage, ours=False)
+    assert not stage.sent
