@@ -1,5 +1,6 @@
 """What strangers try with the OpenPGP keyring: copies that lack something, keys that look like another's, floods."""
 
+import threading
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -12,7 +13,7 @@ from mailseal.openpgp import edit
 from mailseal.openpgp.certificate import PgpTrust
 from mailseal.openpgp.packet import Tag, write_packet
 from mailseal.openpgp.parts import MAX_SUBKEYS
-from mailseal.store import pgp_admin, pgp_candidates, pgp_domain_keys, pgp_edit
+from mailseal.store import pgp_admin, pgp_candidates, pgp_domain_keys, pgp_edit, pgp_generate
 from mailseal.store.models import PrivateKeyRow
 from mailseal.store.pgp_admin import NoSuchPgpKeyError
 from mailseal.store.pgp_candidates import insert_candidates, prepare_harvest
@@ -20,7 +21,7 @@ from mailseal.store.pgp_import import for_signatures
 from mailseal.store.pgp_keep import Kept
 from mailseal.store.pgp_models import PgpCertificateRow, PgpUseRow
 from mailseal.store.pgp_rows import PgpUse
-from mailseal.store.transaction import run
+from mailseal.store.transaction import close_connection, connection, run
 from pgp_craft import ENCRYPT
 from pgp_keys import PgpIdentity, pgp_key
 from pki import NOW
@@ -296,3 +297,27 @@ def test_what_comes_while_a_key_is_deleted(in_threads, kek):
             assert (BOB, PgpUse.USER_ID) in info.uses
             assert len(pgp_admin.delete(one.fingerprint).certificate.subkeys) == 1
     assert not PrivateKeyRow.objects.exists()
+
+
+def test_a_worker_that_is_overtaken_does_not_take_the_others_place(store, kek, monkeypatch):
+    """It has seen that there is no key; meanwhile another makes one."""
+    own, others = pgp_generate._own, []
+
+    def overtaken(address, at):
+        found = own(address, at)
+        if connection().in_atomic_block and not others:
+            others.append(threading.Thread(target=other))
+            others[0].start()
+            others[0].join(0.3)  # not for ever: it may have to wait for us
+        return found
+
+    def other():
+        made.append(pgp_generate.signing_key_of(BOSS, kek, NOW))
+        close_connection()
+
+    made: list[str] = []
+    monkeypatch.setattr(pgp_generate, "_own", overtaken)
+    made.append(pgp_generate.signing_key_of(BOSS, kek, NOW))
+    others[0].join(20)
+    assert len(made) == 2
+    assert len(set(made)) == PgpCertificateRow.objects.count() == 1

@@ -50,10 +50,13 @@ def signing_key_of(address: Address, sealing: Sealing, at: datetime) -> str:
     prepared = _made((str(address),), at, KeyKind.ED25519, VALIDITY)
 
     def work() -> str:
+        rows = PgpCertificateRow.objects.filter(generated_for=address.key)
+        before = list(rows.select_for_update().values_list("pk", flat=True))
         found = _own(address, at)
         if found is not None:
             return found
-        PgpCertificateRow.objects.filter(generated_for=address.key).update(generated_for=None)
+        # Those, and not one that another worker has stored since: on that we shall fail, and see it.
+        PgpCertificateRow.objects.filter(pk__in=before).update(generated_for=None)
         fingerprint = _store(prepared, sealing, at)
         PgpCertificateRow.objects.filter(fingerprint=fingerprint).update(generated_for=address.key)
         return fingerprint
