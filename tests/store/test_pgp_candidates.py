@@ -125,6 +125,19 @@ def test_a_trusted_key_is_updated_and_that_is_told(bob, kek):
     assert key_stamp() == before + 1
 
 
+def test_nor_does_one_wait_that_a_domain_key_has_certified(bob, kek):
+    domain_key = pgp_key("keys@partner.test")
+    put(kek, arrival(domain_key))
+    pgp_admin.use(domain_key.fingerprint, "partner.test")
+    octets = certified(bob, domain_key, f"Bob <{BOB}>")
+    harvest(found(bob, octets))
+    before = key_stamp()
+    harvest(found(bob, octets))
+    assert key_stamp() == before
+    harvest(found(bob, edit.revoke(bob.certificate, bob.primary, RevocationCode.COMPROMISED, at=NOW - DAY)))
+    assert key_stamp() == before + 1
+
+
 def test_a_secret_key_in_a_mail_stays_there(bob):
     harvest(found(bob, bob.secret))
     info = pgp_admin.show(bob.fingerprint)

@@ -58,7 +58,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What became of an arrival. `counts`: it is no candidate, so mail looks at it. `notes` are for its bringer."""
+    """What became of an arrival. `counts`: it is no mere candidate, so mail may use it. `notes` are for its bringer."""
 
     fingerprint: str
     new: bool = False
@@ -253,7 +253,8 @@ class _Batch:
             self.index(row, certificate, one.arrival.keys)
         if row.trust == PgpTrust.DISTRUSTED and one.arrival.is_trusted:
             notes = (*notes, "it stays distrusted until `mailseal pgp trust`")
-        return Kept(name, is_new, changed and not is_new, row.trust != PgpTrust.CANDIDATE, notes)
+        counts = row.trust != PgpTrust.CANDIDATE or row.certified
+        return Kept(name, is_new, changed and not is_new, counts, notes)
 
     def _update(self, row: PgpCertificateRow, one: Prepared, certificate: PgpCertificate) -> bool:
         """Whether the row changed."""
