@@ -10,6 +10,7 @@ the generator shall cost little beside what it measures.
 
 import argparse
 import base64
+import itertools
 import json
 import random
 import selectors
@@ -22,6 +23,9 @@ from functools import partial
 from pathlib import Path
 
 from cpu import cpu_seconds
+
+BETWEEN_CONNECTIONS_SECONDS = 0.02
+"""Workers share a listening socket, and of connections that all come at once one of them may take nearly all."""
 
 
 @dataclass
@@ -37,6 +41,20 @@ class Report:
     latency_ms_p99: float = 0.0
     latency_ms_max: float = 0.0
     cpu_ms: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Mail:
+    """What one mail is: envelope and content; `octets` is ready to send, without From, To and Message-ID."""
+
+    sender: bytes
+    recipient: bytes
+    octets: bytes
+
+
+def dot_stuffed(content: bytes) -> bytes:
+    """As DATA has it, with the final dot."""
+    return content.replace(b"\n.", b"\n..") + b".\r\n"
 
 
 def content_of(size: int, subject: str = "load") -> bytes:
@@ -90,13 +108,14 @@ class Client:
 
     def begin(self, due: float) -> None:
         """Send a mail that was due at a time: its latency counts from then."""
-        sender, recipient = self.run.draw()
+        self.sent = mail = self.run.draw()
         self.socket.sendall(
-            b"MAIL FROM:<%b> BODY=8BITMIME SIZE=%d\r\nRCPT TO:<%b>\r\nDATA\r\n" % (sender, self.run.size, recipient)
+            b"MAIL FROM:<%b> BODY=8BITMIME SIZE=%d\r\nRCPT TO:<%b>\r\nDATA\r\n"
+            % (mail.sender, len(mail.octets) + 200, mail.recipient)
         )
         self.head = b"From: <%b>\r\nTo: <%b>\r\nMessage-ID: <%d.%d@load.test>\r\n" % (
-            sender,
-            recipient,
+            mail.sender,
+            mail.recipient,
             self.run.left,
             id(self),
         )
@@ -108,7 +127,7 @@ class Client:
             self.socket.sendall(b"RSET\r\n")
             self.awaited, self.step = 1, self.mail
             return
-        self.socket.sendall(self.head + self.run.body)
+        self.socket.sendall(self.head + self.sent.octets)
         self.awaited, self.step = 1, self.done
 
     def done(self, lines: list[bytes]) -> None:
@@ -136,10 +155,12 @@ class Run:
         recipients: Sequence[str],
         watch: dict[str, int],
         content: bytes | None = None,
+        mails: Sequence[Mail] = (),
     ) -> None:
+        """`mails`: to be sent as they are, in their order, and again from the first one; nothing is drawn then."""
         self.to, self.lmtp, self.left, self.connections = to, lmtp, count, connections
-        self.body = (content or content_of(size)).replace(b"\n.", b"\n..") + b".\r\n"
-        self.size = len(self.body) + 200
+        self.body = dot_stuffed(content or content_of(size))
+        self.mails = itertools.cycle(mails) if mails else None
         self.senders = [name.encode() for name in senders]
         self.recipients = [name.encode() for name in recipients]
         self.watch = watch
@@ -170,10 +191,13 @@ class Run:
         else:
             client.quit()
 
-    def draw(self) -> tuple[bytes, bytes]:
+    def draw(self) -> Mail:
+        if self.mails is not None:
+            return next(self.mails)
         # random() is five times cheaper than choice()
         draw = self.random.random
-        return self.senders[int(draw() * len(self.senders))], self.recipients[int(draw() * len(self.recipients))]
+        sender = self.senders[int(draw() * len(self.senders))]
+        return Mail(sender, self.recipients[int(draw() * len(self.recipients))], self.body)
 
     def failed(self, lines: list[bytes]) -> None:
         self.report.failed += 1
@@ -186,6 +210,7 @@ class Run:
 
     def go(self) -> Report:
         for _ in range(self.connections):
+            time.sleep(BETWEEN_CONNECTIONS_SECONDS)
             client = Client(self)
             self.selector.register(client.socket, selectors.EVENT_READ, client)
         before = {name: cpu_seconds(pid) for name, pid in self.watch.items()}

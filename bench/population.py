@@ -2,6 +2,8 @@
 
 Making 20,000 RSA keys takes a quarter of an hour, so here a few hundred primes are combined in pairs: every modulus is
 different and as costly as a real one, and none of them is secret. For measuring only.
+
+The first of the recipients have written to the first of the senders, signed and encrypted: mails for `mails_to_open`.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+import incoming
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -35,9 +38,9 @@ E = 65537
 BATCH = 500
 
 
-def keys(primes: Sequence[int]) -> Iterator[rsa.RSAPrivateKey]:
+def keys(primes: Sequence[int], bits: int = 2048) -> Iterator[rsa.RSAPrivateKey]:
     for p, q in itertools.combinations(primes, 2):
-        if (p * q).bit_length() != 2048:
+        if (p * q).bit_length() != bits:
             continue
         d = pow(E, -1, (p - 1) * (q - 1))
         numbers = rsa.RSAPrivateNumbers(
@@ -46,10 +49,10 @@ def keys(primes: Sequence[int]) -> Iterator[rsa.RSAPrivateKey]:
         yield numbers.private_key(unsafe_skip_rsa_key_validation=True)
 
 
-def primes(count: int) -> list[int]:
+def primes(count: int, bits: int = 2048) -> list[int]:
     found: list[int] = []
     while len(found) < count:
-        numbers = rsa.generate_private_key(E, 2048).private_numbers()
+        numbers = rsa.generate_private_key(E, bits).private_numbers()
         found += [numbers.p, numbers.q]
     return found
 
@@ -103,27 +106,41 @@ class Authority:
         return certificate.public_bytes(Encoding.DER)
 
 
-def make(config_path: Path, count: int) -> None:
-    """Fill the store behind a configuration; done once, a mark says so."""
+def make(config_path: Path, count: int) -> Path:
+    """Fill the store behind a configuration; done once, a mark says so. Returns the file with mails to open."""
     config = load(config_path, os.environ)
-    mark = config.data_dir / f"population-{count}.json"
+    mark, mails = (config.data_dir / f"population-{count}.{end}" for end in ("json", "mails"))
     if mark.exists():
-        return
+        return mails
     setup(config)
     kek = open_ring(config.keys.kek)
     domains.add(INSIDE)
     authority = Authority()
     trust.import_roots([parse_certificate(authority.certificate.public_bytes(Encoding.DER))])
     supply = keys(primes(max(40, int((4 * count) ** 0.5) + 40)))
-    everybody = [(f"s{n}@{INSIDE}", True) for n in range(count)] + [(f"r{n}@{OUTSIDE}", False) for n in range(count)]
-    for start in range(0, len(everybody), BATCH):
-        batch = [(authority.issue(email, key), key if own else None) for (email, own), key in
-                 zip(everybody[start : start + BATCH], supply, strict=False)]  # fmt: skip
-        run(partial(insert, batch, kek))
-        print(f"\r{start + len(batch)} of {len(everybody)} certificates", end="", flush=True)
-    print()
+    incoming.write(mails, people(authority, supply, count, kek))
     run(lambda: bump(Scope.KEYS))
     mark.write_text(json.dumps({"count": count}))
+    return mails
+
+
+def people(
+    authority: Authority, supply: Iterator[rsa.RSAPrivateKey], count: int, kek: KekRing
+) -> Iterator[tuple[str, str, bytes]]:
+    """Make and store them; yields the mails of the first ones."""
+    batch: list[tuple[bytes, rsa.RSAPrivateKey | None]] = []
+    for number in range(count):
+        inside, outside = f"s{number}@{INSIDE}", f"r{number}@{OUTSIDE}"
+        key, other = next(supply), next(supply)
+        reader, writer = authority.issue(inside, key), authority.issue(outside, other)
+        if number < incoming.MAILS:
+            yield outside, inside, incoming.smime_mail(writer, other, reader)
+        batch += [(reader, key), (writer, None)]
+        if len(batch) >= BATCH or number == count - 1:
+            run(partial(insert, batch, kek))
+            print(f"\r{number + 1} of {count} pairs of RSA-2048 certificates", end="", flush=True)
+            batch = []
+    print()
 
 
 def insert(batch: Sequence[tuple[bytes, rsa.RSAPrivateKey | None]], kek: KekRing) -> None:
