@@ -7,12 +7,19 @@ anna.secret                                     # a transferable secret key, unl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from functools import cache
 
 from mailseal.keys import PrivateKey
-from mailseal.openpgp.certificate import PgpCertificate, PgpTrust, StoredPgpCertificate, read_certificate
+from mailseal.openpgp.certificate import (
+    PgpCertificate,
+    PgpTrust,
+    StoredPgpCertificate,
+    read_certificate,
+    reread_certificate,
+)
 from mailseal.openpgp.generate import KeyKind, generate
 from mailseal.openpgp.key import PublicKey
 from mailseal.openpgp.packet import Tag, read_packets, write_packet
@@ -82,3 +89,16 @@ def pgp_key(
 def shared_key(*user_ids: str) -> PgpIdentity:
     """The same key each time: for tests that need no other."""
     return pgp_key(*user_ids)
+
+
+def assert_read_again(certificate: PgpCertificate, certifiers: Sequence[PgpCertificate] = ()) -> None:
+    """What was read says the same when it is read again, whether its signatures are verified or believed."""
+    verified = read_certificate(certificate.octets, certifiers)
+    believed = reread_certificate(certificate.octets, certifiers, disputed=certificate.disputed)
+    assert verified == certificate
+    assert facts(believed) == facts(verified) == facts(certificate) | {"omissions": verified.omissions}
+
+
+def facts(certificate: PgpCertificate) -> dict[str, object]:
+    """All of it, where == looks at the octets."""
+    return {one.name: getattr(certificate, one.name) for one in fields(certificate)}

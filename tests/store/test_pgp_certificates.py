@@ -6,7 +6,7 @@ import pytest
 
 from mailseal.keys.software import spki_sha256
 from mailseal.mail.address import Address
-from mailseal.openpgp import edit
+from mailseal.openpgp import certificate, edit
 from mailseal.openpgp.certificate import PgpTrust, read_certificate
 from mailseal.openpgp.component import RevocationCode
 from mailseal.openpgp.errors import PgpError
@@ -115,6 +115,21 @@ def test_one_query_for_an_address_and_none_when_it_is_known(pgp, kek, monkeypatc
         pgp.with_key_of(BOB)
         pgp.by_fingerprint(trusted.certificate.fingerprint)
     assert len(asked) == 1
+
+
+def test_sequoia_is_asked_when_a_certificate_is_stored(pgp, kek, monkeypatch):
+    """Not by the mail path; and again whenever somebody brings it."""
+    bob = pgp_key("bob@partner.test")
+    monkeypatch.setattr(certificate, "disputes", lambda _: True)
+    put(kek, arrival(bob))
+    monkeypatch.setattr(certificate, "disputes", lambda _: pytest.fail("asked on the mail path"))
+    (found,) = pgp.of_recipient(BOB)
+    assert why_not_encrypt(found, BOB, NOW).code is ReasonCode.PGP_KEY_DISPUTED
+    monkeypatch.setattr(certificate, "disputes", lambda _: False)
+    put(kek, arrival(bob))
+    pgp.clear()
+    (found,) = pgp.of_recipient(BOB)
+    assert why_not_encrypt(found, BOB, NOW) is None
 
 
 def test_a_stamp_clears_what_is_known(pgp, watch, kek):

@@ -132,7 +132,7 @@ class Omission:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PgpCertificate:
-    """A certificate, every self-signature of it verified by us; equal when the octets are.
+    """A certificate, every self-signature of it verified by us; equal when the octets and the judgement are.
 
     `octets`: its packets in canonical order, without anything that a stranger put in. `primary.bindings` are the
     direct-key signatures. `disputed`: Sequoia takes it for revoked or expires it earlier; such a one is not used.
@@ -165,7 +165,7 @@ class PgpCertificate:
         return next((one for one in self.components if issuer in (one.public.fingerprint, one.public.key_id)), None)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, PgpCertificate) and self.octets == other.octets
+        return isinstance(other, PgpCertificate) and self.octets == other.octets and self.disputed is other.disputed
 
     def __hash__(self) -> int:
         return hash(self.octets)
@@ -173,16 +173,21 @@ class PgpCertificate:
 
 def binding_at(bound: Component | UserId | Certification, at: datetime) -> Binding | None:
     """The self-signature that counts: the newest that there was, if it has not expired."""
-    return next((one for one in bound.bindings if one.created <= at and not is_past(one.expires, at)), None)
+    for one in bound.bindings:
+        if one.created <= at and not is_past(one.expires, at):
+            return one
+    return None
 
 
 def revocation_at(key: Component, at: datetime) -> Revocation | None:
     """What revokes a key; nothing takes that back."""
-    return _revocation(key.revocations, at)
+    return _revocation(key.revocations, at) if key.revocations else None
 
 
 def certification_revocation_at(bound: UserId | Certification, at: datetime) -> Revocation | None:
     """What revokes a user ID; a newer signature over it takes back a soft revocation (RFC 9580 §5.2.3.31)."""
+    if not bound.revocations:
+        return None
     binding = binding_at(bound, at)
     since = binding.created if binding is not None else None
     return _revocation([one for one in bound.revocations if one.hard or since is None or one.created >= since], at)

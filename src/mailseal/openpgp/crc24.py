@@ -10,7 +10,7 @@ the square of it, and the square of that: a handful of shifts for each halving.
 from mailseal.mail.message import Octets
 
 _GENERATOR = 0x1864CFB
-_START = bytes.fromhex("b704ce")
+_START = 0xB704CE
 _FOLD_BITS = 1257
 _FOLDED_OCTETS = 158
 """Room for what is left after the last fold."""
@@ -28,36 +28,49 @@ def _table() -> tuple[int, ...]:
     return tuple(rows)
 
 
+def _before() -> bytes:
+    """The octets that lead from nothing to the start value."""
+    value = _START
+    for _ in range(24):
+        value = (value ^ _GENERATOR if value & 1 else value) >> 1
+    return value.to_bytes(3, "big")
+
+
 _TABLE = _table()
+_BEFORE = _before()
 
 
 class Crc24:
     """The checksum of what was given to `update`."""
 
-    __slots__ = ("_state", "_wait")
+    __slots__ = ("_octets", "_pieces")
 
     def __init__(self) -> None:
-        self._state = b""
-        self._wait = _START
+        self._pieces: list[Octets] = [_BEFORE]
+        self._octets = 0
 
     def update(self, octets: Octets) -> None:
-        """Take more octets."""
-        view = memoryview(octets)
-        if self._wait:
-            # The start value is added to the first three octets.
-            first = view[: len(self._wait)]
-            self._state += bytes(one ^ other for one, other in zip(first, self._wait, strict=False))
-            self._wait = self._wait[len(first) :]
-            view = view[len(first) :]
+        """Take more octets. Small pieces wait until they fill a window."""
+        self._pieces.append(octets)
+        self._octets += len(octets)
+        if self._octets >= _WINDOW_OCTETS:
+            self._fold()
+
+    def _fold(self) -> None:
+        state, *pieces = self._pieces
+        view = memoryview(b"".join(pieces))
         for start in range(0, len(view), _WINDOW_OCTETS):
-            number = int.from_bytes(self._state + view[start : start + _WINDOW_OCTETS], "big")
-            self._state = _folded(number).to_bytes(_FOLDED_OCTETS, "big")
+            number = int.from_bytes(b"".join((state, view[start : start + _WINDOW_OCTETS])), "big")
+            state = _folded(number).to_bytes(_FOLDED_OCTETS, "big")
+        self._pieces, self._octets = [state], 0
 
     def digest(self) -> bytes:
         """Three octets."""
+        if self._octets > _FOLDED_OCTETS:
+            self._fold()
         value = 0
-        for octet in self._state + (self._wait + bytes(3))[:3]:
-            value = (value << 8 & 0xFFFFFF | octet) ^ _TABLE[value >> 16]
+        for octet in b"".join(self._pieces):
+            value = (value << 8 & 0xFFFFFF) ^ _TABLE[value >> 16 ^ octet]
         return value.to_bytes(3, "big")
 
 

@@ -35,7 +35,11 @@ class Fields:
 
     def number(self, octets: int = 1) -> int:
         """The next scalar number (RFC 9580 §3.1)."""
-        return int.from_bytes(self.octets(octets), "big")
+        start, end = self._at, self._at + octets
+        if end > len(self._octets):
+            raise malformed("a packet ends too early")
+        self._at = end
+        return self._octets[start] if octets == 1 else int.from_bytes(self._octets[start:end], "big")
 
     def sized(self, octets: int = 1) -> bytes:
         """Octets behind a number that says how many they are."""

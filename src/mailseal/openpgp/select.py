@@ -13,7 +13,7 @@ from mailseal.mail.address import Address
 from mailseal.openpgp.certificate import PgpCertificate, PgpTrust, StoredPgpCertificate
 from mailseal.openpgp.component import Component, KeyFlags
 from mailseal.openpgp.key import PublicKey
-from mailseal.openpgp.validity import flags, live_user_ids, why_component_dead, why_dead
+from mailseal.openpgp.validity import flags, live_user_ids, why_dead, why_subkey_dead
 from mailseal.policy.reason import Reason, ReasonCode, because
 
 MIN_RSA_BITS = 2048
@@ -122,11 +122,10 @@ def as_signer(code: ReasonCode) -> ReasonCode:
 
 def _alive(certificate: PgpCertificate, purpose: KeyFlags, at: datetime) -> list[Component]:
     """The keys that may be used for any of the purposes."""
-    return [
-        one
-        for one in certificate.components
-        if why_component_dead(certificate, one, at) is None and flags(certificate, one, at) & purpose
-    ]
+    if why_dead(certificate, at) is not None:
+        return []
+    living = (one for one in certificate.subkeys if why_subkey_dead(one, at) is None)
+    return [one for one in (certificate.primary, *living) if flags(certificate, one, at) & purpose]
 
 
 def _newest(components: Iterable[Component]) -> tuple[Component, ...]:

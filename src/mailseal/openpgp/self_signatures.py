@@ -19,6 +19,7 @@ from mailseal.openpgp.signature import (
     CERTIFICATION,
     Signature,
     SignatureType,
+    believe_signature,
     over_keys,
     over_user_id,
     read_signature,
@@ -51,9 +52,13 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class _Signed:
-    """What is signed: by which key, over which key and what is hashed with it, which types bind and revoke it."""
+    """What is signed: by which key, over which key and what is hashed with it, which types bind and revoke it.
+
+    `known`: that this key made its signatures was verified before; they are believed.
+    """
 
     work: Work
+    known: bool
     by: PublicKey
     key: PublicKey
     hashed: Callable[[int], Sequence[bytes]]
@@ -61,29 +66,31 @@ class _Signed:
     revokes: SignatureType
 
 
-def verify_primary(part: KeyPart, work: Work) -> Verified:
+def verify_primary(part: KeyPart, work: Work, *, known: bool) -> Verified:
     """Direct-key signatures, and revocations of the primary key."""
     primary = part.public
     binds = frozenset({SignatureType.DIRECT_KEY})
     revokes = SignatureType.KEY_REVOCATION
-    signed = _Signed(work, primary, primary, lambda one: over_keys(one, primary), binds, revokes)
+    signed = _Signed(work, known, primary, primary, lambda one: over_keys(one, primary), binds, revokes)
     return _verified(part.signatures, signed)
 
 
-def verify_subkey(primary: PublicKey, part: KeyPart, work: Work) -> Verified:
+def verify_subkey(primary: PublicKey, part: KeyPart, work: Work, *, known: bool) -> Verified:
     """Subkey bindings, with the back signatures of those that may sign, and revocations."""
     subkey = part.public
     binds = frozenset({SignatureType.SUBKEY_BINDING})
     revokes = SignatureType.SUBKEY_REVOCATION
-    signed = _Signed(work, primary, subkey, lambda one: over_keys(one, primary, subkey), binds, revokes)
+    signed = _Signed(work, known, primary, subkey, lambda one: over_keys(one, primary, subkey), binds, revokes)
     return _verified(part.signatures, signed)
 
 
-def verify_user_id(primary: PublicKey, part: UserIdPart, work: Work, by: PublicKey | None = None) -> Verified:
+def verify_user_id(
+    primary: PublicKey, part: UserIdPart, work: Work, *, known: bool, by: PublicKey | None = None
+) -> Verified:
     """Certifications of a user ID, and their revocations: by its own primary key, or by another one."""
     revokes = SignatureType.CERTIFICATION_REVOCATION
     signed = _Signed(
-        work, by or primary, primary, lambda one: over_user_id(one, primary, part.octets), CERTIFICATION, revokes
+        work, known, by or primary, primary, lambda one: over_user_id(one, primary, part.octets), CERTIFICATION, revokes
     )
     return _verified(part.signatures, signed)
 
@@ -173,10 +180,13 @@ def _go_on_unless_too_much(error: PgpError) -> None:
 
 def _checked(signature: Signature, by: PublicKey, signed: _Signed) -> tuple[Signature, bool]:
     """A signature that holds, and whether its digest is a broken one; raises PgpError."""
-    signed.work.verify(verification_microseconds(by))
     weak = False
     try:
-        verify_signature(signature, by, signed.hashed(signature.version))
+        if signed.known and by is signed.by:
+            believe_signature(signature, by)
+        else:
+            signed.work.verify(verification_microseconds(by))
+            verify_signature(signature, by, signed.hashed(signature.version))
     except PgpError as error:
         weak = error.reason is ReasonCode.SIGNATURE_WEAK
         if not weak:

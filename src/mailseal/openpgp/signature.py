@@ -135,7 +135,10 @@ def with_hints(signature: Signature, *subpackets: bytes) -> Signature:
     size = 4 if signature.version == 6 else 2
     salt = bytes((len(signature.salt),)) + signature.salt if signature.version == 6 else b""
     behind = (len(area).to_bytes(size, "big"), area, signature.left, salt, signature.material)
-    return replace(signature, octets=signature.head + b"".join(behind), hints=read_hints(split_subpackets(area)))
+    octets = signature.head + b"".join(behind)
+    if octets == signature.octets:
+        return signature
+    return replace(signature, octets=octets, hints=read_hints(split_subpackets(area)))
 
 
 def over_document(kind: int, content: Octets) -> tuple[Octets, ...]:
@@ -170,13 +173,7 @@ def verify_signature(signature: Signature, by: PublicKey, hashed: Sequence[Octet
 
     Raises PgpError: SIGNATURE_INVALID, UNSUPPORTED_ALGORITHM; SIGNATURE_WEAK if it holds, but by a broken digest.
     """
-    row = HASHES.get(signature.digest)
-    if row is None or by.key is None or not by.can_sign:
-        raise unsupported("a signature by an algorithm that is not supported")
-    if signature.version != by.version or signature.algorithm not in _ALGORITHMS.get(by.algorithm, ()):
-        raise _invalid()
-    if signature.version == 6 and len(signature.salt) != SALT_OCTETS.get(signature.digest):
-        raise _invalid()
+    row = _row(signature, by)
     digest = digest_of(row, signature.salt, hashed, signature.head)
     if not hmac.compare_digest(digest[:2], signature.left):
         raise _invalid()
@@ -186,6 +183,28 @@ def verify_signature(signature: Signature, by: PublicKey, hashed: Sequence[Octet
         raise _invalid() from None
     except UnsupportedAlgorithm:
         raise unsupported("a signature by an algorithm that is not supported") from None
+    _refuse_weak(row)
+
+
+@only_pgp_errors
+def believe_signature(signature: Signature, by: PublicKey) -> None:
+    """What `verify_signature` says of a signature that has been verified before: raises as that does."""
+    _refuse_weak(_row(signature, by))
+
+
+def _row(signature: Signature, by: PublicKey) -> HashRow:
+    """The digest of a signature that can be one by this key."""
+    row = HASHES.get(signature.digest)
+    if row is None or by.key is None or not by.can_sign:
+        raise unsupported("a signature by an algorithm that is not supported")
+    if signature.version != by.version or signature.algorithm not in _ALGORITHMS.get(by.algorithm, ()):
+        raise _invalid()
+    if signature.version == 6 and len(signature.salt) != SALT_OCTETS.get(signature.digest):
+        raise _invalid()
+    return row
+
+
+def _refuse_weak(row: HashRow) -> None:
     if row.weak:
         raise PgpError(ReasonCode.SIGNATURE_WEAK, f"a signature by the broken digest {row.name}")
 

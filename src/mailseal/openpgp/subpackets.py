@@ -4,11 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from mailseal.openpgp.component import Features, KeyFlags
 from mailseal.openpgp.errors import malformed
-from mailseal.openpgp.fields import Fields
 from mailseal.openpgp.packet import packet_header
 
 MAX_SUBPACKETS = 128
@@ -49,8 +48,7 @@ class Kind(IntEnum):
     AEADS = 39
 
 
-@dataclass(frozen=True, slots=True)
-class Subpacket:
+class Subpacket(NamedTuple):
     """One subpacket as it stands; `kind` is a Kind or a number that we do not know."""
 
     kind: int
@@ -89,32 +87,44 @@ class Statements:
 
 def split_subpackets(area: bytes) -> list[Subpacket]:
     """The subpackets of an area (RFC 9580 §5.2.3.7); raises PgpError."""
-    fields = Fields(area)
     found: list[Subpacket] = []
-    while fields.left:
-        length = fields.number()
-        if length == 255:
-            length = fields.number(4)
-        elif length >= 192:
-            length = (length - 192 << 8) + fields.number() + 192
+    at, octets = 0, len(area)
+    while at < octets:
+        length, at = _length(area, at)
+        end = at + length
         if not length or len(found) >= MAX_SUBPACKETS:
             raise malformed("a signature has an empty subpacket, or too many")
-        kind = fields.number()
-        found.append(Subpacket(kind & 0x7F, bool(kind & 0x80), fields.octets(length - 1)))
+        if end > octets:
+            raise malformed("a subpacket ends too early")
+        kind = area[at]
+        found.append(Subpacket(kind & 0x7F, kind >= 0x80, area[at + 1 : end]))
+        at = end
     return found
+
+
+def _length(area: bytes, at: int) -> tuple[int, int]:
+    """The length that stands there, and where the subpacket begins; a cut one is too long for what is left."""
+    first = area[at]
+    if first < 192:
+        return first, at + 1
+    if first < 255:
+        return (first - 192 << 8) + (area[at + 1] if at + 1 < len(area) else 0) + 192, at + 2
+    return int.from_bytes(area[at + 1 : at + 5], "big"), at + 5
 
 
 def read_statements(found: Sequence[Subpacket]) -> Statements:
     """What the subpackets of a hashed area say; raises PgpError."""
     said: dict[str, Any] = {}
     for one in found:
-        if one.kind in _READERS:
-            name, read = _READERS[one.kind]
+        reader = _READERS.get(one.kind)
+        if reader is not None:
+            name, read = reader
             said[name] = read(one.body)
+        elif one.kind in _LISTS:
+            name, read, most = _LISTS[one.kind]
+            said[name] = (*said.get(name, ()), read(one.body))[:most]
         if one.critical and not _understood(one):
             said["understood"] = False
-    said["embedded"] = tuple(one.body for one in found if one.kind == Kind.EMBEDDED)[:MAX_EMBEDDED]
-    said["recipients"] = _recipients(found)
     return Statements(**said)
 
 
@@ -195,8 +205,11 @@ _READERS: dict[int, tuple[str, Callable[[bytes], Any]]] = {
 }
 
 
-def _recipients(found: Sequence[Subpacket]) -> tuple[str, ...]:
-    return tuple(_fingerprint(one.body) for one in found if one.kind == Kind.RECIPIENT)[:MAX_RECIPIENTS]
+_LISTS: dict[int, tuple[str, Callable[[bytes], Any], int]] = {
+    Kind.EMBEDDED: ("embedded", bytes, MAX_EMBEDDED),
+    Kind.RECIPIENT: ("recipients", _fingerprint, MAX_RECIPIENTS),
+}
+"""What may be there several times."""
 
 
 def write_subpacket(kind: int, body: bytes, *, critical: bool = False) -> bytes:

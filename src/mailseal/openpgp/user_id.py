@@ -20,7 +20,7 @@ def address_of(user_id: bytes) -> Address | None:
         text = user_id.decode("utf-8")
     except UnicodeDecodeError:
         return None
-    if "=?" in text or any(one in _DIRECTIONS or unicodedata.category(one) in _CONTROLS for one in text):
+    if "=?" in text or not _is_harmless(text):
         return None
     name, bracket, rest = text.partition("<")
     if not bracket:
@@ -33,8 +33,16 @@ def address_of(user_id: bytes) -> Address | None:
     return found if "@" not in name or _mailbox(name.strip(' "')) == found else None
 
 
+def _is_harmless(text: str) -> bool:
+    if text.isascii():
+        return text.isprintable()
+    return not any(one in _DIRECTIONS or unicodedata.category(one) in _CONTROLS for one in text)
+
+
 def _mailbox(text: str) -> Address | None:
-    if text.count("@") != 1 or '"' in text or any(unicodedata.category(one) == "Cf" for one in text):
+    if text.count("@") != 1 or '"' in text:
+        return None
+    if not text.isascii() and any(unicodedata.category(one) == "Cf" for one in text):
         return None
     try:
         return Address.parse(text)

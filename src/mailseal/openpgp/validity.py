@@ -7,6 +7,7 @@ Sequoia has it; but the key expires by either: gpg goes by the one, some by the 
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import TypeVar
 
 from mailseal.openpgp.component import (
@@ -25,15 +26,20 @@ from mailseal.policy.reason import ReasonCode
 
 T = TypeVar("T")
 
+_REMEMBERED = 64
+"""Answers: for one mail the same is asked of each of its certificates a dozen times."""
 
+
+@lru_cache(maxsize=_REMEMBERED)
 def why_dead(certificate: PgpCertificate, at: datetime) -> ReasonCode | None:
     """Why nothing of the certificate may be used at that time."""
     primary = certificate.primary
     if revocation_at(primary, at) is not None:
         return ReasonCode.PGP_KEY_REVOKED
-    if not _statements(certificate, at):
+    statements = _statements(certificate, at)
+    if not statements:
         return _missing((primary, *certificate.user_ids), at)
-    if is_past(expiry(certificate, at), at):
+    if is_past(_earliest(statements), at):
         return ReasonCode.PGP_KEY_EXPIRED
     return ReasonCode.PGP_KEY_DISPUTED if certificate.disputed else None
 
@@ -41,13 +47,16 @@ def why_dead(certificate: PgpCertificate, at: datetime) -> ReasonCode | None:
 def why_component_dead(certificate: PgpCertificate, component: Component, at: datetime) -> ReasonCode | None:
     """Why this key of the certificate may not be used at that time; says nothing of what it is made for."""
     reason = why_dead(certificate, at)
-    if reason is not None or component is certificate.primary:
-        return reason
-    if revocation_at(component, at) is not None:
+    return reason if reason is not None or component is certificate.primary else why_subkey_dead(component, at)
+
+
+def why_subkey_dead(subkey: Component, at: datetime) -> ReasonCode | None:
+    """Why this subkey may not be used at that time, be its certificate as good as it may."""
+    if revocation_at(subkey, at) is not None:
         return ReasonCode.PGP_KEY_REVOKED
-    binding = binding_at(component, at)
+    binding = binding_at(subkey, at)
     if binding is None:
-        return _missing((component,), at)
+        return _missing((subkey,), at)
     return ReasonCode.PGP_KEY_EXPIRED if is_past(binding.key_expires, at) else None
 
 
@@ -61,7 +70,11 @@ def flags(certificate: PgpCertificate, component: Component, at: datetime) -> Ke
 
 def expiry(certificate: PgpCertificate, at: datetime) -> datetime | None:
     """When the primary key expires, and with it everything, as far as is known at that time; None: never."""
-    return min((one.key_expires for one in _statements(certificate, at) if one.key_expires is not None), default=None)
+    return _earliest(_statements(certificate, at))
+
+
+def _earliest(statements: Sequence[Binding]) -> datetime | None:
+    return min((one.key_expires for one in statements if one.key_expires is not None), default=None)
 
 
 def component_expiry(certificate: PgpCertificate, component: Component, at: datetime) -> datetime | None:
@@ -83,8 +96,8 @@ def primary_user_id(certificate: PgpCertificate, at: datetime) -> UserId | None:
     A revoked one only if all are.
     """
     bound = [(one, binding) for one in certificate.user_ids if (binding := binding_at(one, at)) is not None]
-    if not bound:
-        return None
+    if len(bound) < 2:
+        return bound[0][0] if bound else None
     return max(
         bound,
         key=lambda pair: (certification_revocation_at(pair[0], at) is None, pair[1].primary_user_id, pair[1].created),
@@ -108,12 +121,13 @@ def stated(certificate: PgpCertificate, at: datetime, field: Callable[[Binding],
     return next((value for one in _statements(certificate, at) if (value := field(one)) is not None), default)
 
 
-def _statements(certificate: PgpCertificate, at: datetime) -> list[Binding]:
+@lru_cache(maxsize=_REMEMBERED)
+def _statements(certificate: PgpCertificate, at: datetime) -> tuple[Binding, ...]:
     named = primary_user_id(certificate, at)
     of_user_id = binding_at(named, at) if named is not None else None
     direct = binding_at(certificate.primary, at)
     order = (direct, of_user_id) if certificate.primary.public.version == 6 else (of_user_id, direct)
-    return [one for one in order if one is not None]
+    return tuple(one for one in order if one is not None)
 
 
 def _missing(bound: Sequence[Component | UserId], at: datetime) -> ReasonCode:

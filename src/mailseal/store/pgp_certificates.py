@@ -23,8 +23,8 @@ MAX_ISSUERS = 20
 """Looked at for one issuer of a signature: a key ID is short, and anybody can bind another's subkey."""
 
 _COLUMNS = (
-    "c.fingerprint, c.octets, c.trust, c.certified, c.provenance, c.subkey, (SELECT GROUP_CONCAT(k.fingerprint)"
-    " FROM store_pgp_component k WHERE k.certificate_id = c.id AND k.bound = 1)"
+    "c.fingerprint, c.octets, c.trust, c.certified, c.disputed, c.provenance, c.subkey,"
+    " (SELECT GROUP_CONCAT(k.fingerprint) FROM store_pgp_component k WHERE k.certificate_id = c.id AND k.bound = 1)"
 )
 _OF_OWNERS = (
     "SELECT u.owner, u.kind, :columns FROM store_pgp_use u JOIN store_pgp_certificate c ON c.id = u.certificate_id"
@@ -56,6 +56,7 @@ class _Row:
     octets: bytes
     trust: str
     certified: int
+    disputed: int
     provenance: str
     subkey: str
     held: str | None
@@ -65,7 +66,7 @@ class _Row:
         return bool(self.certified) and self.trust == PgpTrust.CANDIDATE
 
     def seen(self, certified: frozenset[str] | None = None) -> StoredPgpCertificate:
-        certificate = parsed(self.octets)
+        certificate = parsed(self.octets, disputed=bool(self.disputed))
         return seen(certificate, self.trust, self.provenance, self.subkey, self.held, certified=certified)
 
 

@@ -260,7 +260,7 @@ class _Batch:
         """Whether the row changed."""
         values: dict[str, Any] = {}
         arrival = one.arrival
-        if certificate.octets != bytes(row.octets):
+        if certificate.octets != bytes(row.octets) or certificate.disputed is not row.disputed:
             values |= _values(certificate, one.domain_keys, self._at) | {"updated": self._at}
         if row.trust == PgpTrust.CANDIDATE and arrival.is_trusted:
             values |= {"trust": PgpTrust.TRUSTED.value, "conflict": False}

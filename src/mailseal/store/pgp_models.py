@@ -13,10 +13,11 @@ class PgpCertificateRow(Row):
 
     `trust`: an `openpgp.certificate.PgpTrust`. `provenance`: whence it came first, `pgp_rows.Provenance` and what more
     is known of it. `user_ids`: all of them, a line each, the primary one first. `expires`: from when on its keys are of
-    no use (`pgp_rows.useful_until`). `conflict`: a candidate with another key for a known address. `certified`: when it
-    was stored a domain key vouched for one of its user IDs, so its use looks whether one still does. `subkey`: the
-    fingerprint of the one subkey that an administrator has chosen to encrypt to. `generated_for`: the address key that
-    it was generated for in the flow, NULL once another takes its place; unique, so that two workers make one.
+    no use (`pgp_rows.useful_until`). `disputed`: as of `component.PgpCertificate`, when it was stored. `conflict`: a
+    candidate with another key for a known address. `certified`: when it was stored a domain key vouched for one of its
+    user IDs, so its use looks whether one still does. `subkey`: the fingerprint of the one subkey that an administrator
+    has chosen to encrypt to. `generated_for`: the address key that it was generated for in the flow, NULL once another
+    takes its place; unique, so that two workers make one.
     """
 
     fingerprint = models.CharField(max_length=64, unique=True)
@@ -28,6 +29,7 @@ class PgpCertificateRow(Row):
     key_created = models.DateTimeField()
     expires = models.DateTimeField(null=True, db_index=True)
     revoked = models.BooleanField(default=False)
+    disputed = models.BooleanField(default=False)
     conflict = models.BooleanField(default=False)
     certified = models.BooleanField(default=False)
     subkey = models.CharField(max_length=64, default="")

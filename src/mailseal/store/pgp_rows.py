@@ -2,11 +2,12 @@
 
 import hashlib
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from mailseal.openpgp.certificate import PgpCertificate, PgpTrust, StoredPgpCertificate, read_certificate
+from mailseal.openpgp.certificate import PgpCertificate, PgpTrust, StoredPgpCertificate, reread_certificate
 from mailseal.openpgp.component import Component, revocation_at
 from mailseal.openpgp.select import fit_to_encrypt
 from mailseal.openpgp.validity import component_expiry, expiry, primary_user_id
@@ -53,18 +54,20 @@ _USUAL_OCTETS = 4096
 """What is read of so many takes 3 to 15 KB of memory; strangers' certificates may be of 64 KiB and more."""
 
 
-def parsed(octets: bytes | memoryview, certifiers: Sequence[PgpCertificate] = ()) -> PgpCertificate:
+def parsed(
+    octets: bytes | memoryview, certifiers: Sequence[PgpCertificate] = (), *, disputed: bool | None = None
+) -> PgpCertificate:
     """The certificate of a row: octets that were read before they were stored, so what is in them is known.
 
-    Reading verifies every self-signature, which takes a millisecond; the same octets say the same for ever.
+    `disputed` is the column; on the mail path Sequoia is not asked again.
     """
     data = bytes(octets)
     key = tuple(hashlib.sha256(one).digest() for one in (data, *(certifier.octets for certifier in certifiers)))
     known = _parsed.get(key)
     if known is None:
-        known = read_certificate(data, certifiers)
+        known = reread_certificate(data, certifiers, disputed=disputed)
         _parsed.put(key, known, _parsed.generation, weight_of(known))
-    return known
+    return known if disputed is None or known.disputed is disputed else replace(known, disputed=disputed)
 
 
 def weight_of(*certificates: PgpCertificate) -> int:
@@ -107,6 +110,7 @@ def columns(certificate: PgpCertificate, at: datetime) -> dict[str, Any]:
         "key_created": certificate.primary.public.created,
         "expires": useful_until(certificate, at),
         "revoked": revocation_at(certificate.primary, at) is not None,
+        "disputed": certificate.disputed,
     }
 
 

@@ -10,7 +10,7 @@ from pysequoia import Cert
 import pgp_craft as craft
 from mailseal.mail.address import Address
 from mailseal.openpgp.algorithms import HashId
-from mailseal.openpgp.certificate import read_certificate
+from mailseal.openpgp.certificate import read_certificate, reread_certificate
 from mailseal.openpgp.component import KeyFlags
 from mailseal.openpgp.errors import PgpError
 from mailseal.openpgp.fields import write_mpi
@@ -22,6 +22,7 @@ from mailseal.openpgp.subpackets import Kind, seconds, write_subpacket
 from mailseal.openpgp.validity import flags, why_component_dead, why_dead
 from mailseal.policy.reason import ReasonCode
 from pgp_craft import CERTIFY_SIGN, ENCRYPT, MADE
+from pgp_keys import assert_read_again
 from pki import DAY, NOW
 
 TEXT = "Anna <anna@example.com>"
@@ -35,7 +36,7 @@ SOUND = (craft.user_id(PRIMARY, TEXT), craft.subkey(PRIMARY, ENCRYPTION, ENCRYPT
 
 def read(*packets, primary=PRIMARY, **more):
     found = read_certificate(craft.certificate(primary, *packets), **more)
-    assert read_certificate(found.octets, **more) == found
+    assert_read_again(found, *more.values())
     return found
 
 
@@ -330,6 +331,43 @@ def test_what_sequoia_does_not_have_it_does_not_dispute():
     found = read(craft.user_id(primary, TEXT), craft.subkey(primary, encryption, ENCRYPT), primary=primary)
     assert not found.disputed
     assert len(fit_to_encrypt(found, NOW)) == 1
+
+
+def damaged(packet):
+    """Its last octet is of the signature's value, unless the packet is another one."""
+    return packet[:-1] + bytes((packet[-1] ^ 1,))
+
+
+def test_what_is_read_again_is_believed():
+    """What its own primary key has signed; not what the keys of others have, nor what only a broken digest holds."""
+    domain = craft.key()
+    vouching = read_certificate(craft.certificate(domain, craft.user_id(domain, "keys@example.com")))
+    back = craft.back_signature(PRIMARY, SIGNING)
+    of_stranger, weak = craft.key("cv25519"), craft.key("cv25519")
+    octets = craft.certificate(
+        PRIMARY,
+        damaged(craft.user_id(PRIMARY, TEXT)),
+        damaged(craft.certify(PRIMARY, TEXT, by=domain)),
+        damaged(craft.subkey(PRIMARY, ENCRYPTION, ENCRYPT)),
+        craft.subkey(PRIMARY, SIGNING, SIGN, back=damaged(back)),
+        craft.subkey_packet(of_stranger) + craft.bind(PRIMARY, of_stranger, craft.flags(ENCRYPT), by=STRANGER),
+        craft.subkey(PRIMARY, weak, ENCRYPT, digest=HashId.SHA1),
+    )
+    assert not read_certificate(octets, [vouching]).user_ids
+    found = reread_certificate(octets, [vouching], disputed=False)
+    assert [(one.text, len(one.bindings), one.certifications) for one in found.user_ids] == [(TEXT, 1, ())]
+    assert [(one.fingerprint, one.unbound) for one in found.subkeys] == [
+        (ENCRYPTION.fingerprint, None),
+        (weak.fingerprint, ReasonCode.PGP_KEY_WEAK),
+    ]
+
+
+def test_the_second_opinion_is_asked_anew_or_believed():
+    found = read(*SOUND)
+    assert not reread_certificate(found.octets).disputed
+    disputed = reread_certificate(found.octets, disputed=True)
+    assert (why_dead(disputed, NOW), disputed == found) == (ReasonCode.PGP_KEY_DISPUTED, False)
+    assert why_dead(found, NOW) is None
 
 
 @given(st.integers(0, 10_000), st.integers(1, 255), st.integers(0, 60))

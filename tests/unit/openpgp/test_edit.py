@@ -29,6 +29,7 @@ from mailseal.openpgp.validity import (
 )
 from mailseal.policy.reason import ReasonCode
 from pgp_craft import CERTIFY_SIGN, ENCRYPT, MADE, PRIMARY
+from pgp_keys import assert_read_again
 from pki import DAY, NOW
 
 ANNA, OTHER = "Anna <anna@example.com>", "anna@example.net"
@@ -50,7 +51,7 @@ DOMAIN_KEY = read_certificate(craft.certificate(DOMAIN, craft.user_id(DOMAIN, "k
 def read(octets, *certifiers):
     """Also: Sequoia reads it, and reading it again makes no difference."""
     found = read_certificate(octets, certifiers)
-    assert read_certificate(found.octets, certifiers) == found
+    assert_read_again(found, certifiers)
     assert not found.disputed
     Cert.from_bytes(found.octets)
     return found
