@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 from mailseal.config import Config
 from mailseal.errors import PermanentError, TransientError
@@ -76,13 +77,16 @@ class WorkerRole:
             *[(self._ask_around, JOB_SECONDS)] * NETWORK_LOOPS,
             *[(self._search, JOB_SECONDS)] * SEARCH_LOOPS,
         )
-        with ThreadPoolExecutor(len(loops), thread_name_prefix="worker") as pool:
+        with ExitStack() as threads:
+            # One for each loop: a connection to SQLite keeps up to 16 MB of what it has read, and imports read most.
+            own = [threads.enter_context(ThreadPoolExecutor(1, thread_name_prefix="worker")) for _ in loops]
             inheritance.ready()
             self._meter.set(metric_table.READY, 1, By.WORKER.value)
-            await asyncio.gather(*(self._repeat(lifetime, pool, work, seconds) for work, seconds in loops))
+            turns = zip(own, loops, strict=True)
+            await asyncio.gather(*(self._repeat(lifetime, thread, *loop) for thread, loop in turns))
             self._meter.set(metric_table.READY, 0, By.WORKER.value)
             # What the mail workers wrote while draining; the next worker finds what comes after this.
-            await asyncio.get_running_loop().run_in_executor(pool, self._quietly, self._import)
+            await asyncio.get_running_loop().run_in_executor(own[0], self._quietly, self._import)
 
     def _import(self) -> None:
         done = import_journals(self._node.config.journal_dir, Turn(IMPORT_TURN_SECONDS))
@@ -157,11 +161,11 @@ class WorkerRole:
             logger.error("unexpected failure of %s, trying again: %s", work.__name__, type(error).__name__)
 
     async def _repeat(
-        self, lifetime: Lifetime, pool: ThreadPoolExecutor, work: Callable[[], None], seconds: float
+        self, lifetime: Lifetime, thread: ThreadPoolExecutor, work: Callable[[], None], seconds: float
     ) -> None:
         loop = asyncio.get_running_loop()
         while not lifetime.over:
-            await loop.run_in_executor(pool, self._quietly, work)
+            await loop.run_in_executor(thread, self._quietly, work)
             await lifetime.wait(seconds)
 
 
