@@ -1,0 +1,1 @@
+"""Postfix's own configuration, rendered from ours; and a private instance of it."""
