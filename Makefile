@@ -7,7 +7,8 @@
 
 SHELL := /bin/bash
 BIN := .venv/bin
-PACKAGES := postfix mariadb-server openssl swaks libnet-ssleay-perl gpg gpgsm gpg-agent sqop libnss3-tools age
+PACKAGES := postfix mariadb-server openssl swaks libnet-ssleay-perl gpg gpgsm gpg-agent sqop libnss3-tools age \
+    knot unbound
 MUTATE ?=
 FUZZ_SECONDS ?= 600
 

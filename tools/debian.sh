@@ -59,7 +59,7 @@ rm -f /tmp/mailseal-apt.$$
 for package in $missing; do
     scope=--system
     case $package in
-    postfix) units=postfix ;;
+    postfix | knot | unbound | opendkim) units=$package ;;
     mariadb-server) units=mariadb ;;
     gpg-agent)
         scope=--global
