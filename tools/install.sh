@@ -23,7 +23,17 @@ if ! { [ -x .venv/bin/python ] && usable .venv/bin/python && .venv/bin/python -m
     "$python" -m venv --clear .venv
 fi
 
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r "$lock"
+install() {
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes "$@"
+}
+# What comes as source is built by the setuptools that the lock file names, not by whichever an index has today.
+builder=$(sed -n '/^setuptools==/,/[^\\]$/p' "$lock")
+if [ -n "$builder" ]; then
+    mkdir -p build
+    printf '%s\n' "$builder" >build/builder.lock
+    install -r build/builder.lock
+fi
+install --no-build-isolation --use-pep517 -r "$lock"
 
 site=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 printf '%s\n' "$PWD/src" >"$site/mailseal.pth"
