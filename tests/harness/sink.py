@@ -1,5 +1,7 @@
 """A small SMTP or LMTP server that keeps every transaction (envelope and octets) and misbehaves when told to.
 
+With a `tls` context it offers STARTTLS; `Transaction.tls` is then the protocol version that a mail came by, or None.
+
 with Sink() as sink:
     sink.rcpt_replies["bob@example.org"] = "550 5.1.1 unknown"
     ... a client sends to 127.0.0.1:sink.port ...
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -31,6 +34,7 @@ class Transaction:
     recipient_parameters: tuple[tuple[str, ...], ...]
     octets: bytes
     xforward: dict[str, str]
+    tls: str | None = None
     at: float = field(default_factory=time.monotonic)
 
     @property
@@ -49,7 +53,7 @@ class Transaction:
 
 
 class Sink:
-    """Listens at once on 127.0.0.1 (or a UNIX socket); one thread a connection. Faults may be set at any time."""
+    """Listens at once on `host` (or a UNIX socket); one thread a connection. Faults may be set at any time."""
 
     def __init__(
         self,
@@ -58,7 +62,12 @@ class Sink:
         path: Path | None = None,
         features: tuple[str, ...] = FEATURES,
         on_mail: Callable[[Transaction], list[str]] | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        self.host = host
+        self.tls = tls
         self.lmtp = lmtp
         self.path = path
         self.features = features
@@ -67,7 +76,7 @@ class Sink:
         self.data_reply = "250 2.0.0 kept"
         self.data_delay_seconds = 0.0
         self.drops_after_data = 0
-        self.port = 0
+        self.port = port
         self._kept: list[Transaction] = []
         self._changed = threading.Condition()
         self._connections: set[socket.socket] = set()
@@ -123,7 +132,7 @@ class Sink:
         else:
             listener = socket.socket()
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(("127.0.0.1", self.port))
+            listener.bind((self.host, self.port))
             self.port = listener.getsockname()[1]
         listener.listen(100)
         self._listener = listener
@@ -161,8 +170,8 @@ class Sink:
             self._start(self._serve, connection)
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError), connection.makefile("rwb") as stream:
-            _Session(self, stream).run()
+        with connection, contextlib.suppress(OSError):
+            _Session(self, connection).run()
         self._connections.discard(connection)
 
     def keep(self, mail: Transaction) -> list[str]:
@@ -181,9 +190,10 @@ class Sink:
 
 
 class _Session:
-    def __init__(self, sink: Sink, stream: object) -> None:
+    def __init__(self, sink: Sink, connection: socket.socket) -> None:
         self.sink = sink
-        self.stream = stream
+        self.connection = connection
+        self.stream = connection.makefile("rwb")
         self.xforward: dict[str, str] = {}
         self._reset()
 
@@ -198,6 +208,14 @@ class _Session:
         self.stream.flush()
 
     def run(self) -> None:
+        try:
+            self._converse()
+        finally:
+            with contextlib.suppress(OSError):
+                self.stream.close()
+            self.connection.close()
+
+    def _converse(self) -> None:
         self.say("220 sink.example ready")
         while line := self.stream.readline():
             verb, _, rest = line.decode("utf-8", "replace").strip().partition(" ")
@@ -216,7 +234,20 @@ class _Session:
     def do_lhlo(self, _: str) -> None:
         self._hello(self.sink.features + LHLO_ONLY)
 
+    def do_starttls(self, _: str) -> bool:
+        if self.sink.tls is None or isinstance(self.connection, ssl.SSLSocket):
+            self.say("502 5.5.1 no")
+            return True
+        self.say("220 2.0.0 go ahead")
+        self.stream.close()
+        self.connection = self.sink.tls.wrap_socket(self.connection, server_side=True)
+        self.stream = self.connection.makefile("rwb")
+        self._reset()
+        return True
+
     def _hello(self, features: tuple[str, ...]) -> None:
+        if self.sink.tls is not None and not isinstance(self.connection, ssl.SSLSocket):
+            features = ("STARTTLS", *features)
         *most, last = ("sink.example", *features)
         self.say(*(f"250-{feature}" for feature in most), f"250 {last}")
 
@@ -261,6 +292,7 @@ class _Session:
             tuple(parameters for _, parameters in self.recipients),
             octets,
             dict(self.xforward),
+            self.connection.version() if isinstance(self.connection, ssl.SSLSocket) else None,
         )
         self._reset()
         replies = self.sink.keep(mail)
