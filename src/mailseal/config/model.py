@@ -13,6 +13,7 @@ from mailseal.config import values
 from mailseal.config.key import Key, key
 from mailseal.config.sections.database import Database
 from mailseal.config.sections.discover import Discover
+from mailseal.config.sections.dns import Dns
 from mailseal.config.sections.keys import Keys
 from mailseal.config.sections.ledger import Ledger
 from mailseal.config.sections.limits import Limits
@@ -78,6 +79,7 @@ class Config:
     metrics: Metrics = field()
     ledger: Ledger = field()
     discover: Discover = field()
+    dns: Dns = field()
     users: Users = field()
 
     @property
@@ -111,6 +113,7 @@ SECTIONS: dict[str, type[Any]] = {
     "metrics": Metrics,
     "ledger": Ledger,
     "discover": Discover,
+    "dns": Dns,
     "users": Users,
 }
 """The tables of mailseal.toml in their order; the keys of Config itself stand above them."""
