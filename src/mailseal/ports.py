@@ -9,13 +9,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from mailseal.config.values import Network
 from mailseal.keys import PrivateKey
 from mailseal.mail.address import Address
 from mailseal.mail.envelope import Recipient
-from mailseal.mail.message import Octets
+from mailseal.mail.message import Message, Octets
 from mailseal.mail.reply import Reply
 from mailseal.openpgp.certificate import StoredPgpCertificate
 from mailseal.policy.model import Outcome, Party
+from mailseal.policy.reason import Reason
 from mailseal.smime.certificate import Certificate, StoredCertificate
 
 
@@ -147,6 +149,55 @@ class Reports(Protocol):
         """Commit a delivery status notification (RFC 3464), once per (attempt, recipient)."""
 
 
+class OnUnopened(StrEnum):
+    """What becomes of a journal report of which the mail stays encrypted, or that is none."""
+
+    FORWARD = "forward"
+    KEEP = "keep"
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """An address that journal reports are sent to: what comes there goes to `archive`, and nowhere else, opened.
+
+    `networks`: clients that are believed besides those of the authorised class. `outside`: an administrator has said
+    that the archive is not an internal address.
+    """
+
+    address: Address
+    archive: Address
+    on_unopened: OnUnopened = OnUnopened.FORWARD
+    networks: tuple[Network, ...] = ()
+    outside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unopened:
+    """What is told of a report that was not opened: to which journal address, by whom, and why."""
+
+    attempt: bytes
+    journal: Address
+    sender: Address | None
+    message_id: str
+    reasons: tuple[Reason, ...]
+
+
+class Journals(Protocol):
+    """Journal addresses, and the reports to them that could not be opened."""
+
+    def of(self, address: Address) -> Journal | None:
+        """The journal of an address; None for an address like any other."""
+
+    def has(self, attempt: bytes, journal: Address) -> bool:
+        """Whether this attempt's report to a journal address is kept."""
+
+    def keep(self, report: Unopened, message: Message) -> None:
+        """Commit a report, once per (attempt, journal address)."""
+
+    def note(self, report: Unopened) -> None:
+        """Commit that a report goes on unopened, once per (attempt, journal address)."""
+
+
 class Clock(Protocol):
     """Time, so that tests can hold it still."""
 
@@ -170,5 +221,6 @@ class Gateway:
     ledger: Ledger
     reports: Reports
     clock: Clock
+    journals: Journals | None = None
     deadline_seconds: float = 240.0
     max_hops: int = 50

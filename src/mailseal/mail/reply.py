@@ -42,6 +42,7 @@ class Reply:
 
 ACCEPTED = Reply(250, "2.0.0", "accepted")
 NOTIFIED = Reply(250, "2.0.0", "accepted; not sent on, the sender is told why")
+KEPT = Reply(250, "2.0.0", "accepted; kept here")
 DEFERRED = Reply(451, "4.3.0", "cannot process this mail now, try again later")
 NEXT_HOP_UNAVAILABLE = Reply(451, "4.4.1", "the next mail server does not answer, try again later")
 OUT_OF_TIME = Reply(451, "4.4.7", "processing took too long, try again later")
@@ -49,6 +50,7 @@ STORE_UNAVAILABLE = Reply(451, "4.3.5", "the configuration cannot be read now, t
 NOT_PROTECTED = Reply(550, "5.7.1", "this mail must be encrypted and cannot be: no usable method for the recipient")
 BAD_MESSAGE = Reply(554, "5.6.0", "the message cannot be read")
 RELAY_DENIED = Reply(550, "5.7.1", "this gateway does not relay mail from outside to the outside")
+JOURNAL_DENIED = Reply(550, "5.7.1", "this address takes journal reports of its own servers only")
 TOO_MANY_HOPS = Reply(554, "5.4.6", "too many hops, the mail goes round in a loop")
 
 # the receiver

@@ -182,6 +182,7 @@ class Fate(StrEnum):
 
     RELAYED = "relayed"
     NOTIFIED = "notified"
+    KEPT = "kept"
     DEFERRED = "deferred"
     REFUSED = "refused"
 

@@ -108,6 +108,13 @@ class ReasonCode(StrEnum):
     TRANSIENT_FAILURE = "transient-failure"
     UNEXPECTED_FAILURE = "unexpected-failure"
     REPORT_CUT = "report-cut"
+    # what ends here, or goes on as something else
+    JOURNAL_DENIED = "journal-denied"
+    JOURNAL_REPORT = "journal-report"
+    JOURNAL_NOT_OPENED = "journal-not-opened"
+    JOURNAL_UNREADABLE = "journal-unreadable"
+    JOURNAL_KEPT = "journal-kept"
+    JOURNAL_KEPT_BEFORE = "journal-kept-before"
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,12 @@ TEXTS: dict[ReasonCode, str] = {
     ReasonCode.TRANSIENT_FAILURE: "failed for now, it is tried again: {detail}",
     ReasonCode.UNEXPECTED_FAILURE: "an unexpected failure, it is tried again: {kind}",
     ReasonCode.REPORT_CUT: "a report to the outside: the mail it quotes was cut to its headers",
+    ReasonCode.JOURNAL_DENIED: "a journal address takes mail of authorised clients only",
+    ReasonCode.JOURNAL_REPORT: "a journal report, for the archive {archive}",
+    ReasonCode.JOURNAL_NOT_OPENED: "the mail in the journal report stays encrypted",
+    ReasonCode.JOURNAL_UNREADABLE: "this is not a journal report that can be read: {detail}",
+    ReasonCode.JOURNAL_KEPT: "the journal report is kept here",
+    ReasonCode.JOURNAL_KEPT_BEFORE: "the journal report was kept here at an earlier attempt",
 }
 
 
