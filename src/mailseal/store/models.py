@@ -6,7 +6,13 @@ Table names are given, so that Django needs no connection to define a model. Tex
 from django.db import models
 from django.db.models import CASCADE, Index, UniqueConstraint
 
-from mailseal.store import journaling_models, pgp_models, queue_models, stored_message_models  # noqa: F401 -- Django looks here
+from mailseal.store import (  # noqa: F401 -- Django looks for all tables here
+    journaling_models,
+    pgp_models,
+    queue_models,
+    stored_message_models,
+    tls_policy_models,
+)
 from mailseal.store.row import OWNER_CHARS, Row, utc_now
 
 

@@ -23,6 +23,7 @@ class Scope(StrEnum):
     SETTINGS = "settings"
     KEYS = "keys"
     KEKS = "keks"
+    TLS = "tls"
 
 
 def bump(scope: Scope) -> None:
