@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mailseal.backup.errors import BackupError
-from mailseal.config import Config, Endpoint, find
+from mailseal.config import Config, Endpoint, Postfix, find
 from mailseal.config.kek_place import KekPlace
 from mailseal.config.load import MAX_FILE_BYTES, secret_files
 from mailseal.config.model import SECTIONS
@@ -124,6 +124,8 @@ def _paths(value: object) -> Iterator[Path]:
             yield value
         case NextHop():
             yield from (path for path in (value.ca, value.certificate, value.key) if path is not None)
+        case Postfix():  # its folders are written, by us or by Postfix
+            yield from _paths((value.inside, value.outside))
         case tuple():
             for item in value:
                 yield from _paths(item)

@@ -12,13 +12,18 @@ from mailseal.config.sections.limits import Limits
 from mailseal.config.sections.listen import Listen, StartTls
 from mailseal.config.sections.log import Log, LogAddresses, LogDestination, LogSink
 from mailseal.config.sections.metrics import Metrics
+from mailseal.config.sections.postfix import Instance, Postfix
 from mailseal.config.sections.relay import Relay
 from mailseal.config.sockets import (
+    AUTH,
+    FOR_OWNER,
     LMTP_AUTHORISED,
     LMTP_OUTSIDE,
     MAIL_SOCKETS,
     METRICS,
+    QUEUE,
     SMTP,
+    SOCKETMAP,
     SOCKETS,
     SocketInfo,
     listeners,
@@ -26,11 +31,15 @@ from mailseal.config.sockets import (
 from mailseal.config.values import BareLf, Endpoint, LogFormat, LogLevel, Network
 
 __all__ = [
+    "AUTH",
+    "FOR_OWNER",
     "LMTP_AUTHORISED",
     "LMTP_OUTSIDE",
     "MAIL_SOCKETS",
     "METRICS",
+    "QUEUE",
     "SMTP",
+    "SOCKETMAP",
     "SOCKETS",
     "BareLf",
     "Config",
@@ -38,6 +47,7 @@ __all__ = [
     "Database",
     "Discover",
     "Endpoint",
+    "Instance",
     "Keys",
     "Ledger",
     "Limits",
@@ -51,6 +61,7 @@ __all__ = [
     "Metrics",
     "Network",
     "NextHop",
+    "Postfix",
     "Problem",
     "Protocol",
     "Relay",

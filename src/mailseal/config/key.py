@@ -16,6 +16,7 @@ class Key:
     default_text: str
     secret: bool = False
     below_data_dir: Callable[[Path], object] | None = None
+    among_sockets: Callable[[Path], object] | None = None
     computed: Callable[[], object] | None = None
 
 
@@ -27,10 +28,13 @@ def key(
     default: Any = MISSING,
     default_text: str = "",
     below: Callable[[Path], object] | None = None,
+    among_sockets: Callable[[Path], object] | None = None,
     computed: Callable[[], object] | None = None,
     secret: bool = False,
 ) -> Any:
-    """A field that is a key; without `default` its value is worked out: `below` the data folder, or `computed`."""
+    """A field that is a key; without `default` its value is worked out: `below` the data folder, `computed`, or where
+    the sockets for Postfix are.
+    """
     declared = Key(
         read=read,
         help=help_text,
@@ -38,6 +42,7 @@ def key(
         default_text=default_text,
         secret=secret,
         below_data_dir=below,
+        among_sockets=among_sockets,
         computed=computed,
     )
     if default is MISSING:

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from mailseal.config.key import Key
-from mailseal.config.model import DEFAULT_DATA_DIR, SECTIONS, Config, default_of, keys_of
+from mailseal.config.model import DEFAULT_DATA_DIR, RUN_NAME, SECTIONS, Config, default_of, keys_of
 from mailseal.config.sections.listen import StartTls
-from mailseal.config.values import BadValueError, Endpoint
+from mailseal.config.sections.postfix import Instance, Postfix
+from mailseal.config.sockets import SOCKETS
+from mailseal.config.values import MAX_UNIX_PATH_BYTES, BadValueError, Endpoint
 from mailseal.errors import PermanentError
 
 PREFIX = "MAILSEAL_"
@@ -85,8 +87,11 @@ def from_values(
     reading.unknown_variables()
     if reading.problems:
         raise ConfigError(source, tuple(reading.problems))
-    made = {name: _make(kind, sections[name], data_dir) for name, kind in SECTIONS.items()}
-    config: Config = _make(Config, top | made, data_dir)
+    run_dir = data_dir / RUN_NAME
+    postfix: Postfix = _make(Postfix, sections["postfix"], data_dir, run_dir)
+    sockets_dir = postfix.sockets_dir(run_dir)
+    made = {name: _make(kind, sections[name], data_dir, sockets_dir) for name, kind in SECTIONS.items()}
+    config: Config = _make(Config, top | made, data_dir, sockets_dir)
     if problems := _contradictions(config):
         raise ConfigError(source, problems)
     return config
@@ -127,8 +132,8 @@ def _secrets(document: Mapping[str, object]) -> Iterator[tuple[str, str, Mapping
                 yield name, key, table if isinstance(table, dict) else {}
 
 
-def _make(kind: type[Any], given: Mapping[str, object], data_dir: Path) -> Any:
-    absent = {name: default_of(kind, name, data_dir) for name in keys_of(kind) if name not in given}
+def _make(kind: type[Any], given: Mapping[str, object], data_dir: Path, sockets_dir: Path) -> Any:
+    absent = {name: default_of(kind, name, data_dir, sockets_dir) for name in keys_of(kind) if name not in given}
     return kind(**absent, **given)
 
 
@@ -239,28 +244,30 @@ def _unknown(name: str, allowed: list[str]) -> str:
     return "is not a known key" + (f"; did you mean {close[0]}?" if close else f"; known are {', '.join(allowed)}")
 
 
-def _places(config: Config) -> tuple[Endpoint | None, ...]:
-    listen = config.listen
-    return listen.lmtp_authorised, listen.lmtp_outside, listen.smtp, config.metrics.listen
+def _places(config: Config) -> tuple[Endpoint, ...]:
+    """Where something listens: we, and the Postfix that works with us."""
+    ours = tuple(place for info in SOCKETS if (place := info.place(config)) is not None)
+    if config.postfix.instance is Instance.OFF:
+        return ours
+    postfix = config.postfix
+    return (*ours, *postfix.listen, *postfix.submission, *postfix.submissions, postfix.reinjection)
 
 
 def _contradictions(config: Config) -> tuple[Problem, ...]:
     """What each key alone cannot show."""
     problems: list[Problem] = []
-    listen, limits = config.listen, config.limits
-    for name in ("lmtp_authorised", "lmtp_outside"):
-        at = getattr(listen, name).path
-        if at is not None and len(str(at).encode()) > 107:
-            problems.append(
-                Problem(
-                    f"listen.{name}", f"the path of a UNIX socket is limited to 107 bytes: {at}", '"/run/mailseal/lmtp"'
-                )
-            )
-    places = [str(place) for place in _places(config) if place]
+    limits = config.limits
+    for info in SOCKETS:
+        place = info.place(config)
+        if place is not None and place.path is not None and len(str(place.path).encode()) > MAX_UNIX_PATH_BYTES:
+            what = f"the path of a UNIX socket is limited to {MAX_UNIX_PATH_BYTES} bytes: {place}"
+            problems.append(Problem(info.key, what, '"/run/mailseal/lmtp"'))
+    places = [str(place) for place in _places(config)]
     if len(set(places)) < len(places):
         problems.append(Problem("listen", "two listeners have the same place; each needs its own"))
     problems += _open_metrics(config)
     problems += _tls_without_certificate(config)
+    problems += _submission_without_certificate(config)
     if limits.max_bytes_in_flight < limits.max_message_bytes:
         problems.append(
             Problem(
@@ -285,4 +292,13 @@ def _tls_without_certificate(config: Config) -> tuple[Problem, ...]:
     if listen.tls_certificate is not None or (listen.tls is not StartTls.REQUIRED and listen.tls_key is None):
         return ()
     what = "is missing; listen.tls and listen.tls_key need it"
+    return (Problem("listen.tls_certificate", what, 'tls_certificate = "/etc/mailseal/tls/fullchain.pem"'),)
+
+
+def _submission_without_certificate(config: Config) -> tuple[Problem, ...]:
+    postfix, listen = config.postfix, config.listen
+    wants = postfix.instance is not Instance.OFF and (postfix.submission or postfix.submissions)
+    if not wants or listen.tls_certificate is not None:
+        return ()
+    what = "is missing; postfix.submission and postfix.submissions take passwords only under TLS"
     return (Problem("listen.tls_certificate", what, 'tls_certificate = "/etc/mailseal/tls/fullchain.pem"'),)

@@ -20,10 +20,12 @@ from mailseal.config.sections.limits import Limits
 from mailseal.config.sections.listen import Listen
 from mailseal.config.sections.log import Log
 from mailseal.config.sections.metrics import Metrics
+from mailseal.config.sections.postfix import Postfix
 from mailseal.config.sections.relay import Relay
 from mailseal.config.sections.users import Users
 
 DEFAULT_DATA_DIR = Path("/var/lib/mailseal")
+RUN_NAME = "run"
 
 
 def _own_name() -> str:
@@ -74,6 +76,7 @@ class Config:
     keys: Keys = field()
     listen: Listen = field()
     relay: Relay = field()
+    postfix: Postfix = field()
     limits: Limits = field()
     log: Log = field()
     metrics: Metrics = field()
@@ -85,7 +88,7 @@ class Config:
     @property
     def run_dir(self) -> Path:
         """Sockets, locks and the readiness mark."""
-        return self.data_dir / "run"
+        return self.data_dir / RUN_NAME
 
     @property
     def metrics_dir(self) -> Path:
@@ -108,6 +111,7 @@ SECTIONS: dict[str, type[Any]] = {
     "keys": Keys,
     "listen": Listen,
     "relay": Relay,
+    "postfix": Postfix,
     "limits": Limits,
     "log": Log,
     "metrics": Metrics,
@@ -124,12 +128,14 @@ def keys_of(kind: type[Any]) -> dict[str, Key]:
     return {item.name: item.metadata["key"] for item in fields(kind) if "key" in item.metadata}
 
 
-def default_of(kind: type[Any], name: str, data_dir: Path) -> object:
+def default_of(kind: type[Any], name: str, data_dir: Path, sockets_dir: Path) -> object:
     """The value of a key that is set nowhere."""
     item = next(item for item in fields(kind) if item.name == name)
     declared: Key = item.metadata["key"]
     if declared.below_data_dir is not None:
         return declared.below_data_dir(data_dir)
+    if declared.among_sockets is not None:
+        return declared.among_sockets(sockets_dir)
     if declared.computed is not None:
         return declared.computed()
     return item.default

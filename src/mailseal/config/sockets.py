@@ -4,12 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mailseal.config.model import Config
+from mailseal.config.sections.postfix import Instance
 from mailseal.config.values import Endpoint
 
 
 @dataclass(frozen=True, slots=True)
 class SocketInfo:
-    """A listener: its name (also among the descriptors that a worker is given), protocol, origin class, place."""
+    """A listener: its name (also among the descriptors that a worker is given), protocol, origin class, place.
+
+    `for_owner`: only the owner of the data folder may connect (mode 0600), not the group of the MTA.
+    """
 
     name: str
     protocol: str
@@ -17,12 +21,21 @@ class SocketInfo:
     key: str
     purpose: str
     place: Callable[[Config], Endpoint | None]
+    for_owner: bool = False
 
 
 LMTP_AUTHORISED = "lmtp-authorised"
 LMTP_OUTSIDE = "lmtp-outside"
 SMTP = "smtp"
 METRICS = "metrics"
+SOCKETMAP = "socketmap"
+AUTH = "auth"
+QUEUE = "queue"
+
+
+def _with_postfix(config: Config, place: Endpoint) -> Endpoint | None:
+    return None if config.postfix.instance is Instance.OFF else place
+
 
 SOCKETS: tuple[SocketInfo, ...] = (
     SocketInfo(
@@ -57,10 +70,37 @@ SOCKETS: tuple[SocketInfo, ...] = (
         "numbers for Prometheus, health check",
         lambda config: config.metrics.listen,
     ),
+    SocketInfo(
+        SOCKETMAP,
+        "socketmap",
+        "none",
+        "listen.socketmap",
+        "what Postfix asks about domains, next hops, TLS and senders",
+        lambda config: _with_postfix(config, config.listen.socketmap),
+    ),
+    SocketInfo(
+        AUTH,
+        "dovecot-auth",
+        "none",
+        "listen.auth",
+        "logins of users who hand in mail, asked by Postfix",
+        lambda config: _with_postfix(config, config.listen.auth),
+    ),
+    SocketInfo(
+        QUEUE,
+        "json",
+        "none",
+        "postfix.instance",
+        "Postfix's queue, for the job worker and `mailseal queue`",
+        lambda config: _with_postfix(config, Endpoint(path=config.run_dir / "queue")),
+        for_owner=True,
+    ),
 )
 
 MAIL_SOCKETS = (LMTP_AUTHORISED, LMTP_OUTSIDE, SMTP)
 """Those that mail comes in by."""
+FOR_OWNER = frozenset(info.name for info in SOCKETS if info.for_owner)
+"""Those that nobody but the owner of the data folder may connect to."""
 
 
 def listeners(config: Config) -> dict[str, Endpoint]:

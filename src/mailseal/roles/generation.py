@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mailseal.config import Config, Endpoint, listeners
+from mailseal.config import FOR_OWNER, Config, Endpoint, listeners
 from mailseal.errors import MailsealError
 from mailseal.roles import listening
 from mailseal.roles.process import Process, Role
@@ -62,10 +62,16 @@ def make(
     held_before = dict(before.sockets.values()) if before else {}
     made = Generation(config, sockets, [], time.monotonic() + ready_seconds)
     try:
+        folder = config.data_dir.stat()
         for name, place in listeners(config).items():
             held = held_before.get(place)
             if held is None:
-                held = listening.bind(place, config.listen.socket_group, patience_seconds=patience_seconds)
+                held = listening.bind(
+                    place,
+                    config.listen.socket_group,
+                    owner=(folder.st_uid, folder.st_gid) if name in FOR_OWNER else None,
+                    patience_seconds=patience_seconds,
+                )
             sockets[name] = (place, held)
     except MailsealError:
         made.release_sockets(before)

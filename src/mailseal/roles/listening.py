@@ -18,7 +18,7 @@ from mailseal.config import Endpoint
 from mailseal.errors import PermanentError, TransientError
 
 BACKLOG = 1024
-SOCKET_MODE, FOLDER_MODE = 0o660, 0o750
+SOCKET_MODE, FOLDER_MODE, OWNERS_MODE = 0o660, 0o750, 0o600
 LOCK_PATIENCE_SECONDS = 0.5
 """`is_held` may hold the lock for a moment."""
 
@@ -93,12 +93,17 @@ def _try_lock(descriptor: int, kind: int) -> bool:
     return True
 
 
-def bind(place: Endpoint, group: str, *, patience_seconds: float = 0.0) -> socket.socket:
-    """A listening socket; raises ListenError, or InUseError when it was in use for all of `patience_seconds`."""
+def bind(
+    place: Endpoint, group: str, *, owner: tuple[int, int] | None = None, patience_seconds: float = 0.0
+) -> socket.socket:
+    """A listening socket; raises ListenError, or InUseError when it was in use for all of `patience_seconds`.
+
+    A UNIX socket is for the group; with an `owner` (user and group numbers) for that user alone.
+    """
     until = time.monotonic() + patience_seconds
     while True:
         try:
-            return _bind_unix(place.path, group) if place.path is not None else _bind_tcp(place)
+            return _bind_unix(place.path, group, owner) if place.path is not None else _bind_tcp(place)
         except InUseError:
             if time.monotonic() >= until:
                 raise
@@ -135,13 +140,16 @@ def group_id(name: str) -> int | None:
         return None
 
 
-def _bind_unix(path: Path, group: str) -> socket.socket:
+def _bind_unix(path: Path, group: str, owner: tuple[int, int] | None) -> socket.socket:
     _clear(path, group)
     held = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        with _modes(SOCKET_MODE):
+        with _modes(OWNERS_MODE if owner else SOCKET_MODE):
             held.bind(str(path))
-        _give(path, group)
+        if owner is None:
+            _give(path, group)
+        elif os.geteuid() == 0:
+            os.chown(path, *owner, follow_symlinks=False)
         held.listen(BACKLOG)
     except OSError as error:
         held.close()

@@ -33,6 +33,7 @@ class Role:
     """A process that a node runs; `listens` are the names of the listening sockets that it gets.
 
     `user` is its own user, if that is not the owner of the data folder; below that folder it can read `reads` alone.
+    `privileged`: it keeps the rights of who starts it (root), for what no other user may do.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Role:
     listens: Sequence[str] = ()
     user: str | None = None
     reads: Path | None = None
+    privileged: bool = False
 
 
 @dataclass(slots=True, eq=False)

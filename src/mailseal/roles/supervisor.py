@@ -41,7 +41,7 @@ READY_SECONDS = 60.0
 _OURS = notify.VARIABLES | ACTIVATION_VARIABLES
 """What the service manager tells this process; the roles have nothing to do with it."""
 _FOR_KEEPERS = secret_variables() | {"CREDENTIALS_DIRECTORY"}
-"""What a role that reads one folder alone is not told."""
+"""What a role that opens no key and no database is not told."""
 
 
 class CannotWorkError(PermanentError):
@@ -152,7 +152,8 @@ class Supervisor:
     def _start(self, of: Generation, process: Process) -> None:
         read_fd, write_fd = os.pipe()
         held = of.sockets_of(process)
-        hidden = _OURS if process.role.reads is None else _OURS | _FOR_KEEPERS
+        opens_keys = process.role.reads is None and not process.role.privileged
+        hidden = _OURS if opens_keys else _OURS | _FOR_KEEPERS
         environ = {name: value for name, value in os.environ.items() if name not in hidden}
         environ |= bequeath(held, self._life_read, write_fd)
         try:

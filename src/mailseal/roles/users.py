@@ -44,6 +44,8 @@ def owner(data_dir: Path) -> Credentials | None:
 
 def user_of(role: Role, data_dir: Path) -> Credentials | None:
     """Who a role shall run as, None for the one who starts it; raises UserError for a user that does not exist."""
+    if role.privileged:
+        return None
     keeper = owner(data_dir)
     if keeper is None or role.user is None or role.user == keeper.name:
         return keeper

@@ -257,12 +257,47 @@ def test_commented_defaults_are_valid_when_uncommented():
 
 
 def test_the_table_of_sockets():
-    config = from_values({"listen": {"smtp": "127.0.0.1:10025"}, "metrics": {"listen": "127.0.0.1:9464"}})
+    tables = {"listen": {"smtp": "127.0.0.1:10025"}, "metrics": {"listen": "127.0.0.1:9464"}}
+    config = from_values(tables | {"postfix": {"instance": "system"}})
     assert listeners(config).keys() == {info.name for info in SOCKETS}
     assert listeners(from_values({})).keys() == {"lmtp-authorised", "lmtp-outside"}
     for info in SOCKETS:
         section, _, key = info.key.partition(".")
         assert key in keys_of(SECTIONS[section])
+
+
+@pytest.mark.parametrize(
+    ("instance", "folder"),
+    [
+        ("off", "/srv/data/run"),
+        ("private", "/var/lib/mailseal-postfix/queue/mailseal"),
+        ("system", "/var/spool/postfix/mailseal"),
+    ],
+)
+def test_sockets_are_where_postfix_can_get_at_them(instance, folder):
+    config = from_values({"data_dir": "/srv/data", "postfix": {"instance": instance}})
+    for name, place in listeners(config).items():
+        assert place.path == Path(folder if name != "queue" else "/srv/data/run") / name
+    given = from_values({"postfix": {"instance": instance}, "listen": {"lmtp_outside": "/run/other"}})
+    assert given.listen.lmtp_outside.path == Path("/run/other")
+
+
+@pytest.mark.parametrize(
+    ("postfix", "what"),
+    [
+        ({"listen": ["/run/socket"]}, "must be host:port"),
+        ({"listen": ["192.0.2.1:25", "192.0.2.1:25"]}, "twice"),
+        ({"settings": {"a b": "c"}}, "'a b' is not the name of a parameter"),
+        ({"settings": {"smtpd_banner": "one\ntwo"}}, "on one line"),
+        ({"settings": {"maximal_queue_lifetime": 3}}, "must be a text"),
+        ({"settings": "a=b"}, "must be a table"),
+        ({"instance": "private", "submission": ["127.0.0.1:587"]}, "only under TLS"),
+        ({"instance": "private", "listen": ["127.0.0.1:10026"]}, "two listeners have the same place"),
+    ],
+)
+def test_what_is_wrong_about_postfix(postfix, what):
+    with pytest.raises(ConfigError, match=what):
+        from_values({"postfix": postfix})
 
 
 VALUES = st.recursive(

@@ -12,6 +12,8 @@ TIMEOUT_SECONDS = 5.0
 _ASKED = {"http": (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP/1.1 200")}
 """What is said first to a listener by its protocol, and how a good answer begins."""
 _GREETS = b"", "220"
+_SILENT = frozenset({"socketmap", "dovecot-auth", "json"})
+"""Protocols in which nothing is said unasked, or nothing that tells more than that somebody is there."""
 
 
 def listeners(config: Config) -> Iterator[Finding]:
@@ -23,14 +25,14 @@ def listeners(config: Config) -> Iterator[Finding]:
             yield Finding("listener", Status.OK, f"{info.name}: off")
             continue
         yield _listener(info, place, is_running=is_running)
-        if place.path is not None:
+        if place.path is not None and not info.for_owner:
             yield from _reachable_for(place.path, config.listen.socket_group)
 
 
 def _listener(info: SocketInfo, place: Endpoint, *, is_running: bool) -> Finding:
     label = f"{info.name}: {info.protocol} on {place}, origin {info.origin} ({info.purpose})"
     asked, good = _ASKED.get(info.protocol, _GREETS)
-    greeting = _greeting(place, asked)
+    greeting = _greeting(place, asked, listens=info.protocol not in _SILENT)
     if greeting is None and is_running:
         return Finding(
             "listener", Status.FAIL, f"{label} does not answer", "restart `mailseal serve` and read its output"
@@ -44,15 +46,15 @@ def _listener(info: SocketInfo, place: Endpoint, *, is_running: bool) -> Finding
             f"{label} is taken by another program",
             f"stop it, or set {info.key} to another place",
         )
-    if not greeting.startswith(good):
+    if info.protocol not in _SILENT and not greeting.startswith(good):
         return Finding(
             "listener", Status.FAIL, f"{label} says {greeting or 'nothing'}", "read the output of `mailseal serve`"
         )
     return Finding("listener", Status.OK, f"{label} answers")
 
 
-def _greeting(place: Endpoint, asked: bytes) -> str | None:
-    """The first line that is said there, "" if none; None where nobody listens."""
+def _greeting(place: Endpoint, asked: bytes, *, listens: bool) -> str | None:
+    """The first line that is said there, "" if none, or if nobody `listens` for it; None where nobody is."""
     family = socket.AF_UNIX if place.path else socket.AF_INET6 if ":" in place.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as client:
         client.settimeout(TIMEOUT_SECONDS)
@@ -60,6 +62,8 @@ def _greeting(place: Endpoint, asked: bytes) -> str | None:
             client.connect(str(place.path) if place.path else (place.host, place.port))
         except OSError:
             return None
+        if not listens:
+            return ""
         try:
             client.sendall(asked)
             line = client.recv(512).decode("ascii", "replace").splitlines()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mailseal.config import values
 from mailseal.config.key import key
-from mailseal.config.values import BareLf, Endpoint, Network
+from mailseal.config.values import BadValueError, BareLf, Endpoint, Network
 
 
 class StartTls(StrEnum):
@@ -17,6 +17,13 @@ class StartTls(StrEnum):
     REQUIRED = "required"
 
 
+def _socket(raw: object) -> Endpoint:
+    place = values.endpoint(raw)
+    if place.path is None:
+        raise BadValueError("must be the path of a UNIX socket")
+    return place
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listen:
     """Where mail comes in. A mail's origin class is decided by the listener (and for SMTP by the client's network)."""
@@ -24,17 +31,31 @@ class Listen:
     lmtp_authorised: Endpoint = key(
         values.endpoint,
         "LMTP for mail of authorised senders (submission, own networks). A UNIX socket; TCP only where all who can "
-        "connect may sign as anyone.",
+        "connect may sign as anyone. With a Postfix (`postfix.instance`) the default is below its queue folder.",
         example='"/var/spool/postfix/mailseal/lmtp-authorised"',
         default_text='"<data_dir>/run/lmtp-authorised"',
-        below=lambda data: Endpoint(path=data / "run" / "lmtp-authorised"),
+        among_sockets=lambda folder: Endpoint(path=folder / "lmtp-authorised"),
     )
     lmtp_outside: Endpoint = key(
         values.endpoint,
         "LMTP for mail from the outside.",
         example='"/var/spool/postfix/mailseal/lmtp-outside"',
         default_text='"<data_dir>/run/lmtp-outside"',
-        below=lambda data: Endpoint(path=data / "run" / "lmtp-outside"),
+        among_sockets=lambda folder: Endpoint(path=folder / "lmtp-outside"),
+    )
+    socketmap: Endpoint = key(
+        _socket,
+        "Where Postfix asks for relay domains, next hops, TLS policies and senders (only with `postfix.instance`).",
+        example='"/var/spool/postfix/mailseal/socketmap"',
+        default_text='"<data_dir>/run/socketmap"',
+        among_sockets=lambda folder: Endpoint(path=folder / "socketmap"),
+    )
+    auth: Endpoint = key(
+        _socket,
+        "Where Postfix asks whether a login is right (only with `postfix.instance`).",
+        example='"/var/spool/postfix/mailseal/auth"',
+        default_text='"<data_dir>/run/auth"',
+        among_sockets=lambda folder: Endpoint(path=folder / "auth"),
     )
     socket_group: str = key(
         values.text,
