@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mailseal.mail.address import Address
 from mailseal.mail.message import Octets
 from mailseal.policy.model import Harvest, MethodName, Treatment
 from mailseal.policy.reason import Reason
@@ -32,7 +33,8 @@ class Task:
     """One effect: build a copy and send it to these recipients (indices into the envelope's).
 
     `build` may raise PermanentError; then `fall_back` gives the tasks to do instead, given why. `route` is None until
-    the copy is built; a copy whose recipients have more than one is sent by a task for each.
+    the copy is built; a copy whose recipients have more than one is sent by a task for each. `to`: who gets it in the
+    place of these recipients.
     """
 
     indices: tuple[int, ...]
@@ -41,3 +43,4 @@ class Task:
     fall_back: Callable[[Reason], "list[Task]"]
     reasons: Callable[[int], tuple[Reason, ...]]
     route: str | None = None
+    to: Address | None = None

@@ -9,19 +9,20 @@ from dataclasses import dataclass, replace
 
 from mailseal.errors import PermanentError, TransientError
 from mailseal.mail import reply
-from mailseal.mail.envelope import Envelope, Origin, Protocol, attempt_id
+from mailseal.mail.envelope import Envelope, Origin, Protocol, Recipient, attempt_id
 from mailseal.mail.header import decoded_subject
 from mailseal.mail.message import Message
 from mailseal.mail.mime import MimeError, parse
 from mailseal.mail.trace import hop_count, received_field
 from mailseal.pipeline.copy import Copy, Task
+from mailseal.pipeline.journal_path import journal_of, journal_tasks
 from mailseal.pipeline.open_path import open_tasks
 from mailseal.pipeline.protect_path import protect_tasks
 from mailseal.pipeline.relayed import report_relayed
 from mailseal.pipeline.run import Run, failure_reason, in_order
 from mailseal.policy.model import Fate, Outcome, Party
 from mailseal.policy.reason import Reason, ReasonCode, because
-from mailseal.ports import Gateway, Transfer
+from mailseal.ports import Gateway, Journal, Transfer
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +103,17 @@ def plan_tasks(run: Run) -> list[Task]:
     """The tasks for all recipients that have no outcome yet; those that need no task get their outcome here."""
     inside: list[tuple[int, Party]] = []
     outside: list[tuple[int, Party]] = []
+    journals: list[tuple[int, Journal]] = []
     for index in run.pending():
         try:
             party = run.gateway.directory.party(run.address(index))
+            journal = journal_of(run, run.address(index))
         except TransientError as error:
             run.defer(index, failure_reason(error), reply.STORE_UNAVAILABLE)
+            continue
+        if journal is not None:
+            run.internal.add(run.address(index).key)
+            journals.append((index, journal))
             continue
         if party.internal:
             run.internal.add(run.address(index).key)
@@ -117,7 +124,7 @@ def plan_tasks(run: Run) -> list[Task]:
         for index in run.pending():
             run.settle(index, Fate.REFUSED, reply.RELAY_DENIED, [because(ReasonCode.RELAY_DENIED)])
         return []
-    return open_tasks(run, inside) + protect_tasks(run, outside)
+    return journal_tasks(run, journals) + open_tasks(run, inside) + protect_tasks(run, outside)
 
 
 def _is_strangers(envelope: Envelope) -> bool:
@@ -152,7 +159,7 @@ def _by_route(run: Run, task: Task, copy: Copy) -> list[Task]:
     routes: dict[str, list[int]] = {}
     for index in task.indices:
         try:
-            route = run.gateway.relay.route(task.hop, run.address(index))
+            route = run.gateway.relay.route(task.hop, task.to or run.address(index))
         except TransientError as error:
             run.defer(index, failure_reason(error), reply.STORE_UNAVAILABLE, task.reasons(index))
         else:
@@ -166,7 +173,7 @@ def _transfer(run: Run, task: Task, copy: Copy) -> Transfer:
     return Transfer(
         task.hop,
         envelope.sender,
-        tuple(envelope.recipients[index] for index in task.indices),
+        tuple(_recipient(envelope.recipients[index], task) for index in task.indices),
         (trace, *copy.chunks),
         eight_bit=envelope.eight_bit or copy.eight_bit,
         smtputf8=envelope.smtputf8,
@@ -175,6 +182,11 @@ def _transfer(run: Run, task: Task, copy: Copy) -> Transfer:
         deadline=run.deadline,
         route=task.route or "",
     )
+
+
+def _recipient(recipient: Recipient, task: Task) -> Recipient:
+    # What was asked of reports goes along: a redirected copy is still that recipient's (RFC 3461 §5.2.7).
+    return recipient if task.to is None else replace(recipient, address=task.to)
 
 
 def _outcomes(run: Run, task: Task, copy: Copy, replies: Sequence[reply.Reply]) -> list[Outcome]:

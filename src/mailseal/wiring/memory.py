@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 from mailseal.errors import PermanentError, TransientError
 from mailseal.keys import PrivateKey
 from mailseal.mail.address import Address
+from mailseal.mail.message import Message
 from mailseal.mail.reply import ACCEPTED, Reply
 from mailseal.openpgp.certificate import StoredPgpCertificate
 from mailseal.policy.model import Outcome
-from mailseal.ports import Hop, Lookup, LookupState, PgpCertificates, Transfer
+from mailseal.ports import Hop, Journal, Journals, Lookup, LookupState, PgpCertificates, Transfer, Unopened
 from mailseal.smime.certificate import Certificate, CtlEntry, StoredCertificate
 from mailseal.smime.path import validate
 from mailseal.smime.revocation import Revocations
@@ -146,6 +147,27 @@ class NoLookups:
     def ask(self, address: Address, at: datetime, *, wait: bool) -> Lookup:  # noqa: ARG002 -- the port's signature
         """Nothing does."""
         return Lookup(LookupState.NEVER)
+
+
+@dataclass(frozen=True, slots=True)
+class NoKeeping:
+    """Implements `ports.Journals` over another, without its effects, for explaining."""
+
+    known: Journals
+
+    def of(self, address: Address) -> Journal | None:
+        """As of the other."""
+        return self.known.of(address)
+
+    def has(self, attempt: bytes, journal: Address) -> bool:
+        """As of the other."""
+        return self.known.has(attempt, journal)
+
+    def keep(self, report: Unopened, message: Message) -> None:
+        """Keeps nothing."""
+
+    def note(self, report: Unopened) -> None:
+        """Notes nothing."""
 
 
 class NoEffect:
