@@ -29,7 +29,7 @@ class JournalAddressRow(Row):
 class JournalFailureRow(Row):
     """A report that was not opened, once per attempt and journal address (`journal`, a key).
 
-    `message`: the report, if it is kept here; without one it went to the archive as it came. `ended`: when a kept one
+    `kept`: the report, if it is kept here; without one it went to the archive as it came. `ended`: when a kept one
     has gone on. `reasons`: why, of the last try; `error`: why the last try to send it on failed.
     """
 
@@ -38,7 +38,7 @@ class JournalFailureRow(Row):
     sender = models.CharField(max_length=OWNER_CHARS)
     message_id = models.CharField(max_length=OWNER_CHARS)
     reasons = models.JSONField()
-    message = models.ForeignKey(StoredMessageRow, SET_NULL, null=True, related_name="failures")
+    kept = models.ForeignKey(StoredMessageRow, SET_NULL, null=True, related_name="failures")
     tries = models.IntegerField(default=0)
     error = models.TextField(default="")
     created = models.DateTimeField(default=utc_now, db_index=True)

@@ -98,7 +98,7 @@ class Migration(migrations.Migration):
                 ("created", models.DateTimeField(db_index=True, default=mailseal.store.row.utc_now)),
                 ("ended", models.DateTimeField(null=True)),
                 (
-                    "message",
+                    "kept",
                     models.ForeignKey(
                         null=True,
                         on_delete=django.db.models.deletion.SET_NULL,
