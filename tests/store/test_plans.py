@@ -43,6 +43,7 @@ from mailseal.store.pgp_domain_keys import domain_keys
 from mailseal.store.pgp_expiry import expiring
 from mailseal.store.pgp_models import PgpCertificateRow, PgpComponentRow, PgpUseRow
 from mailseal.store.private_keys import open_key
+from mailseal.store.queue_models import LogQueueRow
 from mailseal.store.row import first_uuid7, uuid7
 from mailseal.store.transaction import connection, select
 from pgp_keys import shared_key
@@ -72,12 +73,16 @@ def grown(store, certificates):
     _many_pgp_keys()
     KnownAddress.objects.bulk_create([KnownAddress(key=f"u{n}@inside.test", text="") for n in range(ROWS)])
     LedgerRow.objects.bulk_create([LedgerRow(attempt=f"{n:064x}", recipient="a", outcome={}) for n in range(ROWS)])
-    LogRow.objects.bulk_create([_log_row(number) for number in range(4 * ROWS)])
+    rows = [_log_row(number) for number in range(4 * ROWS)]
+    LogRow.objects.bulk_create(rows)
+    LogQueueRow.objects.bulk_create(
+        [LogQueueRow(id=row.id, queue_id=f"4{n:08x}", sent_as=f"5{n:08x}") for n, row in enumerate(rows)]
+    )
     if store == "mariadb":
         with connection().cursor() as cursor:
             cursor.execute(
-                "ANALYZE TABLE store_log, store_certificate, store_certificate_use, store_ledger, store_private_key,"
-                " store_pgp_certificate, store_pgp_component, store_pgp_use"
+                "ANALYZE TABLE store_log, store_log_queue, store_certificate, store_certificate_use, store_ledger,"
+                " store_private_key, store_pgp_certificate, store_pgp_component, store_pgp_use"
             )
     return anna
 
@@ -176,6 +181,8 @@ def questions(anna) -> dict:
         "log, fate": lambda: log.search(LogFilter(fate=Fate.REFUSED), **page),
         "log, message": lambda: log.search(LogFilter(message="1f"), **page),
         "log, Message-ID": lambda: log.search(LogFilter(message_id="<7@x.test>"), **page),
+        "log, queue ID": lambda: log.search(LogFilter(queue_id=f"4{77:08x}"), **page),
+        "log, purge of queue IDs": lambda: LogQueueRow.objects.filter(pk__lt=first_uuid7(LONG_AGO)).delete(),
         "log, time": lambda: log.search(month, **page),
         "log, next page": lambda: log.search(LogFilter(), before=first_uuid7(THEN), **page),
         "log, purge": lambda: log.purge(LONG_AGO),
@@ -242,8 +249,8 @@ def _open_nothing() -> None:
 
 
 LARGE = {
-    "store_address", "store_certificate", "store_certificate_use", "store_ledger", "store_log", "store_private_key",
-    "store_job", "store_override", "store_pgp_certificate", "store_pgp_component", "store_pgp_use",
+    "store_address", "store_certificate", "store_certificate_use", "store_ledger", "store_log", "store_log_queue",
+    "store_private_key", "store_job", "store_override", "store_pgp_certificate", "store_pgp_component", "store_pgp_use",
 }  # fmt: skip
 
 
@@ -265,10 +272,11 @@ def test_few_rows_are_not_looked_for_among_all_of_an_outcome(grown, store, monke
         {"recipient": "v1@outside.test"},
         {"message": "1f"},
         {"message_id": "<7@x.test>"},
+        {"queue_id": f"4{77:08x}"},
     )
     for one in few:
         wanted = LogFilter(fate=Fate.RELAYED, **one)
-        (statement,) = asked(lambda wanted=wanted: log.search(wanted), monkeypatch)
+        statement, _queue_ids = asked(lambda wanted=wanted: log.search(wanted), monkeypatch)
         assert "store_log_fate" not in _used(statement, store), one
 
 

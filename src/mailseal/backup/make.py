@@ -12,7 +12,7 @@ from mailseal.backup.members import Member, pack, pieces
 from mailseal.config import Config
 from mailseal.config.load import PREFIX
 from mailseal.store import rewrap
-from mailseal.store.dump import LOG_TABLE, Dump, Place, snapshot
+from mailseal.store.dump import LOG_TABLES, Dump, Place, snapshot
 
 _NOT_KEYS = frozenset({f"{PREFIX}CONFIG"})
 
@@ -46,7 +46,7 @@ def make(
         )
     config = source.config
     with snapshot(Place(config.database.url, config.database.password)) as database:
-        dump = Dump(database, without={LOG_TABLE} if without_log else ())
+        dump = Dump(database, without=LOG_TABLES if without_log else ())
         keks = node_files.keks(config, source.environ)
         names = node_files.named(config, source.settings.document, source.environ) + node_files.of_routes()
         files = node_files.read_all(names)

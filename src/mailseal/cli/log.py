@@ -49,6 +49,7 @@ class Moment(click.ParamType[datetime]):
 @click.option("--direction", type=click.Choice(["in", "out"]))
 @click.option("--message", metavar="ID", help="Mailseal's own ID of a mail.")
 @click.option("--message-id", metavar="ID", help="The Message-ID of a mail.")
+@click.option("--queue-id", metavar="ID", help="The MTA's queue ID, before Mailseal or behind it.")
 @click.option("--since", type=Moment(), help="From this time on: ISO 8601, or 15m, 2h, 7d ago.")
 @click.option("--until", type=Moment(), help="Before this time.")
 @click.option("--before", type=click.UUID, metavar="ID", help="Older than this row, for the next page.")
@@ -65,6 +66,7 @@ def log(
     direction: str | None,
     message: str | None,
     message_id: str | None,
+    queue_id: str | None,
     since: datetime | None,
     until: datetime | None,
     before: UUID | None,
@@ -83,17 +85,18 @@ def log(
         direction=direction,
         message=message,
         message_id=message_id,
+        queue_id=queue_id,
         since=since,
         until=until,
     )
-    rows = [_row(entry) for entry in reversed(store_log.search(wanted, before=before, limit=limit))]
+    rows = [row_of(entry) for entry in reversed(store_log.search(wanted, before=before, limit=limit))]
     if not follow and (as_json or not rows):
         show(rows, (), as_json=as_json, nothing="no mail yet that fits")
         return
     for row in rows:
         print_row(row, as_json=as_json)
     for entry in store_log.follow(wanted) if follow else ():
-        print_row(_row(entry), as_json=as_json)
+        print_row(row_of(entry), as_json=as_json)
 
 
 def print_row(row: dict[str, object], *, as_json: bool) -> None:
@@ -102,7 +105,8 @@ def print_row(row: dict[str, object], *, as_json: bool) -> None:
         click.echo(json.dumps(row, default=jsonable))
         return
     way = f"{cell(row['time'])} {row['direction']} {row['sender']} -> {row['recipient']}"
-    what = plain(f"{way}: {row['fate']}, {row['treatment']}; {row['reply']}")
+    queue = f"; came as {row['queue_id']}" if row.get("queue_id") else ""
+    what = plain(f"{way}: {row['fate']}, {row['treatment']}; {row['reply']}{queue}")
     reasons = cell(row["reasons"])
     if sys.stdout.isatty():
         click.echo(click.style(what, bold=True))
@@ -115,7 +119,7 @@ def print_row(row: dict[str, object], *, as_json: bool) -> None:
         click.echo(f"{what}; {reasons}")
 
 
-def _row(entry: LogEntry) -> dict[str, object]:
+def row_of(entry: LogEntry) -> dict[str, object]:
     return {
         "id": str(entry.id),
         "time": entry.time,
@@ -132,4 +136,6 @@ def _row(entry: LogEntry) -> dict[str, object]:
         "reason_codes": [reason.code.value for reason in entry.reasons],
         "details": list(entry.details),
         "subject": entry.subject or None,
+        "queue_id": entry.queue_id or None,
+        "sent_as": entry.sent_as or None,
     }

@@ -32,6 +32,7 @@ def records_of(envelope: Envelope, done: Processed, attempt: bytes, at: datetime
                 outcome=outcome,
                 message_id=done.message_id,
                 subject=done.subject if key in done.subject_for else "",
+                queue_id=envelope.queue_id or "",
             )
         )
     records += [CandidateRecord(one) for one in harvested]

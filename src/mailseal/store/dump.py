@@ -23,8 +23,10 @@ from mailseal.store.schema import applied, last_of, schema
 from mailseal.store.trouble import StoreUnavailable, driver_trouble
 
 PAGE_ROWS = 500
+PAGE_ROWS_OF = {"store_message_chunk": 8}
+"""Where a row may have a MiB."""
 PATIENCE_SECONDS = 3600
-LOG_TABLE = "store_log"
+LOG_TABLES = frozenset({"store_log", "store_log_queue"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,8 @@ def sums_of(database: BaseDatabaseWrapper, tables: Sequence[Table], place_of: Ca
 def _pages(database: BaseDatabaseWrapper, name: str, columns: Sequence[str]) -> Iterator[Sequence[tuple[Any, ...]]]:
     quote = database.ops.quote_name
     select = f"SELECT {', '.join(map(quote, ['id', *columns]))} FROM {quote(name)}"  # noqa: S608 -- names of our own
-    order = f" ORDER BY {quote('id')} LIMIT {PAGE_ROWS}"
+    page_rows = PAGE_ROWS_OF.get(name, PAGE_ROWS)
+    order = f" ORDER BY {quote('id')} LIMIT {page_rows}"
     where = ""
     parameters: list[Any] = []
     while True:
@@ -120,7 +123,7 @@ def _pages(database: BaseDatabaseWrapper, name: str, columns: Sequence[str]) -> 
             page = cursor.fetchall()
         if page:
             yield page
-        if len(page) < PAGE_ROWS:
+        if len(page) < page_rows:
             return
         where, parameters = f" WHERE {quote('id')} > %s", [page[-1][0]]
 

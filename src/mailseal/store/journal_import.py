@@ -40,6 +40,7 @@ _INSERT = (
     " fate, treatment, method, reply, reasons, details, subject)"
     " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 )
+_INSERT_QUEUE_IDS = "INTO store_log_queue (id, queue_id, sent_as) VALUES (%s, %s, %s)"
 
 logger = logging.getLogger(__name__)
 
@@ -183,6 +184,7 @@ def _store(path: Path, data: bytes, offset: int) -> Imported:
 
     def work() -> Imported:
         stored = insert_new(_INSERT, found.rows)
+        insert_new(_INSERT_QUEUE_IDS, found.queue_ids)
         fresh = insert_candidates(certificates) if certificates else 0
         if fresh:
             jobs.enqueue(REVALIDATE, dedupe="now")

@@ -15,21 +15,29 @@ from django.db.models import CharField
 from mailseal.policy.model import Harvest, MethodName
 from mailseal.store import records
 from mailseal.store.models import LogRow
+from mailseal.store.queue_models import LogQueueRow
 from mailseal.store.row import storable
 
 _KEY = re.compile("[0-9a-f]{32}")
+_WITHOUT_QUEUE = len(records.LOG_COLUMNS)
+_NO_QUEUE = ("",) * len(records.QUEUE_COLUMNS)
 _MAX_CHARS = tuple(
-    column.max_length if isinstance(column := LogRow._meta.get_field(name), CharField) else None  # noqa: SLF001 -- documented API
-    for name in records.LOG_COLUMNS
+    column.max_length if isinstance(column := model._meta.get_field(name), CharField) else None  # noqa: SLF001 -- documented API
+    for model, names in ((LogRow, records.LOG_COLUMNS), (LogQueueRow, records.QUEUE_COLUMNS))
+    for name in names
 )
 _ID, _TIME, _REASONS, _DETAILS = map(records.LOG_COLUMNS.index, ("id", "time", "reasons", "details"))
 
 
 @dataclass(slots=True)
 class Lines:
-    """What some lines say; `bad` are those that cannot be read, as they are."""
+    """What some lines say; `bad` are those that cannot be read, as they are.
+
+    `rows` have the columns of `records.LOG_COLUMNS`; `queue_ids` a row's key and those of `records.QUEUE_COLUMNS`.
+    """
 
     rows: list[Sequence[str]] = field(default_factory=list)
+    queue_ids: list[Sequence[str]] = field(default_factory=list)
     candidates: list[Harvest] = field(default_factory=list)
     bad: list[bytes] = field(default_factory=list)
 
@@ -41,7 +49,10 @@ def parse(data: bytes) -> Lines:
         try:
             kind, *values = json.loads(line)
             if kind == records.LOG:
-                found.rows.append(_row(values))
+                row = _row(values)
+                found.rows.append(row[:_WITHOUT_QUEUE])
+                if any(row[_WITHOUT_QUEUE:]):
+                    found.queue_ids.append((row[_ID], *row[_WITHOUT_QUEUE:]))
             else:
                 found.candidates.append(_candidate(kind, values))
         except (ValueError, TypeError, IndexError, OverflowError, RecursionError):
@@ -50,7 +61,9 @@ def parse(data: bytes) -> Lines:
 
 
 def _row(values: list[Any]) -> Sequence[str]:
-    if len(values) != len(records.LOG_COLUMNS) or not all(type(one) is str for one in values):
+    if len(values) == _WITHOUT_QUEUE:
+        values = [*values, *_NO_QUEUE]
+    if len(values) != len(_MAX_CHARS) or not all(type(one) is str for one in values):
         raise ValueError("not the columns of the log")
     if any(limit is not None and len(value) > limit for value, limit in zip(values, _MAX_CHARS, strict=True)):
         raise ValueError("too long")

@@ -1,4 +1,4 @@
-"""The message log: what became of each copy, searched by sender, recipient, outcome, time, Message-ID."""
+"""The message log: what became of each copy, searched by sender, recipient, outcome, time, Message-ID, queue ID."""
 
 import contextlib
 import time
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from mailseal.errors import PermanentError
 from mailseal.mail.address import Address, AddressError
@@ -18,11 +18,14 @@ from mailseal.store.outcomes import Json, reasons_from_json
 from mailseal.store.owners import domain_name
 from mailseal.store.pace import Turn
 from mailseal.store.purge import delete_before
+from mailseal.store.queue_models import LogQueueRow
 from mailseal.store.row import first_uuid7, utc_now
 from mailseal.store.transaction import reads
 
 CLOCK_SLACK = timedelta(minutes=10)
 """How far the time in a row's key may be from its `time`."""
+IDS_AT_ONCE = 500
+LATEST_ROWS = 1000
 
 
 class LogFilterError(PermanentError):
@@ -47,11 +50,16 @@ class LogEntry:
     reasons: tuple[Reason, ...]
     details: tuple[tuple[str, str], ...]
     subject: str
+    queue_id: str = ""
+    sent_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
-    """What to look for; None is anything. `sender`, `recipient`: an address, or a domain for all of it."""
+    """What to look for; None is anything. `sender`, `recipient`: an address, or a domain for all of it.
+
+    `queue_id`: that of the MTA which handed the mail in, or of the one that took it.
+    """
 
     sender: str | None = None
     recipient: str | None = None
@@ -59,6 +67,7 @@ class LogFilter:
     direction: str | None = None
     message: str | None = None
     message_id: str | None = None
+    queue_id: str | None = None
     since: datetime | None = None
     until: datetime | None = None
 
@@ -69,7 +78,16 @@ def search(wanted: LogFilter, *, before: UUID | None = None, limit: int = 100) -
     rows = _filtered(wanted)
     if before is not None:
         rows = rows.filter(pk__lt=before)
-    return tuple(_entry(row) for row in rows.order_by("-pk")[:limit])
+    return _entries(rows.order_by("-pk")[:limit])
+
+
+def latest(queue_id: str) -> dict[str, LogEntry]:
+    """What became last of each recipient (by `Address.key`) of a mail that is in the queue of the MTA in front."""
+    found: dict[str, LogEntry] = {}
+    for entry in search(LogFilter(queue_id=queue_id), limit=LATEST_ROWS):
+        if entry.queue_id == queue_id:
+            found.setdefault(Address.parse(entry.recipient).key, entry)
+    return found
 
 
 @reads
@@ -78,7 +96,7 @@ def newer(wanted: LogFilter, *, after: UUID | None, limit: int = 100) -> tuple[L
     rows = _filtered(wanted)
     if after is not None:
         rows = rows.filter(pk__gt=after)
-    return tuple(_entry(row) for row in rows.order_by("pk")[:limit])
+    return _entries(rows.order_by("pk")[:limit])
 
 
 def follow(wanted: LogFilter, *, poll_seconds: float = 1.0, overlap_seconds: float = 10.0) -> Iterator[LogEntry]:
@@ -105,6 +123,7 @@ def _shifted(key: UUID, seconds: float) -> UUID:
 
 def purge(before: datetime, turn: Turn | None = None) -> int:
     """Delete rows of before a time, in short transactions; returns how many."""
+    delete_before(LogQueueRow, "pk", first_uuid7(before), turn)
     return delete_before(LogRow, "pk", first_uuid7(before), turn)
 
 
@@ -114,7 +133,8 @@ def _filtered(wanted: LogFilter) -> QuerySet[LogRow]:
         if text is not None:
             rows = rows.filter(**_party(column, text))
     # SQLite has no statistics and would read all rows of a fate instead of those few; a LIKE finds no index there.
-    narrow = wanted.message or wanted.message_id or _is_address(wanted.sender) or _is_address(wanted.recipient)
+    named = wanted.message or wanted.message_id or wanted.queue_id
+    narrow = named or _is_address(wanted.sender) or _is_address(wanted.recipient)
     exact = {
         "fate__startswith" if narrow else "fate": None if wanted.fate is None else wanted.fate.value,
         "direction": wanted.direction,
@@ -122,6 +142,10 @@ def _filtered(wanted: LogFilter) -> QuerySet[LogRow]:
         "message_id": wanted.message_id,
     }
     rows = rows.filter(**{name: value for name, value in exact.items() if value is not None})
+    if wanted.queue_id is not None:
+        either = Q(queue_id=wanted.queue_id) | Q(sent_as=wanted.queue_id)
+        keys = LogQueueRow.objects.filter(either).values("pk")
+        rows = rows.filter(pk__in=keys) if wanted.queue_id else rows.none()
     # The key begins with the time, so its index finds the range; the column decides.
     if wanted.since is not None:
         rows = rows.filter(pk__gte=first_uuid7(wanted.since - CLOCK_SLACK), time__gte=wanted.since)
@@ -155,7 +179,15 @@ def _reasons(values: Iterable[Json]) -> tuple[Reason, ...]:
     return tuple(known)
 
 
-def _entry(row: LogRow) -> LogEntry:
+def _entries(rows: Iterable[LogRow]) -> tuple[LogEntry, ...]:
+    found = list(rows)
+    queues: dict[UUID, LogQueueRow] = {}
+    for start in range(0, len(found), IDS_AT_ONCE):
+        queues |= LogQueueRow.objects.in_bulk([row.pk for row in found[start : start + IDS_AT_ONCE]])
+    return tuple(_entry(row, queues.get(row.pk)) for row in found)
+
+
+def _entry(row: LogRow, queue: LogQueueRow | None) -> LogEntry:
     return LogEntry(
         row.id,
         row.message,
@@ -171,4 +203,6 @@ def _entry(row: LogRow) -> LogEntry:
         _reasons(row.reasons),
         tuple((name, value) for name, value in row.details),
         row.subject,
+        queue.queue_id if queue else "",
+        queue.sent_as if queue else "",
     )

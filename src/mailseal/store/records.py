@@ -1,7 +1,8 @@
 """What a journal line holds: one recipient's outcome, or a certificate seen in a mail.
 
-A line is a JSON list, its kind first. The values of LOG are the columns of LOG_COLUMNS, all text and as the database
-takes them: the mail worker is one of many, the importing worker is one.
+A line is a JSON list, its kind first. The values of LOG are the columns of LOG_COLUMNS and then of QUEUE_COLUMNS, all
+text and as the database takes them: the mail worker is one of many, the importing worker is one. Lines of earlier
+releases end before QUEUE_COLUMNS.
 """
 
 import json
@@ -11,6 +12,7 @@ from hashlib import sha256
 from uuid import UUID
 
 from mailseal.mail.address import Address
+from mailseal.mail.queue_id import MAX_CHARS, queued_as
 from mailseal.policy.model import Harvest, MethodName, Outcome
 from mailseal.store.outcomes import reasons_to_json
 from mailseal.store.row import storable, uuid7
@@ -28,11 +30,15 @@ LOG_COLUMNS = (
     "id", "message", "message_id", "time", "direction", "sender", "sender_key", "recipient", "recipient_key", "fate",
     "treatment", "method", "reply", "reasons", "details", "subject",
 )  # fmt: skip
+QUEUE_COLUMNS = ("queue_id", "sent_as")
 
 
 @dataclass(frozen=True, slots=True)
 class LogRecord:
-    """One recipient's outcome. `message` is Mailseal's ID of the mail, `direction` "in" or "out"."""
+    """One recipient's outcome. `message` is Mailseal's ID of the mail, `direction` "in" or "out".
+
+    `queue_id`: that of the MTA which handed it in. What the next one has queued it as stands in the reply.
+    """
 
     message: str
     time: datetime
@@ -41,6 +47,7 @@ class LogRecord:
     outcome: Outcome
     message_id: str = ""
     subject: str = ""
+    queue_id: str = ""
     id: UUID = field(default_factory=uuid7)
 
     def line(self) -> bytes:
@@ -65,6 +72,8 @@ class LogRecord:
             json.dumps(reasons_to_json(outcome.reasons)),
             json.dumps(outcome.details),
             storable(self.subject[:MAX_TEXT_CHARS]),
+            storable(self.queue_id[:MAX_CHARS]),
+            queued_as(reply.text) if reply.accepted else "",
         )
         return json.dumps(values).encode() + b"\n"
 
