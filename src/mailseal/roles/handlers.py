@@ -9,9 +9,22 @@ from enum import StrEnum
 
 from mailseal.errors import PermanentError, TransientError
 from mailseal.mail.envelope import Recipient
-from mailseal.ports import Hop, Transfer
+from mailseal.mail.mime import parse
+from mailseal.pipeline.loop import loop_field
+from mailseal.ports import Gateway, Hop, Transfer
+from mailseal.roles.journal_retry import retry_report
 from mailseal.roles.key_search import search_keys
-from mailseal.store import harvest, jobs, ledger, log, lookups, pgp_candidates, revalidate
+from mailseal.store import (
+    harvest,
+    jobs,
+    journal_failures,
+    ledger,
+    log,
+    lookups,
+    pgp_candidates,
+    revalidate,
+    stored_messages,
+)
 from mailseal.store.clock import CLOCK
 from mailseal.store.jobs import Job
 from mailseal.store.pace import Turn
@@ -98,6 +111,8 @@ class Lane(StrEnum):
     SEARCH = "search"
 
 
+    stored_messages.purge(turn)
+    journal_failures.purge(now - timedelta(days=node.config.log.retention_days), turn)
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of job; `every_seconds` makes one of it run again and again in the cluster."""
@@ -118,3 +133,4 @@ HANDLERS: Mapping[str, Kind] = {
     PURGE: Kind(purge_old, every_seconds=3600),
     lookups.LOOK_UP: Kind(search_keys, lane=Lane.SEARCH),
 }
+    journal_failures.RETRY: Kind(retry_report, lane=Lane.NETWORK),

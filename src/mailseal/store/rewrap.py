@@ -12,8 +12,9 @@ from uuid import UUID
 
 from mailseal.keys.kek_ring import KekRing
 from mailseal.keys.sealing import SealError, sealed_by
-from mailseal.store import credentials, jobs, private_keys
+from mailseal.store import credentials, jobs, private_keys, stored_messages
 from mailseal.store.models import CredentialRow, JobRow, PrivateKeyRow
+from mailseal.store.stored_message_models import StoredMessageRow
 from mailseal.store.transaction import connection, read, run, select
 
 BATCH_ROWS = 200
@@ -46,6 +47,10 @@ SEALED: tuple[SealedColumn, ...] = (
     SealedColumn(
         CredentialRow, "credential", "name", credentials.identity, named=True,
         mend="set it again (`mailseal route password`), or restore the database",
+    ),
+    SealedColumn(
+        StoredMessageRow, "key of a stored mail", "id", stored_messages.identity, named=True,
+        mend="restore the database; without it that mail cannot be read any more",
     ),
     SealedColumn(
         JobRow, "job", "id", jobs.identity, named=False,

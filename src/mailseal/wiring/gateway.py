@@ -10,6 +10,7 @@ from mailseal.store.certificates import StoreCertificates
 from mailseal.store.configure import setup
 from mailseal.store.credentials import open_password
 from mailseal.store.directory import StoreDirectory
+from mailseal.store.journaling import StoreJournals
 from mailseal.store.keks import open_ring
 from mailseal.store.ledger import StoreLedger
 from mailseal.store.lookups import Patience, StoreLookups
@@ -19,7 +20,7 @@ from mailseal.store.routes import StoreRoutes
 from mailseal.store.stamps import Scope, StampWatch
 from mailseal.transport.relay import SmtpRelay
 from mailseal.wiring.clock import SystemClock
-from mailseal.wiring.memory import NoEffect, NoLookups, NoNewKeys
+from mailseal.wiring.memory import NoEffect, NoKeeping, NoLookups, NoNewKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ def open_node(config: Config) -> Node:
         places=max(1, config.threads - 1),
     )
     reports = StoreReports(kek)
+    journals = StoreJournals(kek)
     gateway = Gateway(
         hostname=config.hostname,
         directory=directory,
@@ -60,11 +62,12 @@ def open_node(config: Config) -> Node:
         ledger=StoreLedger(),
         reports=reports,
         clock=SystemClock(),
+        journals=journals,
         deadline_seconds=config.limits.deadline_seconds,
     )
     stamps = StampWatch(
         {
-            Scope.SETTINGS: [directory.clear, routes.clear],
+            Scope.SETTINGS: [directory.clear, routes.clear, journals.clear],
             Scope.KEYS: [certificates.clear, pgp.clear],
             Scope.KEKS: [kek.forget],
         }
@@ -95,6 +98,7 @@ def without_effects(gateway: Gateway) -> Gateway:
         ledger=nothing,
         reports=nothing,
         clock=gateway.clock,
+        journals=None if gateway.journals is None else NoKeeping(gateway.journals),
         deadline_seconds=gateway.deadline_seconds,
         max_hops=gateway.max_hops,
     )
