@@ -14,6 +14,7 @@ from mailseal.config.sections.log import Log, LogAddresses, LogDestination, LogS
 from mailseal.config.sections.metrics import Metrics
 from mailseal.config.sections.postfix import Instance, Postfix
 from mailseal.config.sections.relay import Relay
+from mailseal.config.sections.tls import DefaultLevel, TlsPolicies
 from mailseal.config.sockets import (
     AUTH,
     FOR_OWNER,
@@ -45,6 +46,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "Database",
+    "DefaultLevel",
     "Discover",
     "Endpoint",
     "Instance",
@@ -68,6 +70,7 @@ __all__ = [
     "SocketInfo",
     "StartTls",
     "Tls",
+    "TlsPolicies",
     "commented_file",
     "find",
     "from_values",

@@ -22,6 +22,7 @@ from mailseal.config.sections.log import Log
 from mailseal.config.sections.metrics import Metrics
 from mailseal.config.sections.postfix import Postfix
 from mailseal.config.sections.relay import Relay
+from mailseal.config.sections.tls import TlsPolicies
 from mailseal.config.sections.users import Users
 
 DEFAULT_DATA_DIR = Path("/var/lib/mailseal")
@@ -77,6 +78,7 @@ class Config:
     listen: Listen = field()
     relay: Relay = field()
     postfix: Postfix = field()
+    tls: TlsPolicies = field()
     limits: Limits = field()
     log: Log = field()
     metrics: Metrics = field()
@@ -112,6 +114,7 @@ SECTIONS: dict[str, type[Any]] = {
     "listen": Listen,
     "relay": Relay,
     "postfix": Postfix,
+    "tls": TlsPolicies,
     "limits": Limits,
     "log": Log,
     "metrics": Metrics,
