@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "root": ("mailseal.cli.root:root", "Trusted root certificates."),
         "crl": ("mailseal.cli.crl:crl", "Certificate revocation lists."),
         "ctl": ("mailseal.cli.ctl:ctl", "Certificates trusted or refused by thumbprint."),
+        "journal": ("mailseal.cli.journal:journal", "Exchange journaling: reports opened for an archive."),
         "log": ("mailseal.cli.log:log", "What became of each mail."),
         "backup": ("mailseal.cli.backup:backup", "Write a whole node to one file under a passphrase."),
         "restore": ("mailseal.cli.restore:restore", "Make a node out of a backup."),

@@ -126,6 +126,12 @@ def list_failures(
     return tuple(_failure(row) for row in rows.select_related("kept").order_by("-pk")[:limit])
 
 
+@reads
+def kept() -> tuple[UUID, ...]:
+    """The IDs of all that are kept here, the oldest first."""
+    return tuple(JournalFailureRow.objects.filter(kept__isnull=False).order_by("pk").values_list("pk", flat=True))
+
+
 def _failure(row: JournalFailureRow) -> Failure:
     return Failure(
         id=row.pk,
