@@ -14,11 +14,12 @@ from mailseal.mail.reply import Reply
 from mailseal.openpgp.certificate import StoredPgpCertificate
 from mailseal.policy.model import Outcome, Party
 from mailseal.policy.settings import Settings
-from mailseal.ports import Gateway, Hop, Lookup, LookupState, Transfer
+from mailseal.ports import Gateway, Hop, Lookup, LookupState, Neighbour, Transfer
 from mailseal.smime.certificate import Certificate, Revocation, StoredCertificate, Verdict
 from pgp_keys import PgpIdentity, pgp_key
 from pki import NOW, Authority, Identity
 
+TENANT = "11111111-2222-3333-4444-555555555555"
 ROOT = Authority("Stage Root")
 SENDER = ROOT.issue("anna@inside.example")
 PARTNER = ROOT.issue("bob@outside.example")
@@ -130,6 +131,18 @@ class Search:
 
 
 @dataclass
+class LoopStage:
+    """ports.LoopKeys: given keys."""
+
+    interrupt: Interrupter
+    keys: list[bytes] = field(default_factory=lambda: [b"k" * 32])
+
+    def known(self) -> Sequence[bytes]:
+        self.interrupt("loop.known")
+        return self.keys
+
+
+@dataclass
 class Stage:
     """All ports in one object; `gateway()` bundles them."""
 
@@ -144,14 +157,22 @@ class Stage:
     sent: list[Transfer] = field(default_factory=list)
     rows: dict[tuple[bytes, str], Outcome] = field(default_factory=dict)
     reports: list[tuple[str, str, bytes]] = field(default_factory=list)
+    reported_by: list[Hop | None] = field(default_factory=list)
     seconds: float = 0.0
     gateway_settings: dict[str, object] = field(default_factory=dict)
     pgp: PgpStage = field(init=False)
     lookups: Search = field(init=False)
+    loop: LoopStage = field(init=False)
 
     def __post_init__(self) -> None:
+        self.loop = LoopStage(self.interrupt)
         self.pgp = PgpStage(self.interrupt, keep=lambda one: self.own_pgp(one) and None)
         self.lookups = Search(self.interrupt)
+
+    def beside_exchange_online(self, **more: object) -> Stage:
+        """Exchange Online is the neighbour, with one tenant of ours."""
+        self.gateway_settings["neighbour"] = Neighbour(frozenset({TENANT}), self.loop, **more)
+        return self
 
     def know(self, *identities: Identity) -> Stage:
         for one in identities:
@@ -253,9 +274,12 @@ class Stage:
             self.rows[attempt, outcome.recipient.key] = outcome
 
     # ports.Reports
-    def failure(self, attempt: bytes, recipient: Address, sender: Address, report: bytes) -> None:
+    def failure(
+        self, attempt: bytes, recipient: Address, sender: Address, report: bytes, hop: Hop | None = None
+    ) -> None:
         self.interrupt("failure")
         self.reports.append((str(recipient), str(sender), report))
+        self.reported_by.append(hop)
 
     # ports.Clock
     def now(self) -> datetime:

@@ -100,10 +100,11 @@ class Lookups(Protocol):
 
 
 class Hop(StrEnum):
-    """The two next hops."""
+    """The next hops: by the recipient's domain; and back to the neighbour, for all mail that came from there."""
 
     INSIDE = "inside"
     OUTSIDE = "outside"
+    NEIGHBOUR = "neighbour"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +146,13 @@ class Ledger(Protocol):
 class Reports(Protocol):
     """Reports to the sender that the worker sends later."""
 
-    def failure(self, attempt: bytes, recipient: Address, sender: Address, report: bytes) -> None:
-        """Commit a delivery status notification (RFC 3464), once per (attempt, recipient)."""
+    def failure(
+        self, attempt: bytes, recipient: Address, sender: Address, report: bytes, hop: Hop | None = None
+    ) -> None:
+        """Commit a delivery status notification (RFC 3464), once per (attempt, recipient).
+
+        `hop`: where it goes; None: where mail to its reader goes.
+        """
 
 
 class OnUnopened(StrEnum):
@@ -198,6 +204,26 @@ class Journals(Protocol):
         """Commit that a report goes on unopened, once per (attempt, journal address)."""
 
 
+class LoopKeys(Protocol):
+    """What `pipeline.loop` makes its MACs with."""
+
+    def known(self) -> Sequence[bytes]:
+        """Keys of 32 octets; the first writes, all verify. Raises TransientError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """The mail system that hands in mail and takes every copy of it back: Exchange Online.
+
+    `tenants`: the IDs (lower case) of those of its tenants that are ours. `takes_others`: mail of another tenant counts
+    as mail from the world, for internal recipients; else it is refused.
+    """
+
+    tenants: frozenset[str]
+    loop: LoopKeys
+    takes_others: bool = False
+
+
 class Clock(Protocol):
     """Time, so that tests can hold it still."""
 
@@ -224,3 +250,4 @@ class Gateway:
     journals: Journals | None = None
     deadline_seconds: float = 240.0
     max_hops: int = 50
+    neighbour: Neighbour | None = None

@@ -10,10 +10,15 @@ from mailseal.mail.message import Message
 
 
 class Origin(StrEnum):
-    """Who handed the mail in. Given by the listener it came through, never by a header."""
+    """Who handed the mail in. Given by the listener it came through, never by a header.
+
+    NEIGHBOUR: a system that hands in the mail of its own users and that of the world. Which of the two one is, that
+    system says in its header, and `pipeline.neighbour` reads it once.
+    """
 
     AUTHORISED = "authorised"
     OUTSIDE = "outside"
+    NEIGHBOUR = "neighbour"
 
 
 class Protocol(StrEnum):

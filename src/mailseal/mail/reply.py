@@ -51,6 +51,7 @@ NOT_PROTECTED = Reply(550, "5.7.1", "this mail must be encrypted and cannot be: 
 BAD_MESSAGE = Reply(554, "5.6.0", "the message cannot be read")
 RELAY_DENIED = Reply(550, "5.7.1", "this gateway does not relay mail from outside to the outside")
 JOURNAL_DENIED = Reply(550, "5.7.1", "this address takes journal reports of its own servers only")
+FOREIGN_TENANT = Reply(550, "5.7.1", "this gateway takes mail from Exchange Online of its own tenant only")
 TOO_MANY_HOPS = Reply(554, "5.4.6", "too many hops, the mail goes round in a loop")
 
 # the receiver

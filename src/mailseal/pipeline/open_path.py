@@ -202,7 +202,7 @@ def _task(
             run.defer(index, reason)
         return []
 
-    return Task(indices, Hop.INSIDE, build, fall_back, lambda _: ())
+    return Task(indices, run.hop(Hop.INSIDE), build, fall_back, lambda _: ())
 
 
 def open_copy(run: Run, party: Party, held: Mapping[MethodName, tuple[str, ...]], *, protected: bool) -> Copy:

@@ -10,6 +10,7 @@ from mailseal.mail.outgoing import signable
 from mailseal.methods import METHODS
 from mailseal.methods.made import Made, Signed
 from mailseal.pipeline.assemble import assemble, entity_chunks
+from mailseal.pipeline.loop import loop_fields
 from mailseal.pipeline.run import Run
 from mailseal.policy.model import Protect, Signer
 from mailseal.policy.settings import Settings
@@ -40,13 +41,15 @@ class Outgoing:
         self.root = root
         self.failed: set[Signer] = set()
         self._signed: dict[tuple[Signer, Hashable], Signed] = {}
-        self._blind = blind_fields(root)
+        self._left_out = blind_fields(root) + loop_fields(root)
 
     def clear(self, subject: str | None, fields: Fields) -> tuple[Octets, ...]:
-        """The mail as it came; only the subject changed where a trigger is taken off, Bcc left out, `fields` added."""
-        if subject is None and not self._blind and not fields:
+        """The mail as it came; only the subject changed where a trigger is taken off, Bcc and loop header left out,
+        `fields` added.
+        """
+        if subject is None and not self._left_out and not fields:
             return (self.root.buffer,)
-        return assemble(self.root, remove=self._blind, subject=subject, prepend=fields)
+        return assemble(self.root, remove=self._left_out, subject=subject, prepend=fields)
 
     def signed(self, run: Run, signer: Signer, policy: Settings, subject: str | None, fields: Fields) -> Written:
         """The mail signed."""
@@ -64,7 +67,7 @@ class Outgoing:
         return Written(self._assemble(made, subject, fields), made.algorithm, signature)
 
     def _assemble(self, made: Made, subject: str | None, fields: Fields) -> tuple[Octets, ...]:
-        return assemble(self.root, remove=self._blind, subject=subject, prepend=fields, entity=made.entity)
+        return assemble(self.root, remove=self._left_out, subject=subject, prepend=fields, entity=made.entity)
 
     def _signed_entity(self, run: Run, signer: Signer, readers: Sequence[str], policy: Settings) -> Signed:
         method = METHODS[signer.method]

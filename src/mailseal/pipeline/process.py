@@ -9,20 +9,22 @@ from dataclasses import dataclass, replace
 
 from mailseal.errors import PermanentError, TransientError
 from mailseal.mail import reply
-from mailseal.mail.envelope import Envelope, Origin, Protocol, Recipient, attempt_id
+from mailseal.mail.envelope import Envelope, Protocol, Recipient, attempt_id
 from mailseal.mail.header import decoded_subject
 from mailseal.mail.message import Message
 from mailseal.mail.mime import MimeError, parse
 from mailseal.mail.trace import hop_count, received_field
 from mailseal.pipeline.copy import Copy, Task
 from mailseal.pipeline.journal_path import journal_of, journal_tasks
+from mailseal.pipeline.loop import loop_field
+from mailseal.pipeline.neighbour import arrival_of
 from mailseal.pipeline.open_path import open_tasks
 from mailseal.pipeline.protect_path import protect_tasks
 from mailseal.pipeline.relayed import report_relayed
 from mailseal.pipeline.run import Run, failure_reason, in_order
 from mailseal.policy.model import Fate, Outcome, Party
 from mailseal.policy.reason import Reason, ReasonCode, because
-from mailseal.ports import Gateway, Journal, Transfer
+from mailseal.ports import Gateway, Hop, Journal, Transfer
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +70,16 @@ def process_mail(envelope: Envelope, message: Message, gateway: Gateway, attempt
 
 
 def begin(envelope: Envelope, message: Message, gateway: Gateway, attempt: bytes) -> Run:
-    """Parse the mail and take over what the ledger has settled; raises MimeError if not even the header is readable."""
+    """Parse the mail, resolve its origin class and take over what the ledger has settled.
+
+    Raises MimeError if not even the header is readable, TransientError.
+    """
     parsed = parse(message.raw)
     clock = gateway.clock
     deadline = clock.monotonic() + gateway.deadline_seconds
-    run = Run(envelope, message, gateway, attempt, clock.now(), deadline, parsed.root, parsed.fault)
+    arrival = arrival_of(envelope, parsed.root, gateway.neighbour)
+    envelope = replace(envelope, origin=arrival.origin)
+    run = Run(envelope, message, gateway, attempt, clock.now(), deadline, parsed.root, parsed.fault, arrival)
     before = because(ReasonCode.SETTLED_BEFORE)
     for key, outcome in gateway.ledger.settled(attempt).items():
         if gateway.directory.party(outcome.recipient).internal:
@@ -101,6 +108,10 @@ def _carry_out(run: Run) -> None:
 
 def plan_tasks(run: Run) -> list[Task]:
     """The tasks for all recipients that have no outcome yet; those that need no task get their outcome here."""
+    if run.arrival.refused is not None:
+        for index in run.pending():
+            run.settle(index, Fate.REFUSED, reply.FOREIGN_TENANT, [run.arrival.refused])
+        return []
     inside: list[tuple[int, Party]] = []
     outside: list[tuple[int, Party]] = []
     journals: list[tuple[int, Journal]] = []
@@ -118,18 +129,14 @@ def plan_tasks(run: Run) -> list[Task]:
         if party.internal:
             run.internal.add(run.address(index).key)
         (inside if party.internal else outside).append((index, party))
-    if outside and _is_strangers(run.envelope):
-        # The whole mail, though others of its recipients may be internal: a report about those refused would go to
-        # whomever a stranger has written into the envelope.
+    if outside and run.arrival.stranger:
+        # Nobody else is here who could refuse to be an open relay (RFC 5321 §7.9). The whole mail, though others of its
+        # recipients may be internal: a report about those refused would go to whomever a stranger has written into
+        # the envelope.
         for index in run.pending():
             run.settle(index, Fate.REFUSED, reply.RELAY_DENIED, [because(ReasonCode.RELAY_DENIED)])
         return []
     return journal_tasks(run, journals) + open_tasks(run, inside) + protect_tasks(run, outside)
-
-
-def _is_strangers(envelope: Envelope) -> bool:
-    """Plain SMTP has nobody in front of it: here this gateway is what must not be an open relay (RFC 5321 §7.9)."""
-    return envelope.protocol is Protocol.ESMTP and envelope.origin is Origin.OUTSIDE
 
 
 def _do(run: Run, task: Task, tasks: deque[Task]) -> None:
@@ -170,11 +177,12 @@ def _by_route(run: Run, task: Task, copy: Copy) -> list[Task]:
 def _transfer(run: Run, task: Task, copy: Copy) -> Transfer:
     envelope = run.envelope
     trace = received_field(envelope, run.gateway.hostname, mail_id(run.attempt), run.at)
+    recipients = tuple(_recipient(envelope.recipients[index], task) for index in task.indices)
     return Transfer(
         task.hop,
         envelope.sender,
-        tuple(_recipient(envelope.recipients[index], task) for index in task.indices),
-        (trace, *copy.chunks),
+        recipients,
+        (trace, *_loop_mark(run, task.hop, copy, recipients), *copy.chunks),
         eight_bit=envelope.eight_bit or copy.eight_bit,
         smtputf8=envelope.smtputf8,
         ret="HDRS" if copy.headers_only else envelope.ret,
@@ -187,6 +195,16 @@ def _transfer(run: Run, task: Task, copy: Copy) -> Transfer:
 def _recipient(recipient: Recipient, task: Task) -> Recipient:
     # What was asked of reports goes along: a redirected copy is still that recipient's (RFC 3461 §5.2.7).
     return recipient if task.to is None else replace(recipient, address=task.to)
+
+
+def _loop_mark(run: Run, hop: Hop, copy: Copy, recipients: Sequence[Recipient]) -> tuple[bytes, ...]:
+    """By which the copy is known should the neighbour send it here once more."""
+    neighbour = run.gateway.neighbour
+    if hop is not Hop.NEIGHBOUR or neighbour is None:
+        return ()
+    message_id = run.root.header("message-id") or ""
+    to = [one.address for one in recipients]
+    return (loop_field(neighbour.loop, copy.chunks, message_id, run.envelope.sender, to, run.at),)
 
 
 def _outcomes(run: Run, task: Task, copy: Copy, replies: Sequence[reply.Reply]) -> list[Outcome]:

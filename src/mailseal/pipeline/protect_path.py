@@ -16,6 +16,7 @@ from mailseal.mail.mime import Entity
 from mailseal.methods import METHODS
 from mailseal.pipeline.able import able_for
 from mailseal.pipeline.copy import Copy, Task
+from mailseal.pipeline.loop import BeenThrough
 from mailseal.pipeline.outgoing import Fields, Outgoing, Written
 from mailseal.pipeline.run import Run, failure_reason
 from mailseal.pipeline.sender import Sender, sender_of
@@ -78,6 +79,7 @@ class ProtectPath:
         self.sender: Sender = sender_of(run.envelope, run.root, run.gateway.directory)
         self.outgoing = Outgoing(run.root)
         self._asked = self._what_is_asked()
+        self._been_through = BeenThrough(run.root, run.envelope.sender, run.at) if run.arrival.returns else None
         self._visible = {one.key for name in ("to", "cc") for one in addresses(run.root, name)}
 
     def consider(self, index: int, party: Party) -> Considered:
@@ -88,12 +90,20 @@ class ProtectPath:
         decision = decide(
             policy,
             (),
-            self._asked,
+            self._asked_for(index),
             authorised=self.sender.authorised,
             internal_sender=self.sender.internal,
         )
         able = able_for(self.run, self.sender, self.run.address(index), policy, decision)
         return Considered(index, policy, decision, able, self._plan(index, decision, policy, able))
+
+    def _asked_for(self, index: int) -> Asked:
+        """What the mail asks of all recipients, and whether this one's copy has been here before."""
+        neighbour = self.run.gateway.neighbour
+        if self._been_through is None or neighbour is None:
+            return self._asked
+        before = self._been_through.holds_for(self.run.address(index), neighbour.loop)
+        return replace(self._asked, been_through=before)
 
     def _plan(self, index: int, decision: Decision, policy: Settings, able: Able) -> Plan:
         # Only an internal, authorised sender is told by a report of ours, and only if that is not declined (RFC 3461).
@@ -163,7 +173,7 @@ class ProtectPath:
             at=run.at,
         )
         try:
-            run.gateway.reports.failure(run.attempt, recipient.address, sender, report)
+            run.gateway.reports.failure(run.attempt, recipient.address, sender, report, run.back)
         except TransientError as error:
             run.defer(one.index, failure_reason(error), reply.STORE_UNAVAILABLE, reasons)
             return
@@ -179,7 +189,7 @@ class ProtectPath:
 
         return Task(
             indices,
-            Hop.OUTSIDE,
+            self.run.hop(Hop.OUTSIDE),
             lambda: self._build(first.plan, first.policy),
             fall_back,
             lambda index: plans[index].reasons,

@@ -34,7 +34,7 @@ def report_relayed(run: Run) -> None:
                 hostname=run.gateway.hostname,
                 at=run.at,
             )
-            run.gateway.reports.failure(run.attempt, recipient.address, envelope.sender, report)
+            run.gateway.reports.failure(run.attempt, recipient.address, envelope.sender, report, run.back)
         except Exception as error:  # noqa: BLE001 -- a 451 now would only have the copy sent again
             reasons = (*outcome.reasons, failure_reason(error))
             run.outcomes[recipient.address.key] = replace(outcome, reasons=reasons)

@@ -12,14 +12,18 @@ from mailseal.mail.envelope import Envelope
 from mailseal.mail.message import Message
 from mailseal.mail.mime import Entity, MimeError
 from mailseal.mail.reply import Reply
+from mailseal.pipeline.neighbour import Arrival
 from mailseal.policy.model import Fate, Outcome
 from mailseal.policy.reason import Reason, ReasonCode, because
-from mailseal.ports import Gateway
+from mailseal.ports import Gateway, Hop
 
 
 @dataclass(slots=True)
 class Run:
-    """One mail on its way. `fault` says why its structure cannot be trusted, though its headers can be read."""
+    """One mail on its way. `fault` says why its structure cannot be trusted, though its headers can be read.
+
+    `envelope.origin` is never NEIGHBOUR: what such mail counts as is in `arrival`.
+    """
 
     envelope: Envelope
     message: Message
@@ -29,9 +33,19 @@ class Run:
     deadline: float
     root: Entity
     fault: MimeError | None
+    arrival: Arrival
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     internal: set[str] = field(default_factory=set)
     subject_for: set[str] = field(default_factory=set)
+
+    def hop(self, direction: Hop) -> Hop:
+        """Where copies go that would go in this direction: mail of a neighbour goes back there, whoever it is for."""
+        return Hop.NEIGHBOUR if self.arrival.returns else direction
+
+    @property
+    def back(self) -> Hop | None:
+        """The hop by which the sender is told something; None: the one that mail to him takes."""
+        return Hop.NEIGHBOUR if self.arrival.returns else None
 
     def address(self, index: int) -> Address:
         """The address of the recipient at an index."""

@@ -28,9 +28,9 @@ def decide(
     """The decision under a combined policy. Only an authorised, internal sender signs, triggers and is notified."""
     ours = authorised and internal_sender
     must = _demands(policy, findings, asked, ours=ours)
-    skipped = asked.calendar and policy.skip_calendar and not must
-    encrypt, encrypt_reasons = _encryption(policy, asked, must, skipped=skipped)
-    sign, sign_reason = _signature(policy, asked, ours=ours, skipped=skipped)
+    skipped = None if must else _skipped(policy, asked)
+    encrypt, encrypt_reasons = _encryption(policy, asked, must, skipped)
+    sign, sign_reason = _signature(policy, asked, skipped, ours=ours)
     return Decision(
         try_encrypt=encrypt,
         must_encrypt=encrypt and bool(must),
@@ -63,20 +63,29 @@ def _demands(policy: Settings, findings: Sequence[Finding], asked: Asked, *, our
     return tuple(demands)
 
 
+def _skipped(policy: Settings, asked: Asked) -> Reason | None:
+    """Why the mail is left as it is, though nobody has protected it; never if it must be encrypted."""
+    if asked.been_through:
+        return because(ReasonCode.BEEN_THROUGH)
+    return because(ReasonCode.CALENDAR_SKIPPED) if asked.calendar and policy.skip_calendar else None
+
+
 def _encryption(
-    policy: Settings, asked: Asked, must: Sequence[Reason], *, skipped: bool
+    policy: Settings, asked: Asked, must: Sequence[Reason], skipped: Reason | None
 ) -> tuple[bool, tuple[Reason, ...]]:
     """Whether to try, and why (findings are reasons of their own)."""
     if asked.already is Already.ENCRYPTED:
         return False, (because(ReasonCode.ALREADY_ENCRYPTED),)
     if must:
         return True, tuple(one for one in must if one.code is not ReasonCode.FINDING)
-    if skipped:
-        return False, (because(ReasonCode.CALENDAR_SKIPPED),)
+    if skipped is not None:
+        return False, (skipped,)
     return policy.mode is not Mode.NEVER, (_MODE_REASONS[policy.mode],)
 
 
-def _signature(policy: Settings, asked: Asked, *, ours: bool, skipped: bool) -> tuple[SignWish, tuple[Reason, ...]]:
+def _signature(
+    policy: Settings, asked: Asked, skipped: Reason | None, *, ours: bool
+) -> tuple[SignWish, tuple[Reason, ...]]:
     """Whether to sign when there is a key, and why not or who asked."""
     if not ours:
         return SignWish.NO, (because(ReasonCode.ORIGIN_OUTSIDE),)
@@ -84,10 +93,10 @@ def _signature(policy: Settings, asked: Asked, *, ours: bool, skipped: bool) -> 
         return SignWish.NO, ()  # said already
     if asked.already is Already.SIGNED:
         return SignWish.NO, (because(ReasonCode.ALREADY_SIGNED),)
+    if skipped is not None and (asked.sign is None or skipped.code is ReasonCode.BEEN_THROUGH):
+        return SignWish.NO, ()
     if asked.sign is not None:
         return SignWish.YES, (asked.sign,)
-    if skipped:
-        return SignWish.NO, ()
     if not policy.sign:
         return SignWish.NO, (because(ReasonCode.SIGNING_OFF),)
     if policy.sign_only_when_encrypting:

@@ -55,7 +55,8 @@ class Already(StrEnum):
 class Asked:
     """What the mail itself says: triggers (believed of an internal, authorised sender only) and its form.
 
-    `subject` is the subject without the triggers, if it is to be changed.
+    `subject` is the subject without the triggers, if it is to be changed. `been_through`: a MAC of ours says that this
+    recipient's copy has been through this gateway before.
     """
 
     encrypt: Reason | None = None
@@ -64,6 +65,7 @@ class Asked:
     already: Already = Already.NOTHING
     size_bytes: int = 0
     subject: str | None = None
+    been_through: bool = False
 
 
 class SignWish(StrEnum):

@@ -23,6 +23,7 @@ class ReasonCode(StrEnum):
     CALENDAR_SKIPPED = "calendar-skipped"
     ALREADY_ENCRYPTED = "already-encrypted"
     ALREADY_SIGNED = "already-signed"
+    BEEN_THROUGH = "been-through"
     # protect path: what is possible
     METHOD_OFF = "method-off"
     METHOD_TOO_LARGE = "method-too-large"
@@ -100,6 +101,7 @@ class ReasonCode(StrEnum):
     MESSAGE_UNREADABLE = "message-unreadable"
     TOO_MANY_HOPS = "too-many-hops"
     RELAY_DENIED = "relay-denied"
+    FOREIGN_TENANT = "foreign-tenant"
     NEXT_HOP_REPLIED = "next-hop-replied"
     RELAYED_WITHOUT_DSN = "relayed-without-dsn"
     NEXT_HOP_UNAVAILABLE = "next-hop-unavailable"

@@ -28,7 +28,7 @@ from mailseal.store import (
 from mailseal.store.clock import CLOCK
 from mailseal.store.jobs import Job
 from mailseal.store.pace import Turn
-from mailseal.store.reports import REPORT
+from mailseal.store.reports import REPORT, Report
 from mailseal.wiring.gateway import Node
 
 PURGE = "purge"
@@ -54,7 +54,7 @@ class LostJobError(TransientError):
 def send_report(node: Node, job: Job) -> float | None:
     """Send a delivery status notification with the null sender; a refused one is gone for good (RFC 5321 §4.5.5)."""
     report = node.reports.open(job)
-    hop = Hop.INSIDE if node.gateway.directory.party(report.recipient).internal else Hop.OUTSIDE
+    hop = _hop_of(node.gateway, report)
     relay = node.gateway.relay
     route = relay.route(hop, report.recipient)
     if not jobs.fence(job):
@@ -65,7 +65,7 @@ def send_report(node: Node, job: Job) -> float | None:
         hop,
         None,
         (Recipient(report.recipient),),
-        (report.content,),
+        (*_loop_mark(node.gateway, hop, report), report.content),
         eight_bit=utf8,
         smtputf8=utf8,
         deadline=deadline,
@@ -78,6 +78,21 @@ def send_report(node: Node, job: Job) -> float | None:
         raise TransientError(f"the next hop deferred the report: {answer.code} {answer.text}")
     logger.info("a report to the sender was sent on")
     return None
+
+
+def _hop_of(gateway: Gateway, report: Report) -> Hop:
+    if report.hop is Hop.NEIGHBOUR and gateway.neighbour is not None:
+        return report.hop
+    return Hop.INSIDE if gateway.directory.party(report.recipient).internal else Hop.OUTSIDE
+
+
+def _loop_mark(gateway: Gateway, hop: Hop, report: Report) -> tuple[bytes, ...]:
+    """As on every copy that goes to the neighbour, which else would send the report here first."""
+    if hop is not Hop.NEIGHBOUR or gateway.neighbour is None:
+        return ()
+    content = (report.content,)
+    message_id = parse(report.content).root.header("message-id") or ""
+    return (loop_field(gateway.neighbour.loop, content, message_id, None, [report.recipient], datetime.now(UTC)),)
 
 
 def revalidate_due(node: Node, job: Job) -> float | None:  # noqa: ARG001 -- a Handler's signature
@@ -96,6 +111,8 @@ def purge_old(node: Node, job: Job) -> float | None:  # noqa: ARG001 -- a Handle
     lookups.purge(now - timedelta(days=LOOKUPS_KEPT_DAYS), turn)
     harvest.purge_candidates(turn)
     pgp_candidates.purge_candidates(turn)
+    stored_messages.purge(turn)
+    journal_failures.purge(now - timedelta(days=node.config.log.retention_days), turn)
     log.purge(now - timedelta(days=node.config.log.retention_days), turn)
     return PURGE_AGAIN_SECONDS if turn.cut_off else None
 
@@ -111,8 +128,6 @@ class Lane(StrEnum):
     SEARCH = "search"
 
 
-    stored_messages.purge(turn)
-    journal_failures.purge(now - timedelta(days=node.config.log.retention_days), turn)
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of job; `every_seconds` makes one of it run again and again in the cluster."""
@@ -132,5 +147,5 @@ HANDLERS: Mapping[str, Kind] = {
     revalidate.REVALIDATE: Kind(revalidate_due, every_seconds=60),
     PURGE: Kind(purge_old, every_seconds=3600),
     lookups.LOOK_UP: Kind(search_keys, lane=Lane.SEARCH),
-}
     journal_failures.RETRY: Kind(retry_report, lane=Lane.NETWORK),
+}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mailseal.mail.address import Address
 from mailseal.pipeline.process import mail_id
+from mailseal.ports import Hop
 from mailseal.store import jobs, ledger
 from mailseal.store.jobs import Job
 from mailseal.store.private_keys import Sealing
@@ -20,10 +21,11 @@ ABOUT_MAIL = "mail"
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A report to send, with the null sender, to `recipient` (who sent the mail it is about)."""
+    """A report to send, with the null sender, to `recipient` (who sent the mail it is about); `hop` as of the port."""
 
     recipient: Address
     content: bytes
+    hop: Hop | None = None
 
 
 class StoreReports:
@@ -32,9 +34,12 @@ class StoreReports:
     def __init__(self, kek: Sealing) -> None:
         self._kek = kek
 
-    def failure(self, attempt: bytes, recipient: Address, sender: Address, report: bytes) -> None:
+    def failure(
+        self, attempt: bytes, recipient: Address, sender: Address, report: bytes, hop: Hop | None = None
+    ) -> None:
         """Commit a report to `sender` about `recipient`, once per (attempt, recipient)."""
-        self._enqueue(sender, report, mail=mail_id(attempt), dedupe=f"{attempt.hex()}:{recipient.key}", once=True)
+        dedupe = f"{attempt.hex()}:{recipient.key}"
+        self._enqueue(sender, report, hop, mail=mail_id(attempt), dedupe=dedupe, once=True)
 
     def conclude_smtp(self, attempt: bytes, sender: Address | None = None, report: bytes | None = None) -> None:
         """The one commit before SMTP's 250: the report, if there is one, and the ledger forgets the attempt."""
@@ -42,14 +47,14 @@ class StoreReports:
         def work() -> None:
             if sender is not None and report is not None:
                 # Not once: an identical mail after the 250 is a new mail, and may fail anew.
-                self._enqueue(sender, report, mail=mail_id(attempt), dedupe=attempt.hex(), once=False)
+                self._enqueue(sender, report, None, mail=mail_id(attempt), dedupe=attempt.hex(), once=False)
             ledger.forget(attempt)
 
         run(work)
 
-    def _enqueue(self, to: Address, report: bytes, *, mail: str, dedupe: str, once: bool) -> None:
+    def _enqueue(self, to: Address, report: bytes, hop: Hop | None, *, mail: str, dedupe: str, once: bool) -> None:
         job_id = uuid7()
-        plain = json.dumps({"to": str(to), "report": b64encode(report).decode()}).encode()
+        plain = json.dumps({"to": str(to), "report": b64encode(report).decode(), "hop": hop}).encode()
         sealed = self._kek.seal(plain, identity=jobs.identity(job_id))
         jobs.enqueue(REPORT, {ABOUT_MAIL: mail}, job_id=job_id, sealed=sealed, dedupe=dedupe, once=once)
 
@@ -58,4 +63,5 @@ class StoreReports:
         if job.sealed is None:
             raise ValueError("the job has no sealed payload")
         value = json.loads(self._kek.open(job.sealed, identity=jobs.identity(job.id)))
-        return Report(Address.parse(value["to"]), b64decode(value["report"]))
+        hop = value.get("hop")  # absent in a job of an earlier release
+        return Report(Address.parse(value["to"]), b64decode(value["report"]), Hop(hop) if hop else None)

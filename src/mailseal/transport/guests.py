@@ -50,7 +50,7 @@ class Guests:
         """Count it in; or why not (421). `now` is the event loop's time."""
         if guest.client is not None and self._of_client[guest.client] >= caps.max_connections_per_client:
             return reply.TOO_MANY_OF_ONE_CLIENT
-        outside = guest.origin is Origin.OUTSIDE
+        outside = guest.origin is not Origin.AUTHORISED
         full = outside and len(self._outside) >= caps.outside_connections
         full = full or len(self._inside) + len(self._outside) >= caps.max_connections
         if full and not self._make_room(caps, now):
@@ -62,7 +62,7 @@ class Guests:
 
     def leave(self, guest: Guest) -> None:
         """Count it out, if it is in."""
-        group = self._outside if guest.origin is Origin.OUTSIDE else self._inside
+        group = self._inside if guest.origin is Origin.AUTHORISED else self._outside
         if guest not in group:
             return
         group.discard(guest)
@@ -73,7 +73,8 @@ class Guests:
 
     def count(self, origin: Origin) -> int:
         """How many connections of a class there are."""
-        return len(self._outside if origin is Origin.OUTSIDE else self._inside)
+        group = self._inside if origin is Origin.AUTHORISED else self._outside
+        return sum(guest.origin is origin for guest in group)
 
     def _make_room(self, caps: Caps, now: float) -> bool:
         """Send away the connection from outside that has been silent for longest; False if none has been for long."""

@@ -54,9 +54,12 @@ class SmtpRelay:
 
     # ---- mail
 
-    def route(self, hop: Hop, address: Address) -> str:  # noqa: ARG002 -- a route counts in both directions
-        """As of the port: the same for recipients whose mail goes to the same next hops."""
-        return key_of(self._routes.of(address.domain))
+    def route(self, hop: Hop, address: Address) -> str:
+        """As of the port: the same for recipients whose mail goes to the same next hops.
+
+        A domain's route counts in both directions, and not for what goes back to the neighbour.
+        """
+        return "" if hop is Hop.NEIGHBOUR else key_of(self._routes.of(address.domain))
 
     def send(self, transfer: Transfer) -> Sequence[Reply]:
         """One reply per recipient in order; 451 when no next hop can be reached or the outcome is unknown."""

@@ -188,5 +188,7 @@ class NoEffect:
     def settle(self, attempt: bytes, outcomes: Sequence[Outcome]) -> None:
         """Keeps nothing."""
 
-    def failure(self, attempt: bytes, recipient: Address, sender: Address, report: bytes) -> None:
+    def failure(
+        self, attempt: bytes, recipient: Address, sender: Address, report: bytes, hop: Hop | None = None
+    ) -> None:
         """Tells nobody."""

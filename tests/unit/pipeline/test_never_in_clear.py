@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from cms_samples import encrypted_entity, signed_entity
 from mailseal.errors import PermanentError, TransientError
+from mailseal.mail.address import Address
 from mailseal.mail.envelope import Origin, Protocol
 from mailseal.mail.message import Message
 from mailseal.mail.mime import parse
@@ -15,6 +16,7 @@ from mailseal.mail.reply import Reply
 from mailseal.openpgp import armor
 from mailseal.openpgp.certificate import PgpTrust
 from mailseal.pipeline import process
+from mailseal.pipeline.loop import loop_field
 from mailseal.policy.model import Fate
 from mailseal.policy.settings import (
     Cipher,
@@ -34,7 +36,7 @@ from mailseal.policy.settings import (
     Settings,
     SmimeProfile,
 )
-from mailseal.ports import Lookup, LookupState
+from mailseal.ports import Hop, Lookup, LookupState
 from mailseal.smime.capabilities import Capabilities
 from mailseal.smime.form import EncryptionForm, SignatureForm
 from mailseal.smime.sign import SigningIdentity
@@ -49,7 +51,9 @@ from stage import (
     PGP_SENDER,
     READER,
     SENDER,
+    TENANT,
     Interrupter,
+    LoopStage,
     Stage,
     envelope,
     lasting_key,
@@ -123,7 +127,7 @@ def strict_stage(
     settings = {"outside.example": must, "quinn@outside.example": quinn}
     stage = Stage(settings=settings, interrupt=interrupt or Interrupter())
     stage.route_of = lambda address: "" if address.local in {"bob", "dora"} else "smtp://other.example:25"
-    stage.know(PARTNER, PARTNER_EC).own(SENDER, READER)
+    stage.know(PARTNER, PARTNER_EC).own(SENDER, READER).beside_exchange_online()
     return stage.know_pgp(PGP_PARTNER, PGP_PARTNER_2, QUINN).own_pgp(PGP_SENDER, PGP_READER)
 
 
@@ -166,19 +170,41 @@ ODD_PGP = [
 ]
 
 
-# A report is one port call more; what else depends on `on_failure` is the same for every error.
+# What Exchange Online puts on mail of our own users, so that it is of the authorised class.
+STAMPS = (f"X-MS-Exchange-CrossTenant-Id: {TENANT}", "X-MS-Exchange-CrossTenant-AuthAs: Internal")
+
+
+def been_through(raw: bytes, sender: str | None = "anna@inside.example") -> bytes:
+    """The mail with a loop header that verifies for all recipients, though it was never protected."""
+    to = [Address.parse(one) for one in RECIPIENTS]
+    address = None if sender is None else Address.parse(sender)
+    message_id = parse(raw).root.header("message-id") or ""
+    return loop_field(LoopStage(Interrupter()), [raw], message_id, address, to, NOW) + raw
+
+
+# A report is one port call more; what else depends on `on_failure` is the same for every error. Mail of the neighbour
+# adds the calls for its loop header.
 @pytest.mark.parametrize(
-    ("error", "on_failure"), [*((one, OnFailure.NOTIFY) for one in ERRORS), (ERRORS[0], OnFailure.REFUSE)]
+    ("error", "on_failure", "origin"),
+    [
+        *((one, OnFailure.NOTIFY, Origin.AUTHORISED) for one in ERRORS),
+        (ERRORS[0], OnFailure.REFUSE, Origin.AUTHORISED),
+        (ERRORS[0], OnFailure.NOTIFY, Origin.NEIGHBOUR),
+        (ERRORS[1], OnFailure.NOTIFY, Origin.NEIGHBOUR),
+    ],
 )
-def test_every_port_call_may_fail(error, on_failure):
-    raw = mail(body=CANARY + b"\r\n", to=", ".join(RECIPIENTS[:3]))
+def test_every_port_call_may_fail(error, on_failure, origin):
+    raw = mail(*STAMPS, body=CANARY + b"\r\n", to=", ".join(RECIPIENTS[:3]))
+    if origin is Origin.NEIGHBOUR:
+        raw = been_through(raw)
     calls = strict_stage(on_failure)
-    run(calls, RECIPIENTS, raw)
+    run(calls, RECIPIENTS, raw, origin=origin)
     assert calls.interrupt.calls > 40
     assert len(calls.sent) == 5
+    assert {one.hop is Hop.NEIGHBOUR for one in calls.sent} == {origin is Origin.NEIGHBOUR}
     for k in range(1, calls.interrupt.calls + 1):
         stage = strict_stage(on_failure, Interrupter(k, error))
-        outcomes = run(stage, RECIPIENTS, raw)
+        outcomes = run(stage, RECIPIENTS, raw, origin=origin)
         assert_nothing_in_clear(stage, outcomes, RECIPIENTS)
 
 
@@ -211,6 +237,8 @@ def test_every_port_call_may_fail(error, on_failure):
     pgp_keys=st.lists(st.sampled_from(ODD_PGP), min_size=6, max_size=6),
     search=st.sampled_from(LookupState),
     routes=st.fixed_dictionaries({one: st.sampled_from(["", "smtp://a:25", "smtp://b:25"]) for one in RECIPIENTS}),
+    stamps=st.sampled_from([STAMPS, STAMPS, STAMPS[:1], ()]),
+    looped=st.booleans(),
 )
 def test_property(
     recipients,
@@ -228,6 +256,8 @@ def test_property(
     pgp_keys,
     search,
     routes,
+    stamps,
+    looped,
 ):
     stage = strict_stage(on_failure, Interrupter(k, error), forms)
     stage.route_of = lambda address: routes[str(address)]
@@ -239,7 +269,9 @@ def test_property(
     stage.answer = lambda transfer: [
         Reply(answers[i % len(answers)], "", "said the next hop") for i in range(len(transfer.recipients))
     ]
-    raw = prefix + mail(body=CANARY + body)
+    raw = prefix + mail(*stamps, body=CANARY + body)
+    if looped:
+        raw = been_through(raw, sender)
     options = {"origin": origin, "protocol": protocol, "sender": sender}
     outcomes = run(stage, tuple(recipients), raw, **options)
     assert_nothing_in_clear(stage, outcomes, tuple(recipients))

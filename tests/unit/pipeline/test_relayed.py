@@ -65,7 +65,7 @@ def test_nothing_is_reported_that_nobody_wants_to_know(wish):
 
 def test_each_mail_has_reports_of_its_own():
     class Noting(Stage):
-        def failure(self, attempt, recipient, sender, report):
+        def failure(self, attempt, recipient, sender, report, hop):
             self.rows[attempt, recipient.key] = report
 
     stage = Noting(answer=without_dsn)
@@ -87,7 +87,7 @@ def test_what_an_earlier_attempt_settled_is_reported_still():
 
 def test_a_report_that_cannot_be_committed_does_not_repeat_the_mail():
     class Broken(Stage):
-        def failure(self, attempt, recipient, sender, report):
+        def failure(self, attempt, recipient, sender, report, hop):
             raise TransientError("the database is away")
 
     [outcome] = process(addressed("SUCCESS"), Message(mail()), Broken(answer=without_dsn).gateway())

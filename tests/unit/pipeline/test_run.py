@@ -5,8 +5,10 @@ import pytest
 from mailseal.errors import TransientError
 from mailseal.mail import reply
 from mailseal.mail.address import Address
+from mailseal.mail.envelope import Origin
 from mailseal.mail.message import Message
 from mailseal.mail.mime import parse
+from mailseal.pipeline.neighbour import Arrival
 from mailseal.pipeline.run import Run, failure_reason
 from mailseal.policy.model import Fate, Outcome, Treatment
 from mailseal.policy.reason import ReasonCode, because
@@ -22,7 +24,8 @@ BEFORE = because(ReasonCode.MODE_ALLOW)
 def run() -> Run:
     message = Message(mail())
     root = parse(message.raw).root
-    return Run(envelope(A, B, A.upper()), message, Stage(seconds=5.0).gateway(), b"", NOW, 6.0, root, None)
+    arrival = Arrival(Origin.AUTHORISED)
+    return Run(envelope(A, B, A.upper()), message, Stage(seconds=5.0).gateway(), b"", NOW, 6.0, root, None, arrival)
 
 
 def test_a_repeated_recipient_is_pending_once_until_settled(run):

@@ -62,6 +62,7 @@ asked_values = st.builds(
     calendar=st.booleans(),
     already=st.sampled_from(Already),
     size_bytes=st.sampled_from([0, 1024, 1025, 5000, 5001, 2**31]),
+    been_through=st.booleans(),
 )
 
 NO_CERTIFICATE = because(ReasonCode.NO_CERTIFICATE, address="b@example.net")

@@ -208,3 +208,22 @@ def test_must_encrypt_implies_trying_and_a_reason(policy, found, asked, authoris
     demanded = policy.mode is Mode.MANDATORY or any(one.action is Action.MUST_ENCRYPT for one in found)
     if demanded and asked.already is not Already.ENCRYPTED:
         assert decision.must_encrypt
+
+
+@pytest.mark.parametrize("asked", [Asked(), Asked(sign=SIGN), Asked(calendar=True), Asked(already=Already.SIGNED)])
+@pytest.mark.parametrize("mode", [Mode.NEVER, Mode.ALLOW, Mode.FORCE])
+def test_what_has_been_through_is_left_as_it_is(mode, asked):
+    decision = _decide(mode=mode, asked=replace(asked, been_through=True))
+    assert (decision.try_encrypt, decision.must_encrypt, decision.sign) == (False, False, SignWish.NO)
+    assert because(ReasonCode.BEEN_THROUGH) in decision.reasons
+
+
+@pytest.mark.parametrize("must", [{"mode": Mode.MANDATORY}, {"found": [MUST]}, {"asked": Asked(encrypt=ENCRYPT)}])
+def test_been_through_counts_for_nothing_where_encryption_is_demanded(must):
+    asked = must.get("asked", Asked())
+    assert _decide(**must | {"asked": replace(asked, been_through=True)}) == _decide(**must)
+
+
+def test_been_through_does_not_stop_dlp():
+    decision = _decide(found=[BLOCK], asked=Asked(been_through=True))
+    assert decision.refuse == finding_reason(BLOCK)

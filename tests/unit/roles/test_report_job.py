@@ -12,11 +12,11 @@ from mailseal.store.reports import Report
 from stage import Stage
 
 
-def sent(monkeypatch, to, content, answer=reply.ACCEPTED, *, stage=None, ours=True):
+def sent(monkeypatch, to, content, answer=reply.ACCEPTED, *, stage=None, ours=True, neighbour=None, hop=None):
     monkeypatch.setattr(handlers.jobs, "fence", lambda job: ours)
     stage = stage or Stage(answer=lambda transfer: [answer])
-    gateway = SimpleNamespace(directory=stage, relay=stage)
-    reports = SimpleNamespace(open=lambda job: Report(Address.parse(to), content))
+    gateway = SimpleNamespace(directory=stage, relay=stage, neighbour=neighbour)
+    reports = SimpleNamespace(open=lambda job: Report(Address.parse(to), content, hop))
     handlers.send_report(SimpleNamespace(reports=reports, gateway=gateway), None)
     return stage.sent[0]
 
