@@ -8,6 +8,7 @@ from django.db.models import CASCADE, Index, UniqueConstraint
 
 from mailseal.store import (  # noqa: F401 -- Django looks for all tables here
     journaling_models,
+    login_models,
     pgp_models,
     queue_models,
     stored_message_models,

@@ -24,6 +24,7 @@ class Scope(StrEnum):
     KEYS = "keys"
     KEKS = "keks"
     TLS = "tls"
+    LOGINS = "logins"
 
 
 def bump(scope: Scope) -> None:
