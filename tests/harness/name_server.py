@@ -25,13 +25,14 @@ SOA = "ns.invalid. host.invalid. 1 2 3 4 60"
 class NameServer:
     """`records` by (name, type), each a list of presentation forms. `broken` names earn SERVFAIL, `silent` none.
 
-    A name with no record of any kind does not exist. `secure`: answers carry AD.
+    A name with no record of any kind does not exist. `secure`: answers carry AD, but for `insecure` names.
     """
 
     records: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     silent: set[str] = field(default_factory=set)
     secure: bool = False
+    insecure: set[str] = field(default_factory=set)
     ttl: int = 300
     asked: list[tuple[str, str]] = field(default_factory=list)
 
@@ -103,7 +104,7 @@ class NameServer:
         if text in self.silent:
             return None
         response = dns.message.make_response(query, recursion_available=True)
-        if self.secure:
+        if self.secure and text not in self.insecure:
             response.flags |= dns.flags.AD
         self._fill(response, name, text, kind)
         try:

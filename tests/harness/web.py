@@ -14,13 +14,17 @@ from harness.server_certificate import server_certificate
 
 @dataclass
 class Web:
-    """`answers` by the beginning of "METHOD path"; `hold` keeps who asks waiting until it is set."""
+    """`answers` by the beginning of "METHOD path"; `hold` keeps who asks waiting until it is set.
+
+    `fields`: of the header of every answer.
+    """
 
     folder: Path
     name: str = "keys.example"
     answers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
+    fields: dict[str, str] = field(default_factory=dict)
     hold: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Self:
@@ -36,6 +40,8 @@ class Web:
                 status, body = found[0] if found else (404, b"")
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
+                for name, value in web.fields.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
 

@@ -48,11 +48,12 @@ class FetchLimits:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back; `url` is where it came from in the end."""
+    """What came back; `url` is where it came from in the end. `media_type`: lower case, without parameters."""
 
     status: int
     body: bytes
     url: str
+    media_type: str = ""
 
 
 class Fetcher:
@@ -70,9 +71,9 @@ class Fetcher:
         deadline = time.monotonic() + self._limits.total_seconds
         for _ in range(self._limits.max_redirects + 1):
             target = self._checked(url, any_port=any_port)
-            status, location, body = self._exchange(target, "GET", deadline)
-            if status not in REDIRECTS or not location:
-                return Answer(status, body, url)
+            answer, location = self._exchange(target, "GET", deadline)
+            if answer.status not in REDIRECTS or not location:
+                return answer
             url, any_port = _joined(url, location), False
         raise FetchError(f"{target.hostname} sends on too often")
 
@@ -80,8 +81,7 @@ class Fetcher:
         """The answer to a POST; a redirect is not followed."""
         deadline = time.monotonic() + self._limits.total_seconds
         target = self._checked(url, any_port=any_port)
-        status, _, answer = self._exchange(target, "POST", deadline, body, content_type)
-        return Answer(status, answer, url)
+        return self._exchange(target, "POST", deadline, body, content_type)[0]
 
     def _checked(self, url: str, *, any_port: bool) -> SplitResult:
         try:
@@ -102,7 +102,8 @@ class Fetcher:
 
     def _exchange(
         self, target: SplitResult, method: str, deadline: float, body: bytes | None = None, content_type: str = ""
-    ) -> tuple[int, str, bytes]:
+    ) -> tuple[Answer, str]:
+        """The answer, and where it sends on to."""
         host = target.hostname or ""
         path = (target.path or "/") + (f"?{target.query}" if target.query else "")
         headers = {"Host": target.netloc, "User-Agent": "Mailseal", "Connection": "close"}
@@ -114,7 +115,10 @@ class Fetcher:
                 connection.sock = _Timed(connected, deadline)  # what HTTPConnection uses of one
                 connection.request(method, path, body, headers)
                 with connection.getresponse() as response:
-                    return response.status, response.headers.get("Location", ""), self._body(response, host)
+                    octets = self._body(response, host)
+                    media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+                    answer = Answer(response.status, octets, target.geturl(), media_type)
+                    return answer, response.headers.get("Location", "")
         except FetchError:
             raise
         except (OSError, http.client.HTTPException, ValueError) as error:
