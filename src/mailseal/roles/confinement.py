@@ -1,4 +1,4 @@
-"""What a process gives up at its start (prctl(2), setrlimit(2)); standard library only.
+"""What a process gives up at its start (prctl(2), setrlimit(2), capset(2)); standard library only.
 
 Keys and mails are in its memory: it leaves no core dump, and no other process of its user may trace it or read its
 memory. Programs that it starts gain nothing by set-user-ID bits or file capabilities.
@@ -8,7 +8,12 @@ import ctypes
 import os
 import resource
 import sys
+from collections.abc import Collection
+from pathlib import Path
 
+_PR_CAPBSET_DROP = 24
+_LAST_CAPABILITY = Path("/proc/sys/kernel/cap_last_cap")
+_CAPABILITY_VERSION_3 = 0x20080522
 _PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_CAP_AMBIENT = 47
@@ -28,3 +33,26 @@ def confine() -> None:
         option, value = arguments
         if prctl(option, ctypes.c_ulong(value), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0)) != 0:
             raise OSError(ctypes.get_errno(), f"prctl({option}, {value}) failed")
+
+
+def keep_capabilities(kept: Collection[int]) -> None:
+    """Of root's capabilities (capabilities(7), by number) keep these alone, for this process and what it starts."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    for number in range(int(_LAST_CAPABILITY.read_text()) + 1):
+        # Where CAP_SETPCAP is gone already, whoever took it away has set the bounds (CapabilityBoundingSet= of a unit).
+        if number not in kept and libc.prctl(_PR_CAPBSET_DROP, ctypes.c_ulong(number), *[ctypes.c_ulong(0)] * 3) != 0:
+            break
+    mask = sum(1 << number for number in kept)
+    held = _permitted() & mask
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    # Twice effective, permitted, inheritable: the lower and the upper 32 of them.
+    data = (ctypes.c_uint32 * 6)(held & 0xFFFFFFFF, held & 0xFFFFFFFF, 0, held >> 32, held >> 32, 0)
+    if libc.capset(header, data) != 0:
+        raise OSError(ctypes.get_errno(), "capset failed")
+
+
+def _permitted() -> int:
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return int(next(line for line in lines if line.startswith("CapPrm:")).split()[1], 16)

@@ -3,13 +3,14 @@
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from mailseal.config import FOR_OWNER, Config, Endpoint, listeners
 from mailseal.errors import MailsealError
 from mailseal.roles import listening
 from mailseal.roles.process import Process, Role
-from mailseal.roles.users import make_folders, user_of
+from mailseal.roles.users import as_owner, make_folders, user_of
 
 __all__ = ["Bound", "Generation", "Role", "Roles", "make"]
 
@@ -62,19 +63,19 @@ def make(
     held_before = dict(before.sockets.values()) if before else {}
     made = Generation(config, sockets, [], time.monotonic() + ready_seconds)
     try:
-        folder = config.data_dir.stat()
         for name, place in listeners(config).items():
+            if not any(name in role.listens for role in wanted):
+                continue  # who called there would wait for ever
             held = held_before.get(place)
-            if held is None:
-                held = listening.bind(
-                    place,
-                    config.listen.socket_group,
-                    owner=(folder.st_uid, folder.st_gid) if name in FOR_OWNER else None,
-                    patience_seconds=patience_seconds,
-                )
-            sockets[name] = (place, held)
+            sockets[name] = (place, held or _bind(config, name, place, patience_seconds))
     except MailsealError:
         made.release_sockets(before)
         raise
     made.processes.extend(Process(role, user_of(role, config.data_dir)) for role in wanted)
     return made
+
+
+def _bind(config: Config, name: str, place: Endpoint, patience_seconds: float) -> socket.socket:
+    for_owner = name in FOR_OWNER
+    with as_owner(config.data_dir) if for_owner else nullcontext():
+        return listening.bind(place, config.listen.socket_group, for_owner=for_owner, patience_seconds=patience_seconds)

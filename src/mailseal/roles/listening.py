@@ -93,17 +93,15 @@ def _try_lock(descriptor: int, kind: int) -> bool:
     return True
 
 
-def bind(
-    place: Endpoint, group: str, *, owner: tuple[int, int] | None = None, patience_seconds: float = 0.0
-) -> socket.socket:
+def bind(place: Endpoint, group: str, *, for_owner: bool = False, patience_seconds: float = 0.0) -> socket.socket:
     """A listening socket; raises ListenError, or InUseError when it was in use for all of `patience_seconds`.
 
-    A UNIX socket is for the group; with an `owner` (user and group numbers) for that user alone.
+    A UNIX socket is for the group, or `for_owner`: for who it is bound as alone.
     """
     until = time.monotonic() + patience_seconds
     while True:
         try:
-            return _bind_unix(place.path, group, owner) if place.path is not None else _bind_tcp(place)
+            return _bind_unix(place.path, group, for_owner=for_owner) if place.path is not None else _bind_tcp(place)
         except InUseError:
             if time.monotonic() >= until:
                 raise
@@ -140,16 +138,14 @@ def group_id(name: str) -> int | None:
         return None
 
 
-def _bind_unix(path: Path, group: str, owner: tuple[int, int] | None) -> socket.socket:
+def _bind_unix(path: Path, group: str, *, for_owner: bool) -> socket.socket:
     _clear(path, group)
     held = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        with _modes(OWNERS_MODE if owner else SOCKET_MODE):
+        with _modes(OWNERS_MODE if for_owner else SOCKET_MODE):
             held.bind(str(path))
-        if owner is None:
+        if not for_owner:
             _give(path, group)
-        elif os.geteuid() == 0:
-            os.chown(path, *owner, follow_symlinks=False)
         held.listen(BACKLOG)
     except OSError as error:
         held.close()

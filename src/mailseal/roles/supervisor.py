@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
-from mailseal.config import MAIL_SOCKETS, METRICS, Config, load
+from mailseal.config import MAIL_SOCKETS, METRICS, QUEUE, Config, Instance, load
 from mailseal.config.load import secret_variables
 from mailseal.errors import MailsealError, PermanentError
 from mailseal.roles import child, generation, listening, notify, stderr
@@ -52,7 +52,9 @@ class CannotWorkError(PermanentError):
 
 def node_roles(path: Path | None) -> Roles:
     """The roles of a node: N mail workers, one job worker, and who answers Prometheus if that is on."""
-    base = [sys.executable, "-P", "-m", "mailseal", *(["--config", str(path)] if path else [])]
+    given = ["--config", str(path)] if path else []
+    base = [sys.executable, "-P", "-m", "mailseal", *given]
+    queue_base = [sys.executable, "-P", "-m", "mailseal.roles.queue_role"]  # root's: nothing but the standard library
 
     def roles(config: Config) -> Sequence[Role]:
         users = config.users
@@ -62,9 +64,15 @@ def node_roles(path: Path | None) -> Roles:
         ]
         worker = Role("worker", [*base, "worker"], user=users.worker)
         metrics = Role("metrics", [*base, "metrics"], [METRICS], users.metrics, reads=config.metrics_dir)
-        return [*mail, worker, *([metrics] if config.metrics.listen else [])]
+        queue = Role("queue", [*queue_base, *given], [QUEUE], privileged=True)
+        return [*mail, worker, *([metrics] if config.metrics.listen else []), *([queue] if _has_queue(config) else [])]
 
     return roles
+
+
+def _has_queue(config: Config) -> bool:
+    """Whether there is a queue to look after, and root to do it."""
+    return config.postfix.instance is not Instance.OFF and os.geteuid() == 0
 
 
 class Supervisor:
@@ -99,6 +107,8 @@ class Supervisor:
         self._current = generation.make(config, self._roles, patience_seconds=ORPHAN_PATIENCE_SECONDS)
         if lacking := unseparated(config, [process.role for process in self._current.processes]):
             _say(lacking)
+        if config.postfix.instance is not Instance.OFF and os.geteuid() != 0:
+            _say("nothing looks after Postfix's queue: that needs root")
         self._listen_to_signals()
         try:
             while not self._stopping or self._leaving:

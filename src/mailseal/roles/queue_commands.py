@@ -1,0 +1,218 @@
+"""Postfix's own commands, run for the queue role: no shell, an environment of our own, output and time bounded.
+
+postqueue(1) lists and asks for delivery, postsuper(1) holds, releases, requeues and deletes, postcat(1) shows.
+"""
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+import stat
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailseal.errors import TransientError
+from mailseal.postfix.queue_file import QueueFile, read_queue_files
+
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin"
+ENVIRONMENT = {"PATH": PATH, "LC_ALL": "C"}
+MAX_OUTPUT_BYTES = 16 * 1024 * 1024
+MAX_SAID_BYTES = 256 * 1024
+MAX_TEXT_CHARS = 500
+PIECE_BYTES = 64 * 1024
+
+_DONE = re.compile(r"postsuper: ([0-9A-Za-z]+): (?:placed on hold|released from hold|requeued|removed)")
+_COUNT = re.compile(r"postsuper: (?:Placed on hold|Released from hold|Requeued|Deleted): (\d+) messages?")
+_TROUBLE = re.compile(r"\w+: (?:fatal|error|panic|warning): (.*)")
+
+
+class CommandFailedError(TransientError):
+    """A command of Postfix did not do what it was to do; the text is what it said."""
+
+
+class UntrustedError(CommandFailedError):
+    """Somebody else than root could change what root would run by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a command came to. `stdout` is cut at MAX_OUTPUT_BYTES, `said` (standard error) at MAX_SAID_BYTES."""
+
+    status: int
+    stdout: bytes
+    said: str
+
+    @property
+    def complaint(self) -> str:
+        """The last thing that it complained of, or all it said."""
+        found = _TROUBLE.findall(self.said)
+        return str(found[-1] if found else self.said.strip() or f"status {self.status}")[:MAX_TEXT_CHARS]
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The mails that a change was made to: their number, and their IDs if they were named."""
+
+    count: int
+    ids: Sequence[str] = ()
+    note: str = ""
+
+
+class Commands:
+    """The commands for the instance whose main.cf is in a folder."""
+
+    def __init__(self, config_dir: Path) -> None:
+        self._config_dir = config_dir
+
+    async def listing(self, take: Callable[[bytes], Awaitable[None]]) -> str:
+        """Read the queue (postqueue -j), by pieces as they come; what it said of trouble. Raises CommandFailedError.
+
+        It is ended if `take` raises.
+        """
+        async with _running(self._command("postqueue", "-j")) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            saying = asyncio.ensure_future(_read(process.stderr, MAX_SAID_BYTES))
+            try:
+                while piece := await process.stdout.read(PIECE_BYTES):
+                    await take(piece)
+                done = Done(await process.wait(), b"", (await saying).decode("utf-8", "replace"))
+            finally:
+                saying.cancel()
+        if done.status != 0:
+            raise CommandFailedError(done.complaint)
+        return done.complaint if done.said else ""
+
+    async def change(self, option: str, ids: Sequence[str] | None, *queues: str) -> Changed:
+        """Have postsuper do -h, -H, -r or -d to these mails, or to all with None; only in these queues, or in all in
+        which it is done by default. Raises CommandFailedError.
+        """
+        if ids is None:
+            done = await run(self._command("postsuper", option, "ALL", *queues))
+        else:
+            given = "".join(f"{one}\n" for one in ids).encode()
+            done = await run(self._command("postsuper", option, "-", *queues), given)
+        found = _DONE.findall(done.said)
+        counts = _COUNT.findall(done.said)
+        # It does its work first; without a master that takes log lines it then fails for having no log.
+        if done.status != 0 and not counts:
+            raise CommandFailedError(done.complaint)
+        note = done.complaint if done.status != 0 else ""
+        return Changed(int(counts[-1]) if counts else 0, tuple(dict.fromkeys(found)), note)
+
+    async def flush(self) -> None:
+        """Have all deferred mail tried now; raises CommandFailedError."""
+        await self._postqueue("-f")
+
+    async def try_now(self, ids: Iterable[str]) -> None:
+        """Have some mails tried now; those that are not deferred are left alone. Raises CommandFailedError."""
+        for one in ids:
+            await self._postqueue("-i", one)
+
+    async def files(self, ids: Sequence[str], *options: str) -> list[QueueFile]:
+        """What postcat tells of the mails that are there; raises CommandFailedError."""
+        found: list[QueueFile] = []
+        left = list(ids)
+        while left:
+            done = await run(self._command("postcat", "-q", *options, *left))
+            told = list(read_queue_files(done.stdout.decode("utf-8", "replace").split("\n")))
+            found += told
+            if done.status != 0 and "No such file" not in done.said:
+                raise CommandFailedError(done.complaint)
+            # It ends at the first that is gone, in whose place the next call goes on behind it.
+            left = left[len(told) + 1 :] if done.status != 0 else []
+        return found
+
+    async def filter_of_requeued(self) -> str:
+        """Where pickup(8) hands on what postsuper -r gives it (postconf(5), content_filter); "" is no filter."""
+        done = await run(self._command("postconf", "-x", "-P", "pickup/*/content_filter"))
+        own = done.stdout.decode("utf-8", "replace").partition("=")
+        if done.status == 0 and own[1]:
+            return own[2].strip()
+        done = await run(self._command("postconf", "-x", "-h", "content_filter"))
+        if done.status != 0:
+            raise CommandFailedError(done.complaint)
+        return done.stdout.decode("utf-8", "replace").strip()
+
+    async def _postqueue(self, *arguments: str) -> None:
+        done = await run(self._command("postqueue", *arguments))
+        if done.status != 0:
+            raise CommandFailedError(done.complaint)
+
+    def _command(self, name: str, *arguments: str) -> list[str]:
+        require_trusted(self._config_dir)
+        program = shutil.which(name, path=PATH)
+        if program is None:
+            raise CommandFailedError(f"there is no {name} here; is Postfix installed?")
+        return [program, "-c", str(self._config_dir), *arguments]
+
+
+def require_trusted(config_dir: Path) -> None:
+    """Root runs commands by this folder: raises UntrustedError if anybody else could change what is in it."""
+    if os.geteuid() != 0:
+        return
+    try:
+        folder = config_dir.resolve(strict=True)
+        files = [folder, *((folder / name).resolve(strict=True) for name in ("main.cf", "master.cf"))]
+        for path in {one for file in files for one in (file, *file.parents)}:
+            found = path.stat()
+            may_write = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+            in_common = found.st_mode & stat.S_ISVTX and path not in files  # as /tmp: each there has his own
+            if found.st_uid != 0 or (may_write and not in_common):
+                raise UntrustedError(f"not only root can change {path}")
+    except OSError as error:
+        raise CommandFailedError(f"{error.filename}: {error.strerror}") from None
+
+
+async def run(command: Sequence[str], given: bytes = b"") -> Done:
+    """Run a command to its end, with something on its standard input; raises CommandFailedError."""
+    async with _running(command, with_input=bool(given)) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        stdout, said, _ = await asyncio.gather(
+            _read(process.stdout, MAX_OUTPUT_BYTES), _read(process.stderr, MAX_SAID_BYTES), _give(process, given)
+        )
+        return Done(await process.wait(), stdout, said.decode("utf-8", "replace"))
+
+
+@asynccontextmanager
+async def _running(command: Sequence[str], *, with_input: bool = False) -> AsyncIterator[asyncio.subprocess.Process]:
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE if with_input else asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd="/",
+            env=ENVIRONMENT,
+            start_new_session=True,  # so that what it starts itself ends with it
+        )
+    except OSError as error:
+        raise CommandFailedError(f"{command[0]} cannot be run: {error.strerror}") from None
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+
+
+async def _give(process: asyncio.subprocess.Process, given: bytes) -> None:
+    if process.stdin is None:
+        return
+    with suppress(OSError):  # it has ended already, and says why
+        process.stdin.write(given)
+        await process.stdin.drain()
+    process.stdin.close()
+
+
+async def _read(stream: asyncio.StreamReader, limit: int) -> bytes:
+    """All of a stream, of which so much is kept: who writes more is not held up."""
+    kept = bytearray()
+    while piece := await stream.read(PIECE_BYTES):
+        kept += piece[: limit - len(kept)]
+    return bytes(kept)
