@@ -1,8 +1,9 @@
 """Deployment facts of one node: mailseal.toml and the environment; sockets and ports. Standard library only."""
 
-from mailseal.config.load import ConfigError, Problem, find, from_values, load
+from mailseal.config.load import ConfigError, find, from_values, load
 from mailseal.config.model import Config
 from mailseal.config.next_hop import NextHop, Protocol, Tls
+from mailseal.config.problem import Problem
 from mailseal.config.reference import commented_file, page
 from mailseal.config.sections.database import Database
 from mailseal.config.sections.discover import Discover
@@ -63,6 +64,7 @@ __all__ = [
     "Metrics",
     "Network",
     "NextHop",
+    "OtherTenants",
     "Postfix",
     "Problem",
     "Protocol",

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mailseal.config import with_postfix
 from mailseal.config.key import Key
 from mailseal.config.model import DEFAULT_DATA_DIR, RUN_NAME, SECTIONS, Config, default_of, keys_of
+from mailseal.config.problem import Problem
 from mailseal.config.sections.listen import StartTls
 from mailseal.config.sections.postfix import Instance, Postfix
 from mailseal.config.sockets import SOCKETS
@@ -26,18 +28,6 @@ MAX_FILE_BYTES = 1 << 20
 
 _RESERVED = ("CONFIG", "SOCKETS", "SUPERVISOR", "STATUS", "EXAMPLES", "TEST", "BENCH", "DEMO", "COMPLETE")
 """Variables with these beginnings are not keys: the file's path, what the supervisor tells its children, tools."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is wrong: where, what, and how it is written right."""
-
-    key: str
-    what: str
-    example: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.key}: {self.what}" + (f"; for example: {self.example}" if self.example else "")
 
 
 class ConfigError(PermanentError):
@@ -267,7 +257,7 @@ def _contradictions(config: Config) -> tuple[Problem, ...]:
         problems.append(Problem("listen", "two listeners have the same place; each needs its own"))
     problems += _open_metrics(config)
     problems += _tls_without_certificate(config)
-    problems += _submission_without_certificate(config)
+    problems += with_postfix.problems(config)
     if limits.max_bytes_in_flight < limits.max_message_bytes:
         problems.append(
             Problem(
@@ -292,13 +282,4 @@ def _tls_without_certificate(config: Config) -> tuple[Problem, ...]:
     if listen.tls_certificate is not None or (listen.tls is not StartTls.REQUIRED and listen.tls_key is None):
         return ()
     what = "is missing; listen.tls and listen.tls_key need it"
-    return (Problem("listen.tls_certificate", what, 'tls_certificate = "/etc/mailseal/tls/fullchain.pem"'),)
-
-
-def _submission_without_certificate(config: Config) -> tuple[Problem, ...]:
-    postfix, listen = config.postfix, config.listen
-    wants = postfix.instance is not Instance.OFF and (postfix.submission or postfix.submissions)
-    if not wants or listen.tls_certificate is not None:
-        return ()
-    what = "is missing; postfix.submission and postfix.submissions take passwords only under TLS"
     return (Problem("listen.tls_certificate", what, 'tls_certificate = "/etc/mailseal/tls/fullchain.pem"'),)

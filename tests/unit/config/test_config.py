@@ -293,6 +293,10 @@ def test_sockets_are_where_postfix_can_get_at_them(instance, folder):
         ({"settings": "a=b"}, "must be a table"),
         ({"instance": "private", "submission": ["127.0.0.1:587"]}, "only under TLS"),
         ({"instance": "private", "listen": ["127.0.0.1:10026"]}, "two listeners have the same place"),
+        ({"instance": "system", "reinjection": "192.0.2.1:10026"}, "not a loopback address"),
+        ({"instance": "system", "outside": ["smtp://a:587?tls=verified&user=b"]}, "smtp_sasl_password_maps"),
+        ({"instance": "system", "inside": ["smtp://a:25", "lmtp://b:24"]}, "differ in protocol"),
+        ({"instance": "system", "inside": ["lmtp:///a", "lmtp:///b"]}, "one alone"),
     ],
 )
 def test_what_is_wrong_about_postfix(postfix, what):
