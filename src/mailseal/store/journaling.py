@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Q
+from django.db.models import Count
 
 from mailseal.config.values import Network
 from mailseal.errors import PermanentError, TransientError
@@ -137,8 +137,8 @@ def remove(address: Address) -> bool:
 def list_journals() -> tuple[JournalInfo, ...]:
     """All journal addresses; raises BrokenJournalError."""
     failures = JournalFailureRow.objects.filter(ended=None).values_list("journal")
-    counted = failures.annotate(kept=Count("id", Q(kept__isnull=False)), passed=Count("id", Q(kept=None)))
-    counts = {key: (kept, passed) for key, kept, passed in counted}
+    counted = failures.annotate(Count("id"), Count("kept")).values_list("journal", "id__count", "kept__count")
+    counts = {key: (kept, every - kept) for key, every, kept in counted}
     columns = ("text", "archive", "on_failure", "networks", "outside")
     return tuple(
         JournalInfo(_journal([_raw(row, one) for one in columns]), row.created, *counts.get(row.key, (0, 0)))
