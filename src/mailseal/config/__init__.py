@@ -13,6 +13,7 @@ from mailseal.config.sections.limits import Limits
 from mailseal.config.sections.listen import Listen, StartTls
 from mailseal.config.sections.log import Log, LogAddresses, LogDestination, LogSink
 from mailseal.config.sections.metrics import Metrics
+from mailseal.config.sections.office365 import Office365, OtherTenants
 from mailseal.config.sections.postfix import Instance, Postfix
 from mailseal.config.sections.relay import Relay
 from mailseal.config.sections.tls import DefaultLevel, TlsPolicies
@@ -20,6 +21,7 @@ from mailseal.config.sockets import (
     AUTH,
     FOR_OWNER,
     LMTP_AUTHORISED,
+    LMTP_OFFICE365,
     LMTP_OUTSIDE,
     MAIL_SOCKETS,
     METRICS,
@@ -36,6 +38,7 @@ __all__ = [
     "AUTH",
     "FOR_OWNER",
     "LMTP_AUTHORISED",
+    "LMTP_OFFICE365",
     "LMTP_OUTSIDE",
     "MAIL_SOCKETS",
     "METRICS",
@@ -64,6 +67,7 @@ __all__ = [
     "Metrics",
     "Network",
     "NextHop",
+    "Office365",
     "OtherTenants",
     "Postfix",
     "Problem",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mailseal.config import with_postfix
+from mailseal.config import with_office365, with_postfix
 from mailseal.config.key import Key
 from mailseal.config.model import DEFAULT_DATA_DIR, RUN_NAME, SECTIONS, Config, default_of, keys_of
 from mailseal.config.problem import Problem
@@ -240,7 +240,8 @@ def _places(config: Config) -> tuple[Endpoint, ...]:
     if config.postfix.instance is Instance.OFF:
         return ours
     postfix = config.postfix
-    return (*ours, *postfix.listen, *postfix.submission, *postfix.submissions, postfix.reinjection)
+    back = (postfix.return_listen,) if config.office365.on else ()
+    return (*ours, *postfix.listen, *postfix.submission, *postfix.submissions, postfix.reinjection, *back)
 
 
 def _contradictions(config: Config) -> tuple[Problem, ...]:
@@ -258,6 +259,7 @@ def _contradictions(config: Config) -> tuple[Problem, ...]:
     problems += _open_metrics(config)
     problems += _tls_without_certificate(config)
     problems += with_postfix.problems(config)
+    problems += with_office365.problems(config)
     if limits.max_bytes_in_flight < limits.max_message_bytes:
         problems.append(
             Problem(

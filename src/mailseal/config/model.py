@@ -20,6 +20,7 @@ from mailseal.config.sections.limits import Limits
 from mailseal.config.sections.listen import Listen
 from mailseal.config.sections.log import Log
 from mailseal.config.sections.metrics import Metrics
+from mailseal.config.sections.office365 import Office365
 from mailseal.config.sections.postfix import Postfix
 from mailseal.config.sections.relay import Relay
 from mailseal.config.sections.tls import TlsPolicies
@@ -78,6 +79,7 @@ class Config:
     listen: Listen = field()
     relay: Relay = field()
     postfix: Postfix = field()
+    office365: Office365 = field()
     tls: TlsPolicies = field()
     limits: Limits = field()
     log: Log = field()
@@ -114,6 +116,7 @@ SECTIONS: dict[str, type[Any]] = {
     "listen": Listen,
     "relay": Relay,
     "postfix": Postfix,
+    "office365": Office365,
     "tls": TlsPolicies,
     "limits": Limits,
     "log": Log,

@@ -26,6 +26,7 @@ class SocketInfo:
 
 LMTP_AUTHORISED = "lmtp-authorised"
 LMTP_OUTSIDE = "lmtp-outside"
+LMTP_OFFICE365 = "lmtp-office365"
 SMTP = "smtp"
 METRICS = "metrics"
 SOCKETMAP = "socketmap"
@@ -53,6 +54,14 @@ SOCKETS: tuple[SocketInfo, ...] = (
         "listen.lmtp_outside",
         "all other mail, from Postfix",
         lambda config: config.listen.lmtp_outside,
+    ),
+    SocketInfo(
+        LMTP_OFFICE365,
+        "lmtp",
+        "by tenant header",
+        "listen.lmtp_office365",
+        "mail from Exchange Online, from Postfix",
+        lambda config: config.listen.lmtp_office365 if config.office365.on else None,
     ),
     SocketInfo(
         SMTP,
@@ -97,7 +106,7 @@ SOCKETS: tuple[SocketInfo, ...] = (
     ),
 )
 
-MAIL_SOCKETS = (LMTP_AUTHORISED, LMTP_OUTSIDE, SMTP)
+MAIL_SOCKETS = (LMTP_AUTHORISED, LMTP_OUTSIDE, LMTP_OFFICE365, SMTP)
 """Those that mail comes in by."""
 FOR_OWNER = frozenset(info.name for info in SOCKETS if info.for_owner)
 """Those that nobody but the owner of the data folder may connect to."""

@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Callable, Mapping
 
-from mailseal.config import LMTP_AUTHORISED, LMTP_OUTSIDE, SMTP, BareLf, Config, StartTls
+from mailseal.config import LMTP_AUTHORISED, LMTP_OFFICE365, LMTP_OUTSIDE, SMTP, BareLf, Config, StartTls
 from mailseal.mail.envelope import Origin, Protocol
 from mailseal.transport.caps import Caps, Load
 from mailseal.transport.guests import Guests
@@ -30,6 +30,7 @@ def make_receivers(
     kinds: dict[str, tuple[Protocol, Origin | OriginOf]] = {
         LMTP_AUTHORISED: (Protocol.LMTP, Origin.AUTHORISED),
         LMTP_OUTSIDE: (Protocol.LMTP, Origin.OUTSIDE),
+        LMTP_OFFICE365: (Protocol.LMTP, Origin.NEIGHBOUR),
         SMTP: (Protocol.ESMTP, by_network),
     }
     receivers = []

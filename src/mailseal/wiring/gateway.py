@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from mailseal.config import Config, Discover
+from mailseal.config import Config, Discover, NextHop, OtherTenants
+from mailseal.config.sections.postfix import Instance
 from mailseal.keys.kek_ring import KekRing
-from mailseal.ports import Gateway, Hop, Relay
+from mailseal.ports import Gateway, Hop, Neighbour, Relay
 from mailseal.store.certificates import StoreCertificates
 from mailseal.store.configure import setup
 from mailseal.store.credentials import open_password
@@ -20,6 +21,7 @@ from mailseal.store.routes import StoreRoutes
 from mailseal.store.stamps import Scope, StampWatch
 from mailseal.transport.relay import SmtpRelay
 from mailseal.wiring.clock import SystemClock
+from mailseal.wiring.loop_keys import KekLoopKeys
 from mailseal.wiring.memory import NoEffect, NoKeeping, NoLookups, NoNewKeys
 
 
@@ -44,7 +46,7 @@ def open_node(config: Config) -> Node:
     pgp = StorePgpCertificates(kek)
     routes = StoreRoutes()
     relay = SmtpRelay(
-        {Hop.INSIDE: config.relay.inside, Hop.OUTSIDE: config.relay.outside},
+        {Hop.INSIDE: config.relay.inside, Hop.OUTSIDE: config.relay.outside, **_back(config)},
         config.hostname,
         routes=routes,
         password_of=lambda name: open_password(name, kek),
@@ -64,6 +66,7 @@ def open_node(config: Config) -> Node:
         clock=SystemClock(),
         journals=journals,
         deadline_seconds=config.limits.deadline_seconds,
+        neighbour=_neighbour(config, kek),
     )
     stamps = StampWatch(
         {
@@ -73,6 +76,24 @@ def open_node(config: Config) -> Node:
         }
     )
     return Node(config, gateway, relay, reports, stamps, kek)
+
+
+def _back(config: Config) -> dict[Hop, tuple[NextHop, ...]]:
+    """To the neighbour by the Postfix that works with us, which queues; without one, to the tenant's host itself."""
+    there, place = config.office365.return_to, config.postfix.return_listen
+    if there is None:
+        return {}
+    if config.postfix.instance is not Instance.OFF:
+        there = NextHop(host=place.host, port=place.port)
+    return {Hop.NEIGHBOUR: (there,)}
+
+
+def _neighbour(config: Config, kek: KekRing) -> Neighbour | None:
+    office365 = config.office365
+    if not office365.on:
+        return None
+    takes_others = office365.other_tenants is OtherTenants.OUTSIDE
+    return Neighbour(frozenset(office365.tenants), KekLoopKeys(kek), takes_others=takes_others)
 
 
 def _patience(discover: Discover) -> Patience:
@@ -101,4 +122,5 @@ def without_effects(gateway: Gateway) -> Gateway:
         journals=None if gateway.journals is None else NoKeeping(gateway.journals),
         deadline_seconds=gateway.deadline_seconds,
         max_hops=gateway.max_hops,
+        neighbour=gateway.neighbour,
     )

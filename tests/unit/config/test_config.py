@@ -256,9 +256,12 @@ def test_commented_defaults_are_valid_when_uncommented():
     assert from_values(document) == from_values({})
 
 
+OFFICE365 = {"tenants": ["11111111-2222-3333-4444-555555555555"], "return_to": "smtp://tenant.example:25"}
+
+
 def test_the_table_of_sockets():
     tables = {"listen": {"smtp": "127.0.0.1:10025"}, "metrics": {"listen": "127.0.0.1:9464"}}
-    config = from_values(tables | {"postfix": {"instance": "system"}})
+    config = from_values(tables | {"postfix": {"instance": "system"}, "office365": OFFICE365})
     assert listeners(config).keys() == {info.name for info in SOCKETS}
     assert listeners(from_values({})).keys() == {"lmtp-authorised", "lmtp-outside"}
     for info in SOCKETS:
@@ -275,7 +278,7 @@ def test_the_table_of_sockets():
     ],
 )
 def test_sockets_are_where_postfix_can_get_at_them(instance, folder):
-    config = from_values({"data_dir": "/srv/data", "postfix": {"instance": instance}})
+    config = from_values({"data_dir": "/srv/data", "postfix": {"instance": instance}, "office365": OFFICE365})
     for name, place in listeners(config).items():
         assert place.path == Path(folder if name != "queue" else "/srv/data/run") / name
     given = from_values({"postfix": {"instance": instance}, "listen": {"lmtp_outside": "/run/other"}})

@@ -43,6 +43,13 @@ class Listen:
         default_text='"<data_dir>/run/lmtp-outside"',
         among_sockets=lambda folder: Endpoint(path=folder / "lmtp-outside"),
     )
+    lmtp_office365: Endpoint = key(
+        _socket,
+        "LMTP for mail from Exchange Online (only with [office365]).",
+        example='"/var/spool/postfix/mailseal/lmtp-office365"',
+        default_text='"<data_dir>/run/lmtp-office365"',
+        among_sockets=lambda folder: Endpoint(path=folder / "lmtp-office365"),
+    )
     socketmap: Endpoint = key(
         _socket,
         "Where Postfix asks for relay domains, next hops, TLS policies and senders (only with `postfix.instance`).",

@@ -1,0 +1,31 @@
+"""The keys of the loop header: made from the KEKs (HKDF, RFC 5869), so that every node of a cluster has the same.
+
+Nothing more has to be kept, copied or rotated: the KEK that seals gives the key that writes, and a new one gives
+another. The KEKs before it, which every node still has for a while, verify what was written before the change.
+"""
+
+from collections.abc import Sequence
+
+from mailseal.keys.kek_ring import KekRing
+
+_PURPOSE = b"loop header"
+
+
+class KekLoopKeys:
+    """Implements `ports.LoopKeys`. Safe to share between threads."""
+
+    def __init__(self, kek: KekRing) -> None:
+        self._kek = kek
+        self._made: dict[str, bytes] = {}
+
+    def known(self) -> Sequence[bytes]:
+        """That of the KEK that seals, then those of all others at hand; raises SealError, StoreUnavailable."""
+        active = self._kek.id
+        ids = dict.fromkeys((active, *(file.kek.id for file in self._kek.found.files)))
+        return [self._of(kek_id) for kek_id in ids]
+
+    def _of(self, kek_id: str) -> bytes:
+        made = self._made.get(kek_id)
+        if made is None:
+            made = self._made[kek_id] = self._kek.kek(kek_id).derive(_PURPOSE)
+        return made
