@@ -55,11 +55,13 @@ class Wait:
 
 _SUSPENDED = "delivery temporarily suspended: "
 _HOST = r"(?P<name>[^\s\[\]]{1,255})\[(?P<address>[^\]\s]{1,255})\](?::(?P<port>\d{1,5}))?"
+_ASKED = r"(?:4\.3\.0 )?(?:address resolver failure|Temporary lookup failure|.*lookup (?:error|fail))"
+_SERVICE = r"(?:4\.3\.0 )?(?:mail transport unavailable|unknown mail transport error|queue file write error)"
 _ROWS: tuple[tuple[WaitKind, re.Pattern[str]], ...] = tuple(
     (kind, re.compile(pattern))
     for kind, pattern in (
         (WaitKind.LOGIN, rf"SASL authentication failed(?:; (?:server|cannot authenticate to server) {_HOST})?"),
-        (WaitKind.TLS, rf"(?:TLS is required|Cannot start TLS|Server certificate)[^\[]*?(?:host {_HOST})?(?::|$)"),
+        (WaitKind.TLS, rf"(?:TLS is required|Cannot start TLS|Server certificate)(?:[^\[]*?host {_HOST})?"),
         (WaitKind.TOLD_LATER, rf"host {_HOST} (?:said|refused to talk to me):"),
         (WaitKind.UNREACHABLE, rf"connect to {_HOST}: "),
         (WaitKind.LOST, rf"lost connection with {_HOST} while"),
@@ -67,11 +69,11 @@ _ROWS: tuple[tuple[WaitKind, re.Pattern[str]], ...] = tuple(
         (WaitKind.TLS, r".*\b(?:TLS|TLSA|DANE|DNSSEC|certificate)\b"),
         (WaitKind.NO_ADDRESS, r".*[Nn]ame service error for name=(?P<name>[^\s]{1,255})"),
         (WaitKind.NO_ADDRESS, r"(?:Host or domain name not found|unable to look up host|Host not found)"),
-        (WaitKind.UNANSWERED, r"(?:4\.3\.0 )?(?:address resolver failure|Temporary lookup failure|.*lookup (?:error|fail))"),
-        (WaitKind.LOCAL, r"(?:4\.3\.0 )?(?:mail transport unavailable|unknown mail transport error|queue file write error)"),
+        (WaitKind.UNANSWERED, _ASKED),
+        (WaitKind.LOCAL, _SERVICE),
         (WaitKind.LOCAL, r".*(?:[Ii]nsufficient system storage|No space left on device|Too many open files)"),
     )
-)  # fmt: skip
+)
 _OURS = {WaitKind.TOLD_LATER: WaitKind.MAILSEAL, WaitKind.UNREACHABLE: WaitKind.MAILSEAL_AWAY}
 
 

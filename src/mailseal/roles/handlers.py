@@ -14,16 +14,20 @@ from mailseal.pipeline.loop import loop_field
 from mailseal.ports import Gateway, Hop, Transfer
 from mailseal.roles.journal_retry import retry_report
 from mailseal.roles.key_search import search_keys
+from mailseal.roles.queue_try import try_waiting
+from mailseal.roles.sts_look import look_first, refresh
 from mailseal.store import (
     harvest,
     jobs,
     journal_failures,
     ledger,
     log,
+    lookup_waits,
     lookups,
     pgp_candidates,
     revalidate,
     stored_messages,
+    sts_policies,
 )
 from mailseal.store.clock import CLOCK
 from mailseal.store.jobs import Job
@@ -37,6 +41,8 @@ REPORT_SECONDS = 120.0
 PURGE_SECONDS = 2.0
 PURGE_AGAIN_SECONDS = 1.0
 LOOKUPS_KEPT_DAYS = 400
+WAITS_KEPT_DAYS = 2
+"""Longer than a mail may be deferred for a search."""
 
 logger = logging.getLogger(__name__)
 
@@ -109,8 +115,10 @@ def purge_old(node: Node, job: Job) -> float | None:  # noqa: ARG001 -- a Handle
     ledger.purge(now - timedelta(days=node.config.ledger.retention_days), turn)
     jobs.purge(now - timedelta(days=node.config.ledger.retention_days), turn)
     lookups.purge(now - timedelta(days=LOOKUPS_KEPT_DAYS), turn)
+    lookup_waits.purge(now - timedelta(days=WAITS_KEPT_DAYS), turn)
     harvest.purge_candidates(turn)
     pgp_candidates.purge_candidates(turn)
+    sts_policies.purge(now, turn)
     stored_messages.purge(turn)
     journal_failures.purge(now - timedelta(days=node.config.log.retention_days), turn)
     log.purge(now - timedelta(days=node.config.log.retention_days), turn)
@@ -147,5 +155,8 @@ HANDLERS: Mapping[str, Kind] = {
     revalidate.REVALIDATE: Kind(revalidate_due, every_seconds=60),
     PURGE: Kind(purge_old, every_seconds=3600),
     lookups.LOOK_UP: Kind(search_keys, lane=Lane.SEARCH),
+    sts_policies.LOOK: Kind(look_first, lane=Lane.SEARCH),
+    sts_policies.REFRESH: Kind(refresh, every_seconds=60, lane=Lane.SEARCH),
+    lookup_waits.TRY: Kind(try_waiting, lane=Lane.NETWORK),
     journal_failures.RETRY: Kind(retry_report, lane=Lane.NETWORK),
 }

@@ -6,9 +6,11 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from mailseal.config import Instance
 from mailseal.mail import reply
 from mailseal.mail.envelope import Envelope, Protocol, attempt_id
 from mailseal.mail.message import Message
+from mailseal.mail.queue_id import is_queue_id
 from mailseal.mail.reply import Reply
 from mailseal.pipeline import Processed, process_mail
 from mailseal.pipeline.process import mail_id
@@ -22,6 +24,7 @@ from mailseal.roles.mail_metrics import count_mail
 from mailseal.roles.meter import Meter
 from mailseal.roles.metric_table import By
 from mailseal.roles.records import records_of
+from mailseal.store import lookup_waits
 from mailseal.store.journal import JournalError, JournalWriter, Record
 from mailseal.store.transaction import StoreUnavailable, unit_of_work
 from mailseal.wiring.gateway import Node
@@ -76,7 +79,19 @@ class MailHandling:
         if envelope.protocol is Protocol.ESMTP:
             replies = [self._conclude_smtp(envelope, message, attempt, done, ledger)]
         self._log(records_of(envelope, done, attempt, datetime.now(UTC)))
+        self._note_waiting(envelope, done)
         return done, replies
+
+    def _note_waiting(self, envelope: Envelope, done: Processed) -> None:
+        """Which mail of the queue waits for a search of keys, so that it is tried as soon as that ends."""
+        waiting = {one.recipient.key for one in done.outcomes if _awaits_keys(one)}
+        queue_id = envelope.queue_id or ""
+        if not waiting or not is_queue_id(queue_id) or self._node.config.postfix.instance is Instance.OFF:
+            return
+        try:
+            lookup_waits.wait(waiting, queue_id)
+        except Exception as error:  # noqa: BLE001 -- the client's own time to try again comes anyway
+            logger.info("a mail that waits for keys could not be noted: %s", type(error).__name__)
 
     def _tell(self, handled: Handled) -> None:
         """Lines and numbers. The mail is settled: whatever fails here may not change its replies."""
@@ -139,6 +154,10 @@ class MailHandling:
         """No mail comes any more."""
         self._write_what_waits()
         self._journal.close()
+
+
+def _awaits_keys(outcome: Outcome) -> bool:
+    return outcome.fate is Fate.DEFERRED and any(one.code is ReasonCode.LOOKUP_RUNNING for one in outcome.reasons)
 
 
 def _not_now(envelope: Envelope) -> tuple[Processed, list[Reply]]:

@@ -47,7 +47,7 @@ CAPABILITIES = (CAP_DAC_OVERRIDE, CAP_SETGID, CAP_SETUID)
 _OPTIONS = {Verb.HOLD: "-h", Verb.RELEASE: "-H", Verb.REQUEUE: "-r", Verb.DELETE: "-d"}
 _UCRED = struct.Struct("3i")
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("mailseal.roles.queue_role")  # it runs as __main__
 
 Facts = Mapping[str, object]
 

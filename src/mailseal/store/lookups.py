@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from mailseal.mail.address import Address
 from mailseal.ports import Lookup, LookupState
-from mailseal.store import jobs
+from mailseal.store import jobs, lookup_waits
 from mailseal.store.lru import Lru
 from mailseal.store.pace import Turn
 from mailseal.store.pgp_models import PgpLookupRow
@@ -110,9 +110,10 @@ def running_since(address: Address) -> datetime | None:
 
 @writes
 def finish(address: Address, found: int, at: datetime, *, error: str = "") -> None:
-    """A search has ended; also one that nobody has asked for through the port."""
+    """A search has ended, also one that nobody has asked for through the port; the mails that wait are tried."""
     values = {"finished": at, "found": found, "error": error[:MAX_ERROR_CHARS]}
     PgpLookupRow.objects.update_or_create(owner=address.key, defaults=values, create_defaults={"asked": at, **values})
+    lookup_waits.try_now([address.key])
 
 
 def purge(before: datetime, turn: Turn | None = None) -> int:
