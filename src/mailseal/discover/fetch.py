@@ -181,6 +181,7 @@ def _joined(url: str, location: str) -> str:
 def _verifying() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.hostname_checks_common_name = False  # RFC 9525 §6.1
     return context
 
 

@@ -4,9 +4,12 @@ Postfix asks for the policy of the next hop. A rule for a domain therefore count
 the next hop; for mail that goes to a smart host or to an inner server it would be a promise that nobody keeps.
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
 
-from mailseal.postfix.tls_choice import RuleNotKeptError, TlsRule
+from mailseal.config import Config
+from mailseal.postfix.tls_choice import Hops, RuleNotKeptError, TlsRule, by_place
+from mailseal.postfix.tls_policy import Level
 
 
 class Way(StrEnum):
@@ -18,6 +21,39 @@ class Way(StrEnum):
     """The next hops of postfix.outside."""
     MX = "mx"
     """Where the MX records of the domain say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """What the configuration says of the ways on from Postfix, and of TLS on them.
+
+    `hops`: the next hops that it names. `inside`, `outside`: whether there are some in postfix.inside and
+    postfix.outside. `neighbour`: the internal domains whose mail goes to office365.return_to instead.
+    """
+
+    hops: Hops
+    inside: bool
+    outside: bool
+    neighbour: frozenset[str]
+    default: Level
+
+    @staticmethod
+    def of(config: Config) -> "Ways":
+        """As configured."""
+        postfix, office365 = config.postfix, config.office365
+        back = (office365.return_to,) if office365.return_to is not None else ()
+        return Ways(
+            hops=by_place((*postfix.inside, *postfix.outside, *back)),
+            inside=bool(postfix.inside),
+            outside=bool(postfix.outside),
+            neighbour=frozenset(office365.domains if back else ()),
+            default=Level(config.tls.default),
+        )
+
+    def of_mail(self, domain: str, rule: TlsRule | None, *, internal: bool) -> Way:
+        """The way of mail for a domain, with the rule that counts for it; raises RuleNotKeptError."""
+        inside = self.inside or domain in self.neighbour
+        return way_of(rule, internal=internal, inside=inside, outside=self.outside)
 
 
 def way_of(rule: TlsRule | None, *, internal: bool, inside: bool, outside: bool) -> Way:

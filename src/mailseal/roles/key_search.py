@@ -26,10 +26,13 @@ MAX_ATTEMPTS = 8
 logger = logging.getLogger(__name__)
 
 
-def fetcher(config: Discover) -> Fetcher:
+def fetcher(config: Discover, *, max_bytes: int | None = None, max_redirects: int = 3) -> Fetcher:
     """What fetches within the bounds of the configuration; raises PermanentError for a CA file that is none."""
     limits = FetchLimits(
-        total_seconds=config.total_seconds, max_bytes=config.max_bytes, allow_private=config.allow_private
+        total_seconds=config.total_seconds,
+        max_bytes=max_bytes or config.max_bytes,
+        max_redirects=max_redirects,
+        allow_private=config.allow_private,
     )
     if config.ca is None:
         return Fetcher(limits)
@@ -38,6 +41,7 @@ def fetcher(config: Discover) -> Fetcher:
     except (OSError, ssl.SSLError):
         raise PermanentError(f"discover.ca: {config.ca} cannot be read as PEM certificates") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.hostname_checks_common_name = False
     return Fetcher(limits, tls=context)
 
 
