@@ -32,6 +32,7 @@ def retry_report(node: Node, job: Job) -> float | None:
     journal = None if node.gateway.journals is None else node.gateway.journals.of(Address.parse(failure.journal))
     if journal is None:
         raise PermanentError("the address that the report was sent to is no journal address any more")
+    node.stamps.poll(time.monotonic())  # the key may have been imported a moment ago
     report = parse(b"".join(stored_messages.pieces(failure.kept, node.kek)))
     chunks: tuple[Octets, ...] = (report.root.buffer,)
     if not job.payload["as_it_came"]:
