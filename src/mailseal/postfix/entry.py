@@ -7,6 +7,7 @@ go before main.cf, unless an administrator has set the same in [postfix.settings
 from collections.abc import Iterator, Sequence
 
 from mailseal.config import BareLf, Config, Endpoint, StartTls
+from mailseal.postfix import exchange_clients
 from mailseal.postfix.names import CLEANUP, TO_AUTHORISED, TO_OUTSIDE, Table
 from mailseal.postfix.parts import Options, Service, Setting, Surroundings
 
@@ -59,6 +60,7 @@ def _from_the_world(config: Config, around: Surroundings) -> Options:
     networks = config.postfix.networks
     outside = f"{TO_OUTSIDE}:{destination(config.listen.lmtp_outside, around)}"
     authorise = [f"check_client_access ${CLIENTS}", "permit_mynetworks"] if networks else []
+    exchange = exchange_clients.restrictions(config)
     verified: Options = (
         ("unverified_recipient_tempfail_action", "permit"),
         ("unverified_recipient_reject_code", "550"),
@@ -70,8 +72,9 @@ def _from_the_world(config: Config, around: Surroundings) -> Options:
         ("syslog_name", "postfix/entry"),
         ("content_filter", outside),
         ("mynetworks", ", ".join(_bracketed(str(network)) for network in networks)),
-        ("smtpd_relay_restrictions", ", ".join([*authorise, "reject_unauth_destination", *verify])),
+        ("smtpd_relay_restrictions", ", ".join([*authorise, *exchange, "reject_unauth_destination", *verify])),
         *(verified if verify else ()),
+        *exchange_clients.options(config),
         ("smtpd_sasl_auth_enable", "no"),
         *_tls(config, {StartTls.OFF: "none", StartTls.OFFERED: "may", StartTls.REQUIRED: "encrypt"}[config.listen.tls]),
         *_common(config),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from mailseal.config import Config
-from mailseal.postfix import entry, onward
+from mailseal.postfix import entry, exchange_online, onward
 from mailseal.postfix.entry import table
 from mailseal.postfix.names import Table
 from mailseal.postfix.parts import Rendering, Setting, Surroundings
@@ -23,8 +23,9 @@ def gateway(config: Config, around: Surroundings) -> Rendering:
         *_tls(config),
         *entry.settings(config, around),
         *onward.settings(config),
+        *exchange_online.settings(config, around),
     )
-    services = (*entry.services(config, around), *onward.services(config))
+    services = (*entry.services(config, around), *onward.services(config), *exchange_online.services(config))
     return Rendering(settings, services)
 
 

@@ -11,9 +11,11 @@ from mailseal.config.next_hop import NextHop, Protocol
 
 TO_AUTHORISED = "mailseal-authorised"
 TO_OUTSIDE = "mailseal-outside"
+TO_OFFICE365 = "mailseal-office365"
 """Services that hand mail to Mailseal, by the origin class it gets there."""
 INSIDE = "mailseal-inside"
 SMARTHOST = "mailseal-smarthost"
+EXCHANGE_ONLINE = "mailseal-exchange-online"
 """Services that take mail on to next hops of the configuration."""
 BY_MX = "smtp:"
 """What the table `transport` answers for mail that goes where the MX records of its domain say."""

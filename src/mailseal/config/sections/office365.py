@@ -123,8 +123,9 @@ class Office365:
     )
     client_fingerprints: tuple[str, ...] = key(
         _fingerprints,
-        "SHA-256 fingerprints of client certificates, or of their public keys, of which Exchange Online has to show "
-        "one as well. Microsoft changes them without notice; mail then waits there. Empty: none is asked for.",
+        "SHA-256 fingerprints of client certificates, or of their public keys. With some, Exchange Online is who shows "
+        "one of these, and who shows none from its networks is told to try again (450): Microsoft changes its "
+        "certificates without notice. Empty: the networks alone count.",
         example='["3A:1F:07:9C:D4:52:E8:6B:90:2D:77:C1:4F:A5:18:E3:BB:64:09:F2:8D:30:5A:C7:16:9E:D1:48:73:0B:EF:25"]',
         default=(),
         default_text="[]",
