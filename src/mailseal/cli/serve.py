@@ -1,4 +1,4 @@
-"""`serve`, `mail`, `worker` and `metrics`: the processes of a running gateway."""
+"""`serve`, `mail`, `worker`, `metrics` and `queue-role`: the processes of a running gateway."""
 
 import gc
 import os
@@ -80,6 +80,16 @@ def metrics(session: Session) -> None:
         from mailseal.roles.metrics_role import run  # noqa: PLC0415 - only this process needs the page
 
     run(config)
+
+
+@click.command("queue-role")
+@pass_session
+def queue_role(session: Session) -> None:
+    """Look after Postfix's queue for the owner of the data folder; needs root."""
+    path = session.config_path
+    arguments = ["--config", str(path.absolute())] if path else []
+    # A new program: what root runs on holds nothing but the standard library.
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "mailseal.roles.queue_role", *arguments])  # noqa: S606 - no shell
 
 
 def _become_metrics_user(config: Config) -> None:
