@@ -152,7 +152,7 @@ def house(tmp_path_factory):
 def test_all_start_with_their_sockets_and_sigterm_drains(house):
     process = house.start()
     wait(house.ready)
-    assert len(house.log("started works lmtp-authorised,lmtp-outside")) == 2
+    assert len(house.log("started works lmtp-authorised,lmtp-outside,lmtp-submission")) == 2
     assert house.log("worker ")[0].endswith("started works ")
     mode = (house.data / "run" / "lmtp-outside").stat().st_mode
     assert mode & 0o777 == 0o660
@@ -253,7 +253,7 @@ def test_reload_starts_the_new_before_it_drains_the_old(house):
     wait(lambda: len(house.log("drained")) == 3)
     new = [pid for pid in house.pids("started") if pid not in old]
     assert len(new) == 2
-    assert house.log("started works lmtp-authorised,lmtp-outside,smtp")
+    assert house.log("started works lmtp-authorised,lmtp-outside,lmtp-submission,smtp")
     lines = (house.folder / "log").read_text().splitlines()
     last_new = max(index for index, line in enumerate(lines) if "started" in line)
     first_drained = min(index for index, line in enumerate(lines) if "drained" in line)

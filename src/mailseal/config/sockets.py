@@ -25,6 +25,7 @@ class SocketInfo:
 
 
 LMTP_AUTHORISED = "lmtp-authorised"
+LMTP_SUBMISSION = "lmtp-submission"
 LMTP_OUTSIDE = "lmtp-outside"
 LMTP_OFFICE365 = "lmtp-office365"
 SMTP = "smtp"
@@ -44,8 +45,16 @@ SOCKETS: tuple[SocketInfo, ...] = (
         "lmtp",
         "authorised",
         "listen.lmtp_authorised",
-        "mail of submission and own networks, from Postfix",
+        "mail of own networks, from Postfix",
         lambda config: config.listen.lmtp_authorised,
+    ),
+    SocketInfo(
+        LMTP_SUBMISSION,
+        "lmtp",
+        "authorised, by login",
+        "listen.lmtp_submission",
+        "mail of users who have logged in, from Postfix",
+        lambda config: config.listen.lmtp_submission,
     ),
     SocketInfo(
         LMTP_OUTSIDE,
@@ -106,7 +115,7 @@ SOCKETS: tuple[SocketInfo, ...] = (
     ),
 )
 
-MAIL_SOCKETS = (LMTP_AUTHORISED, LMTP_OUTSIDE, LMTP_OFFICE365, SMTP)
+MAIL_SOCKETS = (LMTP_AUTHORISED, LMTP_SUBMISSION, LMTP_OUTSIDE, LMTP_OFFICE365, SMTP)
 """Those that mail comes in by."""
 FOR_OWNER = frozenset(info.name for info in SOCKETS if info.for_owner)
 """Those that nobody but the owner of the data folder may connect to."""

@@ -67,7 +67,10 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One transaction. `sender` is None for the null sender. `recipients` keeps order and duplicates."""
+    """One transaction. `sender` is None for the null sender. `recipients` keeps order and duplicates.
+
+    `submission`: handed in by a user who has logged in and may use the envelope sender. Nobody has seen to From.
+    """
 
     sender: Address | None
     recipients: tuple[Recipient, ...]
@@ -80,6 +83,7 @@ class Envelope:
     ret: str | None = None
     envid: str | None = None
     tls: Tls | None = None
+    submission: bool = False
 
 
 def attempt_id(envelope: Envelope, message: Message) -> bytes:

@@ -3,7 +3,16 @@
 import socket
 from collections.abc import Callable, Mapping
 
-from mailseal.config import LMTP_AUTHORISED, LMTP_OFFICE365, LMTP_OUTSIDE, SMTP, BareLf, Config, StartTls
+from mailseal.config import (
+    LMTP_AUTHORISED,
+    LMTP_OFFICE365,
+    LMTP_OUTSIDE,
+    LMTP_SUBMISSION,
+    SMTP,
+    BareLf,
+    Config,
+    StartTls,
+)
 from mailseal.mail.envelope import Origin, Protocol
 from mailseal.transport.caps import Caps, Load
 from mailseal.transport.guests import Guests
@@ -29,6 +38,7 @@ def make_receivers(
     by_network = origin_by_network(config.listen.smtp_authorised_networks)
     kinds: dict[str, tuple[Protocol, Origin | OriginOf]] = {
         LMTP_AUTHORISED: (Protocol.LMTP, Origin.AUTHORISED),
+        LMTP_SUBMISSION: (Protocol.LMTP, Origin.AUTHORISED),
         LMTP_OUTSIDE: (Protocol.LMTP, Origin.OUTSIDE),
         LMTP_OFFICE365: (Protocol.LMTP, Origin.NEIGHBOUR),
         SMTP: (Protocol.ESMTP, by_network),
@@ -48,6 +58,7 @@ def make_receivers(
             spool_directory=config.spool_dir,
             tls=tls if over_tcp else None,
             tls_required=over_tcp and config.listen.tls is StartTls.REQUIRED,
+            submission=name == LMTP_SUBMISSION,
         )
         receiver = Receiver(
             handler,

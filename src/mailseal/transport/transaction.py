@@ -30,6 +30,7 @@ class House:
 
     `features` gives the extensions that the next hop has; it is called on the event loop and may not block or raise.
     `load` and `guests` are those of the whole process. With `tls` STARTTLS is offered, and demanded if `tls_required`.
+    `submission`: as of Envelope.
     """
 
     hostname: str
@@ -42,6 +43,7 @@ class House:
     spool_directory: Path | None = None
     tls: ServerTls | None = None
     tls_required: bool = False
+    submission: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ class Verbs:
             ret=sender.ret,
             envid=sender.envid,
             tls=self.tls,
+            submission=self._house.submission,
         )
 
     def end_transaction(self) -> None:

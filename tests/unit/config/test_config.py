@@ -263,7 +263,7 @@ def test_the_table_of_sockets():
     tables = {"listen": {"smtp": "127.0.0.1:10025"}, "metrics": {"listen": "127.0.0.1:9464"}}
     config = from_values(tables | {"postfix": {"instance": "system"}, "office365": OFFICE365})
     assert listeners(config).keys() == {info.name for info in SOCKETS}
-    assert listeners(from_values({})).keys() == {"lmtp-authorised", "lmtp-outside"}
+    assert listeners(from_values({})).keys() == {"lmtp-authorised", "lmtp-submission", "lmtp-outside"}
     for info in SOCKETS:
         section, _, key = info.key.partition(".")
         assert key in keys_of(SECTIONS[section])

@@ -30,11 +30,19 @@ class Listen:
 
     lmtp_authorised: Endpoint = key(
         values.endpoint,
-        "LMTP for mail of authorised senders (submission, own networks). A UNIX socket; TCP only where all who can "
-        "connect may sign as anyone. With a Postfix (`postfix.instance`) the default is below its queue folder.",
+        "LMTP for mail of authorised senders (own networks). A UNIX socket; TCP only where all who can connect may "
+        "sign as anyone. With a Postfix (`postfix.instance`) the default is below its queue folder.",
         example='"/var/spool/postfix/mailseal/lmtp-authorised"',
         default_text='"<data_dir>/run/lmtp-authorised"',
         among_sockets=lambda folder: Endpoint(path=folder / "lmtp-authorised"),
+    )
+    lmtp_submission: Endpoint = key(
+        values.endpoint,
+        "LMTP for mail of users who have logged in (submission): it is signed only as an address that whoever may use "
+        "its envelope sender may use (submission.md).",
+        example='"/var/spool/postfix/mailseal/lmtp-submission"',
+        default_text='"<data_dir>/run/lmtp-submission"',
+        among_sockets=lambda folder: Endpoint(path=folder / "lmtp-submission"),
     )
     lmtp_outside: Endpoint = key(
         values.endpoint,
