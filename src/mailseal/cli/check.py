@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from mailseal.cli import output
-from mailseal.cli.checks import environment, journaling, journals, listener_tls, listening, next_hops, stored
+from mailseal.cli.checks import environment, journaling, journals, listener_tls, listening, next_hops, queue, stored
 from mailseal.cli.checks.finding import Finding, Status
 from mailseal.cli.session import Session, become_owner, pass_session
 from mailseal.config import Config, ConfigError, find
@@ -31,6 +31,7 @@ STORED: tuple[tuple[str, Callable[[Config], Iterable[Finding]]], ...] = (
     ("OpenPGP", stored.pgp),
     ("journals", journals.journals),
     ("journaling", journaling.journal_addresses),
+    ("queue", queue.queue),
     ("routes", next_hops.routes),
     ("AUTH", next_hops.passwords),
 )

@@ -16,7 +16,6 @@ from mailseal.cli.queue_view import (
     file_facts,
     mail_json,
     mail_rows,
-    our_sockets,
     summary_rows,
 )
 from mailseal.cli.session import Session, become_owner, pass_session
@@ -24,7 +23,7 @@ from mailseal.mail.queue_id import is_queue_id
 from mailseal.postfix.queue_reasons import WaitKind
 from mailseal.postfix.queue_request import Verb
 from mailseal.postfix.queue_summary import QueueFilter, Summary, Waiting
-from mailseal.roles.queue_client import Changed, Listing, QueueClient, queue_client
+from mailseal.roles.queue_client import Changed, Listing, QueueClient, our_sockets, queue_client
 from mailseal.store import log
 from mailseal.store.log import LogEntry, LogFilter
 from mailseal.store.transaction import StoreUnavailable

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from mailseal.config import MAIL_SOCKETS, Config, listeners
 from mailseal.mail.address import Address, AddressError
 from mailseal.policy.text import render
 from mailseal.postfix.queue_file import QueueFile
@@ -17,12 +16,6 @@ SUMMARY_COLUMNS = ("recipients", "mails", "oldest", "why", "next_hop")
 
 Logged = Callable[[str], Mapping[str, LogEntry]]
 """What became last of each recipient (by `Address.key`) of the mail with a queue ID."""
-
-
-def our_sockets(config: Config) -> frozenset[str]:
-    """The names by which Postfix tells of the sockets that it hands mail to us by."""
-    places = listeners(config)
-    return frozenset(place.path.name for name in MAIL_SOCKETS if (place := places.get(name)) and place.path)
 
 
 def age(since: datetime, now: datetime) -> str:

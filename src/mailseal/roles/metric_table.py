@@ -82,6 +82,10 @@ JOURNAL_BYTES = "journal_bytes"
 CERTIFICATES_DUE = "certificates_due"
 KEY_EXPIRY = "key_expiry_timestamp_seconds"
 KEYS_EXPIRING = "keys_expiring"
+QUEUE_MAILS = "queue_mails"
+QUEUE_RECIPIENTS = "queue_recipients_waiting"
+QUEUE_OLDEST = "queue_oldest_timestamp_seconds"
+QUEUE_SEEN = "queue_seen_timestamp_seconds"
 HEARTBEAT = "heartbeat_timestamp_seconds"
 BUILD = "build_info"
 
@@ -282,6 +286,36 @@ METRICS: tuple[MetricInfo, ...] = (
         by=By.WORKER,
         help="How many such certificates expire within 30 days.",
         alert="mailseal_keys_expiring > 0",
+    ),
+    MetricInfo(
+        name=QUEUE_MAILS,
+        kind=Kind.GAUGE,
+        by=By.WORKER,
+        labels=("queue",),
+        help="Mails in Postfix's queue, by its folders; where `postfix.instance` is not off.",
+        alert='mailseal_queue_mails{queue="deferred"} > 1000',
+    ),
+    MetricInfo(
+        name=QUEUE_RECIPIENTS,
+        kind=Kind.GAUGE,
+        by=By.WORKER,
+        labels=("reason",),
+        help="Recipients who wait there, by the kind of reason that `mailseal queue list` shows.",
+        alert='mailseal_queue_recipients_waiting{reason="mailseal-away"} > 0',
+    ),
+    MetricInfo(
+        name=QUEUE_OLDEST,
+        kind=Kind.GAUGE,
+        by=By.WORKER,
+        help="When the mail came that is deferred for longest; 0 without any.",
+        alert="0 < mailseal_queue_oldest_timestamp_seconds < time() - 4 * 3600",
+    ),
+    MetricInfo(
+        name=QUEUE_SEEN,
+        kind=Kind.GAUGE,
+        by=By.WORKER,
+        help="When these numbers were taken; a large queue is looked at less often than each minute.",
+        alert="time() - mailseal_queue_seen_timestamp_seconds > 3600",
     ),
     MetricInfo(
         name=HEARTBEAT,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from mailseal.config import QUEUE, Config, Instance, listeners
+from mailseal.config import MAIL_SOCKETS, QUEUE, Config, Instance, listeners
 from mailseal.errors import PermanentError, TransientError
 from mailseal.postfix.queue_file import QueueFile, from_facts
 from mailseal.postfix.queue_mails import MAX_LINE_BYTES, ListingError, QueuedMail, parse_mail
@@ -142,6 +142,12 @@ def queue_client(config: Config) -> QueueClient:
     if place is None or place.path is None or config.postfix.instance is Instance.OFF:
         raise NoQueueError("this gateway has no Postfix of its own (postfix.instance is off)")
     return QueueClient(place.path)
+
+
+def our_sockets(config: Config) -> frozenset[str]:
+    """The names by which Postfix tells of the sockets that it hands mail to us by."""
+    places = listeners(config)
+    return frozenset(place.path.name for name in MAIL_SOCKETS if (place := places.get(name)) and place.path)
 
 
 def _line(stream: IO[bytes], deadline: float) -> bytes:

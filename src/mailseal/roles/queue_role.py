@@ -239,9 +239,10 @@ def run(config: Config) -> None:
     place = listeners(config).get(QUEUE)
     if place is None:
         raise NotRootError("postfix.instance is off: there is no queue to look after")
-    if QUEUE not in inheritance.sockets:
+    if not inheritance.supervised:
         make_folders(config, ())
         with as_owner(config.data_dir):
+            listening.share(config.run_dir / "supervisor.lock")
             inheritance.sockets[QUEUE] = listening.bind(place, "", for_owner=True)
     owner_uid = config.data_dir.stat().st_uid
     keep_capabilities(CAPABILITIES)

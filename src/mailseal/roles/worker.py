@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
-from mailseal.config import Config
+from mailseal.config import Config, Instance
 from mailseal.errors import PermanentError, TransientError
 from mailseal.roles import metric_table
 from mailseal.roles.child import Inheritance, inherit
@@ -20,6 +20,7 @@ from mailseal.roles.logs import configure
 from mailseal.roles.measuring import MEASURE_SECONDS, StoreMeasures
 from mailseal.roles.meter import Meter, open_meter
 from mailseal.roles.metric_table import By
+from mailseal.roles.queue_measuring import QueueMeasures
 from mailseal.roles.startup import keep_supervisors_away, open_when_possible
 from mailseal.store import jobs, nodes
 from mailseal.store.house import House
@@ -64,6 +65,8 @@ class WorkerRole:
         self._house = House()
         self._keks = KekWatch(node.kek)
         self._measures = StoreMeasures(meter, node.config.journal_dir, HANDLERS)
+        self._queue = QueueMeasures(meter, node.config)
+        self._has_queue = node.config.postfix.instance is not Instance.OFF
         self._token = secrets.token_hex(8)
 
     async def serve(self, inheritance: Inheritance) -> None:
@@ -74,6 +77,7 @@ class WorkerRole:
             (self._do_jobs, JOB_SECONDS),
             (self._keep_house, nodes.HEARTBEAT_SECONDS),
             (self._measures.take, MEASURE_SECONDS),
+            *([(self._queue.take, MEASURE_SECONDS)] if self._has_queue else []),
             *[(self._ask_around, JOB_SECONDS)] * NETWORK_LOOPS,
             *[(self._search, JOB_SECONDS)] * SEARCH_LOOPS,
         )

@@ -33,6 +33,8 @@ def _listener(info: SocketInfo, place: Endpoint, *, is_running: bool) -> Finding
     label = f"{info.name}: {info.protocol} on {place}, origin {info.origin} ({info.purpose})"
     asked, good = _ASKED.get(info.protocol, _GREETS)
     greeting = _greeting(place, asked, listens=info.protocol not in _SILENT)
+    if greeting is None and is_running and info.for_owner:
+        return Finding("listener", Status.WARN, f"{label} does not answer", "start `mailseal serve` as root")
     if greeting is None and is_running:
         return Finding(
             "listener", Status.FAIL, f"{label} does not answer", "restart `mailseal serve` and read its output"
