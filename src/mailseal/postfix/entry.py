@@ -43,7 +43,8 @@ def settings(config: Config, around: Surroundings) -> Iterator[Setting]:
     """What the services refer to."""
     topic = "Clients at the entry whose mail is of the authorised class"
     rows = " ".join(f"{{ {network} FILTER {to_authorised(config, around)} }}" for network in config.postfix.networks)
-    yield Setting(CLIENTS, f"cidr:{{ {rows} }}" if rows else "", topic)
+    if rows:  # without one Postfix warns of a setting that nothing uses
+        yield Setting(CLIENTS, f"cidr:{{ {rows} }}", topic)
 
 
 def to_authorised(config: Config, around: Surroundings) -> str:
@@ -82,9 +83,11 @@ def _from_the_world(config: Config, around: Surroundings) -> Options:
 
 
 def _from_users(config: Config, around: Surroundings, *, wrapped: bool) -> Options:
+    # To a listener of its own: there Mailseal looks whether who may use the envelope sender may use From.
+    filtered = f"{TO_AUTHORISED}:{destination(config.listen.lmtp_submission, around)}"
     return (
         ("syslog_name", "postfix/submissions" if wrapped else "postfix/submission"),
-        ("content_filter", to_authorised(config, around)),
+        ("content_filter", filtered),
         ("mynetworks", ""),
         ("smtpd_client_restrictions", "permit_sasl_authenticated, reject"),
         ("smtpd_sender_restrictions", "reject_sender_login_mismatch"),

@@ -64,7 +64,8 @@ def test_mail_goes_through_mailseal_by_the_socket_of_its_class(instance):
     found = of_class(made)
     authorised = "mailseal-authorised:unix:mailseal/lmtp-authorised"
     assert found["entry"]["content_filter"] == "mailseal-outside:unix:mailseal/lmtp-outside"
-    assert found["submission"]["content_filter"] == found["submissions"]["content_filter"] == authorised
+    by_login = "mailseal-authorised:unix:mailseal/lmtp-submission"
+    assert found["submission"]["content_filter"] == found["submissions"]["content_filter"] == by_login
     assert settings(made)["mailseal_authorised_clients"] == (
         f"cidr:{{ {{ 10.0.0.0/24 FILTER {authorised} }} {{ fd00::/8 FILTER {authorised} }} }}"
     )
