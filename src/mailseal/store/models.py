@@ -14,6 +14,7 @@ from mailseal.store import (  # noqa: F401 -- Django looks for all tables here
     queue_models,
     stored_message_models,
     tls_policy_models,
+    tls_report_models,
 )
 from mailseal.store.row import OWNER_CHARS, Row, utc_now
 
