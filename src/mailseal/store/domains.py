@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mailseal.store.models import Domain
-from mailseal.store.owners import domain_name
+from mailseal.store.owners import domain_name, owners_of_domain, with_places
 from mailseal.store.stamps import Scope, bump
-from mailseal.store.transaction import reads, writes
+from mailseal.store.transaction import reads, select, writes
+
+_OF_DOMAIN = "SELECT name, internal FROM store_domain WHERE name IN (:owners)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,13 @@ def delete(name: str) -> bool:
     deleted, _ = Domain.objects.filter(name=domain_name(name)).delete()
     bump(Scope.SETTINGS)
     return bool(deleted)
+
+
+def is_internal(domain: str) -> bool:
+    """Whether addresses of a domain (an A-label) are internal, as `StoreDirectory` says; raises StoreUnavailable."""
+    owners = owners_of_domain(domain)
+    found = dict(select(with_places(_OF_DOMAIN, len(owners)), owners))
+    return bool(next((found[name] for name in owners if name in found), False))
 
 
 @reads

@@ -89,6 +89,12 @@ def _journal(row: Sequence[object]) -> Journal:
         raise BrokenJournalError("a journal address cannot be read: add it again (`mailseal journal add`)") from None
 
 
+@reads
+def is_journal(address: Address) -> bool:
+    """Whether reports are sent to an address, whatever is to become of them."""
+    return JournalAddressRow.objects.filter(key=address.key).exists()
+
+
 @writes
 def add(
     address: Address,
