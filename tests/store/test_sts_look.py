@@ -12,7 +12,6 @@ from harness.web import Web
 from mailseal.config import Config, from_values
 from mailseal.discover.fetch import Fetcher, FetchLimits
 from mailseal.postfix.tls_choice import StsMode
-from mailseal.postfix.tls_way import Ways
 from mailseal.roles import sts_look
 from mailseal.roles.handlers import HANDLERS, Lane
 from mailseal.store import jobs, sts_policies
@@ -69,7 +68,7 @@ def node(store, web, names, monkeypatch):
 
 @pytest.fixture
 def asked(node):
-    return TlsAnswers(Ways.of(node.config), mta_sts=True)
+    return TlsAnswers.of(node.config)
 
 
 def work(node, kind=LOOK):
@@ -155,7 +154,7 @@ def test_a_failure_is_no_policy_at_first_and_changes_nothing_later(asked, node, 
     spoil("a.test")
     make_due(fetched=datetime.now(UTC) - 30 * HOUR)
     refresh(node)
-    assert TlsAnswers(Ways.of(node.config), mta_sts=True).policy("a.test").text == ENFORCED
+    assert TlsAnswers.of(node.config).policy("a.test").text == ENFORCED
     info = sts_policies.info_of("a.test", datetime.now(UTC))
     assert bool(info.error) is (trouble not in ("gone", "certificate"))
 
@@ -171,7 +170,7 @@ def test_an_unchanged_record_costs_a_question_and_a_new_id_a_fetch(asked, node, 
     make_due()
     refresh(node)
     assert len(web.asked) == 2
-    assert TlsAnswers(Ways.of(node.config), mta_sts=True).policy("a.test").text.startswith("secure match=.mx.a.test ")
+    assert TlsAnswers.of(node.config).policy("a.test").text.startswith("secure match=.mx.a.test ")
     make_due(fetched=datetime.now(UTC) - 24 * HOUR)
     refresh(node)
     assert len(web.asked) == 3, "once a day in any case"
@@ -183,11 +182,11 @@ def test_dane_is_looked_for_again_though_the_policy_is_unchanged(asked, node, na
     names.records["_25._tcp.mx.a.test", "TLSA"] = ["3 1 1 " + "ab" * 32]
     make_due()
     refresh(node)
-    assert TlsAnswers(Ways.of(node.config), mta_sts=True).policy("a.test").text == "dane-only"
+    assert TlsAnswers.of(node.config).policy("a.test").text == "dane-only"
     names.broken.add("a.test")
     make_due()
     refresh(node)
-    assert TlsAnswers(Ways.of(node.config), mta_sts=True).policy("a.test").text == "dane-only"
+    assert TlsAnswers.of(node.config).policy("a.test").text == "dane-only"
 
 
 def test_switched_off_nobody_is_asked(asked, node, web, names):

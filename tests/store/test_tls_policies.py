@@ -13,7 +13,7 @@ from mailseal.postfix.tls_policy import LeastTls, Level, ServerName, TlsPolicy, 
 from mailseal.postfix.tls_way import Way, Ways
 from mailseal.store import sts_policies, tls_policies
 from mailseal.store.stamps import Scope, StampWatch
-from mailseal.store.sts_policies import Looked
+from mailseal.store.sts_policies import Looked, StoreStsPolicies
 from mailseal.store.tls_answers import TlsAnswers
 from mailseal.store.tls_policies import BrokenTlsRuleError, StoreTlsRules, TlsRuleError
 from mailseal.store.tls_policy_models import StsPolicyRow, TlsPolicyRow
@@ -31,7 +31,7 @@ WIDE = TlsRule(read_destination("*.example"), TlsPolicy(Level.MAY))
 
 def answers(mta_sts=False, **postfix):
     config = from_values({"postfix": postfix, "hostname": "gw.example"})
-    return TlsAnswers(Ways.of(config), mta_sts=mta_sts, now=lambda: NOW)
+    return TlsAnswers(Ways.of(config), StoreStsPolicies() if mta_sts else None, now=lambda: NOW)
 
 
 def test_what_is_set_is_read_whole(store):
@@ -128,7 +128,7 @@ def test_what_postfix_is_answered(store):
     with pytest.raises(UnknownKeyError):
         asked.policy("a b")
     with pytest.raises(TlsPolicyError):
-        answers(inside=["smtp://10.0.0.5:25?tls=verified"]).policy("[10.0.0.5]:25")
+        answers(inside=["smtp://[2001:db8::1]:25?tls=verified"]).policy("[2001:db8::1]:25")
 
 
 def test_the_way_of_mail(store):
@@ -150,7 +150,7 @@ def test_a_domain_whose_mail_goes_back_to_the_neighbour(store):
         "domains": ["a.example"],
         "return_to": "smtp://a-example.mail.protection.test:25",
     }
-    asked = TlsAnswers(Ways.of(from_values({"office365": office365})), mta_sts=False)
+    asked = TlsAnswers.of(from_values({"office365": office365}))
     assert asked.way("a.example", internal=True) is Way.INSIDE
     assert asked.way("b.example", internal=True) is Way.MX
     assert asked.policy("[a-example.mail.protection.test]:25").text == "secure match=a-example.mail.protection.test"
@@ -189,5 +189,5 @@ def test_a_rule_goes_before_mta_sts_and_nobody_is_asked(store):
 
 def test_the_end_of_an_enforced_policy(store):
     enforce("a.example")
-    late = TlsAnswers(Ways.of(from_values({})), mta_sts=True, now=lambda: NOW + timedelta(days=1, seconds=1))
+    late = TlsAnswers(Ways.of(from_values({})), StoreStsPolicies(), now=lambda: NOW + timedelta(days=1, seconds=1))
     assert late.policy("a.example").text == "dane"

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from mailseal.errors import PermanentError
@@ -85,9 +86,10 @@ class TlsPolicyError(PermanentError):
 class TlsPolicy:
     """One that cannot be misread: making another raises TlsPolicyError.
 
-    `names`: what the certificate has to name, as A-labels, `*.example.com` for all below. None of them: at `verify`
-    the host, at `secure` the destination or one below it. `fingerprints`: SHA-256 of the certificate or of its public
-    key (SubjectPublicKeyInfo), hexadecimal. `trust_anchors`: PEM of the CAs that count instead of the system's.
+    `names`: what the certificate has to name, as A-labels, `*.example.com` for all below; or an IPv4 address. None of
+    them: at `verify` the host, at `secure` the destination or one below it. `fingerprints`: SHA-256 of the certificate
+    or of its public key (SubjectPublicKeyInfo), hexadecimal. `trust_anchors`: PEM of the CAs that count instead of the
+    system's.
     """
 
     level: Level
@@ -162,7 +164,7 @@ def _problem(policy: TlsPolicy) -> str:
 
 def _bad_values(names: Sequence[str], fingerprints: Sequence[str]) -> str:
     for name in names:
-        if not is_name(name):
+        if not (is_name(name) or _is_ipv4(name)):
             return f"{name!r} is no name that a certificate could have: mx.example.com, or *.example.com for all below"
     for one in fingerprints:
         if not _DIGEST.fullmatch(one):
@@ -170,6 +172,14 @@ def _bad_values(names: Sequence[str], fingerprints: Sequence[str]) -> str:
     if len(names) > MAX_NAMES or len(fingerprints) > MAX_FINGERPRINTS:
         return f"at most {MAX_NAMES} names and {MAX_FINGERPRINTS} fingerprints make sense"
     return ""
+
+
+def _is_ipv4(text: str) -> bool:
+    """An address of a certificate (RFC 9525 §6.2); the colons of an IPv6 address would part it."""
+    try:
+        return str(IPv4Address(text)) == text
+    except ValueError:
+        return False
 
 
 def _dotted(name: str) -> str:

@@ -6,12 +6,14 @@ Every question has one whole answer: Postfix asks nobody else, and main.cf decid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
+from mailseal.config import Config
 from mailseal.postfix.tls_choice import Choice, choose
 from mailseal.postfix.tls_destination import read_key, wildcards_above
 from mailseal.postfix.tls_policy import rendered
 from mailseal.postfix.tls_way import Way, Ways
-from mailseal.store.sts_policies import NOTHING, StoreStsPolicies
+from mailseal.store.sts_policies import NOTHING, StoreStsPolicies, StsKnown
 from mailseal.store.tls_policies import StoreTlsRules
 
 
@@ -28,20 +30,33 @@ class TlsAnswer:
         return rendered(self.choice.policy)
 
 
+class StsSource(Protocol):
+    """Who knows the MTA-STS policies of domains."""
+
+    def of(self, domain: str, at: datetime) -> StsKnown:
+        """What is known of a domain; raises StoreUnavailable."""
+
+    def clear(self) -> None:
+        """Forget what was read."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 class TlsAnswers:
     """Thread-safe. Whoever holds one must `clear` it when the stamp `tls` has changed, and trust it only meanwhile."""
 
-    def __init__(
-        self,
-        ways: Ways,
-        *,
-        mta_sts: bool,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
+    def __init__(self, ways: Ways, sts: StsSource | None, *, now: Callable[[], datetime] = _utc_now) -> None:
         self._ways = ways
         self._rules = StoreTlsRules()
-        self._sts = StoreStsPolicies() if mta_sts else None
+        self._sts = sts
         self._now = now
+
+    @staticmethod
+    def of(config: Config) -> "TlsAnswers":
+        """As the configuration says. A domain of which nothing is known is looked at by the worker."""
+        return TlsAnswers(Ways.of(config), StoreStsPolicies() if config.tls.mta_sts else None)
 
     def policy(self, key: str) -> TlsAnswer | None:
         """The answer to a key of the table `tls`; None: nothing is known under it (a parent domain).

@@ -123,7 +123,7 @@ def test_nothing_known():
 
 
 def test_urls_that_postfix_cannot_do():
-    for url in ("smtp://10.0.0.5:25?tls=verified", "smtp://a.example:25?tls=verified&ca=/etc/my%20ca.pem"):
+    for url in ("smtp://[2001:db8::1]:25?tls=verified", "smtp://a.example:25?tls=verified&ca=/etc/my%20ca.pem"):
         with pytest.raises(TlsPolicyError):
             policy_of(next_hop(url))
 

@@ -35,6 +35,7 @@ CA = Path("/etc/mailseal/ca.pem")
         (TlsPolicy(Level.VERIFY), "verify match=hostname"),
         (TlsPolicy(Level.VERIFY, ("a.example", "*.b.example")), "verify match=a.example:.b.example"),
         (TlsPolicy(Level.SECURE), "secure match=nexthop:dot-nexthop"),
+        (TlsPolicy(Level.SECURE, ("192.0.2.1",)), "secure match=192.0.2.1"),
         (
             TlsPolicy(Level.SECURE, ("mailhub",), (), LeastTls.TLS_1_2, ServerName.HOST, CA),
             "secure match=mailhub servername=hostname protocols=>=TLSv1.2 tafile=/etc/mailseal/ca.pem",
@@ -74,7 +75,7 @@ def test_what_makes_no_policy(level, more, why):
     [
         "hostname", "nexthop", "dot-nexthop", "", ".", ".example.com", "*", "*.", "*.com", "a.*.com", "**.a.com",
         "A.example", "a.example:b.example", "a.example none", "a.example,b", "a.example\n", "a|b", "a=b", "{a}", "a..b",
-        "-a.example", "a-.example", "bücher.example", "a.example.", "1.2.3.4", "::1", "x." * 127 + "xx",
+        "-a.example", "a-.example", "bücher.example", "a.example.", "1.2.3", "01.2.3.4", "::1", "x." * 127 + "xx",
         "a" * 64 + ".example", "mx\0.example",
     ],
 )  # fmt: skip
