@@ -74,5 +74,8 @@ def _tls(config: Config) -> Iterator[Setting]:
     yield Setting("smtp_dns_support_level", "dnssec", topic)
     yield Setting("smtp_tls_protocols", ">=TLSv1.2", topic)
     yield Setting("smtp_tls_mandatory_protocols", ">=TLSv1.2", topic)
+    yield Setting("smtp_tls_fingerprint_digest", "sha256", topic)
+    yield Setting("lmtp_tls_fingerprint_digest", "sha256", topic)
+    yield Setting("smtp_tls_dane_insecure_mx_policy", "dane", topic)
     yield Setting("smtp_tls_loglevel", "1", topic)
     yield Setting("tls_append_default_CA", "yes", topic)
