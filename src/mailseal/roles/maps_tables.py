@@ -37,7 +37,7 @@ class Sources:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.ways = Ways.of(config)
-        self.tls = TlsAnswers(self.ways, mta_sts=config.tls.mta_sts)
+        self.tls = TlsAnswers.of(config)
 
     def clear(self) -> None:
         """Forget what was read."""
