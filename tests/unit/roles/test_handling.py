@@ -2,15 +2,19 @@
 
 import logging
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
-from mailseal.config import LogAddresses
+from mailseal.config import Instance, LogAddresses
 from mailseal.mail import reply
+from mailseal.mail.address import Address
 from mailseal.mail.envelope import Protocol, attempt_id
 from mailseal.mail.message import Message
 from mailseal.pipeline.process import mail_id
+from mailseal.policy.model import Fate, Outcome
+from mailseal.policy.reason import ReasonCode, because
 from mailseal.policy.settings import Mode, Settings
 from mailseal.roles import handling as handling_module
 from mailseal.roles.handling import MailHandling
@@ -114,3 +118,53 @@ def test_a_journal_that_cannot_be_written_is_counted(handling, stage):
     assert replies == [reply.STORE_UNAVAILABLE] * 2
     assert not stage.sent
     assert handling._meter.registry.get_sample_value("mailseal_journal_errors_total") == 1
+
+
+# ---- mail that waits for a search of keys
+
+
+@pytest.fixture
+def waiting(handling, stage, monkeypatch):
+    """Notes of mails in the queue that wait; every recipient's keys are being looked for."""
+    noted = []
+    monkeypatch.setattr(handling_module.lookup_waits, "wait", lambda owners, queue_id: noted.append((owners, queue_id)))
+    monkeypatch.setattr(handling_module, "_awaits_keys", lambda outcome: outcome.recipient.local == "a")
+    handling._node.config.postfix = SimpleNamespace(instance=Instance.SYSTEM)
+    return noted
+
+
+def work_queued(handling, queue_id):
+    given = replace(envelope(*TO), queue_id=queue_id), Message(mail())
+    return handling.work(*given, time.monotonic())
+
+
+def test_a_mail_of_the_queue_that_waits_for_keys_is_noted(handling, waiting):
+    work_queued(handling, "4dJmVf1Bqmz9sTz")
+    assert waiting == [({TO[0]}, "4dJmVf1Bqmz9sTz")]
+
+
+@pytest.mark.parametrize("queue_id", [None, "", "?", "ALL", "x" * 60])
+def test_what_is_in_no_queue_that_can_be_asked_is_not(handling, waiting, queue_id):
+    work_queued(handling, queue_id)
+    handling._node.config.postfix = SimpleNamespace(instance=Instance.OFF)
+    work_queued(handling, "4dJmVf1Bqmz9sTz")
+    assert waiting == []
+
+
+def test_that_it_cannot_be_noted_changes_no_reply(handling, waiting, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("database away")
+
+    monkeypatch.setattr(handling_module.lookup_waits, "wait", broken)
+    assert work_queued(handling, "4dJmVf1Bqmz9sTz") == [reply.ACCEPTED] * 2
+
+
+def test_only_what_is_deferred_for_that_waits(stage):
+    running, other = because(ReasonCode.LOOKUP_RUNNING, address=TO[0]), because(ReasonCode.MODE_ALLOW)
+    to = Address.parse(TO[0])
+    kinds = {
+        (fate, reason.code): handling_module._awaits_keys(Outcome(to, fate, reply.DEFERRED, reasons=(other, reason)))
+        for fate in (Fate.DEFERRED, Fate.RELAYED)
+        for reason in (running, other)
+    }
+    assert [key for key, waits in kinds.items() if waits] == [(Fate.DEFERRED, ReasonCode.LOOKUP_RUNNING)]

@@ -21,6 +21,7 @@ from mailseal.pipeline import Processed
 from mailseal.policy.model import Fate, MethodName, Outcome, Treatment
 from mailseal.policy.reason import ReasonCode, because
 from mailseal.ports import Hop
+from mailseal.postfix.queue_reasons import WaitKind
 from mailseal.roles import metric_files, metric_reference, metric_table
 from mailseal.roles.decision_log import Handled
 from mailseal.roles.handlers import HANDLERS
@@ -29,6 +30,7 @@ from mailseal.roles.meter import Meter, open_meter
 from mailseal.roles.metric_files import readable_files
 from mailseal.roles.metric_table import METRICS, By, Kind
 from mailseal.roles.metrics_page import WELL, Page
+from mailseal.roles.queue_measuring import QUEUES
 
 ANNA, BERT = Address.parse("anna@alpha.example"), Address.parse("bert@alpha.example")
 
@@ -172,6 +174,9 @@ def test_the_room_is_enough_for_every_label(config):
         meter.set(metric_table.CONNECTIONS, 1, origin)
     for hop in Hop:
         meter.count(metric_table.NEXT_HOP_FAILURES, hop)
+    for name, kind in itertools.product(QUEUES, WaitKind):
+        worker.set(metric_table.QUEUE_MAILS, 1, name)
+        worker.set(metric_table.QUEUE_RECIPIENTS, 1, kind)
     for kind in (*HANDLERS, *(f"{kind}-2" for kind in HANDLERS)):
         worker.set(metric_table.JOB_LAG, 1, kind)
         worker.set(metric_table.JOBS_WAITING, 1, kind)
