@@ -8,7 +8,18 @@ from pathlib import Path
 import click
 
 from mailseal.cli import output
-from mailseal.cli.checks import environment, journaling, journals, listener_tls, listening, next_hops, queue, stored
+from mailseal.cli.checks import (
+    dkim,
+    environment,
+    journaling,
+    journals,
+    listener_tls,
+    listening,
+    next_hops,
+    office365,
+    queue,
+    stored,
+)
 from mailseal.cli.checks.finding import Finding, Status
 from mailseal.cli.session import Session, become_owner, pass_session
 from mailseal.config import Config, ConfigError, find
@@ -21,6 +32,7 @@ CHECKS: tuple[tuple[str, Callable[[Config], Iterable[Finding]]], ...] = (
     ("users", environment.users),
     ("clock", environment.clock),
     ("embedded", environment.embedded),
+    ("Office 365", office365.office365),
 )
 STORED: tuple[tuple[str, Callable[[Config], Iterable[Finding]]], ...] = (
     ("KEK", stored.keks),
@@ -29,9 +41,11 @@ STORED: tuple[tuple[str, Callable[[Config], Iterable[Finding]]], ...] = (
     ("domains", stored.domains),
     ("certificates", stored.certificates),
     ("OpenPGP", stored.pgp),
+    ("DKIM", dkim.dkim),
     ("journals", journals.journals),
     ("journaling", journaling.journal_addresses),
     ("queue", queue.queue),
+    ("Office 365", office365.domains),
     ("routes", next_hops.routes),
     ("AUTH", next_hops.passwords),
 )
@@ -50,7 +64,7 @@ def check(session: Session, *, as_json: bool) -> int:
         output.print_json([finding.as_row() for finding in findings])
     else:
         for finding in findings:
-            _print(finding)
+            print_finding(finding)
     return int(any(finding.status is Status.FAIL for finding in findings))
 
 
@@ -95,7 +109,8 @@ def _guarded(name: str, look: Callable[[Config], Iterable[Finding]], config: Con
         yield Finding(name, Status.FAIL, str(error), getattr(error, "what_to_do", ""))
 
 
-def _print(finding: Finding) -> None:
+def print_finding(finding: Finding) -> None:
+    """One line, and what to do below it."""
     status = click.style(f"{finding.status.value:<4}", fg=_COLOURS[finding.status])
     click.echo(f"{status}  {finding.subject:<15} {output.plain(finding.text)}")
     if finding.what_to_do:

@@ -35,7 +35,9 @@ def services(config: Config) -> Iterator[Service]:
 
 def _to_the_tenant(hop: NextHop) -> Options:
     """TLS as `return_to` has it; no table says otherwise."""
-    options: Options = (
+    # Exchange Online is told our IPv4 addresses: mail that came from another would be sent here once more.
+    options: Options = () if ":" in hop.host else (("inet_protocols", "ipv4"),)
+    options += (
         ("syslog_name", f"postfix/{EXCHANGE_ONLINE}"),
         ("smtp_tls_policy_maps", ""),
         ("smtp_tls_security_level", _LEVELS[hop.tls]),

@@ -30,7 +30,7 @@ def look(tmp_path):
         server = Fake(None, {}, tcp=True, hello=STARTTLS, hello_tls=HELLO, tls=context)
         made.append(server)
         hop = replace(server.place, given=Tls.REQUIRED)
-        return [one for one in next_hops._next_hop(Opener("me.test"), hop, "w", "mend") if one.subject == "TLS"]
+        return [one for one in next_hops.next_hop(Opener("me.test"), hop, "w", "mend") if one.subject == "TLS"]
 
     yield say
     for server in made:
@@ -59,7 +59,7 @@ def test_a_malformed_one_is_named_so(look, octets, instead):
 def test_a_client_certificate_that_cannot_be_read_is_our_own_trouble(tmp_path, tls):
     server = Fake(None, {}, tcp=True, hello=STARTTLS, tls=server_context(tmp_path, issue("mx.test")))
     hop = replace(server.place, given=tls, certificate=tmp_path / "none.pem")
-    (one,) = next_hops._next_hop(Opener("me.test"), hop, "w", "mend")
+    (one,) = next_hops.next_hop(Opener("me.test"), hop, "w", "mend")
     server.stop()
     assert one.status is Status.FAIL
     assert "none.pem cannot be used: No such file" in one.text

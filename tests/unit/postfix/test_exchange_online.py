@@ -131,7 +131,13 @@ def test_all_that_comes_back_goes_to_the_tenant():
 )
 def test_tls_of_the_way_back_is_that_of_its_url_whatever_a_table_says(return_to, wanted):
     found = options(rendering(return_to), "mailseal-exchange-online")
-    assert found == {"syslog_name": "postfix/mailseal-exchange-online", "smtp_tls_policy_maps": "", **wanted}
+    assert found == {
+        "inet_protocols": "ipv4",
+        "syslog_name": "postfix/mailseal-exchange-online",
+        "smtp_tls_policy_maps": "",
+        **wanted,
+    }
+    assert "inet_protocols" not in options(rendering("[2001:db8::1]:25"), "mailseal-exchange-online")
 
 
 def test_as_many_at_once_as_from_elsewhere():

@@ -28,7 +28,7 @@ def next_hops(config: Config) -> Iterator[Finding]:
     opener = Opener(config.hostname)
     for direction, hops in (("inside", config.relay.inside), ("outside", config.relay.outside)):
         for hop in hops:
-            yield from _next_hop(opener, hop, f"{direction}: {hop.place}", f"start it, or set relay.{direction}")
+            yield from next_hop(opener, hop, f"{direction}: {hop.place}", f"start it, or set relay.{direction}")
 
 
 def routes(config: Config) -> Iterator[Finding]:
@@ -37,7 +37,7 @@ def routes(config: Config) -> Iterator[Finding]:
     for route in store_routes.list_routes():
         mend = f"start it, or `mailseal route set {route.domain}`"
         for hop in route.hops:
-            yield from _next_hop(opener, hop, f"{route.domain}: {hop.place}", mend)
+            yield from next_hop(opener, hop, f"{route.domain}: {hop.place}", mend)
         for name in store_routes.internal_below(route.domain):
             text = f"mail to {name}, which is internal, goes where {route.domain} goes"
             yield Finding("route", Status.WARN, text, f"if that is not meant, `mailseal route set {name}`")
@@ -62,7 +62,8 @@ def passwords(config: Config) -> Iterator[Finding]:
             yield Finding("AUTH", Status.OK, f"{name} is let in")
 
 
-def _next_hop(opener: Opener, hop: NextHop, what: str, mend: str) -> Iterator[Finding]:
+def next_hop(opener: Opener, hop: NextHop, what: str, mend: str) -> Iterator[Finding]:
+    """Whether one answers, with what TLS."""
     try:
         connection, refusal = _open(opener, hop)
     except TlsError as error:
@@ -163,10 +164,11 @@ def _described(der: bytes) -> str:
     certificate = _read(der)
     if certificate is None:
         return "nobody: it is malformed"
-    return f"{', '.join(_names(certificate)) or 'no name'}, until {certificate.not_valid_after_utc:%Y-%m-%d}"
+    return f"{', '.join(names(certificate)) or 'no name'}, until {certificate.not_valid_after_utc:%Y-%m-%d}"
 
 
-def _names(certificate: x509.Certificate) -> Iterable[str]:
+def names(certificate: x509.Certificate) -> Iterable[str]:
+    """The hosts that a certificate names (subjectAltName)."""
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
