@@ -88,9 +88,9 @@ def delete(session: Session, *, fingerprint: str, with_key: bool, yes: bool) -> 
         raise CommandError("this is a root", "`mailseal root delete` takes its trust away")
     key = " and its private key; what is encrypted to it can then never be read here" if with_key else ""
     confirm(f"Delete the certificate of {info.certificate.subject}{key}?", yes=yes)
-    certificate_admin.delete(info.fingerprint)
-    if with_key:
+    if with_key:  # before: it may be refused
         private_keys.delete_key(info.certificate.spki_sha256)
+    certificate_admin.delete(info.fingerprint)
 
 
 @cert.command("trust")

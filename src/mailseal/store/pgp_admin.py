@@ -12,8 +12,8 @@ from mailseal.errors import PermanentError
 from mailseal.mail.address import Address
 from mailseal.openpgp.certificate import PgpCertificate, PgpTrust
 from mailseal.openpgp.select import fit_to_encrypt
+from mailseal.store import private_keys
 from mailseal.store.addresses import remember
-from mailseal.store.models import CertificateRow, PrivateKeyRow
 from mailseal.store.owners import owners_of_domain, read_owner
 from mailseal.store.pgp_domain_keys import (
     DomainKey,
@@ -234,13 +234,7 @@ def delete(name: str) -> PgpInfo:
     info = show(row.fingerprint)
     spkis = set(PgpComponentRow.objects.filter(certificate=row, bound=True).values_list("spki_sha256", flat=True))
     row.delete()
-    others = set(
-        PgpComponentRow.objects.filter(spki_sha256__in=spkis, bound=True).values_list("spki_sha256", flat=True)
-    )
-    others |= set(
-        CertificateRow.objects.filter(spki_sha256__in=spkis, bound=True).values_list("spki_sha256", flat=True)
-    )
-    PrivateKeyRow.objects.filter(spki_sha256__in=spkis - others).delete()
+    private_keys.delete_unused(spkis)
     bump(Scope.KEYS)
     return info
 

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from mailseal.errors import PermanentError
 from mailseal.keys import PrivateKey
 from mailseal.keys.sealing import BrokenSealError, SealError, sealed_by
 from mailseal.keys.software import PrivateKeyError, load_private_key, serialize
+from mailseal.store.dkim_models import DkimKeyRow
 from mailseal.store.models import CertificateRow, PrivateKeyRow
 from mailseal.store.pgp_models import PgpComponentRow
 from mailseal.store.stamps import Scope, bump
@@ -29,6 +31,12 @@ class Sealing(Protocol):
 
 class PrivateKeyMissingError(SealError):
     """There is no such private key in the store (any more)."""
+
+
+class KeyInUseError(PermanentError):
+    """The private key signs mail of a domain (DKIM), so it stays."""
+
+    what_to_do = "`mailseal dkim remove` first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +96,31 @@ def list_keys() -> tuple[PrivateKeyInfo, ...]:
 
 @writes
 def delete_key(spki: str) -> bool:
-    """Delete a private key for good; its certificates stay, without a key. False: there was none."""
+    """Delete a private key for good; its certificates stay, without a key. False: there was none.
+
+    Raises KeyInUseError where DKIM signs with it: all mail of a domain would wait.
+    """
+    signs = DkimKeyRow.objects.filter(spki_sha256=spki).first()
+    if signs is not None:
+        raise KeyInUseError(f"the private key is also the DKIM key {signs.selector} of {signs.domain}")
     deleted, _ = PrivateKeyRow.objects.filter(spki_sha256=spki).delete()
     CertificateRow.objects.filter(spki_sha256=spki).update(bound=False)
     PgpComponentRow.objects.filter(spki_sha256=spki).update(bound=False)
     bump(Scope.KEYS)
     return bool(deleted)
+
+
+def delete_unused(spkis: Iterable[str]) -> None:
+    """Delete those of the private keys that nothing has any more, in the caller's transaction."""
+    wanted = list(spkis)
+    used: set[str] = set()
+    for rows in (
+        CertificateRow.objects.filter(bound=True),
+        PgpComponentRow.objects.filter(bound=True),
+        DkimKeyRow.objects.all(),
+    ):
+        used.update(rows.filter(spki_sha256__in=wanted).values_list("spki_sha256", flat=True))
+    PrivateKeyRow.objects.filter(spki_sha256__in=set(wanted) - used).delete()
 
 
 def known(spkis: Iterable[str]) -> list[str]:
