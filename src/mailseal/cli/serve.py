@@ -10,7 +10,8 @@ import click
 
 from mailseal.cli.errors import CommandError
 from mailseal.cli.session import Session, become_owner, pass_session
-from mailseal.config import METRICS, Config
+from mailseal.config import METRICS, Config, Instance
+from mailseal.config.load import variable
 from mailseal.roles.confinement import confine
 from mailseal.roles.supervisor import node_roles
 from mailseal.roles.users import become, user_of
@@ -28,12 +29,15 @@ def loaded_for_good() -> Iterator[None]:
 
 
 @click.command()
+@click.option("--postfix", "instance", type=click.Choice([*map(str, Instance)]), help="Instead of postfix.instance.")
 @pass_session
-def serve(session: Session) -> None:
-    """Run the gateway: mail workers, the job worker and, if it is on, metrics; each is started again when it ends.
+def serve(session: Session, *, instance: str | None) -> None:
+    """Run the gateway: mail workers, the job worker and what else is on; each is started again when it ends.
 
     SIGTERM ends it when the mails at hand are done; SIGHUP reads the configuration again.
     """
+    if instance is not None:
+        os.environ[variable("postfix", "instance")] = instance  # the roles read it too
     _require_folder(session.config)
     path = session.config_path
     arguments = ["--config", str(path.absolute())] if path else []

@@ -63,7 +63,7 @@ def _from_the_world(config: Config, around: Surroundings) -> Options:
     authorise = [f"check_client_access ${CLIENTS}", "permit_mynetworks"] if networks else []
     exchange = exchange_clients.restrictions(config)
     verified: Options = (
-        ("unverified_recipient_tempfail_action", "permit"),
+        ("unverified_recipient_defer_code", "250"),  # the mail is taken, as postconf(5) has it
         ("unverified_recipient_reject_code", "550"),
         ("unverified_recipient_reject_reason", "No such address"),  # not what the inner server says, and its address
     )

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
-from mailseal.config import FOR_OWNER, Config, Endpoint, listeners
+from mailseal.config import FOR_OWNER, Config, Endpoint, Instance, listeners
 from mailseal.errors import MailsealError
+from mailseal.postfix import folders
 from mailseal.roles import listening
 from mailseal.roles.process import Process, Role
 from mailseal.roles.users import as_owner, make_folders, user_of
@@ -55,10 +56,12 @@ def make(
 ) -> Generation:
     """Make folders, bind what the earlier generation has not bound, name the processes. Nothing is started yet.
 
-    Raises MailsealError.
+    A role that is reloaded in place has the process of the earlier generation. Raises MailsealError.
     """
     wanted = roles(config)
     make_folders(config, wanted)
+    if config.postfix.instance is Instance.PRIVATE:
+        folders.make(config)  # our sockets are in there
     sockets: dict[str, tuple[Endpoint, socket.socket]] = {}
     held_before = dict(before.sockets.values()) if before else {}
     made = Generation(config, sockets, [], time.monotonic() + ready_seconds)
@@ -71,7 +74,9 @@ def make(
     except MailsealError:
         made.release_sockets(before)
         raise
-    made.processes.extend(Process(role, user_of(role, config.data_dir)) for role in wanted)
+    kept = {process.name: process for process in before.processes if process.role.in_place} if before else {}
+    for role in wanted:
+        made.processes.append(kept.get(role.name) or Process(role, user_of(role, config.data_dir)))
     return made
 
 

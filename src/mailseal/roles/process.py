@@ -33,7 +33,8 @@ class Role:
     """A process that a node runs; `listens` are the names of the listening sockets that it gets.
 
     `user` is its own user, if that is not the owner of the data folder; below that folder it can read `reads` alone.
-    `privileged`: it keeps the rights of who starts it (root), for what no other user may do.
+    `privileged`: it keeps the rights of who starts it (root), for what no other user may do. `in_place`: a reload keeps
+    its process, which is sent SIGHUP and reads the configuration itself, since there cannot be two at once.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Role:
     user: str | None = None
     reads: Path | None = None
     privileged: bool = False
+    in_place: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -119,6 +121,11 @@ class Process:
         """When it starts again, in words; how often it failed shows that it does not come up at all."""
         often = f" ({self.failures} times in a row)" if self.failures > 1 else ""
         return f"{often}; it starts again in {max(0.0, self.start_at - time.monotonic()):.2f} s"
+
+    def reload(self) -> None:
+        """Have it read the configuration again; one that does not run does so when it starts."""
+        if self.running is not None:
+            self.running.send_signal(signal.SIGHUP)
 
     def drain(self, kill_at: float) -> None:
         """Ask it to end; who has not by `kill_at` is killed."""

@@ -54,7 +54,9 @@ def node_roles(path: Path | None) -> Roles:
     """The roles of a node: N mail workers, one job worker, and who answers Prometheus if that is on."""
     given = ["--config", str(path)] if path else []
     base = [sys.executable, "-P", "-m", "mailseal", *given]
-    queue_base = [sys.executable, "-P", "-m", "mailseal.roles.queue_role"]  # root's: nothing but the standard library
+    # Root's own: nothing but the standard library.
+    queue_base = [sys.executable, "-P", "-m", "mailseal.roles.queue_role"]
+    postfix_base = [sys.executable, "-P", "-m", "mailseal.roles.postfix_role"]
 
     def roles(config: Config) -> Sequence[Role]:
         users = config.users
@@ -65,7 +67,13 @@ def node_roles(path: Path | None) -> Roles:
         worker = Role("worker", [*base, "worker"], user=users.worker)
         metrics = Role("metrics", [*base, "metrics"], [METRICS], users.metrics, reads=config.metrics_dir)
         queue = Role("queue", [*queue_base, *given], [QUEUE], privileged=True)
-        return [*mail, worker, *([metrics] if config.metrics.listen else []), *([queue] if _has_queue(config) else [])]
+        postfix = Role("postfix", [*postfix_base, *given], privileged=True, in_place=True)
+        others = (
+            (metrics, config.metrics.listen is not None),
+            (queue, _has_queue(config)),
+            (postfix, config.postfix.instance is Instance.PRIVATE),
+        )
+        return [*mail, worker, *(role for role, wanted in others if wanted)]
 
     return roles
 
@@ -228,7 +236,7 @@ class Supervisor:
             _say(f"{process.name} of the new configuration {describe(code)}")
         if ended or time.monotonic() >= self._next.ready_by:
             _say("the reload is given up; everything goes on as before")
-            self._drain(self._next)
+            self._drain(self._next, besides=self._current)
             self._next.release_sockets(besides=self._current)
             self._next = None
             notify.notify(notify.READY)
@@ -243,16 +251,21 @@ class Supervisor:
                 self._forget_status(process)
                 self._leaving.remove(process)
 
-    def _drain(self, of: Generation) -> None:
+    def _drain(self, of: Generation, besides: Generation | None = None) -> None:
         kill_at = time.monotonic() + of.config.limits.drain_seconds
+        kept = [*self._leaving, *(besides.processes if besides else ())]
         for process in of.processes:
-            process.drain(kill_at)
-            self._leaving.append(process)
+            if process not in kept:
+                process.drain(kill_at)
+                self._leaving.append(process)
 
     def _promote(self) -> None:
         if self._next is not None and self._next.is_ready:
             old, self._current, self._next = self._current, self._next, None
-            self._drain(old)
+            self._drain(old, besides=self._current)
+            for process in old.processes:
+                if process in self._current.processes:
+                    process.reload()
             old.release_sockets(besides=self._current)
             self._announced = False
 

@@ -154,7 +154,7 @@ def test_tls_of_the_entry_is_that_of_our_listeners(tls, level):
 def test_recipients_are_verified_unless_it_is_off():
     entry = of_class(rendering())["entry"]
     assert entry["smtpd_relay_restrictions"].endswith("socketmap:ends-here, reject_unverified_recipient")
-    assert entry["unverified_recipient_tempfail_action"] == "permit"
+    assert entry["unverified_recipient_defer_code"] == "250"
     off = of_class(rendering(postfix={"verify_recipients": False}))["entry"]
     assert off["smtpd_relay_restrictions"] == "reject_unauth_destination"
 
@@ -257,9 +257,9 @@ def test_every_option_of_an_entry_is_refused_or_known_to_yield():
         "smtpd_tls_protocols",
         "smtpd_tls_received_header",
         "syslog_name",
+        "unverified_recipient_defer_code",
         "unverified_recipient_reject_code",
         "unverified_recipient_reject_reason",
-        "unverified_recipient_tempfail_action",
     }
 
 
