@@ -109,7 +109,7 @@ def rendered(policy: TlsPolicy) -> str:
     words: list[str] = [policy.level]
     match policy.level:
         case Level.FINGERPRINT:
-            words.append("match=" + "|".join(_colons(one) for one in policy.fingerprints))
+            words.append("match=" + "|".join(with_colons(one) for one in policy.fingerprints))
         case Level.VERIFY:
             words.append("match=" + (":".join(map(_dotted, policy.names)) or "hostname"))
         case Level.SECURE:
@@ -137,6 +137,11 @@ def read_fingerprint(text: str) -> str:
     if not _DIGEST.fullmatch(digest):
         raise TlsPolicyError(f"{text!r} is no SHA-256: 64 hexadecimal digits, with or without colons")
     return digest
+
+
+def with_colons(digest: str) -> str:
+    """A fingerprint as Postfix writes it."""
+    return ":".join(digest[start : start + 2] for start in range(0, len(digest), 2)).upper()
 
 
 def _problem(policy: TlsPolicy) -> str:
@@ -185,7 +190,3 @@ def _is_ipv4(text: str) -> bool:
 def _dotted(name: str) -> str:
     """Postfix writes `.example.com` for all below."""
     return name.removeprefix("*")
-
-
-def _colons(digest: str) -> str:
-    return ":".join(digest[start : start + 2] for start in range(0, len(digest), 2)).upper()

@@ -6,6 +6,7 @@ An unchanged record costs one question to the DNS; the policy itself is fetched 
 import logging
 from datetime import UTC, datetime, timedelta
 
+from mailseal.config import Config
 from mailseal.discover.dane import has_dane
 from mailseal.discover.dns import Dns, DnsUnavailableError
 from mailseal.discover.fetch import Fetcher
@@ -34,9 +35,8 @@ class StsLook:
         self._fetch = fetch
 
     @staticmethod
-    def of(node: Node) -> "StsLook":
+    def by(config: Config) -> "StsLook":
         """As the configuration says; raises PermanentError for a CA file that is none."""
-        config = node.config
         fetch = fetcher(config.discover, max_bytes=MAX_POLICY_BYTES, max_redirects=0)
         return StsLook(Dns(config.dns.servers, config.dns.timeout_seconds), fetch)
 
@@ -65,7 +65,7 @@ class StsLook:
 def look_first(node: Node, job: Job) -> float | None:
     """Look at a domain that mail goes to for the first time."""
     if node.config.tls.mta_sts:
-        _look(StsLook.of(node), job, job.payload[sts_policies.DOMAIN], node.config.discover.total_seconds)
+        _look(StsLook.by(node.config), job, job.payload[sts_policies.DOMAIN], node.config.discover.total_seconds)
     return None
 
 
@@ -75,7 +75,7 @@ def refresh(node: Node, job: Job) -> float | None:
         return None
     turn = Turn(TURN_SECONDS)
     domains = sts_policies.due(datetime.now(UTC))
-    look = StsLook.of(node) if domains else None
+    look = StsLook.by(node.config) if domains else None
     for domain in domains:
         if look is None or not turn.goes_on():
             return AGAIN_SECONDS

@@ -107,12 +107,12 @@ def _internal_below(wildcard: Destination) -> Sequence[str]:
 def _past_postfix(rule: TlsRule, config: Config) -> Iterator[Remark]:
     """Mail that Mailseal itself gives to somebody else than Postfix's way back in."""
     for route in _routes_of(rule.destination):
-        if not _all_to_postfix(route.hops, config):
+        if not all_to_postfix(route.hops, config):
             text = f"the route of {route.domain} takes mail past Postfix, so the TLS of its URLs counts"
             yield Remark(Weight.REFUSED, text, f"`mailseal route unset {route.domain}`, or ?tls=verified in its URLs")
     internal = domains.is_internal(_some(rule.destination.domain))
     key, hops = ("inside", config.relay.inside) if internal else ("outside", config.relay.outside)
-    if config.postfix.instance is not Instance.OFF and not _all_to_postfix(hops, config):
+    if config.postfix.instance is not Instance.OFF and not all_to_postfix(hops, config):
         text = f"relay.{key} takes mail past Postfix, so the TLS of its URLs counts"
         yield Remark(Weight.BROKEN, text, f'relay.{key} = ["smtp://{config.postfix.reinjection}"]')
 
@@ -126,6 +126,7 @@ def _routes_of(destination: Destination) -> Sequence[RouteInfo]:
     return [*([above] if above else []), *(below if destination.wildcard else [])]
 
 
-def _all_to_postfix(hops: Sequence[NextHop], config: Config) -> bool:
+def all_to_postfix(hops: Sequence[NextHop], config: Config) -> bool:
+    """Whether these next hops of Mailseal are Postfix's way back in, and nobody else's."""
     back = config.postfix.reinjection
     return all(place_of(hop) == Place(back.host, back.port) for hop in hops)
