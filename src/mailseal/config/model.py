@@ -25,6 +25,7 @@ from mailseal.config.sections.postfix import Postfix
 from mailseal.config.sections.relay import Relay
 from mailseal.config.sections.tls import TlsPolicies
 from mailseal.config.sections.users import Users
+from mailseal.config.sections.tls_reports import TlsReports
 
 DEFAULT_DATA_DIR = Path("/var/lib/mailseal")
 RUN_NAME = "run"
@@ -82,6 +83,7 @@ class Config:
     office365: Office365 = field()
     tls: TlsPolicies = field()
     limits: Limits = field()
+    tls_reports: TlsReports = field()
     log: Log = field()
     metrics: Metrics = field()
     ledger: Ledger = field()
@@ -120,6 +122,7 @@ SECTIONS: dict[str, type[Any]] = {
     "tls": TlsPolicies,
     "limits": Limits,
     "log": Log,
+    "tls_reports": TlsReports,
     "metrics": Metrics,
     "ledger": Ledger,
     "discover": Discover,
