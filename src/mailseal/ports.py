@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from mailseal.config.values import Network
+from mailseal.dkim.sign import DkimKey
 from mailseal.keys import PrivateKey
 from mailseal.mail.address import Address
 from mailseal.mail.envelope import Recipient
@@ -204,6 +205,13 @@ class Journals(Protocol):
         """Commit that a report goes on unopened, once per (attempt, journal address)."""
 
 
+class SenderLogins(Protocol):
+    """Who may hand in mail with which envelope sender."""
+
+    def of(self, address: Address) -> frozenset[str]:
+        """The logins that may use an address, those too that are not let in at present."""
+
+
 class LoopKeys(Protocol):
     """What `pipeline.loop` makes its MACs with."""
 
@@ -222,6 +230,25 @@ class Neighbour:
     tenants: frozenset[str]
     loop: LoopKeys
     takes_others: bool = False
+
+
+class DomainKeys(Protocol):
+    """The keys that domains sign mail with: ours, and what any domain has published (RFC 6376)."""
+
+    def signing(self, domain: str) -> Sequence[DkimKey]:
+        """The keys of exactly this domain of ours that are in use, the one to prefer first; () for none."""
+
+    def txt(self, name: str, deadline: float) -> Sequence[str]:
+        """The TXT records of a name, () for none; raises TransientError if nobody can say before the deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """The names of Authentication-Results: ours, and those whose results are believed; and keys to check by."""
+
+    keys: DomainKeys
+    authserv_id: str
+    believed: frozenset[str] = frozenset()
 
 
 class Clock(Protocol):
@@ -251,3 +278,5 @@ class Gateway:
     deadline_seconds: float = 240.0
     max_hops: int = 50
     neighbour: Neighbour | None = None
+    authentication: Authentication | None = None
+    logins: SenderLogins | None = None

@@ -231,10 +231,18 @@ def protect_message(
     type=one_of(Origin),
     help="Which listener it comes through. Default: authorised if the sender is internal.",
 )
+@click.option("--submission", is_flag=True, help="It is handed in by a user who has logged in.")
 @json_option
 @pass_session
 def explain_message(
-    session: Session, *, file: Path, sender: str, recipients: Sequence[str], origin: str | None, as_json: bool
+    session: Session,
+    *,
+    file: Path,
+    sender: str,
+    recipients: Sequence[str],
+    origin: str | None,
+    submission: bool,
+    as_json: bool,
 ) -> None:
     """Say what would happen to a mail, per recipient, and each reason. Nothing is sent."""
     from mailseal.pipeline.explain import explain  # noqa: PLC0415 - beside the store, which only this command needs
@@ -247,7 +255,7 @@ def explain_message(
     if origin is None:
         internal = gateway.directory.party(from_address).internal
         origin = Origin.AUTHORISED if internal else Origin.OUTSIDE
-    envelope = Envelope(from_address, to, Origin(origin), client=Client("explain"))
+    envelope = Envelope(from_address, to, Origin(origin), client=Client("explain"), submission=submission)
     rows = explanation_rows(explain(envelope, Message(octets), without_effects(gateway)))
     show(rows, ("recipient", "outcome", "method", "reasons"), as_json=as_json)
 

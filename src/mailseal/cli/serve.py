@@ -1,4 +1,4 @@
-"""`serve`, `mail`, `worker`, `metrics` and `queue-role`: the processes of a running gateway."""
+"""`serve`, `mail`, `worker`, `maps`, `metrics` and `queue-role`: the processes of a running gateway."""
 
 import gc
 import os
@@ -84,6 +84,18 @@ def metrics(session: Session) -> None:
         from mailseal.roles.metrics_role import run  # noqa: PLC0415 - only this process needs the page
 
     run(config)
+
+
+@click.command()
+@pass_session
+def maps(session: Session) -> None:
+    """Answer what Postfix asks: domains, next hops, TLS, senders and logins."""
+    become_owner(session.config.data_dir)
+    confine()
+    with loaded_for_good():
+        from mailseal.roles.maps_role import run  # noqa: PLC0415 - only this process needs the answers
+
+    run(session.config)
 
 
 @click.command("queue-role")

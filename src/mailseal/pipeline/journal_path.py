@@ -45,8 +45,8 @@ def journal_tasks(run: Run, recipients: Sequence[tuple[int, Journal]]) -> list[T
 
 
 def _is_believed(envelope: Envelope, journal: Journal) -> bool:
-    if envelope.origin is Origin.AUTHORISED:
-        return True
+    if envelope.origin is Origin.AUTHORISED and not envelope.submission:
+        return True  # a user who has logged in is no mail server
     with suppress(ValueError):
         client = ipaddress.ip_address(envelope.client.address)
         return any(client in network for network in journal.networks)

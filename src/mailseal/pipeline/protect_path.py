@@ -76,7 +76,7 @@ class ProtectPath:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.sender: Sender = sender_of(run.envelope, run.root, run.gateway.directory)
+        self.sender: Sender = sender_of(run.envelope, run.root, run.gateway.directory, run.gateway.logins)
         self.outgoing = Outgoing(run.root)
         self._asked = self._what_is_asked()
         self._been_through = BeenThrough(run.root, run.envelope.sender, run.at) if run.arrival.returns else None

@@ -1,4 +1,9 @@
-"""Who a mail is from, as far as policy cares: settings to apply, identity to sign as (behaviour.md, Settings)."""
+"""Who a mail is from, as far as policy cares: settings to apply, identity to sign as (behaviour.md, Settings).
+
+Postfix has made sure that the login of a submitted mail may use its envelope sender, and tells nobody who it was. So
+such a mail is signed as another address in From only if all logins that may use the envelope sender may use that one
+as well: whoever it was, then, may. One login that both have in common is not enough: two people may share an address.
+"""
 
 from dataclasses import dataclass
 
@@ -10,7 +15,7 @@ from mailseal.policy.combine import stricter
 from mailseal.policy.model import Party
 from mailseal.policy.reason import Reason, ReasonCode, because
 from mailseal.policy.settings import Settings
-from mailseal.ports import Directory
+from mailseal.ports import Directory, SenderLogins
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +38,11 @@ class Sender:
         return self.internal and self.authorised
 
 
-def sender_of(envelope: Envelope, root: Entity, directory: Directory) -> Sender:
-    """Read the envelope sender and, if different, the single internal From; the stricter settings win."""
+def sender_of(envelope: Envelope, root: Entity, directory: Directory, logins: SenderLogins | None = None) -> Sender:
+    """Read the envelope sender and, if different, the single internal From; the stricter settings win.
+
+    Without `logins` a submitted mail is signed as its envelope sender alone. Raises TransientError.
+    """
     senders = authors(root)
     party = directory.party(envelope.sender)
     origin_party = _internal_from(senders, directory)
@@ -45,6 +53,9 @@ def sender_of(envelope: Envelope, root: Entity, directory: Directory) -> Sender:
         each = (party.settings, origin_party.settings)
     internal = party.internal or (envelope.sender is None and origin_party is not None)
     identity, missing = _identity(envelope, senders, party, origin_party)
+    author = next(iter(senders), None)
+    if identity is not None and envelope.submission and not _may_all_use(author, envelope.sender, logins):
+        identity, missing = None, because(ReasonCode.FROM_NOT_ALLOWED)
     return Sender(settings, each, internal, envelope.origin is Origin.AUTHORISED, identity, missing)
 
 
@@ -65,3 +76,13 @@ def _identity(
     if not party.internal or None in senders:
         return None, because(ReasonCode.NO_SIGNING_IDENTITY)
     return (party.address if origin_party is None else origin_party.address), None
+
+
+def _may_all_use(author: Address | None, sender: Address | None, logins: SenderLogins | None) -> bool:
+    """Whether everybody who may have handed in a submitted mail of this envelope sender may be its author."""
+    if author is None or author == sender:
+        return True
+    if sender is None or logins is None:
+        return False
+    those = logins.of(sender)
+    return bool(those) and those <= logins.of(author)

@@ -43,6 +43,7 @@ class ReasonCode(StrEnum):
     NO_SIGNING_KEY = "no-signing-key"
     NO_SIGNING_IDENTITY = "no-signing-identity"
     ORIGIN_OUTSIDE = "origin-outside"
+    FROM_NOT_ALLOWED = "from-not-allowed"
     # a certificate, and why it may not be used
     CERTIFICATE_EXPIRED = "certificate-expired"
     CERTIFICATE_NOT_YET_VALID = "certificate-not-yet-valid"
@@ -110,6 +111,8 @@ class ReasonCode(StrEnum):
     TRANSIENT_FAILURE = "transient-failure"
     UNEXPECTED_FAILURE = "unexpected-failure"
     REPORT_CUT = "report-cut"
+    DKIM_NOT_SIGNED = "dkim-not-signed"
+    ARC_NOT_SEALED = "arc-not-sealed"
     # what ends here, or goes on as something else
     JOURNAL_DENIED = "journal-denied"
     JOURNAL_REPORT = "journal-report"

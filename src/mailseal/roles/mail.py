@@ -26,7 +26,8 @@ from mailseal.roles.mail_metrics import measure_mail, stop_measuring
 from mailseal.roles.meter import Meter, open_meter
 from mailseal.roles.metric_table import By
 from mailseal.roles.receivers import make_receivers
-from mailseal.roles.startup import keep_supervisors_away, open_when_possible
+from mailseal.roles.startup import open_when_possible
+from mailseal.roles.store_wait import keep_supervisors_away
 from mailseal.store.stamps import POLL_SECONDS
 from mailseal.store.transaction import StoreUnavailable, unit_of_work
 from mailseal.transport.receiver import Receiver

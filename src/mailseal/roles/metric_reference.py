@@ -20,7 +20,7 @@ folder `<data_dir>/run/metrics`. It answers two requests and nothing else:
 |---|---|
 | `GET /metrics` | all metrics of all processes of this node, in the text format of Prometheus |
 | `GET /healthz` | 200 `ok`, or 503 and a word: `mail` (a mail worker is not ready), `worker` (the job worker is not), \
-`database` (a mail worker could not look for changes for 10 s, so it answers 451) |
+`maps` (nobody answers Postfix), `database` (a mail worker could not look for changes for 10 s, so it answers 451) |
 
 There is no login. An address that other machines can reach is refused unless `remote = true` says that it is meant; put
 a firewall or a proxy with a login before it then. No label and no value is ever an address, a domain or a subject: all

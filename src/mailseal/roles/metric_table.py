@@ -22,6 +22,7 @@ class By(StrEnum):
 
     MAIL = "mail"
     WORKER = "worker"
+    MAPS = "maps"
     EVERY = "every"
     METRICS = "metrics"
 
@@ -86,6 +87,8 @@ QUEUE_MAILS = "queue_mails"
 QUEUE_RECIPIENTS = "queue_recipients_waiting"
 QUEUE_OLDEST = "queue_oldest_timestamp_seconds"
 QUEUE_SEEN = "queue_seen_timestamp_seconds"
+MAP_ANSWERS = "map_answers"
+LOGINS = "logins"
 HEARTBEAT = "heartbeat_timestamp_seconds"
 BUILD = "build_info"
 
@@ -316,6 +319,23 @@ METRICS: tuple[MetricInfo, ...] = (
         by=By.WORKER,
         help="When these numbers were taken; a large queue is looked at less often than each minute.",
         alert="time() - mailseal_queue_seen_timestamp_seconds > 3600",
+    ),
+    MetricInfo(
+        name=MAP_ANSWERS,
+        kind=Kind.COUNTER,
+        by=By.MAPS,
+        labels=("table", "answer"),
+        help="What Postfix was told, by table: ok, notfound, temp (its mail waits), perm (there is no such table).",
+        alert='rate(mailseal_map_answers_total{answer="temp"}[5m]) > 0',
+    ),
+    MetricInfo(
+        name=LOGINS,
+        kind=Kind.COUNTER,
+        by=By.MAPS,
+        labels=("result",),
+        help="Attempts to log in for submission, by result: accepted, wrong-password, unknown, disabled, locked (too "
+        "many failures), busy (too many at once), unavailable (no database).",
+        alert='increase(mailseal_logins_total{result="locked"}[10m]) > 0',
     ),
     MetricInfo(
         name=HEARTBEAT,

@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from mailseal import __version__
-from mailseal.config import Config
+from mailseal.config import Config, Instance
 from mailseal.roles import metric_table as table
 from mailseal.roles.metric_files import is_sound, merged, readable_files
 from mailseal.roles.metric_table import METRICS, By
@@ -26,6 +26,8 @@ class Page(Collector):
     def __init__(self, config: Config) -> None:
         self._folder = config.metrics_dir
         self._expected = {By.MAIL: config.workers, By.WORKER: 1}
+        if config.postfix.instance is not Instance.OFF:
+            self._expected[By.MAPS] = 1
         limits = config.limits
         self._facts: tuple[tuple[str, dict[str, str], float], ...] = (
             (table.BYTES_LIMIT, {}, limits.max_bytes_in_flight * config.workers),
@@ -62,7 +64,7 @@ class Page(Collector):
                 yield metric
 
     def health(self) -> str:
-        """WELL, or a word for what is not: "mail" or "worker" (processes not ready), "database" (not looked at)."""
+        """WELL, or a word for what is not: "mail", "worker" or "maps" (not ready), "database" (not looked at)."""
         found = _merged(self._folder)
         ready = _values(found, table.READY, "role")
         for role, count in self._expected.items():

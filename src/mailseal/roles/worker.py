@@ -21,7 +21,8 @@ from mailseal.roles.measuring import MEASURE_SECONDS, StoreMeasures
 from mailseal.roles.meter import Meter, open_meter
 from mailseal.roles.metric_table import By
 from mailseal.roles.queue_measuring import QueueMeasures
-from mailseal.roles.startup import keep_supervisors_away, open_when_possible
+from mailseal.roles.startup import open_when_possible
+from mailseal.roles.store_wait import keep_supervisors_away
 from mailseal.store import jobs, nodes
 from mailseal.store.house import House
 from mailseal.store.jobs import Job

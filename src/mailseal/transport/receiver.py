@@ -169,7 +169,7 @@ class Receiver:
         if ip is None:
             return Peer(Client().address, origin, self._xforward_unix)
         trusted = _within(ip, self._xforward_peers)  # a proxy, which speaks for many
-        return Peer(str(ip), origin, trusted, None if trusted or origin is Origin.AUTHORISED else _counted_by(ip))
+        return Peer(str(ip), origin, trusted, None if trusted or origin is Origin.AUTHORISED else counted_by(ip))
 
     def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
@@ -181,7 +181,7 @@ class Receiver:
         self._sweep_timer = loop.call_later(often, self._sweep)
 
 
-def _counted_by(ip: IpAddress) -> str:
+def counted_by(ip: IpAddress) -> str:
     """An IPv4 address, or the /64 of an IPv6 address, which one host has for itself (RFC 4291 §2.5.4)."""
     return str(ip) if ip.version == 4 else str(ipaddress.ip_network((ip, 64), strict=False))
 

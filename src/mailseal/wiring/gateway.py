@@ -14,6 +14,7 @@ from mailseal.store.directory import StoreDirectory
 from mailseal.store.journaling import StoreJournals
 from mailseal.store.keks import open_ring
 from mailseal.store.ledger import StoreLedger
+from mailseal.store.logins import StoreSenderLogins
 from mailseal.store.lookups import Patience, StoreLookups
 from mailseal.store.pgp_certificates import StorePgpCertificates
 from mailseal.store.reports import StoreReports
@@ -45,6 +46,7 @@ def open_node(config: Config) -> Node:
     certificates = StoreCertificates(kek)
     pgp = StorePgpCertificates(kek)
     routes = StoreRoutes()
+    logins = StoreSenderLogins()
     relay = SmtpRelay(
         {Hop.INSIDE: config.relay.inside, Hop.OUTSIDE: config.relay.outside, **_back(config)},
         config.hostname,
@@ -67,12 +69,14 @@ def open_node(config: Config) -> Node:
         journals=journals,
         deadline_seconds=config.limits.deadline_seconds,
         neighbour=_neighbour(config, kek),
+        logins=logins,
     )
     stamps = StampWatch(
         {
             Scope.SETTINGS: [directory.clear, routes.clear, journals.clear],
             Scope.KEYS: [certificates.clear, pgp.clear],
             Scope.KEKS: [kek.forget],
+            Scope.LOGINS: [logins.clear],
         }
     )
     return Node(config, gateway, relay, reports, stamps, kek)
@@ -123,4 +127,5 @@ def without_effects(gateway: Gateway) -> Gateway:
         deadline_seconds=gateway.deadline_seconds,
         max_hops=gateway.max_hops,
         neighbour=gateway.neighbour,
+        logins=gateway.logins,
     )
