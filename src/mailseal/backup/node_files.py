@@ -18,15 +18,14 @@ from mailseal.config.kek_place import KekPlace
 from mailseal.config.load import MAX_FILE_BYTES, secret_files
 from mailseal.config.model import SECTIONS
 from mailseal.config.next_hop import NextHop
-from mailseal.config.sections.tls_reports import TlsReports
 from mailseal.keys.kek_file import read_key
 from mailseal.keys.kek_places import read_keks
 from mailseal.keys.sealing import Kek
 from mailseal.store import routes
 
 MAX_BYTES: Final = 4 * 1024 * 1024
-_WRITTEN: Final = frozenset({"log"})
-"""Tables whose files Mailseal writes: they are not what a node needs."""
+_WRITTEN: Final = frozenset({"log", "tls_reports"})
+"""Tables whose files are written, by Mailseal or by Postfix: they are not what a node needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +126,6 @@ def _paths(value: object) -> Iterator[Path]:
             yield from (path for path in (value.ca, value.certificate, value.key) if path is not None)
         case Postfix():  # its folders are written, by us or by Postfix
             yield from _paths((value.inside, value.outside))
-        case TlsReports():  # a log, which Postfix writes
-            return
         case tuple():
             for item in value:
                 yield from _paths(item)

@@ -58,7 +58,7 @@ class TlsReports:
         "Who reports, as the reports say it.",
         example='"Example Ltd"',
         default="",
-        default_text="the domain of `contact`",
+        default_text="none; the domain of contact",
     )
     sending_address: str = key(
         _sending,
