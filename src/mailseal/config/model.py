@@ -11,6 +11,7 @@ from typing import Any
 
 from mailseal.config import values
 from mailseal.config.key import Key, key
+from mailseal.config.sections.authentication import Authentication
 from mailseal.config.sections.database import Database
 from mailseal.config.sections.discover import Discover
 from mailseal.config.sections.dns import Dns
@@ -24,8 +25,8 @@ from mailseal.config.sections.office365 import Office365
 from mailseal.config.sections.postfix import Postfix
 from mailseal.config.sections.relay import Relay
 from mailseal.config.sections.tls import TlsPolicies
-from mailseal.config.sections.users import Users
 from mailseal.config.sections.tls_reports import TlsReports
+from mailseal.config.sections.users import Users
 
 DEFAULT_DATA_DIR = Path("/var/lib/mailseal")
 RUN_NAME = "run"
@@ -82,13 +83,14 @@ class Config:
     postfix: Postfix = field()
     office365: Office365 = field()
     tls: TlsPolicies = field()
-    limits: Limits = field()
     tls_reports: TlsReports = field()
+    limits: Limits = field()
     log: Log = field()
     metrics: Metrics = field()
     ledger: Ledger = field()
     discover: Discover = field()
     dns: Dns = field()
+    authentication: Authentication = field()
     users: Users = field()
 
     @property
@@ -120,13 +122,14 @@ SECTIONS: dict[str, type[Any]] = {
     "postfix": Postfix,
     "office365": Office365,
     "tls": TlsPolicies,
+    "tls_reports": TlsReports,
     "limits": Limits,
     "log": Log,
-    "tls_reports": TlsReports,
     "metrics": Metrics,
     "ledger": Ledger,
     "discover": Discover,
     "dns": Dns,
+    "authentication": Authentication,
     "users": Users,
 }
 """The tables of mailseal.toml in their order; the keys of Config itself stand above them."""

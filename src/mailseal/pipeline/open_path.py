@@ -13,10 +13,11 @@ from mailseal.mail.address import Address
 from mailseal.mail.envelope import Origin
 from mailseal.mail.header import authors, decoded_subject
 from mailseal.mail.message import Octets
-from mailseal.mail.mime import Entity
+from mailseal.mail.mime import Entity, HeaderField
 from mailseal.methods import METHODS, Method
 from mailseal.methods.layer import Layer, Opening
 from mailseal.pipeline.assemble import assemble, entity_chunks
+from mailseal.pipeline.authenticity import Authenticity
 from mailseal.pipeline.copy import Copy, Task
 from mailseal.pipeline.hidden_subject import subject_of_opened
 from mailseal.pipeline.marks import forged_fields, result_headers, sender_signed, tags_for, without_tags
@@ -163,8 +164,9 @@ def open_tasks(run: Run, recipients: Sequence[tuple[int, Party]]) -> list[Task]:
             run.defer(index, failure_reason(error), reply.STORE_UNAVAILABLE)
             continue
         groups.setdefault((held, party.settings), []).append((index, party))
+    authenticity = Authenticity(run)
     return [
-        _task(run, members, dict(held), protected=protections[settings] is not Protection.NONE)
+        _task(run, members, dict(held), authenticity, protected=protections[settings] is not Protection.NONE)
         for (held, settings), members in groups.items()
     ]
 
@@ -188,6 +190,7 @@ def _task(
     run: Run,
     members: Sequence[tuple[int, Party]],
     held: Mapping[MethodName, tuple[str, ...]],
+    authenticity: Authenticity,
     *,
     protected: bool,
 ) -> Task:
@@ -195,7 +198,11 @@ def _task(
     indices = tuple(index for index, _ in members)
 
     def build() -> Copy:
-        return open_copy(run, party, held, protected=protected)
+        copy = open_copy(run, party, held, authenticity.forged(), protected=protected)
+        if copy.chunks[0] is run.root.buffer:
+            return copy
+        domains = [run.address(index).domain for index in indices]
+        return authenticity.stamped(copy, party.settings, domains)
 
     def fall_back(reason: Reason) -> list[Task]:
         for index in indices:
@@ -205,8 +212,18 @@ def _task(
     return Task(indices, run.hop(Hop.INSIDE), build, fall_back, lambda _: ())
 
 
-def open_copy(run: Run, party: Party, held: Mapping[MethodName, tuple[str, ...]], *, protected: bool) -> Copy:
-    """The copy for internal recipients: forged marks off, layers off, our marks on; untouched if there is neither."""
+def open_copy(
+    run: Run,
+    party: Party,
+    held: Mapping[MethodName, tuple[str, ...]],
+    forged: Sequence[HeaderField],
+    *,
+    protected: bool,
+) -> Copy:
+    """The copy for internal recipients: forged marks off (`forged` among them), layers off, our marks on.
+
+    It is the received octets, as one chunk, if there is neither.
+    """
     opened = NOTHING_OPENED
     if protected:
         opened = open_mail(run.root, _opening(run, party, held))
@@ -214,8 +231,9 @@ def open_copy(run: Run, party: Party, held: Mapping[MethodName, tuple[str, ...]]
     harvested = () if fault else _harvested(run.root, opened, party.settings)
     if not fault:
         opened = _tidied(run.root, opened, party.settings)
+    from_outside = run.envelope.origin is Origin.OUTSIDE
     return Copy(
-        delivered(run.root, opened, party.settings, from_outside=run.envelope.origin is Origin.OUTSIDE),
+        delivered(run.root, opened, party.settings, forged, from_outside=from_outside),
         Treatment.OPENED if any(layer.ok for layer in opened.layers) else Treatment.PASSED,
         headers_only=opened.content is not None,
         eight_bit=opened.content is not None,
@@ -245,8 +263,10 @@ def _tidied(root: Entity, opened: Opened, settings: Settings) -> Opened:
     return opened if content is (opened.content or root) else replace(opened, content=content)
 
 
-def delivered(root: Entity, opened: Opened, settings: Settings, *, from_outside: bool) -> tuple[Octets, ...]:
-    """The mail as it is delivered; the received octets when nothing needs a change."""
+def delivered(
+    root: Entity, opened: Opened, settings: Settings, forged: Sequence[HeaderField] = (), *, from_outside: bool
+) -> tuple[Octets, ...]:
+    """The mail as it is delivered; the received octets when nothing needs a change. `forged`: further fields to go."""
     outside = subject = decoded_subject(root)
     if opened.content is not None and opened.decrypted:
         subject = subject_of_opened(root, opened.content)
@@ -258,7 +278,7 @@ def delivered(root: Entity, opened: Opened, settings: Settings, *, from_outside:
     # what we see.
     as_it_came = tagged == outside and not (settings.subject_tags and "=?" in outside)
     headers = result_headers(opened.layers)
-    remove = forged_fields(root) + ([] if from_outside else blind_fields(root))
+    remove = [*forged_fields(root), *forged] + ([] if from_outside else blind_fields(root))
     if as_it_came and not headers and not remove and opened.content is None:
         return (root.buffer,)
     return assemble(

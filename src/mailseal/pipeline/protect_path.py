@@ -16,6 +16,7 @@ from mailseal.mail.mime import Entity
 from mailseal.methods import METHODS
 from mailseal.pipeline.able import able_for
 from mailseal.pipeline.copy import Copy, Task
+from mailseal.pipeline.domain_signature import author_to_sign_for, signed_for
 from mailseal.pipeline.loop import BeenThrough
 from mailseal.pipeline.outgoing import Fields, Outgoing, Written
 from mailseal.pipeline.run import Run, failure_reason
@@ -78,6 +79,7 @@ class ProtectPath:
         self.run = run
         self.sender: Sender = sender_of(run.envelope, run.root, run.gateway.directory, run.gateway.logins)
         self.outgoing = Outgoing(run.root)
+        self._author = author_to_sign_for(run, self.sender)
         self._asked = self._what_is_asked()
         self._been_through = BeenThrough(run.root, run.envelope.sender, run.at) if run.arrival.returns else None
         self._visible = {one.key for name in ("to", "cc") for one in addresses(run.root, name)}
@@ -190,7 +192,7 @@ class ProtectPath:
         return Task(
             indices,
             self.run.hop(Hop.OUTSIDE),
-            lambda: self._build(first.plan, first.policy),
+            lambda: signed_for(self._author, self.run, self._build(first.plan, first.policy), first.policy),
             fall_back,
             lambda index: plans[index].reasons,
         )

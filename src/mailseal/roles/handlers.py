@@ -10,6 +10,7 @@ from enum import StrEnum
 from mailseal.errors import PermanentError, TransientError
 from mailseal.mail.envelope import Recipient
 from mailseal.mail.mime import parse
+from mailseal.pipeline.domain_signature import own_mail_signed
 from mailseal.pipeline.loop import loop_field
 from mailseal.ports import Gateway, Hop, Transfer
 from mailseal.roles.journal_retry import retry_report
@@ -71,7 +72,7 @@ def send_report(node: Node, job: Job) -> float | None:
         hop,
         None,
         (Recipient(report.recipient),),
-        (*_loop_mark(node.gateway, hop, report), report.content),
+        (*_loop_mark(node.gateway, hop, report), *own_mail_signed(node.gateway, report.content, datetime.now(UTC))),
         eight_bit=utf8,
         smtputf8=utf8,
         deadline=deadline,

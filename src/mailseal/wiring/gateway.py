@@ -5,12 +5,14 @@ from datetime import timedelta
 
 from mailseal.config import Config, Discover, NextHop, OtherTenants
 from mailseal.config.sections.postfix import Instance
+from mailseal.discover.dns import Dns
 from mailseal.keys.kek_ring import KekRing
-from mailseal.ports import Gateway, Hop, Neighbour, Relay
+from mailseal.ports import Authentication, Gateway, Hop, Neighbour, Relay
 from mailseal.store.certificates import StoreCertificates
 from mailseal.store.configure import setup
 from mailseal.store.credentials import open_password
 from mailseal.store.directory import StoreDirectory
+from mailseal.store.dkim_keys import StoreDomainKeys
 from mailseal.store.journaling import StoreJournals
 from mailseal.store.keks import open_ring
 from mailseal.store.ledger import StoreLedger
@@ -22,6 +24,7 @@ from mailseal.store.routes import StoreRoutes
 from mailseal.store.stamps import Scope, StampWatch
 from mailseal.transport.relay import SmtpRelay
 from mailseal.wiring.clock import SystemClock
+from mailseal.wiring.domain_keys import StoredAndPublished
 from mailseal.wiring.loop_keys import KekLoopKeys
 from mailseal.wiring.memory import NoEffect, NoKeeping, NoLookups, NoNewKeys
 
@@ -56,6 +59,7 @@ def open_node(config: Config) -> Node:
     )
     reports = StoreReports(kek)
     journals = StoreJournals(kek)
+    domain_keys = StoreDomainKeys(certificates.private_key)
     gateway = Gateway(
         hostname=config.hostname,
         directory=directory,
@@ -69,12 +73,13 @@ def open_node(config: Config) -> Node:
         journals=journals,
         deadline_seconds=config.limits.deadline_seconds,
         neighbour=_neighbour(config, kek),
+        authentication=_authentication(config, domain_keys),
         logins=logins,
     )
     stamps = StampWatch(
         {
             Scope.SETTINGS: [directory.clear, routes.clear, journals.clear],
-            Scope.KEYS: [certificates.clear, pgp.clear],
+            Scope.KEYS: [certificates.clear, pgp.clear, domain_keys.clear],
             Scope.KEKS: [kek.forget],
             Scope.LOGINS: [logins.clear],
         }
@@ -98,6 +103,12 @@ def _neighbour(config: Config, kek: KekRing) -> Neighbour | None:
         return None
     takes_others = office365.other_tenants is OtherTenants.OUTSIDE
     return Neighbour(frozenset(office365.tenants), KekLoopKeys(kek), takes_others=takes_others)
+
+
+def _authentication(config: Config, keys: StoreDomainKeys) -> Authentication:
+    dns = Dns(config.dns.servers, config.dns.timeout_seconds)
+    told = config.authentication
+    return Authentication(StoredAndPublished(keys, dns), told.authserv_id or config.hostname, frozenset(told.believed))
 
 
 def _patience(discover: Discover) -> Patience:

@@ -77,6 +77,10 @@ FACTORY = {
     "pgp_harvest_keys": True,
     "pgp_remove_key_attachments": False,
     "pgp_autocrypt": False,
+    "dkim_sign": True,
+    "dkim_valid_days": 0,
+    "authentication_results": True,
+    "arc_seal": True,
 }
 
 DECLARED = {
@@ -129,6 +133,10 @@ DECLARED = {
     "pgp_harvest_keys": (Pairing.RECIPIENT, Strength.LOWER),
     "pgp_remove_key_attachments": (Pairing.RECIPIENT, Strength.FIXED),
     "pgp_autocrypt": (Pairing.SENDER, Strength.FIXED),
+    "dkim_sign": (Pairing.BOTH, Strength.HIGHER),
+    "dkim_valid_days": (Pairing.SENDER, Strength.FIXED),
+    "authentication_results": (Pairing.RECIPIENT, Strength.FIXED),
+    "arc_seal": (Pairing.RECIPIENT, Strength.FIXED),
 }
 
 
