@@ -39,6 +39,7 @@ def to_mailseal(config: Config, name: str) -> Service:
         ("disable_mime_output_conversion", "yes"),
         ("lmtp_line_length_limit", "0"),
         ("lmtp_tls_security_level", "none"),
+        ("lmtp_tls_policy_maps", ""),
         ("lmtp_data_done_timeout", f"{config.limits.deadline_seconds + _ANSWER_SECONDS}s"),
         ("lmtp_header_checks", ""),
         ("lmtp_body_checks", ""),
