@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from mailseal.dkim.record import record_name, record_text
+from mailseal.dkim.sign import DkimKey
 from mailseal.errors import TransientError
 from mailseal.mail import reply
 from mailseal.mail.address import Address
@@ -14,7 +16,7 @@ from mailseal.mail.reply import Reply
 from mailseal.openpgp.certificate import StoredPgpCertificate
 from mailseal.policy.model import Outcome, Party
 from mailseal.policy.settings import Settings
-from mailseal.ports import Gateway, Hop, Lookup, LookupState, Neighbour, Transfer
+from mailseal.ports import Authentication, Gateway, Hop, Lookup, LookupState, Neighbour, Transfer
 from mailseal.smime.certificate import Certificate, Revocation, StoredCertificate, Verdict
 from pgp_keys import PgpIdentity, pgp_key
 from pki import NOW, Authority, Identity
@@ -143,6 +145,28 @@ class LoopStage:
 
 
 @dataclass
+class DomainKeysStage:
+    """ports.DomainKeys: given keys of ours, and what is published by name; None: the name server cannot say."""
+
+    interrupt: Interrupter
+    keys: list[DkimKey] = field(default_factory=list)
+    published: dict[str, list[str] | None] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def signing(self, domain: str) -> Sequence[DkimKey]:
+        self.interrupt("domain_keys.signing")
+        return [one for one in self.keys if one.domain == domain]
+
+    def txt(self, name: str, deadline: float) -> Sequence[str]:
+        self.interrupt("domain_keys.txt")
+        self.asked.append(name)
+        found = self.published.get(name, [])
+        if found is None:
+            raise TransientError("the name server cannot say")
+        return found
+
+
+@dataclass
 class Stage:
     """All ports in one object; `gateway()` bundles them."""
 
@@ -163,15 +187,26 @@ class Stage:
     pgp: PgpStage = field(init=False)
     lookups: Search = field(init=False)
     loop: LoopStage = field(init=False)
+    domain_keys: DomainKeysStage = field(init=False)
 
     def __post_init__(self) -> None:
         self.loop = LoopStage(self.interrupt)
+        self.domain_keys = DomainKeysStage(self.interrupt)
         self.pgp = PgpStage(self.interrupt, keep=lambda one: self.own_pgp(one) and None)
         self.lookups = Search(self.interrupt)
 
     def beside_exchange_online(self, **more: object) -> Stage:
         """Exchange Online is the neighbour, with one tenant of ours."""
         self.gateway_settings["neighbour"] = Neighbour(frozenset({TENANT}), self.loop, **more)
+        return self
+
+    def sign_for_domains(self, *keys: DkimKey, believed: Sequence[str] = ()) -> Stage:
+        """The gateway signs with these keys, which are published, and checks what comes in."""
+        self.domain_keys.keys += keys
+        for key in keys:
+            self.domain_keys.published[record_name(key.domain, key.selector)] = [record_text(key.key)]
+        told = Authentication(self.domain_keys, "gw.inside.example", frozenset(believed))
+        self.gateway_settings["authentication"] = told
         return self
 
     def know(self, *identities: Identity) -> Stage:

@@ -90,14 +90,14 @@ def _signatures(
     fields: list[bytes] = []
     made: list[str] = []
     reasons: list[Reason] = []
-    keys = keys_for(authentication.keys, author.domain)
-    if not keys:
-        return fields, made, reasons
     try:
+        keys = keys_for(authentication.keys, author.domain)
+        if not keys:
+            return fields, made, reasons
         mail = Mail.of_chunks(chunks)
         for key in keys:
             fields += sign(mail, [key], at, Form(valid=valid))
             made.append(f"{key.domain} {key.selector} {key.algorithm}")
-    except PermanentError as error:
+    except PermanentError as error:  # never out of here: the method that has encrypted the copy would be crossed out
         reasons.append(because(ReasonCode.DKIM_NOT_SIGNED, detail=error))
     return fields, made, reasons

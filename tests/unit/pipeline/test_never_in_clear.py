@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cms_samples import encrypted_entity, signed_entity
+from dkim_keys import ed25519_key
+from mailseal.dkim.sign import DkimKey
 from mailseal.errors import PermanentError, TransientError
 from mailseal.mail.address import Address
 from mailseal.mail.envelope import Origin, Protocol
@@ -128,6 +130,7 @@ def strict_stage(
     stage = Stage(settings=settings, interrupt=interrupt or Interrupter())
     stage.route_of = lambda address: "" if address.local in {"bob", "dora"} else "smtp://other.example:25"
     stage.know(PARTNER, PARTNER_EC).own(SENDER, READER).beside_exchange_online()
+    stage.sign_for_domains(DkimKey("inside.example", "s", ed25519_key()))
     return stage.know_pgp(PGP_PARTNER, PGP_PARTNER_2, QUINN).own_pgp(PGP_SENDER, PGP_READER)
 
 
