@@ -33,9 +33,10 @@ def read(*lines: str, reader: SessionReader | None = None, pid: int = 7) -> list
     return [one for line in lines for one in reader.read(HEAD.format(pid=pid) + line, NOW)]
 
 
-def delivery(
-    to="bob@b.example", relay="mx.b.example[192.0.2.1]:25", status="sent (250 2.0.0 kept)", queue_id="4jd7wC5y"
-):
+SENT, RELAY = "sent (250 2.0.0 kept)", "mx.b.example[192.0.2.1]:25"
+
+
+def delivery(to="bob@b.example", relay=RELAY, status=SENT, queue_id="4jd7wC5y"):
     return f"{queue_id}: to=<{to}>, relay={relay}, delay=0.13, delays=0.01/0.03/0.05/0.05, dsn=2.0.0, status={status}"
 
 
