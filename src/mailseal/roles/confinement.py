@@ -11,13 +11,14 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
-_PR_CAPBSET_DROP = 24
-_LAST_CAPABILITY = Path("/proc/sys/kernel/cap_last_cap")
+_PR_CAPBSET_READ, _PR_CAPBSET_DROP = 23, 24
+_CAPABILITIES = 64
 _CAPABILITY_VERSION_3 = 0x20080522
 _PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
+_NOTHING = [ctypes.c_ulong(0)] * 3
 UMASK = 0o077
 
 
@@ -40,10 +41,10 @@ def keep_capabilities(kept: Collection[int]) -> None:
     if sys.platform != "linux" or os.geteuid() != 0:
         return
     libc = ctypes.CDLL(None, use_errno=True)
-    for number in range(int(_LAST_CAPABILITY.read_text()) + 1):
-        # Where CAP_SETPCAP is gone already, whoever took it away has set the bounds (CapabilityBoundingSet= of a unit).
-        if number not in kept and libc.prctl(_PR_CAPBSET_DROP, ctypes.c_ulong(number), *[ctypes.c_ulong(0)] * 3) != 0:
-            break
+    for number in set(range(_CAPABILITIES)).difference(kept):
+        if libc.prctl(_PR_CAPBSET_READ, ctypes.c_ulong(number), *_NOTHING) == 1:
+            # Without CAP_SETPCAP it stays: then a service manager has set the bounds (CapabilityBoundingSet=).
+            libc.prctl(_PR_CAPBSET_DROP, ctypes.c_ulong(number), *_NOTHING)
     mask = sum(1 << number for number in kept)
     held = _permitted() & mask
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)

@@ -1,15 +1,18 @@
 """Postfix's own commands, run for the queue role: no shell, an environment of our own, output and time bounded.
 
-postqueue(1) lists and asks for delivery, postsuper(1) holds, releases, requeues and deletes, postcat(1) shows.
+postqueue(1) lists and asks for delivery, postsuper(1) holds, releases, requeues and deletes, postcat(1) shows,
+postkick(1) wakes who takes up what is requeued.
 """
 
 import asyncio
+import itertools
 import os
 import re
 import shutil
 import signal
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +26,7 @@ MAX_OUTPUT_BYTES = 16 * 1024 * 1024
 MAX_SAID_BYTES = 256 * 1024
 MAX_TEXT_CHARS = 500
 PIECE_BYTES = 64 * 1024
+PICKUP_SECONDS = 10.0
 
 _DONE = re.compile(r"postsuper: ([0-9A-Za-z]+): (?:placed on hold|released from hold|requeued|removed)")
 _COUNT = re.compile(r"postsuper: (?:Placed on hold|Released from hold|Requeued|Deleted): (\d+) messages?")
@@ -126,13 +130,34 @@ class Commands:
             left = left[len(told) + 1 :] if done.status != 0 else []
         return found
 
+    async def wake_pickup(self) -> None:
+        """Have pickup(8) look now, which else looks once a minute; raises CommandFailedError."""
+        done = await run(self._command("postkick", "public", "pickup", "W"))
+        if done.status != 0:
+            raise CommandFailedError(done.complaint)
+
     async def filter_of_requeued(self) -> str:
-        """Where pickup(8) hands on what postsuper -r gives it (postconf(5), content_filter); "" is no filter."""
-        done = await run(self._command("postconf", "-x", "-P", "pickup/*/content_filter"))
-        own = done.stdout.decode("utf-8", "replace").partition("=")
-        if done.status == 0 and own[1]:
-            return own[2].strip()
-        done = await run(self._command("postconf", "-x", "-h", "content_filter"))
+        """Where the pickup(8) that is running hands on what postsuper -r gives it (postconf(5), content_filter); "" is
+        no filter. The process is asked, not a file: Postfix may not have read that yet. Raises CommandFailedError.
+        """
+        master = Path(await self._parameter("queue_directory")) / "pid" / "master.pid"
+        try:
+            parent = int(master.read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            raise CommandFailedError("mail system is down") from None
+        await self.wake_pickup()
+        until = time.monotonic() + PICKUP_SECONDS
+        while not (told := {_option(one, "content_filter") for one in children(parent, "pickup")}):
+            if time.monotonic() >= until:
+                raise CommandFailedError("pickup(8) does not start")
+            await asyncio.sleep(0.05)
+        if len(told) > 1:
+            raise CommandFailedError("Postfix is reading its configuration anew; try again")
+        found = told.pop()
+        return await self._parameter("content_filter") if found is None else found
+
+    async def _parameter(self, name: str) -> str:
+        done = await run(self._command("postconf", "-x", "-h", name))
         if done.status != 0:
             raise CommandFailedError(done.complaint)
         return done.stdout.decode("utf-8", "replace").strip()
@@ -165,6 +190,25 @@ def require_trusted(config_dir: Path) -> None:
                 raise UntrustedError(f"not only root can change {path}")
     except OSError as error:
         raise CommandFailedError(f"{error.filename}: {error.strerror}") from None
+
+
+def children(parent: int, name: str) -> Iterator[Sequence[str]]:
+    """The command lines of a process's children of a name (proc(5))."""
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal():
+            continue
+        with suppress(OSError):  # it has ended meanwhile
+            comm, _, rest = (
+                (entry / "stat").read_text(encoding="utf-8", errors="replace").partition("(")[2].rpartition(")")
+            )
+            if comm == name and int(rest.split()[1]) == parent:
+                yield (entry / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
+
+
+def _option(command: Sequence[str], name: str) -> str | None:
+    """The value of -o name=value; the last one counts (master(5))."""
+    values = [one.partition("=") for before, one in itertools.pairwise(command) if before == "-o"]
+    return next((value.strip() for key, _, value in reversed(values) if key.strip() == name), None)
 
 
 async def run(command: Sequence[str], given: bytes = b"") -> Done:

@@ -96,15 +96,16 @@ class QueueRole:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         """The last line of the answer; what comes before it is written."""
-        uid = peer_uid(writer.get_extra_info("socket"))
-        if uid not in self._allowed:
-            logger.warning("a request of user %d was refused: the queue is not theirs", uid)
-            return _trouble(Trouble.REFUSED, "only the owner of the data folder and root may ask")
-        if self._connections > MAX_CONNECTIONS:
-            return _trouble(Trouble.BUSY, "too many ask at once")
         try:
-            request = parse_request(await asyncio.wait_for(reader.readuntil(b"\n"), PATIENCE_SECONDS))
-            return end_line(**await self._in_turn(request, uid, writer))
+            # Read in any case: who is hung up on while he speaks may hear no answer.
+            line = await asyncio.wait_for(reader.readuntil(b"\n"), PATIENCE_SECONDS)
+            uid = peer_uid(writer.get_extra_info("socket"))
+            if uid not in self._allowed:
+                logger.warning("a request of user %d was refused: the queue is not theirs", uid)
+                return _trouble(Trouble.REFUSED, "only the owner of the data folder and root may ask")
+            if self._connections > MAX_CONNECTIONS:
+                return _trouble(Trouble.BUSY, "too many ask at once")
+            return end_line(**await self._in_turn(parse_request(line), uid, writer))
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
             return _trouble(Trouble.REFUSED, "a request is one line")
         except RequestError as error:
@@ -170,7 +171,10 @@ class QueueRole:
         same = [one.id for one in files if one.content_filter == expected]
         other = [one.id for one in files if one.content_filter != expected]
         # Not what is being delivered: it would be delivered a second time.
-        changed = await commands.change(_OPTIONS[Verb.REQUEUE], same, "deferred", "hold") if same else Changed(0)
+        if not same:
+            return {**_changed(Changed(0)), "kept": other}
+        changed = await commands.change(_OPTIONS[Verb.REQUEUE], same, "deferred", "hold")
+        await commands.wake_pickup()
         return {**_changed(changed), "kept": other}
 
 

@@ -57,6 +57,9 @@ class Scripted(Commands):
         self.asked.append((option, ids, *queues))
         return Changed(7 if ids is None else len(ids), ids or ())
 
+    async def wake_pickup(self):
+        self.asked.append("wake")
+
     async def flush(self):
         raise CommandFailedError("mail system is down")
 
@@ -280,7 +283,7 @@ def test_only_what_comes_back_to_its_own_filter_is_requeued():
             assert made.client.change(Verb.REQUEUE, IDS[1:]).count == 0
         finally:
             made.end()
-    assert commands.asked == [("-r", [IDS[0]], "deferred", "hold")]
+    assert commands.asked == [("-r", [IDS[0]], "deferred", "hold"), "wake"]
 
 
 # ---- what runs as root
