@@ -7,6 +7,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, cast
 
@@ -99,10 +100,10 @@ class Callers(Generic[Q]):
         for call in tuple(self._calls):
             call.drain()
         if self._calls:
-            try:
+            with suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), seconds)
-            except TimeoutError:
-                logger.warning("%d questions were not answered at the end of the drain time", len(self._calls))
+        if unanswered := sum(call.busy for call in self._calls):
+            logger.warning("%d questions were not answered at the end of the drain time", unanswered)
         for call in tuple(self._calls):
             call.abort()
         if self._sweep_timer is not None:

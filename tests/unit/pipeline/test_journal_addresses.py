@@ -98,6 +98,14 @@ def test_a_client_of_a_network_that_the_journal_names_is_believed(client, fate):
     assert outcome.fate is fate
 
 
+@pytest.mark.parametrize(("network", "fate"), [("192.0.2.0/24", Fate.REFUSED), ("198.51.100.0/24", Fate.RELAYED)])
+def test_a_user_who_has_logged_in_is_no_mail_server(network, fate):
+    journals = Shelf(Journal(Address.parse(JOURNAL), Address.parse(ARCHIVE), networks=(ipaddress.ip_network(network),)))
+    given = replace(envelope(JOURNAL, sender=None), client=Client("198.51.100.7"), submission=True)
+    [outcome] = process(given, Message(about(smime(READER))), stage(journals).gateway())
+    assert outcome.fate is fate
+
+
 def test_by_smtp_a_stranger_is_refused_too():
     outcome, transfers = take(about(smime(READER)), shelf(), origin=Origin.OUTSIDE, protocol=Protocol.ESMTP)
     assert outcome.fate is Fate.REFUSED

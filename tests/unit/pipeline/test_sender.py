@@ -22,9 +22,10 @@ SETTINGS = {
 NEVER, OF_ANNA, OF_DORA = SETTINGS.values()
 
 
-def sender(author: str, sender: str | None = ANNA, origin: Origin = Origin.AUTHORISED):
+def sender(author: str, sender: str | None = ANNA, origin: Origin = Origin.AUTHORISED, *, logins=None, **more: bool):
     root = parse(mail(sender=author)).root
-    return sender_of(envelope("bob@outside.example", sender=sender, origin=origin), root, Stage(settings=SETTINGS))
+    given = replace(envelope("bob@outside.example", sender=sender, origin=origin), **more)
+    return sender_of(given, root, Stage(settings=SETTINGS), logins)
 
 
 @pytest.mark.parametrize(
@@ -72,3 +73,67 @@ def test_who_signs(envelope_sender, author, origin, identity, reason):
     assert found.identity == (identity and Address.parse(identity))
     assert found.no_identity == (reason and because(reason))
     assert found.authorised is (origin is Origin.AUTHORISED)
+
+
+class Logins:
+    """Who may use what, by login."""
+
+    def __init__(self, **may_use: str) -> None:
+        self.may_use = may_use
+
+    def of(self, address: Address) -> frozenset[str]:
+        return frozenset(name for name, those in self.may_use.items() if str(address) in those.split())
+
+
+@pytest.mark.parametrize(
+    ("logins", "envelope_sender", "author", "identity"),
+    [
+        # her own address needs no leave beyond Postfix's
+        (None, ANNA, ANNA, ANNA),
+        (Logins(), ANNA, "Anna <ANNA@inside.example>", ANNA),
+        # another one: whoever may have handed it in may use it
+        (Logins(anna=f"{ANNA} {DORA}"), ANNA, DORA, DORA),
+        (Logins(anna=f"{ANNA} {DORA}", dora=DORA), ANNA, DORA, DORA),
+        (Logins(anna=ANNA, dora=f"{DORA} {ANNA}"), DORA, ANNA, ANNA),
+        # nobody may, or not all
+        (None, ANNA, DORA, None),
+        (Logins(), ANNA, DORA, None),
+        (Logins(anna=ANNA, dora=DORA), ANNA, DORA, None),
+        (Logins(dora=DORA), ANNA, DORA, None),
+        # one that both have in common is not enough: it was the other one, perhaps
+        (Logins(anna=f"{ANNA} {DORA}", bert=ANNA), ANNA, DORA, None),
+        # nor may she sign what says that somebody outside wrote it
+        (Logins(anna=ANNA), ANNA, EVE, None),
+        (Logins(anna=f"{ANNA} {EVE}"), ANNA, EVE, ANNA),
+    ],
+)
+def test_a_submitted_mail_is_signed_as_whom_its_login_may_be(logins, envelope_sender, author, identity):
+    found = sender(author, envelope_sender, logins=logins, submission=True)
+    assert found.identity == (identity and Address.parse(identity))
+    assert found.no_identity == (None if identity else because(ReasonCode.FROM_NOT_ALLOWED))
+    assert found.ours, "it is his mail all the same: triggers and reports are his"
+
+
+@pytest.mark.parametrize(
+    ("envelope_sender", "author", "reason"),
+    [
+        (None, ANNA, ReasonCode.NO_SIGNING_IDENTITY),
+        (EVE, ANNA, ReasonCode.NO_SIGNING_IDENTITY),
+        (ANNA, f"{ANNA}, {DORA}", ReasonCode.MANY_FROM),
+        (ANNA, "nobody", ReasonCode.NO_SIGNING_IDENTITY),
+    ],
+)
+def test_what_nobody_signs_as_a_login_does_not_either(envelope_sender, author, reason):
+    everything = Logins(anna=f"{ANNA} {DORA} {EVE}")
+    found = sender(author, envelope_sender, logins=everything, submission=True)
+    assert (found.identity, found.no_identity) == (None, because(reason))
+
+
+def test_a_submitted_mail_without_from_is_signed_as_its_envelope_sender():
+    root = parse(b"Subject: x\r\n\r\nx\r\n").root
+    given = replace(envelope("bob@outside.example", sender=ANNA), submission=True)
+    assert sender_of(given, root, Stage(settings=SETTINGS)).identity == Address.parse(ANNA)
+
+
+def test_mail_of_own_networks_is_signed_as_its_author():
+    assert sender(DORA, ANNA, logins=Logins(anna=ANNA, dora=DORA)).identity == Address.parse(DORA)
