@@ -16,6 +16,7 @@ from mailseal.mail.address import Address
 from mailseal.mail.envelope import Recipient
 from mailseal.mail.message import Message, Octets
 from mailseal.mail.reply import Reply
+from mailseal.mail.tls_report import TlsReport
 from mailseal.openpgp.certificate import StoredPgpCertificate
 from mailseal.policy.model import Outcome, Party
 from mailseal.policy.reason import Reason
@@ -232,6 +233,41 @@ class Neighbour:
     takes_others: bool = False
 
 
+class Signed(StrEnum):
+    """What the DKIM signatures of a mail are worth. BADLY: none of them is good; UNKNOWN: nobody could say."""
+
+    BY_SENDER = "by its sender"
+    BY_OTHERS = "by others"
+    BADLY = "badly"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedTlsReport:
+    """A TLS report that came by mail: from whom, and whether that is proven; `signer`: the domain of a signature."""
+
+    report: TlsReport
+    sender: str
+    signed: Signed
+    signer: str
+
+
+class TlsReportInbox(Protocol):
+    """The address that others send TLS reports to (RFC 8460). `deliver`: they go on to it after they were read."""
+
+    @property
+    def address(self) -> Address:
+        """Where they come."""
+
+    @property
+    def deliver(self) -> bool:
+        """Whether they are delivered too."""
+
+    def keep(self, received: ReceivedTlsReport) -> bool:
+        """Commit a report, each once; False: there are too many."""
+
+
 class DomainKeys(Protocol):
     """The keys that domains sign mail with: ours, and what any domain has published (RFC 6376)."""
 
@@ -280,3 +316,4 @@ class Gateway:
     neighbour: Neighbour | None = None
     authentication: Authentication | None = None
     logins: SenderLogins | None = None
+    tls_reports: TlsReportInbox | None = None

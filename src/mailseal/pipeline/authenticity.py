@@ -15,7 +15,7 @@ from mailseal.dkim.fields import Mail
 from mailseal.dkim.results import Results, arc_text, believed, claims, dkim_texts, joined
 from mailseal.dkim.seal import may_seal, seal
 from mailseal.dkim.sign import DkimKey
-from mailseal.dkim.verify import Verdict, verify
+from mailseal.dkim.verify import FindTexts, Verdict, verify
 from mailseal.errors import PermanentError, TransientError
 from mailseal.mail.envelope import Origin
 from mailseal.mail.message import Octets
@@ -104,9 +104,9 @@ class Authenticity:
         if self._checked is None:
             run = self._run
             mail = Mail.of_entity(run.root)
-            find_texts = _Texts(authentication, min(run.deadline, run.gateway.clock.monotonic() + LOOK_UP_SECONDS))
-            verdicts = verify(mail, find_texts, run.at)
-            chain = validate(mail, find_texts, run.at)
+            texts = find_texts(run, authentication)
+            verdicts = verify(mail, texts, run.at)
+            chain = validate(mail, texts, run.at)
             self._checked = Checked(verdicts, chain, tuple(results for _, results in self._believed))
         return self._checked
 
@@ -128,6 +128,11 @@ class Authenticity:
             return replace(copy, reasons=(*copy.reasons, because(ReasonCode.ARC_NOT_SEALED, detail=error)))
         chunks: tuple[Octets, ...] = (b"".join(fields), *copy.chunks)
         return replace(copy, chunks=chunks, details=(*copy.details, ("arc-seal", f"{key.domain} {key.selector}")))
+
+
+def find_texts(run: Run, authentication: Authentication) -> FindTexts:
+    """The key records that a mail's signatures need, asked for within the bounds of one mail."""
+    return _Texts(authentication, min(run.deadline, run.gateway.clock.monotonic() + LOOK_UP_SECONDS))
 
 
 class _Texts:

@@ -22,6 +22,7 @@ from mailseal.pipeline.open_path import open_tasks
 from mailseal.pipeline.protect_path import protect_tasks
 from mailseal.pipeline.relayed import report_relayed
 from mailseal.pipeline.run import Run, failure_reason, in_order
+from mailseal.pipeline.tls_report_path import report_taken
 from mailseal.policy.model import Fate, Outcome, Party
 from mailseal.policy.reason import Reason, ReasonCode, because
 from mailseal.ports import Gateway, Hop, Journal, Transfer
@@ -119,8 +120,12 @@ def plan_tasks(run: Run) -> list[Task]:
         try:
             party = run.gateway.directory.party(run.address(index))
             journal = journal_of(run, run.address(index))
+            taken = journal is None and report_taken(run, index)
         except TransientError as error:
             run.defer(index, failure_reason(error), reply.STORE_UNAVAILABLE)
+            continue
+        if taken:
+            run.internal.add(run.address(index).key)
             continue
         if journal is not None:
             run.internal.add(run.address(index).key)

@@ -120,6 +120,7 @@ class ReasonCode(StrEnum):
     JOURNAL_UNREADABLE = "journal-unreadable"
     JOURNAL_KEPT = "journal-kept"
     JOURNAL_KEPT_BEFORE = "journal-kept-before"
+    TLS_REPORT_TAKEN = "tls-report-taken"
 
 
 @dataclass(frozen=True, slots=True)

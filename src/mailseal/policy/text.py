@@ -108,6 +108,7 @@ TEXTS: dict[ReasonCode, str] = {
     ReasonCode.JOURNAL_UNREADABLE: "this is not a journal report that can be read: {detail}",
     ReasonCode.JOURNAL_KEPT: "the journal report is kept here",
     ReasonCode.JOURNAL_KEPT_BEFORE: "the journal report was kept here at an earlier attempt",
+    ReasonCode.TLS_REPORT_TAKEN: "a TLS report by {reporter}, which is kept here",
 }
 
 

@@ -7,6 +7,7 @@ from mailseal.config import Config, Discover, NextHop, OtherTenants
 from mailseal.config.sections.postfix import Instance
 from mailseal.discover.dns import Dns
 from mailseal.keys.kek_ring import KekRing
+from mailseal.mail.address import Address
 from mailseal.ports import Authentication, Gateway, Hop, Neighbour, Relay
 from mailseal.store.certificates import StoreCertificates
 from mailseal.store.configure import setup
@@ -22,11 +23,12 @@ from mailseal.store.pgp_certificates import StorePgpCertificates
 from mailseal.store.reports import StoreReports
 from mailseal.store.routes import StoreRoutes
 from mailseal.store.stamps import Scope, StampWatch
+from mailseal.store.tls_received import StoreTlsReports
 from mailseal.transport.relay import SmtpRelay
 from mailseal.wiring.clock import SystemClock
 from mailseal.wiring.domain_keys import StoredAndPublished
 from mailseal.wiring.loop_keys import KekLoopKeys
-from mailseal.wiring.memory import NoEffect, NoKeeping, NoLookups, NoNewKeys
+from mailseal.wiring.memory import NoEffect, NoInbox, NoKeeping, NoLookups, NoNewKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ def open_node(config: Config) -> Node:
         neighbour=_neighbour(config, kek),
         authentication=_authentication(config, domain_keys),
         logins=logins,
+        tls_reports=_inbox(config),
     )
     stamps = StampWatch(
         {
@@ -103,6 +106,11 @@ def _neighbour(config: Config, kek: KekRing) -> Neighbour | None:
         return None
     takes_others = office365.other_tenants is OtherTenants.OUTSIDE
     return Neighbour(frozenset(office365.tenants), KekLoopKeys(kek), takes_others=takes_others)
+
+
+def _inbox(config: Config) -> StoreTlsReports | None:
+    told = config.tls_reports
+    return StoreTlsReports(Address.parse(told.address), deliver=told.deliver) if told.address else None
 
 
 def _authentication(config: Config, keys: StoreDomainKeys) -> Authentication:
@@ -139,4 +147,5 @@ def without_effects(gateway: Gateway) -> Gateway:
         max_hops=gateway.max_hops,
         neighbour=gateway.neighbour,
         logins=gateway.logins,
+        tls_reports=None if gateway.tls_reports is None else NoInbox(gateway.tls_reports),
     )

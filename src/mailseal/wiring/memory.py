@@ -11,7 +11,18 @@ from mailseal.mail.message import Message
 from mailseal.mail.reply import ACCEPTED, Reply
 from mailseal.openpgp.certificate import StoredPgpCertificate
 from mailseal.policy.model import Outcome
-from mailseal.ports import Hop, Journal, Journals, Lookup, LookupState, PgpCertificates, Transfer, Unopened
+from mailseal.ports import (
+    Hop,
+    Journal,
+    Journals,
+    Lookup,
+    LookupState,
+    PgpCertificates,
+    ReceivedTlsReport,
+    TlsReportInbox,
+    Transfer,
+    Unopened,
+)
 from mailseal.smime.certificate import Certificate, CtlEntry, StoredCertificate
 from mailseal.smime.path import validate
 from mailseal.smime.revocation import Revocations
@@ -168,6 +179,27 @@ class NoKeeping:
 
     def note(self, report: Unopened) -> None:
         """Notes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoInbox:
+    """Implements `ports.TlsReportInbox` over another, without its effect, for explaining."""
+
+    known: TlsReportInbox
+
+    @property
+    def address(self) -> Address:
+        """As of the other."""
+        return self.known.address
+
+    @property
+    def deliver(self) -> bool:
+        """As of the other."""
+        return self.known.deliver
+
+    def keep(self, received: ReceivedTlsReport) -> bool:  # noqa: ARG002 -- the port's signature
+        """Keeps nothing."""
+        return True
 
 
 class NoEffect:
