@@ -9,6 +9,7 @@ from mailseal.keys.sealing import SealError, sealed_by
 from mailseal.mail.address import Address
 from mailseal.mail.reply import ACCEPTED
 from mailseal.policy.model import Fate, Outcome
+from mailseal.ports import Hop
 from mailseal.store import jobs, nodes
 from mailseal.store.configure import use
 from mailseal.store.jobs import State
@@ -206,6 +207,18 @@ def test_a_report_is_committed_once_and_sealed(store, kek):
     assert jobs.claim("w") is None
     with pytest.raises(ValueError):
         reports.open(jobs.Job(job.id, REPORT, 1, 1, {}, None, None, job.created))
+
+
+def test_a_report_keeps_its_way(store, kek):
+    """Also one of an earlier release, which knew no way but the domain's."""
+    reports = StoreReports(kek)
+    for number, hop in enumerate((Hop.NEIGHBOUR, None)):
+        reports.failure(bytes([number]) * 32, BOB, ANNA, b"report", hop)
+        job = jobs.claim("w", kinds=[REPORT])
+        assert reports.open(job).hop is hop
+        jobs.done(job)
+    old = b'{"to": "anna@x.test", "report": ""}'
+    assert reports.open(replace(job, sealed=kek.seal(old, identity=jobs.identity(job.id)))).hop is None
 
 
 def test_smtp_concludes_in_one_commit(store, kek, monkeypatch):

@@ -172,6 +172,19 @@ def test_who_has_just_come_is_not_sent_away(smtp):
     assert [enter(served, f"127.0.1.{number}")[1][:3] for number in range(1, 5)] == [b"220"] * 3 + [b"421"]
 
 
+def test_a_neighbour_has_the_share_of_the_outside():
+    """It brings the mail of the world: a flood of that may not take the place of those who hand in their own."""
+    guests, caps = Guests(), Caps(max_connections=4, outside_percent=50)
+    of_both = [Guest(Origin.NEIGHBOUR), Guest(Origin.OUTSIDE)]
+    assert [guests.admit(one, caps, 0) for one in of_both] == [None] * 2
+    assert guests.admit(Guest(Origin.NEIGHBOUR), caps, 0) == reply.TOO_MANY_CONNECTIONS
+    assert guests.admit(Guest(Origin.AUTHORISED), caps, 0) is None
+    assert [guests.count(one) for one in Origin] == [1, 1, 1]
+    guests.leave(of_both[0])
+    assert guests.count(Origin.NEIGHBOUR) == 0
+    assert guests.admit(Guest(Origin.NEIGHBOUR), caps, 0) is None
+
+
 def test_an_authorised_client_gets_the_place_of_a_silent_outside_one_but_not_the_other_way_round():
     guests, caps = Guests(), Caps(max_connections=4, expendable_seconds=5)
     inside = [Guest(Origin.AUTHORISED, silent_since=0) for _ in range(3)]

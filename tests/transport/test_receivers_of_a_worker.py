@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 import pytest
 
 from harness.server_certificate import server_certificate
-from mailseal.config import LMTP_AUTHORISED, LMTP_OUTSIDE, SMTP, from_values
+from mailseal.config import LMTP_AUTHORISED, LMTP_OFFICE365, LMTP_OUTSIDE, SMTP, from_values
 from mailseal.mail import reply
 from mailseal.mail.envelope import Origin, Protocol
 from mailseal.roles.receivers import make_receivers
@@ -46,9 +46,10 @@ def receivers(tmp_path):
 
         async def made() -> dict[str, Receiver]:
             with contextlib.ExitStack() as stack:
-                unix = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(2)]
+                unix = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(3)]
                 tcp = stack.enter_context(socket.socket(socket.AF_INET))
-                sockets = dict(zip((LMTP_AUTHORISED, LMTP_OUTSIDE, SMTP), (*unix, tcp), strict=True))
+                names = (LMTP_AUTHORISED, LMTP_OUTSIDE, LMTP_OFFICE365, SMTP)
+                sockets = dict(zip(names, (*unix, tcp), strict=True))
                 found = make_receivers(config, sockets, _accept, frozenset)
                 for one in found:
                     await one.drain(0)
@@ -77,9 +78,10 @@ def test_all_count_together(receivers):
 
 def test_the_socket_says_whose_mail_it_is(receivers):
     made = receivers({"smtp_authorised_networks": ["10.0.0.0/8"]})
-    assert [one.house.protocol for one in made.values()] == [Protocol.LMTP, Protocol.LMTP, Protocol.ESMTP]
+    assert [one.house.protocol for one in made.values()] == [*[Protocol.LMTP] * 3, Protocol.ESMTP]
     assert made[LMTP_AUTHORISED]._peer("").origin is Origin.AUTHORISED
     assert made[LMTP_OUTSIDE]._peer("").origin is Origin.OUTSIDE
+    assert made[LMTP_OFFICE365]._peer("").origin is Origin.NEIGHBOUR
     assert made[SMTP]._peer(("10.1.2.3", 1)).origin is Origin.AUTHORISED
     assert made[SMTP]._peer(("127.0.0.1", 1)).origin is Origin.OUTSIDE
 
