@@ -16,13 +16,12 @@ from mailseal.discover.mta_sts import (
     MAX_AGE_SECONDS,
     MAX_POLICY_BYTES,
     StsError,
-    StsPolicy,
     fetch_policy,
     published_id,
     read_policy,
     read_record,
 )
-from mailseal.postfix.tls_choice import StsMode
+from mailseal.postfix.tls_choice import StsMode, StsPolicy
 from mailseal.postfix.tls_policy import Level, TlsPolicy
 
 POLICY = b"version: STSv1\r\nmode: enforce\r\nmx: mx1.a.test\r\nmx: *.mail.a.test\r\nmax_age: 604800\r\n"

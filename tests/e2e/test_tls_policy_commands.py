@@ -18,8 +18,7 @@ from mailseal.cli.checks import tls_policies as checks
 from mailseal.config import from_values
 from mailseal.config.sections.dns import NameServer as Place
 from mailseal.discover.dns import Dns
-from mailseal.discover.mta_sts import StsPolicy
-from mailseal.postfix.tls_choice import StsMode
+from mailseal.postfix.tls_choice import StsMode, StsPolicy
 from mailseal.store import sts_policies
 from mailseal.store.sts_policies import Looked
 from mailseal.store.tls_policy_models import TlsPolicyRow

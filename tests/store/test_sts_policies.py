@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailseal.discover.mta_sts import StsPolicy
-from mailseal.postfix.tls_choice import StsFacts, StsMode
+from mailseal.postfix.tls_choice import StsFacts, StsMode, StsPolicy
 from mailseal.store import jobs, sts_policies
 from mailseal.store.stamps import Scope, StampWatch
 from mailseal.store.sts_policies import LOOK, MAX_NEW_PER_MINUTE, Looked, StoreStsPolicies, StsKnown

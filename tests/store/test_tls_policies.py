@@ -5,9 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mailseal.config import from_values
-from mailseal.discover.mta_sts import StsPolicy
 from mailseal.mail.address import AddressError
-from mailseal.postfix.tls_choice import RuleNotKeptError, Source, StsMode, TlsRule
+from mailseal.postfix.tls_choice import RuleNotKeptError, Source, StsMode, StsPolicy, TlsRule
 from mailseal.postfix.tls_destination import UnknownKeyError, read_destination
 from mailseal.postfix.tls_policy import LeastTls, Level, ServerName, TlsPolicy, TlsPolicyError
 from mailseal.postfix.tls_way import Way, Ways

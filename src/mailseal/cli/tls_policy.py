@@ -14,8 +14,6 @@ from mailseal.cli.errors import CommandError
 from mailseal.cli.output import confirm, json_option, show, show_one, yes_option
 from mailseal.cli.session import Session, pass_session
 from mailseal.cli.tls_journey import explained, journey_of, read_target
-from mailseal.cli.tls_mx import exchanger_note
-from mailseal.cli.tls_trial import tried
 from mailseal.config import Config
 from mailseal.mail.address import AddressError, domain_to_ascii
 from mailseal.postfix.tls_choice import TlsRule
@@ -92,8 +90,11 @@ def set_(
     show_one({name: row[name] for name in COLUMNS if row[name] not in ("", [], None, False)}, as_json=as_json)
     for one in said:
         click.echo(f"note: {one.text}; {one.what_to_do}", err=True)
-    for note in exchanger_note(rule, config):
-        click.echo(f"note: {note}", err=True)
+    if rule.policy.level is Level.SECURE and not rule.policy.names:
+        from mailseal.cli.tls_mx import exchanger_note  # noqa: PLC0415 -- asks the DNS, as no other level needs
+
+        for note in exchanger_note(rule, config):
+            click.echo(f"note: {note}", err=True)
 
 
 @tls_policy.command("list")
@@ -132,6 +133,8 @@ def show_(session: Session, *, destination: str, as_json: bool) -> None:
 @pass_session
 def test(session: Session, *, destination: str, as_json: bool) -> int:
     """Connect as Postfix would, and say what would become of mail. Exit status 1 if it would wait."""
+    from mailseal.cli.tls_trial import tried  # noqa: PLC0415 -- loads what asks the network
+
     target = read_target(destination)
     config = session.open_store()
 

@@ -6,13 +6,12 @@ https://mta-sts.example.com/.well-known/mta-sts.txt
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 
 from mailseal.discover.dns import Dns, NoAnswerError
 from mailseal.discover.fetch import Fetcher
 from mailseal.errors import TransientError
-from mailseal.postfix.tls_choice import StsMode
+from mailseal.postfix.tls_choice import StsMode, StsPolicy
 from mailseal.postfix.tls_policy import is_name
 
 MAX_POLICY_BYTES = 64 * 1024
@@ -32,15 +31,6 @@ _MAX_AGE = re.compile(r"[0-9]{1,10}")
 
 class StsError(TransientError):
     """The domain has a record, and nothing of its web server can be used as a policy. The text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class StsPolicy:
-    """A policy as the domain publishes it. `names`: lower case; `*.example.com` matches one label more (§4.1)."""
-
-    mode: StsMode
-    names: tuple[str, ...]
-    max_age_seconds: int
 
 
 def record_name(domain: str) -> str:

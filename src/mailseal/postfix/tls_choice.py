@@ -30,6 +30,15 @@ class RuleNotKeptError(TransientError):
 
 
 @dataclass(frozen=True, slots=True)
+class StsPolicy:
+    """A policy as a domain publishes it (RFC 8461 §3.2). `names`: of its MX hosts, lower case, `*.` for all below."""
+
+    mode: StsMode
+    names: tuple[str, ...]
+    max_age_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class StsFacts:
     """What is known of a domain's MTA-STS policy that is in force.
 

@@ -10,9 +10,9 @@ from mailseal.config import Config
 from mailseal.discover.dane import has_dane
 from mailseal.discover.dns import Dns, DnsUnavailableError
 from mailseal.discover.fetch import Fetcher
-from mailseal.discover.mta_sts import MAX_POLICY_BYTES, StsPolicy, fetch_policy, published_id
+from mailseal.discover.mta_sts import MAX_POLICY_BYTES, fetch_policy, published_id
 from mailseal.errors import TransientError
-from mailseal.postfix.tls_choice import StsMode
+from mailseal.postfix.tls_choice import StsMode, StsPolicy
 from mailseal.roles.key_search import fetcher
 from mailseal.store import jobs, sts_policies
 from mailseal.store.jobs import Job

@@ -11,8 +11,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q
 
-from mailseal.discover.mta_sts import StsPolicy
-from mailseal.postfix.tls_choice import StsFacts, StsMode
+from mailseal.postfix.tls_choice import StsFacts, StsMode, StsPolicy
 from mailseal.store import jobs
 from mailseal.store.lru import Lru
 from mailseal.store.pace import Turn
