@@ -11,7 +11,7 @@ from enum import Enum, auto
 from mailseal.mail import reply
 from mailseal.mail.address import Address
 from mailseal.mail.envelope import Origin
-from mailseal.mail.header import authors, decoded_subject
+from mailseal.mail.header import authors, decoded_subject, encode_value
 from mailseal.mail.message import Octets
 from mailseal.mail.mime import Entity, HeaderField
 from mailseal.methods import METHODS, Method
@@ -199,7 +199,7 @@ def _task(
 
     def build() -> Copy:
         copy = open_copy(run, party, held, authenticity.forged(), protected=protected)
-        if copy.chunks[0] is run.root.buffer:
+        if copy.chunks[-1] is run.root.buffer:  # with marks above or without: its signatures stay good
             return copy
         domains = [run.address(index).domain for index in indices]
         return authenticity.stamped(copy, party.settings, domains)
@@ -222,7 +222,7 @@ def open_copy(
 ) -> Copy:
     """The copy for internal recipients: forged marks off (`forged` among them), layers off, our marks on.
 
-    It is the received octets, as one chunk, if there is neither.
+    The last chunk is the received octets if nothing is done but marks put before them.
     """
     opened = NOTHING_OPENED
     if protected:
@@ -266,7 +266,10 @@ def _tidied(root: Entity, opened: Opened, settings: Settings) -> Opened:
 def delivered(
     root: Entity, opened: Opened, settings: Settings, forged: Sequence[HeaderField] = (), *, from_outside: bool
 ) -> tuple[Octets, ...]:
-    """The mail as it is delivered; the received octets when nothing needs a change. `forged`: further fields to go."""
+    """The mail as it is delivered; the received octets, perhaps with marks before them, when nothing needs a change.
+
+    `forged`: further fields to go.
+    """
     outside = subject = decoded_subject(root)
     if opened.content is not None and opened.decrypted:
         subject = subject_of_opened(root, opened.content)
@@ -279,8 +282,9 @@ def delivered(
     as_it_came = tagged == outside and not (settings.subject_tags and "=?" in outside)
     headers = result_headers(opened.layers)
     remove = [*forged_fields(root), *forged] + ([] if from_outside else blind_fields(root))
-    if as_it_came and not headers and not remove and opened.content is None:
-        return (root.buffer,)
+    if as_it_came and not remove and opened.content is None:
+        marks = b"".join(encode_value(name, value) for name, value in headers)
+        return (marks, root.buffer) if marks else (root.buffer,)
     return assemble(
         root,
         remove=remove,

@@ -30,7 +30,8 @@ class DkimSettings(PgpSettings):
         Pairing.RECIPIENT,
         Strength.FIXED,
         "Before a mail from outside is changed (opened, tagged), check its DKIM signatures and its ARC chain, and put "
-        "the result in an Authentication-Results field. Mail that is not changed keeps its signatures and gets none.",
+        "the result in an Authentication-Results field. Mail that stays as it is, marks above it or not, keeps its "
+        "signatures and gets none.",
         default=True,
     )
     arc_seal: bool = row(

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from cms_samples import encrypted_entity
+from cms_samples import encrypted_entity, signed_entity
 from dkim_keys import Records, ed25519_key, rsa_key
 from mailseal.dkim.arc import ChainState, validate
 from mailseal.dkim.fields import Mail
@@ -17,9 +17,10 @@ from mailseal.pipeline import process
 from mailseal.policy.model import Fate, Treatment
 from mailseal.policy.reason import ReasonCode
 from mailseal.policy.settings import Settings
-from mailseal.smime.form import EncryptionForm
+from mailseal.smime.form import EncryptionForm, SignatureForm
+from mailseal.smime.sign import SigningIdentity
 from pki import NOW
-from stage import READER, Stage, envelope
+from stage import PARTNER, READER, Stage, envelope
 
 OURS = DkimKey("inside.example", "s", rsa_key())
 GATEWAYS = DkimKey("gw.inside.example", "g", ed25519_key())
@@ -82,6 +83,15 @@ def test_mail_that_is_not_changed_gets_nothing_and_nobody_is_asked():
     assert copy == raw
     assert stage.domain_keys.asked == []
     assert outcome.treatment is Treatment.PASSED
+
+
+def test_a_signed_mail_gets_marks_above_it_and_is_not_asked_about():
+    by = SigningIdentity(PARTNER.certificate, PARTNER.key, tuple(PARTNER.chain))
+    raw = signed(HEAD + signed_entity(b"\r\nHello.\r\n", by, SignatureForm(), at=NOW))
+    _, (copy,), stage = receive(raw)
+    assert copy.startswith(b"X-Mailseal-")
+    assert copy.endswith(raw)
+    assert stage.domain_keys.asked == []
 
 
 def test_mail_that_is_only_tagged_is_checked_as_well():
