@@ -67,6 +67,14 @@ def test_given_again_it_changes_nothing_and_says_the_same(node):
     assert len([*node.file.parent.glob("mailseal.toml.2*")]) == 1
 
 
+def test_a_certificate_that_comes_later_is_taken_along(node, tmp_path):
+    node.profile(*WISH, "--write", "--yes")
+    text = node.file.read_text().replace("[listen]", f'[listen]\ntls_certificate = "{tmp_path}/chain.pem"')
+    node.file.write_text(text)
+    assert "-TlsSenderCertificateName 'gw.example.com'" in node.profile(*WISH, "--write", "--yes")
+    assert node.office365.return_to.certificate == tmp_path / "chain.pem"
+
+
 def test_our_certificate_is_what_the_connector_knows_us_by(node, tmp_path):
     (tmp_path / "chain.pem").write_text("x")
     text = node.file.read_text().replace("[listen]", f'[listen]\ntls_certificate = "{tmp_path}/chain.pem"')

@@ -9,7 +9,7 @@ import socket
 import tempfile
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -108,6 +108,8 @@ def _wish(config: Config, domains: Sequence[str], tenants: Sequence[str], return
         back = known.return_to
         if return_host is not None or back is None:
             back = _back(config, return_host or _host_of(wanted[0]))
+        elif back.certificate is None and not back.local:
+            back = replace(back, certificate=config.listen.tls_certificate, key=config.listen.tls_key)
     except BadValueError as error:
         raise CommandError(str(error)) from None
     return _Wish(wanted, ids, back)
