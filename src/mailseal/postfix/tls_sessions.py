@@ -113,17 +113,23 @@ class _Begun:
 class TlsSession:
     """One session, or the attempt at one, with a mail server of a domain. `at` is UTC.
 
-    `grade`: None without TLS. `fault`: of the certificate. `trouble`: what kept the mail from going this way.
+    `recipient`: the first of those that it was for, in lower case. `grade`: None without TLS. `fault`: of the
+    certificate. `trouble`: what kept the mail from going this way.
     """
 
     at: datetime
-    domain: str
+    recipient: str
     host: str
     address: str
     grade: Grade | None
     fault: Fault | None
     trouble: Trouble | None
     detail: str
+
+    @property
+    def domain(self) -> str:
+        """Of the recipient, as it stands in the log."""
+        return self.recipient.rpartition("@")[2]
 
 
 class SessionReader:
@@ -170,10 +176,10 @@ class SessionReader:
             # A log that says nothing of TLS at all is one of a Postfix that was not asked to.
             if relay and not process.begun and self._says_tls and _has_talked(recipient):
                 process.add(_Begun(relay["host"], relay["address"]))
-        domain = recipient["to"].rpartition("@")[2].lower()
+        first = recipient["to"].lower()
         begun, process.begun = process.begun, []
         for one in begun:
-            yield TlsSession(at, domain, one.host, one.address, one.grade, one.fault, one.trouble, one.detail)
+            yield TlsSession(at, first, one.host, one.address, one.grade, one.fault, one.trouble, one.detail)
 
     def _process(self, number: str) -> "_Process":
         found = self._processes.pop(number, None) or _Process()

@@ -13,6 +13,7 @@ from mailseal.mail.mime import parse
 from mailseal.pipeline.domain_signature import own_mail_signed
 from mailseal.pipeline.loop import loop_field
 from mailseal.ports import Gateway, Hop, Transfer
+from mailseal.roles import tls_reporting
 from mailseal.roles.journal_retry import retry_report
 from mailseal.roles.key_search import search_keys
 from mailseal.roles.queue_try import try_waiting
@@ -29,6 +30,9 @@ from mailseal.store import (
     revalidate,
     stored_messages,
     sts_policies,
+    tls_received,
+    tls_reports,
+    tls_sessions,
 )
 from mailseal.store.clock import CLOCK
 from mailseal.store.jobs import Job
@@ -122,8 +126,15 @@ def purge_old(node: Node, job: Job) -> float | None:  # noqa: ARG001 -- a Handle
     sts_policies.purge(now, turn)
     stored_messages.purge(turn)
     journal_failures.purge(now - timedelta(days=node.config.log.retention_days), turn)
+    _purge_tls_reports(now - timedelta(days=node.config.tls_reports.keep_days), turn)
     log.purge(now - timedelta(days=node.config.log.retention_days), turn)
     return PURGE_AGAIN_SECONDS if turn.cut_off else None
+
+
+def _purge_tls_reports(before: datetime, turn: Turn) -> None:
+    tls_sessions.purge(before.date(), turn)
+    tls_reports.purge(before.date(), turn)
+    tls_received.purge(before, turn)
 
 
 class Lane(StrEnum):
@@ -160,4 +171,6 @@ HANDLERS: Mapping[str, Kind] = {
     sts_policies.REFRESH: Kind(refresh, every_seconds=60, lane=Lane.SEARCH),
     lookup_waits.TRY: Kind(try_waiting, lane=Lane.NETWORK),
     journal_failures.RETRY: Kind(retry_report, lane=Lane.NETWORK),
+    tls_reports.COLLECT: Kind(tls_reporting.collect, every_seconds=3600),
+    tls_reports.SEND: Kind(tls_reporting.send, lane=Lane.SEARCH),
 }

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from mailseal.config import Config
@@ -22,7 +22,7 @@ from mailseal.postfix.tls_choice import Choice, StsFacts, StsMode
 from mailseal.postfix.tls_results import result_of
 from mailseal.postfix.tls_sessions import SessionReader, TlsSession
 from mailseal.postfix.tls_way import Way
-from mailseal.store import sts_policies, tls_sessions
+from mailseal.store import sts_policies, tls_reports, tls_sessions
 from mailseal.store.pace import Turn
 from mailseal.store.tls_answers import TlsAnswers
 from mailseal.store.tls_sessions import Kind, LogPosition
@@ -33,6 +33,8 @@ READ_SECONDS = 10.0
 PIECE_BYTES = 1 << 20
 MAX_LINE_BYTES = 64 * 1024
 HEAD_BYTES = 256
+REPORTED_DAYS = 14
+"""Reports about so many days may still be on their way."""
 MAX_EARLIER_FILES = 10
 """Files beside the log that may be what it was before it was moved away: maillog.1, mail.log.1, …"""
 
@@ -119,8 +121,11 @@ class TlsLog:
         counts: Counter[Kind] = Counter()
         published: dict[str, _Published | None] = {}
         now = self._now()
+        reported_to = tls_reports.recent_addresses((now - timedelta(days=REPORTED_DAYS)).date())
         for line in data.split(b"\n"):
             for session in reader.read(line.decode("utf-8", "replace"), now):
+                if session.recipient in reported_to:  # else each report would be the reason for the next one
+                    continue
                 if session.domain not in published:
                     published[session.domain] = self._published(session.domain, now)
                 known = published[session.domain]

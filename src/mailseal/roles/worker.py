@@ -23,6 +23,7 @@ from mailseal.roles.metric_table import By
 from mailseal.roles.queue_measuring import QueueMeasures
 from mailseal.roles.startup import open_when_possible
 from mailseal.roles.store_wait import keep_supervisors_away
+from mailseal.roles.tls_log import TlsLog
 from mailseal.store import jobs, nodes
 from mailseal.store.house import House
 from mailseal.store.jobs import Job
@@ -68,6 +69,7 @@ class WorkerRole:
         self._measures = StoreMeasures(meter, node.config.journal_dir, HANDLERS)
         self._queue = QueueMeasures(meter, node.config)
         self._has_queue = node.config.postfix.instance is not Instance.OFF
+        self._tls_log = TlsLog(node.config, node.gateway.directory)
         self._token = secrets.token_hex(8)
 
     async def serve(self, inheritance: Inheritance) -> None:
@@ -97,6 +99,7 @@ class WorkerRole:
         done = import_journals(self._node.config.journal_dir, Turn(IMPORT_TURN_SECONDS))
         self._meter.count(metric_table.ROWS_IMPORTED, by=done.rows)
         self._meter.count(metric_table.JOURNAL_BAD_LINES, by=done.bad_lines)
+        self._tls_log.read_sometimes(Turn(IMPORT_TURN_SECONDS))
 
     def _keep_house(self) -> None:
         self._house.keep()

@@ -238,7 +238,7 @@ def test_any_state_of_another_release(state):
 
 
 def session(grade=None, trouble=None, fault=None, host="mx.b.example"):
-    return TlsSession(NOW, "b.example", host, "192.0.2.1", grade, fault, trouble, "in words")
+    return TlsSession(NOW, "bob@b.example", host, "192.0.2.1", grade, fault, trouble, "in words")
 
 
 def choice(level, source=Source.DEFAULT):
