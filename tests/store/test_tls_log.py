@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from mailseal.config import from_values
-from mailseal.discover.mta_sts import StsPolicy
 from mailseal.mail.tls_report import AppliedPolicy
-from mailseal.postfix.tls_choice import StsMode, TlsRule
+from mailseal.postfix.tls_choice import StsMode, StsPolicy, TlsRule
 from mailseal.postfix.tls_destination import read_destination
 from mailseal.postfix.tls_policy import Level, TlsPolicy
 from mailseal.roles import tls_log
