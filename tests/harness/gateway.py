@@ -29,11 +29,19 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("MAILSEAL_")}
 
 
+def _toml(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{name} = {_toml(one)}" for name, one in value.items()) + " }"
+    return json.dumps(value)
+
+
 class Gateway:
     """`relay` and the other tables become mailseal.toml as they are: {"listen": {"smtp": "127.0.0.1:2525"}}."""
 
-    def __init__(self, folder: Path, **tables: Mapping[str, object]) -> None:
+    def __init__(self, folder: Path, *, within: Sequence[str] = (), **tables: Mapping[str, object]) -> None:
+        """`within`: words before each command line, such as those of a namespace."""
         self.folder = folder
+        self.within = within
         self.data = folder / "data"
         self.config = folder / "mailseal.toml"
         self.output = folder / "serve.log"
@@ -58,7 +66,7 @@ class Gateway:
         }
         lines = [f"{name} = {json.dumps(value)}" for name, value in top.items()]
         for table, values in tables.items():
-            lines += [f"\n[{table}]", *(f"{name} = {json.dumps(value)}" for name, value in values.items())]
+            lines += [f"\n[{table}]", *(f"{name} = {_toml(value)}" for name, value in values.items())]
         self.config.write_text("\n".join(lines) + "\n")
 
     # ---- the command line
@@ -66,7 +74,7 @@ class Gateway:
     def run(self, *arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
         """`mailseal …` to its end, whatever its status."""
         return subprocess.run(
-            [*COMMAND, "--config", str(self.config), *arguments],
+            [*self.within, *COMMAND, "--config", str(self.config), *arguments],
             capture_output=True, text=True, timeout=seconds, env=clean_environment(), stdin=subprocess.DEVNULL,
             check=False,
         )  # fmt: skip
@@ -82,7 +90,7 @@ class Gateway:
     def type(self, *commands: str) -> str:
         """What many commands print, which must succeed, in one process, since each starts for half a second."""
         done = subprocess.run(
-            [sys.executable, "-c", _TYPED, str(self.config)],
+            [*self.within, sys.executable, "-c", _TYPED, str(self.config)],
             input=json.dumps([one.split() for one in commands]), capture_output=True, text=True, timeout=120,
             env=clean_environment(), check=False,
         )  # fmt: skip
@@ -129,7 +137,7 @@ class Gateway:
         (self.data / "run" / "ready").unlink(missing_ok=True)
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(
-                [*COMMAND, "--config", str(self.config), "serve"],
+                [*self.within, *COMMAND, "--config", str(self.config), "serve"],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=clean_environment(), start_new_session=True,
             )  # fmt: skip
 

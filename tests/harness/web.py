@@ -16,7 +16,8 @@ from harness.server_certificate import server_certificate
 class Web:
     """`answers` by the beginning of "METHOD path"; `hold` keeps who asks waiting until it is set.
 
-    `fields`: of the header of every answer.
+    `fields`: of the header of every answer. `tls`: another certificate than one for `name` alone; then `answers` are
+    by "METHOD host/path".
     """
 
     folder: Path
@@ -26,6 +27,8 @@ class Web:
     bodies: list[bytes] = field(default_factory=list)
     fields: dict[str, str] = field(default_factory=dict)
     hold: threading.Event = field(default_factory=threading.Event)
+    port: int = 0
+    tls: ssl.SSLContext | None = None
 
     def __enter__(self) -> Self:
         web = self
@@ -33,7 +36,8 @@ class Web:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                web.asked.append(f"{self.command} {self.path}")
+                host = "" if web.tls is None else self.headers.get("Host", "")
+                web.asked.append(f"{self.command} {host}{self.path}")
                 web.bodies.append(self.rfile.read(int(self.headers.get("Content-Length", "0"))))
                 web.hold.wait(60)
                 found = [answer for start, answer in web.answers.items() if web.asked[-1].startswith(start)]
@@ -56,11 +60,13 @@ class Web:
             def handle_error(self, *_: object) -> None:
                 """Who hangs up says so on its own side."""
 
-        files = server_certificate(self.folder, self.name)
-        self.ca = files.certificate
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(files.certificate, files.key)
-        self.server = Quiet(("127.0.0.1", 0), Handler)
+        context = self.tls
+        if context is None:
+            files = server_certificate(self.folder, self.name)
+            self.ca = files.certificate
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(files.certificate, files.key)
+        self.server = Quiet(("127.0.0.1", self.port), Handler)
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         self.port = self.server.server_port
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
