@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "profile": ("mailseal.cli.profile:profile", "Set up what stands beside this gateway: Office 365."),
         "submission": ("mailseal.cli.submission:submission", "Logins of users who hand in mail, and their addresses."),
         "tls-policy": ("mailseal.cli.tls_policy:tls_policy", "TLS with other servers: per domain or next hop."),
+        "tls-report": ("mailseal.cli.tls_report:tls_report", "How TLS went: counted, reported, and reported about us."),
         "settings": ("mailseal.cli.settings:settings", "Policy: show, set and unset."),
         "cert": ("mailseal.cli.cert:cert", "Certificates and private keys."),
         "pgp": ("mailseal.cli.pgp:pgp", "OpenPGP keys."),

@@ -20,6 +20,8 @@ from mailseal.cli.checks import (
     queue,
     stored,
 )
+    tls_policies,
+    tls_reports,
 from mailseal.cli.checks.finding import Finding, Status
 from mailseal.cli.session import Session, become_owner, pass_session
 from mailseal.config import Config, ConfigError, find
@@ -52,6 +54,10 @@ STORED: tuple[tuple[str, Callable[[Config], Iterable[Finding]]], ...] = (
 """Asked for as the owner of the data folder, which root becomes here; each needs those above it to be right."""
 
 _COLOURS = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red"}
+    ("TLS policies", tls_policies.policies),
+    ("DNSSEC", tls_policies.dnssec),
+    ("MTA-STS", tls_policies.mta_sts),
+    ("TLS reports", tls_reports.reporting),
 
 
 @click.command()
