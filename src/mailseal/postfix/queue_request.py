@@ -1,4 +1,4 @@
-"""What may be asked of the queue role: a closed set of verbs, one JSON object on one line (docs/postfix.md).
+"""What may be asked of the queue role: a closed set of verbs, one JSON object on one line (docs/queue.md).
 
     {"verb": "hold", "ids": ["4dJmVf1Bqmz9sTz"]}        {"verb": "hold", "all": true}        {"verb": "list"}
 

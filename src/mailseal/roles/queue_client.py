@@ -23,7 +23,7 @@ ANSWER_SECONDS = 360.0
 class NoQueueError(PermanentError):
     """There is no queue to look after."""
 
-    what_to_do = "set postfix.instance to private or system (docs/postfix.md)"
+    what_to_do = "set postfix.instance to private or system (docs/queue.md)"
 
 
 class QueueAwayError(TransientError):

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import socket
 import subprocess
@@ -14,19 +13,15 @@ from pathlib import Path
 import pytest
 
 from harness.folder import short_folder
+from harness.queue_role import IDS, LINE, Scripted, Served
 from mailseal.errors import TransientError
 from mailseal.postfix.queue_file import QueueFile
 from mailseal.postfix.queue_request import MAX_LINE_BYTES, Request, Verb
 from mailseal.roles import queue_client as client_module
 from mailseal.roles import queue_role
 from mailseal.roles.queue_client import QueueAwayError, QueueClient, QueueFailedError, QueueRefusedError
-from mailseal.roles.queue_commands import Changed, CommandFailedError, Commands, UntrustedError, require_trusted, run
-from mailseal.roles.queue_role import QueueRole
+from mailseal.roles.queue_commands import CommandFailedError, UntrustedError, require_trusted, run
 
-IDS = ("4dJmVf1Bqmz9sTz", "4dJmVg2lRwz9sV0")
-LINE = json.dumps(
-    {"queue_name": "deferred", "queue_id": IDS[0], "arrival_time": 1, "message_size": 2, "sender": "", "recipients": []}
-).encode()
 ELSEWHERE = """
 import socket, sys
 with socket.socket(socket.AF_UNIX) as client:
@@ -34,67 +29,6 @@ with socket.socket(socket.AF_UNIX) as client:
     client.sendall(b'{"verb": "ping"}\\n')
     print(client.recv(1000).decode())
 """
-
-
-class Scripted(Commands):
-    """Commands that do nothing and are remembered."""
-
-    def __init__(self) -> None:
-        super().__init__(Path("/nowhere"))
-        self.asked: list[object] = []
-        self.pieces: list[bytes] = [LINE + b"\n"]
-        self.hold_up = threading.Event()
-        self.hold_up.set()
-
-    async def listing(self, take):
-        self.asked.append("list")
-        for piece in self.pieces:
-            await take(piece)
-        await asyncio.get_running_loop().run_in_executor(None, self.hold_up.wait)
-        return ""
-
-    async def change(self, option, ids, *queues):
-        self.asked.append((option, ids, *queues))
-        return Changed(7 if ids is None else len(ids), ids or ())
-
-    async def wake_pickup(self):
-        self.asked.append("wake")
-
-    async def flush(self):
-        raise CommandFailedError("mail system is down")
-
-
-class Served:
-    """A role in a thread, at a socket of its own."""
-
-    def __init__(self, path: Path, commands: Commands, owner: int) -> None:
-        self.path, self.commands = path, commands
-        self.client = QueueClient(path)
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(owner)))
-        self._thread.start()
-        assert self._ready.wait(10)
-
-    async def _serve(self, owner: int) -> None:
-        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
-        role = QueueRole(self.commands, owner)
-        server = await asyncio.start_unix_server(role._connected, path=self.path, limit=MAX_LINE_BYTES)
-        self._ready.set()
-        await self._over.wait()
-        server.close()
-
-    def end(self) -> None:
-        self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join(10)
-
-    def raw(self, octets: bytes) -> dict:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(20)
-            connection.connect(str(self.path))
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                connection.sendall(octets)
-                connection.shutdown(socket.SHUT_WR)
-            return json.loads(connection.makefile("rb").readlines()[-1])["end"]
 
 
 @pytest.fixture
