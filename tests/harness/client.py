@@ -17,6 +17,18 @@ class Sent:
     end: tuple[str, ...]
 
 
+class Port(int):
+    """A port that clients call from an address of their own, which decides what they may."""
+
+    source: str
+
+    @classmethod
+    def of(cls, number: int, source: str) -> Self:
+        made = cls(number)
+        made.source = source
+        return made
+
+
 class Client:
     def __init__(
         self,
@@ -24,10 +36,11 @@ class Client:
         *,
         path: Path | None = None,
         lmtp: bool = False,
-        source: str = "127.0.0.1",
+        source: str = "",
         timeout: float = 30,
     ) -> None:
         self.lmtp = lmtp
+        source = source or getattr(port, "source", "127.0.0.1")
         if path is not None:
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.settimeout(timeout)
@@ -37,7 +50,8 @@ class Client:
                 self.socket.close()
                 raise
         else:
-            self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout, source_address=(source, 0))
+            place = ("127.0.0.1", int(port))
+            self.socket = socket.create_connection(place, timeout=timeout, source_address=(source, 0))
         self.stream = self.socket.makefile("rb")
         try:
             self.banner = self.reply()
@@ -96,9 +110,7 @@ class Client:
         return Sent(mail, rcpt, tuple(self.reply() for _ in range(accepted if self.lmtp else 1)))
 
 
-def send(
-    port: int, sender: str, recipients: list[str], octets: bytes, *, source: str = "127.0.0.1", **more: str
-) -> Sent:
+def send(port: int, sender: str, recipients: list[str], octets: bytes, *, source: str = "", **more: str) -> Sent:
     """One mail over a connection of its own."""
     with Client(port, source=source) as client:
         return client.send(sender, recipients, octets, **more)

@@ -24,6 +24,7 @@ from pathlib import Path
 from harness.folder import free_port, short_folder
 from harness.gateway import Gateway
 from harness.postfix import Postfix
+from harness.private_postfix import PrivatePostfix
 from harness.sink import Sink
 from pki import Authority
 
@@ -88,7 +89,7 @@ class Site:
     """Everything of one site, running."""
 
     folder: Path
-    postfix: Postfix
+    postfix: Postfix | PrivatePostfix
     gateway: Gateway
     inside: Sink
     outside: Sink
@@ -103,7 +104,10 @@ class Site:
 def site(
     name: str, *, start: bool = True, through_postfix: bool = False, **tables: Mapping[str, object]
 ) -> Iterator[Site]:
-    """Postfix in front and Mailseal behind it; its next hops are the sinks, or Postfix again and then the sinks."""
+    """Postfix in front and Mailseal behind it; its next hops are the sinks, or Postfix again and then the sinks.
+
+    This Postfix lives on its own; for the one that `mailseal serve` runs: `private_site`.
+    """
     with short_folder(name) as folder, Sink() as inside, Sink() as outside:
         postfix = Postfix(folder / "postfix", inside_domains=[INSIDE], inside=inside.port, outside=outside.port)
         listen = {"lmtp_authorised": str(postfix.lmtp_authorised), "lmtp_outside": str(postfix.lmtp_outside)}
@@ -116,6 +120,19 @@ def site(
                 gateway.start()
             with postfix:
                 yield Site(folder, postfix, gateway, inside, outside)
+
+
+@contextlib.contextmanager
+def private_site(
+    name: str, *, more: Mapping[str, object] | None = None, **tables: Mapping[str, object]
+) -> Iterator[Site]:
+    """As it is run by `mailseal serve` alone: its private Postfix before and behind it. `more` is for [postfix]."""
+    with short_folder(name) as folder, Sink() as inside, Sink() as outside:
+        postfix = PrivatePostfix(folder / "postfix", inside=inside.port, outside=outside.port, **more or {})
+        with Gateway(folder / "mailseal", **postfix.tables, **tables) as gateway:
+            furnish(gateway)
+            gateway.start()
+            yield Site(folder, postfix, gateway, inside, outside)
 
 
 @contextlib.contextmanager

@@ -17,15 +17,18 @@ from mailseal.cli.checks import (
     listening,
     next_hops,
     office365,
+    postfix,
     queue,
     stored,
-)
     tls_policies,
     tls_reports,
+)
 from mailseal.cli.checks.finding import Finding, Status
 from mailseal.cli.session import Session, become_owner, pass_session
-from mailseal.config import Config, ConfigError, find
+from mailseal.config import Config, ConfigError, find, load
+from mailseal.config.load import variable
 from mailseal.errors import MailsealError
+from mailseal.roles.startup_mark import running_instance
 
 CHECKS: tuple[tuple[str, Callable[[Config], Iterable[Finding]]], ...] = (
     ("listeners", listening.listeners),
@@ -34,6 +37,7 @@ CHECKS: tuple[tuple[str, Callable[[Config], Iterable[Finding]]], ...] = (
     ("users", environment.users),
     ("clock", environment.clock),
     ("embedded", environment.embedded),
+    ("Postfix", postfix.postfix),
     ("Office 365", office365.office365),
 )
 STORED: tuple[tuple[str, Callable[[Config], Iterable[Finding]]], ...] = (
@@ -50,14 +54,14 @@ STORED: tuple[tuple[str, Callable[[Config], Iterable[Finding]]], ...] = (
     ("Office 365", office365.domains),
     ("routes", next_hops.routes),
     ("AUTH", next_hops.passwords),
-)
-"""Asked for as the owner of the data folder, which root becomes here; each needs those above it to be right."""
-
-_COLOURS = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red"}
     ("TLS policies", tls_policies.policies),
     ("DNSSEC", tls_policies.dnssec),
     ("MTA-STS", tls_policies.mta_sts),
     ("TLS reports", tls_reports.reporting),
+)
+"""Asked for as the owner of the data folder, which root becomes here; each needs those above it to be right."""
+
+_COLOURS = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red"}
 
 
 @click.command()
@@ -82,8 +86,10 @@ def _findings(session: Session) -> Iterator[Finding]:
             example = f"write, for example, {problem.example}" if problem.example else f"mend {error.source}"
             yield Finding("configuration", Status.FAIL, f"{problem.key}: {problem.what}", example)
         return
+    config, as_it_runs = _as_it_runs(session, config)
     source = find(session.config_path, os.environ)
     yield Finding("configuration", Status.OK, str(source or "no mailseal.toml; environment and defaults"))
+    yield from as_it_runs
     if source is not None:
         yield from environment.configuration_file(source, config)
     for name, look in CHECKS:
@@ -94,6 +100,16 @@ def _findings(session: Session) -> Iterator[Finding]:
         yield from found
         if any(finding.status is Status.FAIL for finding in found):
             break
+
+
+def _as_it_runs(session: Session, config: Config) -> tuple[Config, Iterable[Finding]]:
+    """The configuration with what `serve` was told beside it, which decides where the sockets are."""
+    running = running_instance(config)
+    if running is None or running is config.postfix.instance:
+        return config, ()
+    environ = {**os.environ, variable("postfix", "instance"): running.value}
+    text = f"`serve` was started with --postfix {running}, postfix.instance is {config.postfix.instance}"
+    return load(session.config_path, environ), [Finding("configuration", Status.OK, text)]
 
 
 def _become_owner(source: Path | None, config: Config) -> Iterator[Finding]:

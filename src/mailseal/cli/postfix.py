@@ -15,12 +15,14 @@ from mailseal.cli.session import Session, pass_session
 from mailseal.config import Config, Instance, load
 from mailseal.config.load import variable
 from mailseal.postfix.differences import differences
-from mailseal.postfix.installation import drift, install, problems
+from mailseal.postfix.drift import drift
+from mailseal.postfix.installation import install
 from mailseal.postfix.parts import Rendering, Surroundings
 from mailseal.postfix.private_files import contents, current
 from mailseal.postfix.program import surroundings
 from mailseal.postfix.render import render
 from mailseal.postfix.staging import Staged, staged
+from mailseal.roles.startup_mark import running_instance
 
 replace_option: Callable[[Any], Any] = click.option(
     "--replace",
@@ -111,18 +113,11 @@ def install_command(session: Session, *, replace: tuple[str, ...], yes: bool) ->
 def check(session: Session, *, as_json: bool) -> int:
     """Say whether Postfix is as our configuration wants it, line by line. Exit status 1 if not."""
     wanted = _wanted(session)
-    config = wanted.config
-    if config.postfix.instance is Instance.PRIVATE:
-        shall = contents(wanted.rendering)
-        there = current(config.postfix.active_dir, shall)
-        found = [f"{name} is not as it shall be" for name in shall if there[name] != shall[name]]
-    else:
-        with _staged(wanted, ()) as made:
-            found = [*problems(made.program, made.rendering, config), *drift(config.postfix.config_dir, made)]
+    found = drift(wanted.config, wanted.rendering)
     if as_json:
         output.print_json(found)
     else:
-        for line in found or [f"{config.postfix.active_dir} is as it shall be"]:
+        for line in found or [f"{wanted.config.postfix.active_dir} is as it shall be"]:
             click.echo(output.plain(line))
     return int(bool(found))
 
@@ -130,7 +125,7 @@ def check(session: Session, *, as_json: bool) -> int:
 def _wanted(session: Session, instance: str | None = None) -> Wanted:
     config = session.config_without_secrets
     if instance is None and config.postfix.instance is Instance.OFF:
-        instance = Instance.SYSTEM
+        instance = running_instance(config) or Instance.SYSTEM
     if instance is not None:
         environ = {**os.environ, variable("postfix", "instance"): instance}
         config = load(session.config_path, environ, with_secrets=False)

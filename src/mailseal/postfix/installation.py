@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mailseal.config import Config, Endpoint
-from mailseal.postfix import files, owned
+from mailseal.postfix import files
 from mailseal.postfix.entry import usable
 from mailseal.postfix.parts import Rendering, Surroundings
 from mailseal.postfix.program import OLDEST, PostfixError, Program, said, typed
@@ -100,17 +100,3 @@ def greets(place: Endpoint, hostname: str) -> bool:
     except OSError:
         return False
     return line.startswith(b"220") and hostname.encode() in line
-
-
-def drift(config_dir: Path, made: Staged) -> Sequence[str]:
-    """Which of our settings, services and options are not as they shall be; raises PostfixError."""
-    now, shall = Program(config_dir), made.rendering
-    names = {one.name: one.value for one in shall.settings}
-    there = now.values(names)
-    found = [f"{name} is {there.get(name, 'not known')!r}" for name, value in names.items() if there.get(name) != value]
-    before = {line.key: line for line in now.services()}
-    after = {line.key: line for line in made.program.services()}
-    keys = {one.key for one in shall.services} | {key for key, _, _ in shall.additions}
-    found += [f"the service {key} is not as it shall be" for key in sorted(keys) if before.get(key) != after.get(key)]
-    was = owned.read(config_dir)
-    return [*found, *(f"{name} is left over" for name in sorted((was.settings - names.keys()) | (was.services - keys)))]

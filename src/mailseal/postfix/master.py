@@ -77,8 +77,9 @@ def _wait(condition: Callable[[], bool], seconds: float, reap: Callable[[], obje
     """Whether the condition still holds after that time."""
     until = time.monotonic() + seconds
     while True:
-        reap()
-        if not condition():
+        holds = condition()
+        reap()  # what has just died may be our child, which is there until it is buried
+        if not holds:
             return False
         if time.monotonic() >= until:
             return True

@@ -84,6 +84,10 @@ class Program:
         """Settings as they stand or by default, as they are written; without those that Postfix does not know."""
         return dict(_setting(line) for line in self.must("postconf", *names).splitlines() if " =" in line)
 
+    def given(self) -> dict[str, str]:
+        """What main.cf says, as it is written."""
+        return dict(_setting(line) for line in self.must("postconf", "-n").splitlines() if " =" in line)
+
     def defaults(self, names: Iterable[str]) -> dict[str, str]:
         """What settings are where main.cf says nothing."""
         return dict(_setting(line) for line in self.must("postconf", "-d", *names).splitlines() if " =" in line)

@@ -20,6 +20,7 @@ from mailseal.postfix.program import PostfixError, Program, ServiceLine
 
 FILES = ("main.cf", "master.cf")
 _BESIDE = ("dynamicmaps.cf",)
+_BEGIN = "\n# ---- Mailseal: by `mailseal postfix install`\n\n"
 _EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
 
@@ -72,12 +73,27 @@ def _edit(program: Program, rendering: Rendering, ours: Owned, replace: Collecti
         program.must("postconf", "-X", *gone_settings)
     for line in _in_the_way(lines, rendering, ours, replace):
         program.must("postconf", "-M#", line.key)
-    program.must("postconf", "-e", *(str(one) for one in rendering.settings))
+    _edit_settings(program, rendering)
     program.must("postconf", "-M", "-e", *(f"{one.key}={one.line}" for one in rendering.services))
     there = {line.key for line in lines}
     additions = [f"{key}/{name}={value}" for key, name, value in rendering.additions if key in there]
     if additions:
         program.must("postconf", "-P", "-e", *additions)
+
+
+def _edit_settings(program: Program, rendering: Rendering) -> None:
+    """What stands in main.cf is changed where it stands; the rest comes behind it, with its topics."""
+    there, new = program.given(), []
+    for one in rendering.settings:
+        if one.name not in there:
+            new.append(one)
+        elif there[one.name] != one.value:
+            program.must("postconf", "-e", str(one))
+    if new:
+        main_cf = program.config_dir / "main.cf"
+        text = main_cf.read_bytes()
+        begin = b"" if not text or text.endswith(b"\n") else b"\n"
+        main_cf.write_bytes(text + begin + _BEGIN.encode() + Rendering(tuple(new), ()).main_cf().encode())
 
 
 def _in_the_way(

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
-from mailseal.config import MAIL_SOCKETS, METRICS, QUEUE, Config, Instance, load
+from mailseal.config import AUTH, MAIL_SOCKETS, METRICS, QUEUE, SOCKETMAP, Config, Instance, load
 from mailseal.config.load import secret_variables
 from mailseal.errors import MailsealError, PermanentError
 from mailseal.roles import child, generation, listening, notify, stderr
@@ -28,6 +28,7 @@ from mailseal.roles.confinement import confine
 from mailseal.roles.generation import Generation, Role, Roles
 from mailseal.roles.notify import beat_seconds
 from mailseal.roles.process import CANNOT_WORK, Process, describe
+from mailseal.roles.startup_mark import set_mark
 from mailseal.roles.users import as_owner, make_folders, unseparated
 
 ORPHAN_PATIENCE_SECONDS = 20.0
@@ -66,10 +67,12 @@ def node_roles(path: Path | None) -> Roles:
         ]
         worker = Role("worker", [*base, "worker"], user=users.worker)
         metrics = Role("metrics", [*base, "metrics"], [METRICS], users.metrics, reads=config.metrics_dir)
+        maps = Role("maps", [*base, "maps"], [SOCKETMAP, AUTH])
         queue = Role("queue", [*queue_base, *given], [QUEUE], privileged=True)
         postfix = Role("postfix", [*postfix_base, *given], privileged=True, in_place=True)
         others = (
             (metrics, config.metrics.listen is not None),
+            (maps, config.postfix.instance is not Instance.OFF),
             (queue, _has_queue(config)),
             (postfix, config.postfix.instance is Instance.PRIVATE),
         )
@@ -340,15 +343,10 @@ def _forget_metrics(config: Config) -> None:
 
 
 def _mark(config: Config, *, ready: bool) -> None:
-    """Leave a sign for scripts that everything is up, or take it away."""
-    mark = config.run_dir / "ready"
     try:
-        with as_owner(config.data_dir):
-            mark.unlink(missing_ok=True)
-            if ready:
-                mark.write_text(f"{os.getpid()}\n")
+        set_mark(config, ready=ready)
     except OSError as error:
-        _say(f"{mark} cannot be written: {error.strerror}")
+        _say(f"the sign of readiness in {config.run_dir} cannot be written: {error.strerror}")
 
 
 def _say(text: str) -> None:

@@ -1,7 +1,7 @@
 """Anna writes to people outside. Who has a certificate gets ciphertext; openssl opens it."""
 
 from harness import openssl
-from harness.client import send
+from harness.client import Client, send
 from harness.mail import CANARY, entity, mail
 from harness.site import Site, people
 
@@ -85,9 +85,9 @@ def test_encrypted_mail_is_left_alone(alpha: Site) -> None:
     assert got.body == sent.partition(b"\r\n\r\n")[2]
 
 
-def test_mail_from_outside_is_never_signed_as_anna(alpha: Site) -> None:
+def test_mail_from_outside_is_never_signed_as_anna(alpha: Site, outsider: Client) -> None:
     """The outside listener hands in mail with an inside From: nothing of hers may be done for it."""
-    send(alpha.postfix.mx, ANNA, ["nora@out.example"], mail(ANNA, "nora@out.example"))
+    outsider.send(ANNA, ["nora@out.example"], mail(ANNA, "nora@out.example"))
 
     [got] = alpha.outside.wait(1)
     assert "multipart/signed" not in got.header.decode()

@@ -90,4 +90,4 @@ def test_the_received_field_names_the_client_of_postfix(alpha: Site) -> None:
     first = got.fields("Received")[0]
     assert "with LMTP" in first
     assert "gate.alpha.example" in first
-    assert "127.0.0.1" in first
+    assert "127.0.0.2" in first

@@ -48,7 +48,8 @@ def serve_tls(postfix: Postfix, port: int, pem: Path, *options: str) -> None:
     """One more entry of a Postfix that is not started yet."""
     words = [
         "syslog_name=postfix/tls", "content_filter=", f"smtpd_tls_cert_file={pem}", f"smtpd_tls_key_file={pem}",
-        "smtpd_tls_security_level=encrypt", "smtpd_tls_received_header=yes", "smtpd_tls_loglevel=1", *options,
+        "smtpd_tls_security_level=encrypt", "smtpd_tls_received_header=yes", "smtpd_tls_loglevel=1",
+        "mynetworks=127.0.0.0/8", "smtpd_relay_restrictions=permit_mynetworks,reject", *options,
     ]  # fmt: skip
     lines = [f"127.0.0.1:{port} inet n - n - - smtpd", *(f"  -o {one}" for one in words)]
     with (postfix.folder / "etc" / "master.cf").open("a") as file:

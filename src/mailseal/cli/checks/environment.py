@@ -98,7 +98,7 @@ def embedded(config: Config) -> Iterator[Finding]:
             "embedded",
             Status.WARN,
             f"plain SMTP is on ({config.listen.smtp}): no queue, no look-up of MX records, no DANE",
-            "for these put Postfix in front and use the LMTP listeners",
+            "for these set postfix.instance (docs/postfix.md)",
         )
 
 
