@@ -289,17 +289,6 @@ def test_a_route_goes_before_the_direction(fake, relay_to):
     assert [len(one.contents) for one in (usual, backup)] == [1, 1]
 
 
-def test_what_goes_back_to_the_neighbour_knows_no_routes(fake):
-    there, special = fake(), fake()
-    relay = SmtpRelay({Hop.NEIGHBOUR: [there.place]}, "me.test", routes=Routes(y_test=(special.place,)))
-    to = Address.parse("r@y.test")
-    assert relay.route(Hop.OUTSIDE, to)
-    assert relay.route(Hop.NEIGHBOUR, to) == ""
-    assert codes(relay.send(replace(transfer(), hop=Hop.NEIGHBOUR))) == [250]
-    assert (len(there.contents), special.connections) == (1, 0)
-    relay.close()
-
-
 def test_what_all_offer(fake, relay_to):
     full, bare, silent = fake(), fake(hello=BARE), fake(greeting=CLOSE)
     assert relay_to(full).features() == frozenset()

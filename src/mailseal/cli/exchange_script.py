@@ -5,7 +5,7 @@ its conditions hold together. So what has been here is known by rules of its own
 both.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mailseal.errors import PermanentError
@@ -24,6 +24,7 @@ _RULES = (RETURNED_IN, RETURNED_OUT, OUTGOING, INCOMING)
 """In the order in which they have to stand."""
 _MARK = "'X-Mailseal-Returned'"
 """A rule has to do something besides ending the processing of rules."""
+_NOT_YET = "-SetAuditSeverity DoNotAudit -Mode Enforce -Enabled $false"
 _QUOTES = "'\u2018\u2019\u201a\u201b"
 """Each of them ends a quoted string in PowerShell (about_Quoting_Rules), unless it stands twice."""
 
@@ -53,11 +54,6 @@ def quoted(text: str) -> str:
 
 def setup(gateway: Gateway, tenants: Sequence[str], domains: Sequence[str]) -> str:
     """The script that sets everything up; the rules are enabled last, so that until then nothing changes."""
-    known_by = (
-        f"-TlsSenderCertificateName {quoted(gateway.name)}"
-        if gateway.by_certificate
-        else f"-SenderIPAddresses {_several(gateway.addresses)}"
-    )
     lines = [
         *_head(gateway, domains),
         "$ErrorActionPreference = 'Stop'",
@@ -65,54 +61,9 @@ def setup(gateway: Gateway, tenants: Sequence[str], domains: Sequence[str]) -> s
         f"if (-not (Get-ConnectionInformation | Where-Object {{ $_.TenantID -in @({_several(tenants)}) }})) {{",
         "    throw 'This is another tenant than the gateway takes mail from.'",
         "}",
-        "",
-        "# To the gateway, for what a rule sends there and nothing else. Its certificate has to name it.",
-        *_command(
-            "New-OutboundConnector",
-            f"-Name {quoted(TO_GATEWAY)}",
-            "-ConnectorType OnPremises",
-            f"-UseMXRecord $false -SmartHosts {quoted(gateway.name)}",
-            f"-TlsSettings DomainValidation -TlsDomain {quoted(gateway.name)}",
-            "-IsTransportRuleScoped $true -RouteAllMessagesViaOnPremises $false",
-            "-CloudServicesMailEnabled $false -Enabled $true",
-        ),
-        "",
-        *_why_known(gateway),
-        *_command(
-            "New-InboundConnector",
-            f"-Name {quoted(FROM_GATEWAY)}",
-            "-ConnectorType OnPremises -SenderDomains '*'",
-            f"-RequireTls $true {known_by}",
-            "-CloudServicesMailEnabled $false -Enabled $true",
-        ),
-        "",
-        "# Mail that comes from the gateway's address and has its loop header goes on its way. Both have to be: a user",
-        "# can write the header, and users may share the address. Incoming mail was not spam when it went there.",
-        *_returned(gateway, RETURNED_IN, "-SentToScope InOrganization", "-SetSCL '-1'"),
-        *_returned(
-            gateway, RETURNED_OUT, "-SentToScope NotInOrganization", f"-SetHeaderName {_MARK} -SetHeaderValue 'yes'"
-        ),
-        "",
-        "# Mail of our users to others: to the gateway, which protects it and gives it back.",
-        *_command(
-            "New-TransportRule",
-            f"-Name {quoted(OUTGOING)}",
-            "-FromScope InOrganization -SentToScope NotInOrganization",
-            f"-SenderDomainIs {_several(domains)}",
-            f"-RouteMessageOutboundConnector {quoted(TO_GATEWAY)}",
-            "-SetAuditSeverity DoNotAudit -Mode Enforce -Enabled $false",
-        ),
-        "",
-        "# Mail of others to our users: to the gateway, which opens it and gives it back.",
-        *_command(
-            "New-TransportRule",
-            f"-Name {quoted(INCOMING)}",
-            "-FromScope NotInOrganization -SentToScope InOrganization",
-            f"-RecipientDomainIs {_several(domains)}",
-            f"-ExceptIfSCLOver '{SPAM_LEVEL}'",
-            f"-RouteMessageOutboundConnector {quoted(TO_GATEWAY)}",
-            "-SetAuditSeverity DoNotAudit -Mode Enforce -Enabled $false",
-        ),
+        *_connectors(gateway),
+        *_rules_for_what_returns(gateway),
+        *_rules_that_lead_here(domains),
         "",
         "# From here on mail goes through the gateway.",
         *[f"Enable-TransportRule -Identity {quoted(rule)}" for rule in _RULES],
@@ -138,6 +89,68 @@ def _undo() -> Sequence[str]:
     )
 
 
+def _connectors(gateway: Gateway) -> Iterator[str]:
+    yield ""
+    yield "# To the gateway, for what a rule sends there and nothing else. Its certificate has to name it."
+    yield from _command(
+        "New-OutboundConnector",
+        f"-Name {quoted(TO_GATEWAY)}",
+        "-ConnectorType OnPremises",
+        f"-UseMXRecord $false -SmartHosts {quoted(gateway.name)}",
+        f"-TlsSettings DomainValidation -TlsDomain {quoted(gateway.name)}",
+        "-IsTransportRuleScoped $true -RouteAllMessagesViaOnPremises $false",
+        "-CloudServicesMailEnabled $false -Enabled $true",
+    )
+    known_by = (
+        f"-TlsSenderCertificateName {quoted(gateway.name)}"
+        if gateway.by_certificate
+        else f"-SenderIPAddresses {_several(gateway.addresses)}"
+    )
+    yield ""
+    yield from _why_known(gateway)
+    yield from _command(
+        "New-InboundConnector",
+        f"-Name {quoted(FROM_GATEWAY)}",
+        "-ConnectorType OnPremises -SenderDomains '*'",
+        f"-RequireTls $true {known_by}",
+        "-CloudServicesMailEnabled $false -Enabled $true",
+    )
+
+
+def _rules_for_what_returns(gateway: Gateway) -> Iterator[str]:
+    yield ""
+    yield "# Mail that comes from the gateway's address and has its loop header goes on its way. Both have to be: a"
+    yield "# user can write the header, and users may share the address. Incoming mail was not spam when it went there."
+    yield from _returned(gateway, RETURNED_IN, "-SentToScope InOrganization", "-SetSCL '-1'")
+    mark = f"-SetHeaderName {_MARK} -SetHeaderValue 'yes'"
+    yield from _returned(gateway, RETURNED_OUT, "-SentToScope NotInOrganization", mark)
+
+
+def _rules_that_lead_here(domains: Sequence[str]) -> Iterator[str]:
+    to_gateway = f"-RouteMessageOutboundConnector {quoted(TO_GATEWAY)}"
+    yield ""
+    yield "# Mail of our users to others: to the gateway, which protects it and gives it back."
+    yield from _command(
+        "New-TransportRule",
+        f"-Name {quoted(OUTGOING)}",
+        "-FromScope InOrganization -SentToScope NotInOrganization",
+        f"-SenderDomainIs {_several(domains)}",
+        to_gateway,
+        _NOT_YET,
+    )
+    yield ""
+    yield "# Mail of others to our users: to the gateway, which opens it and gives it back."
+    yield from _command(
+        "New-TransportRule",
+        f"-Name {quoted(INCOMING)}",
+        "-FromScope NotInOrganization -SentToScope InOrganization",
+        f"-RecipientDomainIs {_several(domains)}",
+        f"-ExceptIfSCLOver '{SPAM_LEVEL}'",
+        to_gateway,
+        _NOT_YET,
+    )
+
+
 def _returned(gateway: Gateway, name: str, scope: str, action: str) -> Sequence[str]:
     return _command(
         "New-TransportRule",
@@ -145,7 +158,7 @@ def _returned(gateway: Gateway, name: str, scope: str, action: str) -> Sequence[
         f"-SenderIpRanges {_several(gateway.addresses)} {scope}",
         f"-HeaderMatchesMessageHeader {quoted(LOOP_HEADER)} -HeaderMatchesPatterns {quoted('^v=1; t=[0-9]+; m=')}",
         f"{action} -StopRuleProcessing $true",
-        "-SetAuditSeverity DoNotAudit -Mode Enforce -Enabled $false",
+        _NOT_YET,
     )
 
 
