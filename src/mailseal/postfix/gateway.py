@@ -45,6 +45,12 @@ def _routes(config: Config, around: Surroundings) -> Iterator[Setting]:
     yield Setting("transport_maps", table(config, around, Table.TRANSPORT), topic)
     yield Setting("smtp_tls_policy_maps", table(config, around, Table.TLS), topic)
     yield Setting("lmtp_tls_policy_maps", table(config, around, Table.TLS), topic)
+    topic = "All routes are there, and TLS policies go by them; without one there, it is where MX records say"
+    yield Setting("default_transport", "smtp", topic)
+    yield Setting("relayhost", "", topic)
+    yield Setting("sender_dependent_relayhost_maps", "", topic)
+    yield Setting("sender_dependent_default_transport_maps", "", topic)
+    yield Setting("smtp_fallback_relay", "", topic)
     topic = "A domain below one of ours is not ours unless it says so"
     yield Setting("parent_domain_matches_subdomains", "debug_peer_list, smtpd_access_maps", topic)
     topic = "Whether an inner server has a recipient"
@@ -77,5 +83,7 @@ def _tls(config: Config) -> Iterator[Setting]:
     yield Setting("smtp_tls_fingerprint_digest", "sha256", topic)
     yield Setting("lmtp_tls_fingerprint_digest", "sha256", topic)
     yield Setting("smtp_tls_dane_insecure_mx_policy", "dane", topic)
+    # A connection in clear that is kept open would be used without asking whether it may still be in clear.
+    yield Setting("smtp_connection_cache_on_demand", "no", topic)
     yield Setting("smtp_tls_loglevel", "1", topic)
     yield Setting("tls_append_default_CA", "yes", topic)

@@ -63,7 +63,7 @@ def _to_next_hops(name: str, hops: Sequence[NextHop]) -> Service:
     """By SMTP or LMTP; the hops of one list have this and their certificate in common (config.load)."""
     first = hops[0]
     client = "lmtp" if first.protocol is Protocol.LMTP else "smtp"
-    options: Options = (("syslog_name", f"postfix/{name}"),)
+    options: Options = (("syslog_name", f"postfix/{name}"), (f"{client}_connection_cache_on_demand", "no"))
     if first.implicit:
         options += ((f"{client}_tls_wrappermode", "yes"), (f"{client}_tls_security_level", "encrypt"))
     if first.certificate is not None:
