@@ -37,6 +37,9 @@ class Mail:
     def __init__(self, fields: Iterable[Field], body: Sequence[Octets]) -> None:
         self.fields = tuple(fields)
         self.body = body
+        self._named: dict[str, list[Field]] = {}
+        for field in self.fields:
+            self._named.setdefault(field.name, []).append(field)
         self._hashes: dict[tuple[Canon, int | None], tuple[bytes, int]] = {}
 
     @staticmethod
@@ -57,9 +60,9 @@ class Mail:
             self._hashes[key] = body_hash(self.body, canon, length)
         return self._hashes[key]
 
-    def named(self, name: str) -> list[Field]:
+    def named(self, name: str) -> Sequence[Field]:
         """The fields of a name, from the top down."""
-        return [one for one in self.fields if one.name == name]
+        return self._named.get(name, ())
 
     def signed_fields(self, names: Sequence[str], canon: Canon, without: Field | None = None) -> bytes:
         """The fields that a list of names stands for, each time the lowest that is left, canonical (§5.4.2).
@@ -67,12 +70,14 @@ class Mail:
         A name of which none is left stands for nothing: so a field is signed to be absent. `without`: the signature's
         own field, which never counts.
         """
-        left: dict[str, list[bytes]] = {}
-        for field in self.fields:
-            if field is not without:
-                left.setdefault(field.name, []).append(field.raw)
-        found = (stack.pop() for name in names if (stack := left.get(name)))
-        return b"".join(header_field(raw, canon) for raw in found)
+        left: dict[str, list[Field]] = {}
+        pieces: list[bytes] = []
+        for name in names:
+            if name not in left:
+                left[name] = [one for one in self.named(name) if one is not without]
+            if left[name]:
+                pieces.append(header_field(left[name].pop().raw, canon))
+        return b"".join(pieces)
 
 
 def read_fields(header: bytes) -> list[Field]:
