@@ -30,7 +30,8 @@ PICKUP_SECONDS = 10.0
 
 _DONE = re.compile(r"postsuper: ([0-9A-Za-z]+): (?:placed on hold|released from hold|requeued|removed)")
 _COUNT = re.compile(r"postsuper: (?:Placed on hold|Released from hold|Requeued|Deleted): (\d+) messages?")
-_TROUBLE = re.compile(r"\w+: (?:fatal|error|panic|warning): (.*)")
+_TROUBLE = re.compile(r"\w+: (?:fatal|error|panic|warning): (?!\S+\.cf, line )(.*)")
+"""What a command complains of, without what it always says of a configuration."""
 
 
 class CommandFailedError(TransientError):
@@ -52,8 +53,13 @@ class Done:
     @property
     def complaint(self) -> str:
         """The last thing that it complained of, or all it said."""
+        return (self.warning or self.said.strip() or f"status {self.status}")[:MAX_TEXT_CHARS]
+
+    @property
+    def warning(self) -> str:
+        """The last thing that it complained of, "" for none."""
         found = _TROUBLE.findall(self.said)
-        return str(found[-1] if found else self.said.strip() or f"status {self.status}")[:MAX_TEXT_CHARS]
+        return str(found[-1])[:MAX_TEXT_CHARS] if found else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +94,7 @@ class Commands:
                 saying.cancel()
         if done.status != 0:
             raise CommandFailedError(done.complaint)
-        return done.complaint if done.said else ""
+        return done.warning
 
     async def change(self, option: str, ids: Sequence[str] | None, *queues: str) -> Changed:
         """Have postsuper do -h, -H, -r or -d to these mails, or to all with None; only in these queues, or in all in

@@ -18,9 +18,9 @@ from mailseal.errors import TransientError
 from mailseal.postfix.queue_file import QueueFile
 from mailseal.postfix.queue_request import MAX_LINE_BYTES, Request, Verb
 from mailseal.roles import queue_client as client_module
-from mailseal.roles import queue_role
+from mailseal.roles import queue_commands, queue_role
 from mailseal.roles.queue_client import QueueAwayError, QueueClient, QueueFailedError, QueueRefusedError
-from mailseal.roles.queue_commands import CommandFailedError, UntrustedError, require_trusted, run
+from mailseal.roles.queue_commands import CommandFailedError, Done, UntrustedError, require_trusted, run
 
 ELSEWHERE = """
 import socket, sys
@@ -220,6 +220,23 @@ def test_only_what_comes_back_to_its_own_filter_is_requeued():
     assert commands.asked == [("-r", [IDS[0]], "deferred", "hold"), "wake"]
 
 
+def test_the_filter_is_that_of_the_pickup_that_runs(tmp_path):
+    """What stands in master.cf counts only once Postfix has read it."""
+    program = tmp_path / "pickup"
+    program.write_text("#!/bin/sh\necho; read -r line\n")
+    program.chmod(0o755)
+    options = ("-l", "-o", "content_filter=a:b", "-o", "x=content_filter", "-o", "content_filter = mailseal:unix:c=d ")
+    with subprocess.Popen([program, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        running.stdout.readline()
+        (told,) = queue_commands.children(os.getpid(), "pickup")
+        assert list(queue_commands.children(os.getpid(), "cleanup")) == []
+        assert list(queue_commands.children(1, "pickup-of-nobody")) == []
+        running.communicate(b"\n")
+    assert queue_commands._option(told, "content_filter") == "mailseal:unix:c=d"
+    assert queue_commands._option(["pickup", "-l"], "content_filter") is None
+    assert queue_commands._option(["pickup", "-o", "content_filter="], "content_filter") == ""
+
+
 # ---- what runs as root
 
 
@@ -311,6 +328,15 @@ def test_a_command_has_an_environment_of_ours_and_bounded_output(monkeypatch):
     assert asyncio.run(run(["/bin/true"], b"x" * 1_000_000)).status == 0
     with pytest.raises(TransientError, match="cannot be run"):
         asyncio.run(run(["/nowhere"]))
+
+
+def test_what_a_command_complains_of():
+    always = "postqueue: warning: /etc/postfix/main.cf, line 96: overriding earlier entry: relayhost=\n"
+    down = "postqueue: warning: Mail system is down -- accessing queue directly\n"
+    assert Done(0, b"", always).warning == ""
+    assert Done(0, b"", down + always).warning.startswith("Mail system is down")
+    assert Done(69, b"", always + "postqueue: fatal: no\n").complaint == "no"
+    assert Done(1, b"", "").complaint == "status 1"
 
 
 def test_a_command_that_is_given_up_is_killed(tmp_path):
