@@ -154,6 +154,8 @@ def test_keys_come_and_go_under_a_password(node, tmp_path):
         node("dkim", "export", "example.com", name, "--password-file", tmp_path / "password", "--output", out)
         assert out.stat().st_mode & 0o777 == 0o600
         assert load_pem_private_key(out.read_bytes(), b"a long password").public_key() == key.public_key()
+        command = ["openssl", "pkcs8", "-in", str(out), "-passin", f"file:{tmp_path / 'password'}"]
+        assert b"BEGIN PRIVATE KEY" in subprocess.run(command, capture_output=True, check=True).stdout
         node("dkim", "export", "example.com", name, "--password-file", tmp_path / "password", "--output", out, status=1)
         assert "exists already" in node.err
     assert [row["active"] for row in node.json("dkim", "list")] == [False, False]

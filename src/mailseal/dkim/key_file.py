@@ -2,23 +2,34 @@
 
 import base64
 import binascii
+import hashlib
+import secrets
 from collections.abc import Callable
+from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+from cryptography.hazmat.primitives.ciphers.modes import CBC
+from cryptography.hazmat.primitives.padding import PKCS7
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from mailseal.errors import PermanentError
 from mailseal.keys import PrivateKey
+from mailseal.keys.software import serialize
 
 MAX_OCTETS = 65_536
 SEED_OCTETS = 32
+ITERATIONS = 600_000
+"""Of PBKDF2; OpenSSL, and so `cryptography`, writes 2,048."""
+
+_SEQUENCE, _OCTETS, _INTEGER, _OID, _NULL = 0x30, 0x04, 0x02, 0x06, b"\x05\x00"
+_PBES2: Final = bytes.fromhex("2a864886f70d01050d")
+_PBKDF2: Final = bytes.fromhex("2a864886f70d01050c")
+_HMAC_SHA256: Final = bytes.fromhex("2a864886f70d0209")
+_AES256_CBC: Final = bytes.fromhex("60864801650304012a")
 
 
 class KeyFileError(PermanentError):
@@ -60,5 +71,32 @@ def _seed(octets: bytes) -> PrivateKey:
 
 
 def write_key_file(key: PrivateKey, password: bytes) -> bytes:
-    """PKCS#8 in PEM, under a password."""
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password))
+    """PKCS#8 in PEM, under a password (EncryptedPrivateKeyInfo, RFC 5958 §3; PBES2, RFC 8018 §6.2)."""
+    salt, iv = secrets.token_bytes(16), secrets.token_bytes(16)
+    padder = PKCS7(128).padder()
+    padded = padder.update(serialize(key)) + padder.finalize()
+    derived = hashlib.pbkdf2_hmac("sha256", password, salt, ITERATIONS, 32)
+    encryptor = Cipher(AES256(derived), CBC(iv)).encryptor()
+    sealed = encryptor.update(padded) + encryptor.finalize()
+    count = ITERATIONS.to_bytes(4, "big").lstrip(b"\0")
+    function = _der(
+        _SEQUENCE,
+        _der(_OCTETS, salt),
+        _der(_INTEGER, count),
+        _der(_SEQUENCE, _der(_OID, _HMAC_SHA256), _NULL),
+    )
+    derivation = _der(_SEQUENCE, _der(_OID, _PBKDF2), function)
+    scheme = _der(_SEQUENCE, _der(_OID, _AES256_CBC), _der(_OCTETS, iv))
+    algorithm = _der(_SEQUENCE, _der(_OID, _PBES2), _der(_SEQUENCE, derivation, scheme))
+    text = base64.encodebytes(_der(_SEQUENCE, algorithm, _der(_OCTETS, sealed)))
+    return b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n" + text + b"-----END ENCRYPTED PRIVATE KEY-----\n"
+
+
+def _der(tag: int, *parts: bytes) -> bytes:
+    """One element of DER (X.690 §8.1)."""
+    content = b"".join(parts)
+    length = len(content)
+    if length < 0x80:
+        return bytes((tag, length)) + content
+    octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
+    return bytes((tag, 0x80 | len(octets))) + octets + content
