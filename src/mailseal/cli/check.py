@@ -47,7 +47,6 @@ STORED: tuple[tuple[str, Callable[[Config], Iterable[Finding]]], ...] = (
     ("domains", stored.domains),
     ("certificates", stored.certificates),
     ("OpenPGP", stored.pgp),
-    ("DKIM", dkim.dkim),
     ("journals", journals.journals),
     ("journaling", journaling.journal_addresses),
     ("queue", queue.queue),
@@ -58,6 +57,7 @@ STORED: tuple[tuple[str, Callable[[Config], Iterable[Finding]]], ...] = (
     ("DNSSEC", tls_policies.dnssec),
     ("MTA-STS", tls_policies.mta_sts),
     ("TLS reports", tls_reports.reporting),
+    ("DKIM", dkim.dkim),
 )
 """Asked for as the owner of the data folder, which root becomes here; each needs those above it to be right."""
 

@@ -14,6 +14,10 @@ from mailseal.mail.entity import Entity, HeaderField
 
 MAX_CHARS = 8192
 MAX_RESULTS = 100
+MAX_BELIEVED = 10
+MAX_WORD_CHARS = 500
+"""What cannot be folded: a line of a mail has 998 octets at most."""
+FOLD_AT = 200
 MAX_WORDS = 1000
 MAX_NAME_CHARS = 255
 NAME = "authentication-results"
@@ -92,13 +96,22 @@ def arc_text(chain: Chain) -> str:
 
 
 def joined(authserv_id: str, texts: Sequence[str]) -> str:
-    """The value of a field: who says it, then a line for each result."""
-    return ";\r\n\t".join([authserv_id, *texts])
+    """The value of a field: who says it, then each result from a new line on, folded at spaces."""
+    return ";\r\n\t".join([authserv_id, *map(_folded, texts)])
+
+
+def _folded(text: str) -> str:
+    lines = [""]
+    for word in text.split(" "):
+        if lines[-1] and len(lines[-1]) + len(word) > FOLD_AT:
+            lines.append("")
+        lines[-1] += f" {word}" if lines[-1] else word
+    return "\r\n\t ".join(lines)
 
 
 def _value(text: str) -> str:
-    """A token, or a quoted string of printable ASCII."""
-    if _TOKEN.fullmatch(text):
+    """A token, or a quoted string of printable ASCII, neither longer than any name."""
+    if len(text) <= MAX_NAME_CHARS and _TOKEN.fullmatch(text):
         return text
     plain = re.sub(r"[^ -~]", "?", text[:200])
     return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
@@ -106,7 +119,8 @@ def _value(text: str) -> str:
 
 def read_results(value: str) -> Results:
     """Read an unfolded value; raises ResultsError for what a reader could take otherwise."""
-    if len(value) > MAX_CHARS or not _PLAIN.fullmatch(value.replace("\t", " ")):
+    longest = max(map(len, value.split()), default=0)
+    if len(value) > MAX_CHARS or longest > MAX_WORD_CHARS or not _PLAIN.fullmatch(value.replace("\t", " ")):
         raise ResultsError("the field is too long, or not printable ASCII")
     parts = list(_parts(value.replace("\t", " ")))
     if len(parts) > MAX_RESULTS:
@@ -180,7 +194,7 @@ def believed(root: Entity, trusted: Collection[str]) -> list[tuple[HeaderField, 
             results = read_results(field.value(root.buffer))
         except ResultsError:
             break
-        if results.authserv_id not in trusted:
+        if results.authserv_id not in trusted or len(found) >= MAX_BELIEVED:
             break
         found.append((field, results))
     return found

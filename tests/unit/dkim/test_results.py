@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from mailseal.dkim.arc import Chain, ChainState
 from mailseal.dkim.results import (
+    MAX_BELIEVED,
     ResultsError,
     arc_text,
     believed,
@@ -73,6 +74,15 @@ def test_what_is_read(value, texts):
 def test_what_cannot_be_read(value):
     with pytest.raises(ResultsError):
         read_results(value)
+
+
+def test_no_line_becomes_too_long_for_a_mail():
+    verdict = Verdict(Result.PERMERROR, Cause.ALGORITHM, "d" * 250, "s" * 250, "a" * 16_000, "QUJD", "x " * 5000)
+    text = joined("mx.example.com", [*dkim_texts([verdict]), "spf=pass (" + "word " * 1000 + ")"])
+    assert max(map(len, text.split("\r\n"))) < 600
+    assert text.isascii()
+    read = read_results(text.replace("\r\n", ""))
+    assert read.methods == {"dkim", "spf"}
 
 
 FORGED = [
@@ -154,6 +164,8 @@ def test_only_the_topmost_run_is_believed():
     assert run(OTHER, BORDER) == []
     assert run(b"Authentication-Results: border.example; x\r\n", BORDER) == []
     assert run(TRACE) == []
+    assert len(run(*[BORDER] * 50)) == MAX_BELIEVED
+    assert run(b"Authentication-Results: border.example; spf=pass " + b"x" * 501 + b"\r\n") == []
 
 
 def test_ids_are_compared_as_names():
