@@ -21,7 +21,7 @@ from mailseal.smime.certificate import Certificate, Revocation, StoredCertificat
 from pgp_keys import PgpIdentity, pgp_key
 from pki import NOW, Authority, Identity
 
-TENANT = "11111111-2222-3333-4444-555555555555"
+TENANT = "11111111-2222-3333-4444-5555aaaabbbb"
 ROOT = Authority("Stage Root")
 SENDER = ROOT.issue("anna@inside.example")
 PARTNER = ROOT.issue("bob@outside.example")

@@ -59,7 +59,7 @@ def arrival_of(envelope: Envelope, root: Entity, neighbour: Neighbour | None) ->
     if neighbour.takes_others:
         return Arrival(Origin.OUTSIDE, stranger=True)
     detail = f"tenant {tenant}" if _GUID.fullmatch(tenant) else "its header does not name exactly one tenant"
-    return Arrival(Origin.OUTSIDE, stranger=True, refused=because(ReasonCode.FOREIGN_TENANT, detail=detail))
+    return Arrival(Origin.OUTSIDE, refused=because(ReasonCode.FOREIGN_TENANT, detail=detail))
 
 
 def _only(root: Entity, name: str) -> str | None:

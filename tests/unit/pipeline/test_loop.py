@@ -1,5 +1,8 @@
 """The loop header: what it says, for whom, for how long; and what it can never do."""
 
+import base64
+import hashlib
+import hmac
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -14,7 +17,7 @@ from mailseal.mail.envelope import Origin
 from mailseal.mail.message import Message
 from mailseal.mail.mime import parse
 from mailseal.pipeline import process
-from mailseal.pipeline.loop import MAX_FIELDS, PADDED_TO, VALID_SECONDS, BeenThrough, loop_field, loop_fields
+from mailseal.pipeline.loop import MAX_FIELDS, MAX_MACS, PADDED_TO, VALID_SECONDS, BeenThrough, loop_field, loop_fields
 from mailseal.policy.model import Fate, Outcome, Treatment
 from mailseal.policy.reason import ReasonCode
 from mailseal.policy.settings import Mode, Settings
@@ -95,6 +98,38 @@ def test_for_an_hour(seconds, holds):
     assert been(raw, at=NOW.replace(microsecond=0) + timedelta(seconds=seconds)) is holds
 
 
+def test_an_old_one_does_not_become_young_by_another_time_in_it():
+    old = marked(at=NOW - timedelta(hours=2))
+    time = int((NOW - timedelta(hours=2)).timestamp())
+    assert been(old, at=NOW - timedelta(hours=2))
+    assert not been(old.replace(b"t=%d" % time, b"t=%d" % NOW.timestamp()))
+
+
+def test_what_the_mac_covers():
+    """Told anew: HMAC-SHA256 over a label, four texts each behind its length, and SHA-256 of the body."""
+    parts = (str(int(NOW.timestamp())), "<1@inside.example>", "anna@inside.example", "bob@outside.example")
+    covered = b"mailseal loop 1" + b"".join(len(one).to_bytes(4, "big") + one.encode() for one in parts)
+    body = hashlib.sha256(RAW.partition(b"\r\n\r\n")[2].rstrip()).digest()
+    mac = hmac.new(b"k" * 32, covered + body, "sha256").digest()[:16]
+    text = base64.urlsafe_b64encode(mac).decode().rstrip("=")
+    assert text in parse(marked(RAW, BOB)).root.header("x-mailseal-loop").partition("m=")[2].split()
+
+
+def test_from_nobody_and_without_a_message_id():
+    bare = RAW.replace(b"Message-ID: <1@inside.example>\r\n", b"")
+    field = loop_field(KEYS, [bare], "", None, [BOB], NOW)
+    assert been(field + bare, sender=None)
+    assert not been(field + bare, sender=ANNA)
+    assert not been(field + RAW, sender=None)
+
+
+def test_a_body_that_ends_in_a_million_lines_of_nothing():
+    long = RAW + b"\r\n" * 600_000
+    assert been(marked(long))
+    assert been(marked(long)[:-1000])
+    assert not been(marked(long) + b"x")
+
+
 def test_servers_on_the_way_may_fold_anew_and_change_line_ends_at_the_end():
     raw = marked()
     field, rest = raw[: -len(RAW)], RAW
@@ -137,8 +172,10 @@ def test_bounded():
     field = marked()[: -len(RAW)]
     assert been(field * MAX_FIELDS + RAW)
     assert not been(field * (MAX_FIELDS + 1) + RAW)
-    many = b"X-Mailseal-Loop: v=1; t=%d; m=" % NOW.timestamp() + b" ".join(b"%022d" % n for n in range(4100)) + b"\r\n"
-    assert not been(field + many + RAW)
+    for more, holds in ((MAX_MACS - PADDED_TO, True), (MAX_MACS - PADDED_TO + 1, False)):
+        macs = b" ".join(b"%022d" % n for n in range(more))
+        many = b"X-Mailseal-Loop: v=1; t=%d; m=%b\r\n" % (NOW.timestamp(), macs)
+        assert been(field + many + RAW) is holds
     assert been(b"X-Mailseal-Loop: nonsense\r\n" + field + RAW)
 
 

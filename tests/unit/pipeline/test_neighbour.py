@@ -19,11 +19,12 @@ from mailseal.pipeline.neighbour import Arrival, arrival_of
 from mailseal.policy.model import Fate, Outcome, Treatment
 from mailseal.policy.reason import ReasonCode
 from mailseal.policy.settings import Mode, OnFailure, Settings
+from mailseal.policy.text import render
 from mailseal.ports import Hop, Neighbour
 from mailseal.smime.form import EncryptionForm
 from stage import PARTNER, READER, SENDER, TENANT, Stage, envelope, mail
 
-OTHER = "99999999-8888-7777-6666-555555555555"
+OTHER = "99999999-8888-7777-6666-5555ccccdddd"
 ID, AS = "X-MS-Exchange-CrossTenant-Id", "X-MS-Exchange-CrossTenant-AuthAs"
 OURS = f"{ID}: {TENANT}"
 FROM_WITHIN = (OURS, f"{AS}: Internal")
@@ -78,6 +79,7 @@ def test_any_other_tenant_is_refused(fields):
 def test_the_reason_names_the_tenant_and_nothing_else_of_the_mail():
     named = arrival(f"{ID}: {OTHER.upper()}").refused
     assert named.parameters == (("detail", f"tenant {OTHER}"),)
+    assert render(arrival().refused).endswith("its header does not name exactly one tenant")
     assert "evil" not in str(arrival(f"{ID}: evil").refused)
 
 
@@ -107,7 +109,7 @@ def test_other_listeners_do_not_look_at_the_header():
 
 
 def test_mail_of_a_neighbour_that_is_not_configured_waits():
-    with pytest.raises(TransientError):
+    with pytest.raises(TransientError, match=r"^mail comes from a neighbour, and \[office365\] names no tenant$"):
         arrival(*FROM_WITHIN, neighbour=None)
     stage = Stage()
     assert {one.fate for one in go(stage, mail(*FROM_WITHIN), BOB, DORA)} == {Fate.DEFERRED}
@@ -115,6 +117,9 @@ def test_mail_of_a_neighbour_that_is_not_configured_waits():
 
 
 def test_other_tenants_as_from_the_world_where_the_mx_points_here():
+    takes_others = Neighbour(frozenset({TENANT}), None, takes_others=True)
+    assert arrival(f"{ID}: {OTHER}", neighbour=takes_others) == Arrival(Origin.OUTSIDE, stranger=True)
+    assert arrival(*FROM_WITHIN, neighbour=takes_others) == Arrival(Origin.AUTHORISED, returns=True)
     stage = Stage().beside_exchange_online(takes_others=True)
     (outcome,) = go(stage, mail(f"{ID}: {OTHER}", f"{AS}: Internal"), DORA, sender=BOB)
     assert outcome.fate is Fate.RELAYED
