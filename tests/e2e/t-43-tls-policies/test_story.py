@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Self
 
 import pytest
 from cryptography import x509
@@ -20,7 +21,7 @@ from harness import tls_servers
 from harness.bare_postfix import BarePostfix
 from harness.client import Client
 from harness.folder import free_port, short_folder
-from harness.gateway import Gateway
+from harness.gateway import COMMAND, Gateway, clean_environment
 from harness.mail import mail
 from harness.sink import Sink
 from mailseal.config import from_values
@@ -32,7 +33,6 @@ from pki import Authority
 ANNA = "anna@alpha.example"
 SECONDS = 60
 MANY = 40
-SOCKETS = ("lmtp_authorised", "lmtp_submission", "lmtp_outside", "socketmap", "auth")
 USERS = ("b", "one", "two", "three", "later")
 SERVERS = ("good", "wrong", "self", "plain")
 LEVELS = ("none", "may", "encrypt", "fingerprint", "verify", "secure")
@@ -46,9 +46,39 @@ SENT = {  # by level: what becomes of mail to each of SERVERS
 }
 
 
+class Maps:
+    """The role that answers Postfix, by itself."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.socket = gateway.folder / "run" / "socketmap"
+        self._words = [*COMMAND, "--config", str(gateway.config), "maps"]
+        self._output = gateway.folder / "maps.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.socket.parent.mkdir(exist_ok=True)
+        with self._output.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=clean_environment()
+            )
+        until = time.monotonic() + SECONDS
+        while not self.socket.exists():
+            assert self._process.poll() is None, self._output.read_text()
+            assert time.monotonic() < until, self._output.read_text()
+            time.sleep(0.05)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait(SECONDS)
+        self.socket.unlink(missing_ok=True)
+
+
 @dataclass
 class Scene:
     gateway: Gateway
+    maps: Maps
     postfix: BarePostfix
     sinks: dict[str, Sink]
     """By the domain whose mail goes there."""
@@ -75,8 +105,7 @@ class Scene:
 
     def ask(self, table: str, key: str) -> tuple[int, str]:
         """As a program of Postfix asks: exit status and answer."""
-        path = self.gateway.folder / "run" / "socketmap"
-        words = ["postmap", "-c", str(self.postfix.etc), "-q", key, f"socketmap:unix:{path}:{table}"]
+        words = ["postmap", "-c", str(self.postfix.etc), "-q", key, f"socketmap:unix:{self.maps.socket}:{table}"]
         done = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS, check=False)
         return done.returncode, done.stdout.strip()
 
@@ -131,20 +160,19 @@ def scene(need_postfix: None) -> Iterator[Scene]:
         smart_host = stack.enter_context(Sink(tls=contexts["good"]))
         url = f"smtp://127.0.0.1:{smart_host.port}?tls=verified&name=mx.good.test&ca={ca}"
         tables = {
-            "listen": {name: str(folder / "run" / name) for name in SOCKETS},
+            "listen": {name: str(folder / "run" / name) for name in ("socketmap", "auth")},
             "postfix": {"instance": "system", "outside": [url], "listen": []},
             "tls": {"default": "may", "mta_sts": False},
-            "top": {"workers": 1},
         }
         gateway = stack.enter_context(Gateway(folder, **tables))
         gateway.init("alpha.example")
         gateway.type(*_policies(sinks, *prints))
-        gateway.start()
+        maps = stack.enter_context(Maps(gateway))
         # By address: that is what is asked for first, in both tables.
         names = [(f"{who}@{domain}", sink.port) for domain, sink in sinks.items() for who in USERS]
         routes = " ".join(f"{{ {address} = smtp:[127.0.0.1]:{number} }}" for address, number in names)
         port = free_port()
-        socketmap = f"socketmap:unix:{folder}/run/socketmap"
+        socketmap = f"socketmap:unix:{maps.socket}"
         ours = render(from_values({"postfix": tables["postfix"]}), Surroundings(ipv6=False))
         tls = ("smtp_tls_", "smtp_connection_")
         settings = {one.name: one.value for one in ours.settings if one.name.startswith(tls)} | {
@@ -154,7 +182,7 @@ def scene(need_postfix: None) -> Iterator[Scene]:
         }
         services = f"127.0.0.1:{port} inet n - n - - smtpd\n{SMARTHOST} unix - - n - - smtp\n"
         postfix = stack.enter_context(BarePostfix(folder / "postfix", "client.test", settings, services, port=port))
-        yield Scene(gateway, postfix, sinks, smart_host)
+        yield Scene(gateway, maps, postfix, sinks, smart_host)
 
 
 def test_every_level_to_every_server(scene):
@@ -243,10 +271,10 @@ def test_no_connection_in_clear_is_kept_for_mail_that_may_need_tls(scene):
 
 
 def test_without_an_answer_mail_waits(scene):
-    scene.gateway.stop()
+    scene.maps.__exit__()
     scene.send("later@certificate.test", "later@may-plain.test")
     for recipient in ("later@certificate.test", "later@may-plain.test"):
         scene.wait(recipient, "deferred")
-    scene.gateway.start()
+    scene.maps.__enter__()
     for recipient in ("later@certificate.test", "later@may-plain.test"):
         scene.wait(recipient, "sent")
