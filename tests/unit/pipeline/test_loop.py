@@ -128,6 +128,7 @@ def test_a_body_that_ends_in_a_million_lines_of_nothing():
     assert been(marked(long))
     assert been(marked(long)[:-1000])
     assert not been(marked(long) + b"x")
+    assert not been(marked(long).replace(b"The canary", b"A canary"))
 
 
 def test_servers_on_the_way_may_fold_anew_and_change_line_ends_at_the_end():
