@@ -43,7 +43,7 @@ def result_of(session: TlsSession, sts: StsFacts | None, choice: Choice) -> Resu
     """How a session counts, with what its domain publishes, and what Postfix was told for it."""
     if _was_dane(session, choice.policy.level):
         return _under_dane(session)
-    if sts is not None and sts.mode in (StsMode.ENFORCE, StsMode.TESTING) and choice.source is not Source.RULE:
+    if sts is not None and choice.source is not Source.RULE and _was_sts(session, sts.mode):
         return _under_sts(session, sts)
     return Result(PolicyType.NONE, _opportunistic(session), session.detail)
 
@@ -54,6 +54,12 @@ def _was_dane(session: TlsSession, level: Level) -> bool:
     if level is Level.DANE_ONLY:
         return True
     return level is Level.DANE and (session.grade is Grade.VERIFIED or session.trouble in _ONLY_WITH_TLSA)
+
+
+def _was_sts(session: TlsSession, mode: StsMode) -> bool:
+    if mode is StsMode.ENFORCE:  # else it was a mail to a domain whose policy was not known yet
+        return session.trouble is not None or session.grade is Grade.VERIFIED
+    return mode is StsMode.TESTING
 
 
 def _under_dane(session: TlsSession) -> Result:

@@ -11,7 +11,7 @@ believed to be more than text: hosts and replies of strangers are in it.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -21,6 +21,9 @@ MAX_PROCESSES = 500
 """Whose beginnings are remembered; Postfix has some 100 by default."""
 MAX_BEGUN = 50
 MAX_DETAIL_CHARS = 200
+ONE_DELIVERY = timedelta(seconds=5)
+"""Within so long Postfix writes the lines about all recipients of one."""
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _HALF_A_YEAR = timedelta(days=183)
 
 _LINE = re.compile(
@@ -133,12 +136,16 @@ class TlsSession:
 
 
 class SessionReader:
-    """Reads the lines of one log in order. `state` is what it has to know of them to go on later."""
+    """Reads the lines of one log in order. `state` is what it has to know of them to go on later.
 
-    def __init__(self, state: Mapping[str, Any] | None = None) -> None:
+    `says_tls`: it is known that Postfix was asked to speak of TLS; else that is believed once it does.
+    """
+
+    def __init__(self, state: Mapping[str, Any] | None = None, *, says_tls: bool = False) -> None:
         self._processes: dict[str, _Process] = {}
         self._says_tls = False
         self._restore(state or {})
+        self._says_tls |= says_tls
 
     def read(self, line: str, now: datetime) -> tuple[TlsSession, ...]:
         """The sessions that a line completes; `now`, aware, tells the year of lines that have none. Never raises."""
@@ -169,13 +176,13 @@ class SessionReader:
     def _delivered(
         self, process: "_Process", queue_id: str, recipient: re.Match[str], at: datetime
     ) -> Iterator[TlsSession]:
-        if process.last != queue_id:  # its further recipients have had the same sessions
-            process.last = queue_id
+        if process.is_another(queue_id, at):
             process.failed(_trouble(recipient["said"]), recipient["said"])
             relay = _RELAY.fullmatch(recipient["relay"])
             # A log that says nothing of TLS at all is one of a Postfix that was not asked to.
             if relay and not process.begun and self._says_tls and _has_talked(recipient):
                 process.add(_Begun(relay["host"], relay["address"]))
+        process.last, process.last_at = queue_id, at
         first = recipient["to"].lower()
         begun, process.begun = process.begun, []
         for one in begun:
@@ -199,7 +206,7 @@ class SessionReader:
         try:
             self._says_tls = bool(state.get("says_tls"))
             self._processes = {str(number): _Process.of(one) for number, one in state.get("processes", {}).items()}
-        except (AttributeError, TypeError, ValueError, KeyError):
+        except (AttributeError, TypeError, ValueError, KeyError, OverflowError):
             self._processes = {}
 
 
@@ -207,12 +214,14 @@ class SessionReader:
 class _Process:
     """What an SMTP client process has said since its last delivery."""
 
-    begun: list[_Begun]
+    begun: list[_Begun] = field(default_factory=list)
     last: str = ""
+    last_at: datetime = NEVER
     fault: tuple[str, Fault, str] | None = None
 
-    def __init__(self) -> None:
-        self.begun, self.last, self.fault = [], "", None
+    def is_another(self, queue_id: str, at: datetime) -> bool:
+        """Whether it is another delivery than that of the last line, whose further recipients had its sessions."""
+        return bool(self.begun) or self.last != queue_id or abs(at - self.last_at) > ONE_DELIVERY
 
     def add(self, one: _Begun) -> None:
         if len(self.begun) < MAX_BEGUN:
@@ -243,14 +252,15 @@ class _Process:
             return []
         return [
             self.last,
+            self.last_at.isoformat(),
             [[one.host, one.address, one.grade, one.fault, one.trouble, one.detail] for one in self.begun],
         ]
 
     @staticmethod
     def of(state: Any) -> "_Process":
         made = _Process()
-        last, begun = state
-        made.last = str(last)
+        last, last_at, begun = state
+        made.last, made.last_at = str(last), datetime.fromisoformat(last_at).astimezone(UTC)
         for host, address, grade, fault, trouble, detail in begun[:MAX_BEGUN]:
             made.begun.append(
                 _Begun(

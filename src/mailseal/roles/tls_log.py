@@ -28,7 +28,7 @@ from mailseal.store.tls_answers import TlsAnswers
 from mailseal.store.tls_sessions import Kind, LogPosition
 from mailseal.store.trouble import StoreUnavailable
 
-READ_SECONDS = 10.0
+READ_SECONDS = 2.0
 """How often to look for new lines."""
 PIECE_BYTES = 1 << 20
 MAX_LINE_BYTES = 64 * 1024
@@ -56,6 +56,7 @@ class TlsLog:
     def __init__(self, config: Config, directory: Directory, *, now: Callable[[], datetime] | None = None) -> None:
         self._path = log_of(config)
         self._sending_address = config.tls_reports.sending_address
+        self._says_tls = self._path == config.postfix.log_file  # of the private instance, which we set up
         self._answers = TlsAnswers.of(config)
         self._directory = directory
         self._now = now or (lambda: datetime.now(UTC))
@@ -108,7 +109,7 @@ class TlsLog:
 
     def _read_on(self, descriptor: int, reached: LogPosition, turn: Turn) -> LogPosition:
         while turn.goes_on() and (data := _whole_lines(descriptor, reached.offset)):
-            reader = SessionReader(reached.begun)
+            reader = SessionReader(reached.begun, says_tls=self._says_tls)
             counts = self._counts(reader, data)
             head = os.pread(descriptor, HEAD_BYTES, 0)
             reached = LogPosition(

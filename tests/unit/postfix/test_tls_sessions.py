@@ -104,6 +104,18 @@ def test_two_deliveries_over_a_session_each():
     assert len(read(established(), delivery(), established(), delivery(queue_id="4jd7wC5z"))) == 2
 
 
+def test_a_mail_that_is_tried_again_had_another_session():
+    refused = delivery(status="deferred (Server certificate not verified)")
+    reader = SessionReader()
+    found = [one for _ in range(3) for one in read(established("Untrusted"), refused, refused, reader=reader)]
+    assert [one.trouble for one in found] == [Trouble.UNPROVEN] * 3
+    offered = delivery(status="deferred (TLS is required, but was not offered by host mx.b.example[192.0.2.1])")
+    for second in (10, 11, 30, 31, 59):
+        line = f"2026-11-30T02:57:{second:02}Z send postfix/smtp[7]: {offered}"
+        found += reader.read(line, NOW)
+    assert [one.trouble for one in found[3:]] == [Trouble.NOT_OFFERED] * 3
+
+
 def test_processes_are_kept_apart():
     reader = SessionReader()
     assert not read(established(), reader=reader, pid=1)
@@ -116,6 +128,7 @@ def test_processes_are_kept_apart():
 
 def test_without_tls_only_where_the_log_speaks_of_tls_at_all():
     assert not read(delivery())
+    assert read(delivery(), reader=SessionReader(says_tls=True))
     reader = SessionReader()
     read(established("Trusted"), delivery(queue_id="4jd7wC5a"), reader=reader)
     [one] = read(delivery(), reader=reader)
@@ -264,6 +277,8 @@ UNTRUSTED, UNPROVEN = Grade.UNTRUSTED, Trouble.UNPROVEN
         (session(UNTRUSTED, UNPROVEN), ENFORCE, BY_STS, STS, "validation-failure"),
         (session(None, Trouble.NOT_OFFERED), ENFORCE, BY_STS, STS, "starttls-not-supported"),
         (session(None, Trouble.HANDSHAKE), ENFORCE, BY_STS, STS, "validation-failure"),
+        (session(UNTRUSTED), ENFORCE, BY_STS, NONE, None),
+        (session(None), ENFORCE, BY_STS, NONE, "starttls-not-supported"),
         (session(Grade.TRUSTED), TESTING, choice(Level.MAY), STS, None),
         (session(Grade.TRUSTED, host="MX.c.example"), TESTING, choice(Level.MAY), STS, None),
         (session(Grade.TRUSTED, host="a.mx.c.example"), TESTING, choice(Level.MAY), STS, "validation-failure"),
