@@ -27,7 +27,7 @@ from harness.client import Client, Port
 from harness.folder import free_port
 from mailseal.config import Config, from_values
 from mailseal.postfix import folders, master, private_files
-from mailseal.postfix.parts import Rendering, Setting, Surroundings
+from mailseal.postfix.parts import Rendering, Surroundings
 from mailseal.postfix.program import Program, is_installed
 from mailseal.postfix.render import render
 
@@ -176,7 +176,8 @@ def _alone(config: Config, inside_domains: Sequence[str], inside: int, outside: 
         "smtp_tls_policy_maps": "",
         "lmtp_tls_policy_maps": "",
         "smtp_tls_security_level": "none",
+        "relayhost": f"[127.0.0.1]:{outside}",
     }
     made = render(config, Surroundings(ipv6=False, queue_directory=config.postfix.queue_dir))
     settings = [replace(one, value=tables.get(one.name, one.value)) for one in made.settings]
-    return replace(made, settings=(*settings, Setting("relayhost", f"[127.0.0.1]:{outside}")))
+    return replace(made, settings=tuple(settings))

@@ -45,6 +45,7 @@ STORED: tuple[tuple[str, Callable[[Config], Iterable[Finding]]], ...] = (
     ("database", stored.database),
     ("keys", stored.keys),
     ("domains", stored.domains),
+    ("Postfix", postfix.domains),
     ("certificates", stored.certificates),
     ("OpenPGP", stored.pgp),
     ("journals", journals.journals),

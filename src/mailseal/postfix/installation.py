@@ -5,7 +5,7 @@ What does not come up again is taken back.
 
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,9 +46,13 @@ def problems(program: Program, rendering: Rendering, config: Config) -> Iterator
 
 
 def check(program: Program, rendering: Rendering, config: Config) -> None:
-    """The same, and what `postfix check` says; raises PostfixError. Only root can."""
+    """The same; raises PostfixError."""
     if found := list(problems(program, rendering, config)):
         raise PostfixError("; ".join(found), "mend [postfix] in mailseal.toml, or install another release of Postfix")
+
+
+def check_in_place(program: Program) -> None:
+    """What Postfix itself says of its files and folders, which it makes if they are missing; raises PostfixError."""
     done = program.run("postfix", "check")
     if done.returncode:
         raise PostfixError(f"postfix check: {said(done.stderr)}")
@@ -66,10 +70,10 @@ def install(config_dir: Path, made: Staged, config: Config, around: Surroundings
     try:
         for name in made.changed:
             files.put(config_dir / name, made.after[name])
-        check(program, made.rendering, config)
+        check_in_place(program)
         if running:
             program.must("postfix", "reload")
-            await_answers(config, around, ANSWER_SECONDS)
+            await_answers(config, around, ANSWER_SECONDS, program.is_running)
     except PostfixError as error:
         files.put_back(config_dir, made.before)
         if running:
@@ -78,14 +82,16 @@ def install(config_dir: Path, made: Staged, config: Config, around: Surroundings
     return Installed(backups, running)
 
 
-def await_answers(config: Config, around: Surroundings, seconds: float) -> None:
-    """Wait until Postfix greets where it shall; raises PostfixError where it does not."""
+def await_answers(
+    config: Config, around: Surroundings, seconds: float, is_running: Callable[[], bool] = lambda: True
+) -> None:
+    """Wait until Postfix greets where it shall; raises PostfixError where it does not, or does not run any more."""
     postfix = config.postfix
     name = "" if "smtpd_banner" in dict(postfix.settings) else config.hostname
     until = time.monotonic() + seconds
     for place in usable([*postfix.listen, *postfix.submission, postfix.reinjection], around):
         while not greets(place, name):
-            if time.monotonic() >= until:
+            if time.monotonic() >= until or not is_running():
                 raise PostfixError(f"Postfix does not answer on {place}", "read its log")
             time.sleep(0.05)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mailseal.config import Config
 from mailseal.postfix import files
-from mailseal.postfix.installation import check
+from mailseal.postfix.installation import check, check_in_place
 from mailseal.postfix.parts import Rendering
 from mailseal.postfix.program import Program
 
@@ -27,7 +27,9 @@ def write(config: Config, rendering: Rendering) -> None:
     """For an instance that does not run; raises PostfixError if Postfix would not work with them."""
     for name, content in contents(rendering).items():
         files.put(config.postfix.active_dir / name, content)
-    check(Program(config.postfix.active_dir), rendering, config)
+    program = Program(config.postfix.active_dir)
+    check(program, rendering, config)
+    check_in_place(program)
 
 
 def exchange(config: Config, rendering: Rendering) -> bool:

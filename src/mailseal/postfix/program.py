@@ -89,8 +89,8 @@ class Program:
         return dict(_setting(line) for line in self.must("postconf", "-n").splitlines() if " =" in line)
 
     def defaults(self, names: Iterable[str]) -> dict[str, str]:
-        """What settings are where main.cf says nothing."""
-        return dict(_setting(line) for line in self.must("postconf", "-d", *names).splitlines() if " =" in line)
+        """What settings are where main.cf says nothing, with what they refer to filled in."""
+        return dict(_setting(line) for line in self.must("postconf", "-dx", *names).splitlines() if " =" in line)
 
     def value(self, name: str) -> str:
         """One setting, with what it refers to filled in."""

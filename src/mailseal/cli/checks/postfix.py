@@ -12,10 +12,12 @@ from mailseal.postfix.master import left_over
 from mailseal.postfix.program import OLDEST, Program, is_installed, surroundings
 from mailseal.postfix.render import render
 from mailseal.roles.listening import is_held
+from mailseal.store import domains as store_domains
 
 SUBJECT = "Postfix"
 SHOWN = 5
 """So many differences are named."""
+_LOCAL = ("mydestination", "virtual_alias_domains", "virtual_mailbox_domains")
 _DAY_SECONDS = {"s": 1 / 86400, "m": 1 / 1440, "h": 1 / 24, "d": 1.0, "w": 7.0}
 
 
@@ -38,6 +40,19 @@ def postfix(config: Config) -> Iterator[Finding]:
         return
     found = [*_state(config, shown), *_drift(config), *_ways_back(config), *_life(config)]
     yield from found or [Finding(SUBJECT, Status.OK, f"{shown} runs and is as it shall be")]
+
+
+def domains(config: Config) -> Iterator[Finding]:
+    """Whether Postfix takes a domain of ours for its own: mail for it would end there."""
+    if config.postfix.instance is not Instance.SYSTEM or not is_installed():
+        return
+    program = Program(config.postfix.config_dir)
+    ours = {one.name for one in store_domains.list_domains() if one.internal}
+    for name in _LOCAL:
+        taken = sorted(ours & set(program.value(name).lower().replace(",", " ").split()))
+        if taken:
+            text = f"{name} of Postfix holds {', '.join(taken)}: mail for it never goes to an inner server"
+            yield Finding(SUBJECT, Status.FAIL, text, f"take it out of {name} in {program.config_dir}/main.cf")
 
 
 def _state(config: Config, shown: str) -> Iterator[Finding]:
