@@ -4,7 +4,7 @@ import pytest
 
 from harness.name_server import NameServer as Server
 from mailseal.config.sections.dns import NameServer
-from mailseal.discover.dane import has_dane, usable
+from mailseal.discover.dane import has_dane, host_has_dane, usable
 from mailseal.discover.dns import Dns, DnsUnavailableError, Tlsa
 
 GOOD = "3 1 1 " + "ab" * 32
@@ -66,6 +66,13 @@ def test_a_domain_without_mx_is_its_own(server):
     server.records["c.test", "A"] = ["192.0.2.3"]
     server.records["_25._tcp.c.test", "TLSA"] = [GOOD]
     assert found(server, "c.test")
+
+
+def test_a_port_of_a_host(server):
+    server.records["_587._tcp.mx1.a.test", "TLSA"] = [GOOD]
+    dns = Dns([NameServer("127.0.0.1", server.port)], 2.0)
+    assert host_has_dane(dns, "mx1.a.test", 587)
+    assert not host_has_dane(dns, "mx1.a.test")
 
 
 def test_a_domain_that_takes_no_mail(server):

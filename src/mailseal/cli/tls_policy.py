@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from mailseal.mail.address import AddressError, domain_to_ascii
 from mailseal.postfix.tls_choice import TlsRule
 from mailseal.postfix.tls_destination import read_destination
 from mailseal.postfix.tls_policy import LeastTls, Level, ServerName, TlsPolicy, read_fingerprint
+from mailseal.roles.startup_mark import running_instance
 from mailseal.store import sts_policies, tls_policies
 from mailseal.store.sts_policies import StsInfo
 from mailseal.store.tls_kept import Weight, remarks
@@ -79,7 +81,7 @@ def set_(
         ServerName.HOST if sni else ServerName.NONE,
     )
     rule = TlsRule(read_destination(destination), policy, direct)
-    config = session.open_store()
+    config = _opened(session)
 
     said = list(remarks(rule, config))
     for one in said:
@@ -104,7 +106,7 @@ def set_(
 @pass_session
 def list_(session: Session, *, mta_sts: bool, every: bool, as_json: bool) -> None:
     """All policies, and whether each is kept."""
-    config = session.open_store()
+    config = _opened(session)
 
     if mta_sts:
         rows = [_sts_row(one) for one in sts_policies.list_policies(datetime.now(UTC), every=every)]
@@ -122,7 +124,7 @@ def list_(session: Session, *, mta_sts: bool, every: bool, as_json: bool) -> Non
 def show_(session: Session, *, destination: str, as_json: bool) -> None:
     """Where mail for a domain goes, what Postfix asks for, which policy counts and why."""
     target = read_target(destination)
-    config = session.open_store()
+    config = _opened(session)
 
     show_one(explained(journey_of(target, config), config), as_json=as_json)
 
@@ -136,7 +138,7 @@ def test(session: Session, *, destination: str, as_json: bool) -> int:
     from mailseal.cli.tls_trial import tried  # noqa: PLC0415 -- loads what asks the network
 
     target = read_target(destination)
-    config = session.open_store()
+    config = _opened(session)
 
     rows = tried(target, config)
     columns = ("asked_for", "policy", "server", "mail", "tls", "detail")
@@ -156,6 +158,13 @@ def unset(session: Session, *, destination: str, yes: bool) -> None:
     confirm(f"Delete the TLS policy of {wanted.key}?", yes=yes)
     if not tls_policies.unset_rule(wanted):
         raise CommandError(f"there is no TLS policy for {wanted.key}", "`mailseal tls-policy list` shows all")
+
+
+def _opened(session: Session) -> Config:
+    """The store is open; the configuration, with the Postfix that `serve` was started with (`--postfix`)."""
+    config = session.open_store()
+    running = running_instance(config)
+    return config if running is None else replace(config, postfix=replace(config.postfix, instance=running))
 
 
 def _name(text: str) -> str:

@@ -13,10 +13,10 @@ from pathlib import Path
 from mailseal.cli.errors import CommandError
 from mailseal.cli.tls_journey import Leg, journey_of
 from mailseal.config import Config
-from mailseal.discover.dane import has_dane
+from mailseal.discover.dane import has_dane, host_has_dane
 from mailseal.discover.dns import Dns, DnsUnavailableError
 from mailseal.postfix.tls_choice import StsFacts
-from mailseal.postfix.tls_destination import Destination
+from mailseal.postfix.tls_destination import Destination, read_destination
 from mailseal.postfix.tls_policy import Level, TlsPolicy, rendered, with_colons
 from mailseal.roles.sts_look import StsLook
 from mailseal.store import sts_policies
@@ -42,7 +42,7 @@ def tried(destination: Destination, config: Config) -> list[Row]:
     journey = journey_of(destination, config, _published(destination.domain, config))
     if journey.problem:
         return [{"asked_for": "", "policy": "", "mail": "waits", "detail": journey.problem}]
-    return [_tried(leg, destination.domain, program, config) for leg in journey.legs]
+    return [_tried(leg, program, config) for leg in journey.legs]
 
 
 def _published(domain: str, config: Config) -> StsFacts | None:
@@ -58,24 +58,25 @@ def _published(domain: str, config: Config) -> StsFacts | None:
     return StsFacts(found.policy.mode, found.policy.names, dane=dane)
 
 
-def _tried(leg: Leg, domain: str, program: str, config: Config) -> Row:
+def _tried(leg: Leg, program: str, config: Config) -> Row:
     if leg.choice is None:
         return {"asked_for": leg.key, "policy": "", "mail": "waits", "detail": leg.problem}
     row: Row = {"asked_for": leg.key, "policy": rendered(leg.choice.policy), "server": "", "tls": ""}
     if leg.key.startswith("/"):
         return row | {"mail": "is sent in clear", "detail": "a socket of this machine is not connected to"}
     policy = leg.choice.policy
-    if policy.level is Level.DANE and not _has_dane(domain, config):
+    if policy.level is Level.DANE and not _has_dane(leg.key, Dns(config.dns.servers, config.dns.timeout_seconds)):
         # Without records posttls-finger would verify names; Postfix takes any certificate.
         policy = TlsPolicy(Level.MAY, least_tls=policy.least_tls)
     return row | _outcome(policy.level, _run(program, leg.key, policy))
 
 
-def _has_dane(domain: str, config: Config) -> bool:
-    if not domain:
-        return True  # of a next hop it is seen by the attempt
+def _has_dane(key: str, dns: Dns) -> bool:
+    place = read_destination(key).place
     try:
-        return has_dane(Dns(config.dns.servers, config.dns.timeout_seconds), domain)
+        if place is None:
+            return has_dane(dns, key)
+        return not place.is_address and host_has_dane(dns, place.host, place.port)
     except DnsUnavailableError:
         return True
 
