@@ -157,6 +157,28 @@ def test_roles_by_themselves(idle: Site) -> None:
             assert process.wait(20) == 0
 
 
+def test_the_maps_role_on_the_sockets_of_systemd(idle: Site) -> None:
+    with managing(idle) as manager:
+        for name in ("auth", "socketmap"):
+            manager.listen(name)
+        role = manager.start("maps", watchdog_seconds=0.5)
+        manager.hear("READY=1")
+        with socket.socket(socket.AF_UNIX) as asking, socket.socket(socket.AF_UNIX) as logging_in:
+            for one, name in ((asking, "socketmap"), (logging_in, "auth")):
+                one.settimeout(30)
+                one.connect(str(idle.folder / name))
+            asking.sendall(b"27:relay-domains alpha.example,")
+            assert asking.recv(100) == b"11:OK internal,"
+            assert logging_in.recv(100).startswith(b"VERSION\t1\t")
+        manager.hear("WATCHDOG=1")
+        role.send_signal(signal.SIGHUP)
+        manager.hear("STOPPING=1")
+        assert role.wait(20) == 0
+        manager.listen("lmtp-outside")
+        assert manager.start("maps").wait(30) == 1
+    assert "nothing is answered on the socket lmtp-outside" in idle.gateway.said()
+
+
 def test_a_socket_that_no_mail_comes_in_by_is_not_taken(idle: Site) -> None:
     with managing(idle) as manager:
         manager.listen("lmtp-outside")

@@ -10,11 +10,13 @@ import pytest
 
 from mailseal.config import SOCKETS, from_values
 
+FROM_POSTFIX = ("lmtp", "socketmap", "dovecot-auth")
 UNITS = Path(__file__).resolve().parents[3] / "deploy" / "systemd"
 SERVICES = {
     "mailseal.service": 3.0,
     "mailseal-mail@.service": 1.6,
     "mailseal-worker.service": 1.6,
+    "mailseal-maps.service": 1.6,
     "mailseal-metrics.service": 1.6,
     "mailseal-queue.service": 1.8,
 }
@@ -54,10 +56,10 @@ def test_the_sockets_are_those_of_the_table() -> None:
     for unit in UNITS.glob("*.socket"):
         found = dict(re.findall(r"^(\w+)=(.*)$", unit.read_text(), re.MULTILINE))
         listening[found["FileDescriptorName"]] = found["ListenStream"]
-    assert listening.keys() == {info.name for info in SOCKETS if info.protocol in ("lmtp", "smtp")}
+    assert listening.keys() == {info.name for info in SOCKETS if info.protocol in {"smtp", *FROM_POSTFIX}}
     assert listening["smtp"] == str(config.listen.smtp)
     for info in SOCKETS:
-        if info.protocol == "lmtp":
+        if info.protocol in FROM_POSTFIX:
             assert listening[info.name] == f"/var/spool/postfix/mailseal/{info.name}"
 
 
