@@ -17,10 +17,10 @@ from harness import openssl, tls_servers
 from harness.client import Client, send
 from harness.exchange_online import HOST, OTHER_TENANT, TENANT, ExchangeOnline
 from harness.folder import free_port, short_folder
-from harness.gateway import Gateway
+from harness.gateway import P12_PASSWORD, Gateway
 from harness.mail import CANARY, entity, envelope_header, mail
 from harness.sink import Sink, Transaction
-from harness.site import INSIDE, furnish, people
+from harness.site import INSIDE, people
 
 ANNA, BERT = f"anna@{INSIDE}", f"bert@{INSIDE}"
 OLGA, NORA, NILS = "olga@out.example", "nora@out.example", "nils@secret.example"
@@ -67,6 +67,18 @@ class Place:
         return (self.gateway.folder / "postfix" / "log" / "maillog").read_text(errors="replace")
 
 
+def _furnish(gateway: Gateway) -> None:
+    who = people()
+    own = [gateway.file(f"{number}.p12", one.p12(P12_PASSWORD)) for number, one in enumerate((who.anna, who.bert))]
+    others = gateway.file("others.pem", who.issuing.pem + who.olga.pem)
+    gateway.init(INSIDE)
+    gateway.type(
+        f"root import {gateway.file('root.pem', who.root.pem)}",
+        f"cert import {others} {' '.join(own)} --password-file {gateway.file('password', P12_PASSWORD)}",
+        "settings set mode mandatory --domain secret.example",
+    )
+
+
 @contextlib.contextmanager
 def place() -> Iterator[Place]:
     entry, again, back = free_port(), free_port(), free_port()
@@ -102,7 +114,7 @@ def place() -> Iterator[Place]:
             },
         }
         with Gateway(folder / "mailseal", **tables) as gateway:
-            furnish(gateway)
+            _furnish(gateway)
             gateway.start(seconds=SECONDS)
             with exchange:
                 yield Place(exchange, gateway, entry, mailboxes, world)
@@ -264,6 +276,14 @@ def test_sent_here_once_more_it_goes_back_as_it_is(beside: Place) -> None:
     rows = beside.rows(2, first.octets)
     assert sorted(row["treatment"] for row in rows) == ["passed", "signed"]
     assert "has been through this gateway already" in str([row["reasons"] for row in rows])
+
+
+def test_the_check_of_the_profile_finds_nothing_wrong(beside: Place) -> None:
+    found = beside.gateway.rows("profile", "office365", "--check")
+    assert not [one for one in found if one["status"] == "fail"]
+    said = " ".join(one["text"] for one in found)
+    assert f"verified for {HOST}" in said
+    assert f"names {GATE}, in a domain of the tenant" in said
 
 
 def test_with_certificates_that_count(beside: Place) -> None:
