@@ -26,6 +26,7 @@ from mailseal.roles.handlers import HANDLERS
 from mailseal.store import jobs, tls_reports, tls_sessions
 from mailseal.store.jobs import State
 from mailseal.store.models import JobRow
+from mailseal.store.tls_report_models import TlsReportRow
 from mailseal.store.tls_reports import COLLECT, SEND, ReportState
 from mailseal.store.tls_sessions import Kind, LogPosition
 from stage import Stage
@@ -33,6 +34,8 @@ from stage import Stage
 NOW = datetime(2026, 11, 30, 6, 0, tzinfo=UTC)
 DAY = date(2026, 11, 29)
 CONTACT = "tls@inside.example"
+LONG = timedelta(days=10_000)
+"""So that a job is due by the clock of any machine."""
 
 
 def count(domain="b.example", day=DAY, kind="sts") -> None:
@@ -84,7 +87,7 @@ def collect(node) -> list[str]:
 
 def send(node, domain="b.example", day=DAY, *, again=False):
     """What the worker does; the report afterwards."""
-    tls_reports.begin(domain, day, run_at=datetime(2020, 1, 1, tzinfo=UTC), again=again)
+    tls_reports.begin(domain, day, at=NOW, pause=-LONG, again=again)
     job = jobs.claim("w", kinds=[SEND])
     if job is not None:
         try:
@@ -123,7 +126,7 @@ def test_not_before_all_nodes_have_read_their_logs(node):
 
 
 def test_begun_once_in_the_cluster(in_threads):
-    begun = in_threads(lambda _: tls_reports.begin("b.example", DAY, run_at=NOW), 4)
+    begun = in_threads(lambda _: tls_reports.begin("b.example", DAY, at=NOW), 4)
     assert sorted(begun) == [False, False, False, True]
 
 
@@ -239,14 +242,26 @@ def test_again_by_hand(node, on, dns):
     count()
     dns.txt("_smtp._tls.b.example", "v=TLSRPTv1; rua=mailto:reports@b.example")
     first = send(node)
-    assert send(node, again=True).report_id == first.report_id
+    again = send(node, again=True)
+    assert again.state is ReportState.SENT
+    assert again.report_id != first.report_id
     assert len(on.sent) == 2
+
+
+def test_what_was_sent_before_the_day_was_over_is_sent_again(node, on):
+    count()
+    send(node)
+    assert collect(node) == []
+    TlsReportRow.objects.update(created=datetime(2026, 11, 29, 23, 59, tzinfo=UTC))
+    assert collect(node) == ["b.example"]
+    TlsReportRow.objects.update(created=datetime(2026, 11, 30, 1, 0, tzinfo=UTC))
+    assert collect(node) == []
 
 
 def test_another_worker_has_taken_over(node, on, dns):
     count()
     dns.txt("_smtp._tls.b.example", "v=TLSRPTv1; rua=mailto:reports@b.example")
-    tls_reports.begin("b.example", DAY, run_at=datetime(2020, 1, 1, tzinfo=UTC))
+    tls_reports.begin("b.example", DAY, at=NOW, pause=-LONG)
     job = jobs.claim("w", kinds=[SEND])
     with pytest.raises(TransientError):
         tls_reporting.send(node, replace(job, epoch=job.epoch - 1))

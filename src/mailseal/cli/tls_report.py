@@ -130,7 +130,7 @@ def send(session: Session, *, domain: str, day: date) -> None:
         raise CommandError("tls_reports.contact is not set: nothing is reported")
     if not tls_sessions.policies_of(day, name):
         raise CommandError(f"no session with {name} was counted on {day}", "`mailseal tls-report list` shows all")
-    tls_reports.begin(name, day, run_at=datetime.now(UTC), again=True)
+    tls_reports.begin(name, day, at=datetime.now(UTC), again=True)
 
 
 @tls_report.command("received")

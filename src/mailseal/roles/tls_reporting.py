@@ -50,7 +50,8 @@ def collect(node: Node, job: Job) -> float | None:  # noqa: ARG001 -- a Handler'
             if not turn.goes_on():
                 return AGAIN_SECONDS
             pause = random.uniform(0, SPREAD_SECONDS)  # noqa: S311 -- spreads load, no secret
-            tls_reports.begin(domain, day, run_at=now + timedelta(seconds=pause))
+            # Again, if somebody had one sent before the day was over.
+            tls_reports.begin(domain, day, at=now, pause=timedelta(seconds=pause), again=True)
     return None
 
 

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -47,25 +47,24 @@ class MadeReport:
 
 
 @writes
-def begin(domain: str, day: date, *, run_at: datetime, again: bool = False) -> bool:
-    """Have a report sent at a time, once; `again`: though it was sent or given up before. False: nothing to do."""
-    row, new = TlsReportRow.objects.get_or_create(
-        domain=domain,
-        day=day.isoformat(),
-        defaults={"report_id": f"{day:%Y%m%d}.{secrets.token_hex(8)}", "state": ReportState.WAITING.value},
-    )
+def begin(domain: str, day: date, *, at: datetime, pause: timedelta = timedelta(0), again: bool = False) -> bool:
+    """Have a report sent after a pause, once; `again`: though one was sent or given up before. False: nothing to do."""
+    fresh = {"report_id": f"{day:%Y%m%d}.{secrets.token_hex(8)}", "state": ReportState.WAITING.value, "created": at}
+    row, new = TlsReportRow.objects.get_or_create(domain=domain, day=day.isoformat(), defaults=fresh)
     if not new:
         if not again:
             return False
-        TlsReportRow.objects.filter(pk=row.pk).update(state=ReportState.WAITING.value, places=[], error="")
+        TlsReportRow.objects.filter(pk=row.pk).update(**fresh, places=[], error="", sent=None)
     payload = {DOMAIN: domain, DAY: day.isoformat()}
-    return jobs.enqueue(SEND, payload, dedupe=f"{domain}:{day}", node=jobs.ANY_NODE, run_at=run_at) is not None
+    return jobs.enqueue(SEND, payload, dedupe=f"{domain}:{day}", node=jobs.ANY_NODE, run_at=at + pause) is not None
 
 
 @reads
 def known(day: date) -> frozenset[str]:
-    """The domains whose reports about a day were begun."""
-    return frozenset(TlsReportRow.objects.filter(day=day.isoformat()).values_list("domain", flat=True))
+    """The domains whose reports about a day were begun after it was over."""
+    over = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
+    rows = TlsReportRow.objects.filter(day=day.isoformat(), created__gte=over)
+    return frozenset(rows.values_list("domain", flat=True))
 
 
 @reads
