@@ -197,6 +197,14 @@ def test_a_list_for_administrators(store):
     assert sts_policies.info_of("x.example", NOW) is None
 
 
+def test_they_are_counted_by_mode(store):
+    sts_policies.looked(A, Looked("1", WEEK), NOW)
+    sts_policies.looked("b.example", Looked("1", StsPolicy(StsMode.TESTING, NAMES, 86400)), NOW)
+    sts_policies.looked("c.example", Looked(), NOW)
+    assert sts_policies.counts(NOW) == {StsMode.ENFORCE: 1, StsMode.TESTING: 1, StsMode.NONE: 0}
+    assert sts_policies.counts(NOW + 2 * DAY)[StsMode.TESTING] == 0
+
+
 def test_a_database_that_can_only_be_read_stops_no_mail(known, monkeypatch, caplog):
     sts_policies.looked("b.example", Looked("1", WEEK), NOW)
 

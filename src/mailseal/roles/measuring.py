@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Collection
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mailseal.roles import metric_table as table
 from mailseal.roles.meter import Meter
-from mailseal.store import gauges
+from mailseal.store import gauges, sts_policies
 
 MEASURE_SECONDS = 15.0
 EXPIRY_SECONDS = 300.0
@@ -37,4 +38,6 @@ class StoreMeasures:
             expiry = gauges.expiry()
             meter.set(table.KEY_EXPIRY, expiry.first.timestamp() if expiry.first else 0.0)
             meter.set(table.KEYS_EXPIRING, expiry.within_30_days)
+            for mode, number in sts_policies.counts(datetime.now(UTC)).items():
+                meter.set(table.MTA_STS_DOMAINS, number, mode.value)
             self._ask_expiry_at = time.monotonic() + EXPIRY_SECONDS

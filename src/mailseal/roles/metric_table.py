@@ -87,6 +87,7 @@ QUEUE_MAILS = "queue_mails"
 QUEUE_RECIPIENTS = "queue_recipients_waiting"
 QUEUE_OLDEST = "queue_oldest_timestamp_seconds"
 QUEUE_SEEN = "queue_seen_timestamp_seconds"
+MTA_STS_DOMAINS = "mta_sts_domains"
 MAP_ANSWERS = "map_answers"
 LOGINS = "logins"
 HEARTBEAT = "heartbeat_timestamp_seconds"
@@ -319,6 +320,13 @@ METRICS: tuple[MetricInfo, ...] = (
         by=By.WORKER,
         help="When these numbers were taken; a large queue is looked at less often than each minute.",
         alert="time() - mailseal_queue_seen_timestamp_seconds > 3600",
+    ),
+    MetricInfo(
+        name=MTA_STS_DOMAINS,
+        kind=Kind.GAUGE,
+        by=By.WORKER,
+        labels=("mode",),
+        help="Domains that mail goes to and that have an MTA-STS policy in force, by mode; `testing` changes nothing.",
     ),
     MetricInfo(
         name=MAP_ANSWERS,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Q
+from django.db.models import Count, Q
 
 from mailseal.postfix.tls_choice import StsFacts, StsMode, StsPolicy
 from mailseal.store import jobs
@@ -202,6 +202,14 @@ def list_policies(at: datetime, *, every: bool = False, limit: int = 10_000) -> 
     """Domains with a policy that counts or that could not be looked at, by name; `every`: all that were looked at."""
     rows = StsPolicyRow.objects.all() if every else StsPolicyRow.objects.filter(Q(expires__gt=at) | Q(failures__gt=0))
     return tuple(_info(row, at) for row in rows.order_by("domain")[:limit])
+
+
+@reads
+def counts(at: datetime) -> dict[StsMode, int]:
+    """How many domains have a policy in force, by its mode."""
+    rows = StsPolicyRow.objects.filter(expires__gt=at).values_list("mode").annotate(Count("id"))
+    found = {StsMode(mode): number for mode, number in rows}
+    return {mode: found.get(mode, 0) for mode in StsMode if mode is not StsMode.ABSENT}
 
 
 def _info(row: StsPolicyRow, at: datetime) -> StsInfo:
