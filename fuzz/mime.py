@@ -18,8 +18,11 @@ with atheris.instrument_imports(include=["mailseal.mail"]):
     from mailseal.mail.dsn import cut_to_headers
     from mailseal.mail.encoded_word import decode_words
     from mailseal.mail.header import addresses, decoded_subject
+    from mailseal.mail.journal_report import JournalReportError, read_report, returned_reports
     from mailseal.mail.mime import Entity, MimeError, parse
     from mailseal.mail.outgoing import signable, split_for_protection
+    from mailseal.mail.tls_report import TlsReportError
+    from mailseal.mail.tls_report_mail import read_mail
 
 SEEDS = {
     "plain": b"""\
@@ -69,6 +72,29 @@ Content-Disposition: attachment; filename="smime.p7m"
 TUlN
 RQ==
 """,
+    "journal": b"""\
+X-MS-Journal-Report:
+Content-Type: multipart/mixed; boundary="b"
+
+--b
+
+Sender: a@x.example
+Message-Id: <1@x.example>
+To: b@x.example, Expanded: c@x.example
+
+--b
+Content-Type: message/rfc822
+
+Subject: x
+
+--b--
+""",
+    "tls report": b"""\
+Content-Type: application/tlsrpt+json
+
+{"date-range":{"start-datetime":"2026-01-01T00:00:00Z","end-datetime":"2026-01-02T00:00:00Z"},"policies":[{"policy":
+{"policy-domain":"x.example"},"summary":{"total-successful-session-count":1,"total-failure-session-count":0}}]}
+""",
 }
 
 
@@ -102,6 +128,11 @@ def read_everything(data: bytes) -> None:
     split_for_protection(root)
     signable(root)
     cut_to_headers(root)
+    returned_reports(root)
+    with suppress(JournalReportError):
+        read_report(root)
+    with suppress(TlsReportError):
+        read_mail(root)
 
 
 def one_input(data: bytes) -> None:

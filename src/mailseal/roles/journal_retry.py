@@ -14,7 +14,7 @@ from mailseal.pipeline.journal_path import archive_hop
 from mailseal.pipeline.opened_report import NotOpenedError, open_report
 from mailseal.pipeline.process import mail_id
 from mailseal.ports import Journal, Transfer
-from mailseal.store import journal_failures, jobs, stored_messages
+from mailseal.store import jobs, journal_failures, stored_messages
 from mailseal.store.jobs import Job
 from mailseal.store.journal_failures import Failure
 from mailseal.wiring.gateway import Node
