@@ -25,11 +25,12 @@ def _domains(store):
     domains.add("bücher.example")
 
 
-def sources(*, office365=None, tls=None, **postfix):
+def sources(*, office365=None, tls=None, tls_reports=None, **postfix):
     tables = {
         "hostname": "gate.alpha.test",
         "postfix": {"instance": "private", **postfix},
         "tls": {"mta_sts": False, **(tls or {})},
+        "tls_reports": tls_reports or {},
     }
     return Sources(from_values(tables | ({"office365": office365} if office365 else {})))
 
@@ -183,8 +184,16 @@ def test_addresses_that_end_here():
     journaling.add(Address.parse("journal@alpha.example"), Address.parse("archive@alpha.example"))
     for key in ("journal@alpha.example", "JOURNAL@alpha.example", '"journal"@alpha.example'):
         assert ask(Table.ENDS_HERE, key) == "OK"
-    for key in ("archive@alpha.example", "alpha.example", "journal", "\udcff"):
+    for key in ("archive@alpha.example", "alpha.example", "journal", "\udcff", "tls@alpha.example"):
         assert ask(Table.ENDS_HERE, key) is None
+    known = sources(tls_reports={"address": "tls@alpha.example"})
+    assert ask(Table.ENDS_HERE, "TLS@alpha.example", known) == "OK"
+
+
+def test_the_address_of_tls_reports_ends_here():
+    given = Sources(from_values({"tls_reports": {"address": "tls@alpha.example"}}))
+    assert ask(Table.ENDS_HERE, "TLS@alpha.example", given) == "OK"
+    assert ask(Table.ENDS_HERE, "anna@alpha.example", given) is None
 
 
 @pytest.mark.parametrize(

@@ -94,12 +94,15 @@ def _tls(sources: Sources, key: str) -> Found:
     return Found(NOT_FOUND) if answer is None else Found(Reply(Kind.OK, answer.text), answer.asking)
 
 
-def _ends_here(_: Sources, key: str) -> Found:
-    """An access(5) table: a journal address, whose mail no inner server need know of."""
+def _ends_here(sources: Sources, key: str) -> Found:
+    """An access(5) table: a journal address, or that of TLS reports, which no inner server need know of."""
     try:
-        return Found(_TAKEN if journaling.is_journal(Address.parse(key)) else NOT_FOUND)
+        address = Address.parse(key)
     except AddressError:
         return Found(NOT_FOUND)
+    reports = sources.config.tls_reports.address
+    taken = bool(reports) and address == Address.parse(reports)
+    return Found(_TAKEN if taken or journaling.is_journal(address) else NOT_FOUND)
 
 
 MAPS: Mapping[str, Callable[[Sources, str], Found]] = MappingProxyType(
