@@ -2,8 +2,10 @@
 
 import pytest
 
+from mailseal.cli.checks.submission import submission
+from mailseal.config import from_values
 from mailseal.mail.address import Address, AddressError
-from mailseal.store import logins
+from mailseal.store import domains, logins
 from mailseal.store.login_models import LoginRow, LoginUseRow
 from mailseal.store.logins import LoginError, StoreSenderLogins, login_name
 from mailseal.store.stamps import Scope, StampWatch, stamps
@@ -133,6 +135,29 @@ def test_a_change_is_told(people):
         assert watch.poll(1) == {"logins"}
         assert stored.of(ceo) == StoreSenderLogins().of(ceo)
     assert {scope for (scope, _), _ in stamps().items() - before.items()} == {"logins"}, "no other cache is cleared"
+
+
+@pytest.mark.parametrize(
+    ("postfix", "status"),
+    [
+        ({"instance": "off", "submission": ["127.0.0.1:587"]}, []),
+        ({"instance": "system"}, []),
+        ({"instance": "system", "submission": ["127.0.0.1:587"]}, ["ok"]),
+        ({"instance": "system", "submissions": ["127.0.0.1:465"]}, ["ok"]),
+    ],
+)
+def test_check_tells_of_submission_where_there_is_some(store, postfix, status):
+    domains.add("alpha.example")
+    domains.add("*.alpha.example")
+    config = from_values({"postfix": postfix, "listen": {"tls_certificate": "/tls.pem"}})
+    nobody = [(one.status, one.what_to_do) for one in submission(config)]
+    assert nobody == [("warn", "mailseal submission add NAME --generate")] * len(status)
+    logins.add("anna", PHC, ["anna@alpha.example", "*.alpha.example", "alpha.example"])
+    assert [one.status for one in submission(config)] == status
+    logins.add("useless", PHC, [])
+    logins.add("strange", PHC, ["anna@alpha.example", "*.out.example"])
+    found = [(one.status, one.text.rpartition(": ")[2]) for one in submission(config)]
+    assert found == [("ok", "3"), ("warn", "useless"), ("warn", "strange")] * len(status)
 
 
 def test_one_question_for_an_address_that_is_not_known(people, questions):

@@ -20,6 +20,7 @@ from mailseal.cli.checks import (
     postfix,
     queue,
     stored,
+    submission,
     tls_policies,
     tls_reports,
 )
@@ -54,6 +55,7 @@ STORED: tuple[tuple[str, Callable[[Config], Iterable[Finding]]], ...] = (
     ("Office 365", office365.domains),
     ("routes", next_hops.routes),
     ("AUTH", next_hops.passwords),
+    ("submission", submission.submission),
     ("TLS policies", tls_policies.policies),
     ("DNSSEC", tls_policies.dnssec),
     ("MTA-STS", tls_policies.mta_sts),

@@ -137,7 +137,7 @@ class LoginLimits:
         """How long to wait before saying that it failed."""
         now = self._clock()
         worst = max(failures.level(key, now) for failures, key in ticket.keys)
-        return min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2.0 ** min(max(0.0, worst - 1), 16.0))
+        return min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * math.exp2(min(max(0.0, worst - 1), 16.0)))
 
 
 def client_key(text: str) -> str:
