@@ -38,6 +38,8 @@ def _toml(value: object) -> str:
 class Gateway:
     """`relay` and the other tables become mailseal.toml as they are: {"listen": {"smtp": "127.0.0.1:2525"}}."""
 
+    within: Sequence[str] = ()
+
     def __init__(self, folder: Path, *, within: Sequence[str] = (), **tables: Mapping[str, object]) -> None:
         """`within`: words before each command line, such as those of a namespace."""
         self.folder = folder
