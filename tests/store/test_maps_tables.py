@@ -25,12 +25,11 @@ def _domains(store):
     domains.add("bücher.example")
 
 
-def sources(*, office365=None, tls=None, tls_reports=None, **postfix):
+def sources(*, office365=None, tls=None, **postfix):
     tables = {
         "hostname": "gate.alpha.test",
         "postfix": {"instance": "private", **postfix},
         "tls": {"mta_sts": False, **(tls or {})},
-        "tls_reports": tls_reports or {},
     }
     return Sources(from_values(tables | ({"office365": office365} if office365 else {})))
 
@@ -186,8 +185,6 @@ def test_addresses_that_end_here():
         assert ask(Table.ENDS_HERE, key) == "OK"
     for key in ("archive@alpha.example", "alpha.example", "journal", "\udcff", "tls@alpha.example"):
         assert ask(Table.ENDS_HERE, key) is None
-    known = sources(tls_reports={"address": "tls@alpha.example"})
-    assert ask(Table.ENDS_HERE, "TLS@alpha.example", known) == "OK"
 
 
 def test_the_address_of_tls_reports_ends_here():
