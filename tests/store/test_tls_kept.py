@@ -88,6 +88,13 @@ def test_rules_that_cannot_be(store, one, why):
     assert [why in text for weight, text in found if weight is Weight.REFUSED] == [True]
 
 
+def test_the_way_back_to_the_neighbour_is_fixed(store):
+    office365 = {"tenants": ["11111111-2222-3333-4444-555555555555"], "return_to": "smtp://a.protection.test:25"}
+    config = from_values({"postfix": {"instance": "private"}, "office365": office365})
+    (found,) = remarks(rule("[a.protection.test]:25", "secure"), config)
+    assert (found.weight, "return_to" in found.text) == (Weight.REFUSED, True)
+
+
 def test_an_address_may_have_a_name_or_be_one(store):
     for one in (rule("[2001:db8::1]:25", "secure", names=("a.example",)), rule("[10.0.0.5]:25", "secure")):
         assert all(weight is Weight.NOTE for weight, _ in said(one))

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from mailseal.config import Config
 from mailseal.postfix.tls_choice import Hops, RuleNotKeptError, TlsRule, by_place
+from mailseal.postfix.tls_destination import Place
 from mailseal.postfix.tls_policy import Level
 
 
@@ -28,13 +29,15 @@ class Ways:
     """What the configuration says of the ways on from Postfix, and of TLS on them.
 
     `hops`: the next hops that it names. `inside`, `outside`: whether there are some in postfix.inside and
-    postfix.outside. `neighbour`: the internal domains whose mail goes to office365.return_to instead.
+    postfix.outside. `neighbour`: the internal domains whose mail goes to office365.return_to instead; `fixed`: where
+    that is, for which nothing but its URL counts (`postfix.exchange_online`).
     """
 
     hops: Hops
     inside: bool
     outside: bool
     neighbour: frozenset[str]
+    fixed: frozenset[Place]
     default: Level
 
     @staticmethod
@@ -42,11 +45,14 @@ class Ways:
         """As configured."""
         postfix, office365 = config.postfix, config.office365
         back = (office365.return_to,) if office365.return_to is not None else ()
+        own = by_place((*postfix.inside, *postfix.outside))
+        there = by_place(back)
         return Ways(
-            hops=by_place((*postfix.inside, *postfix.outside, *back)),
+            hops=there | own,
             inside=bool(postfix.inside),
             outside=bool(postfix.outside),
             neighbour=frozenset(office365.domains if back else ()),
+            fixed=frozenset(there.keys() - own.keys()),
             default=Level(config.tls.default),
         )
 

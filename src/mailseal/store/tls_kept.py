@@ -56,7 +56,10 @@ def _of_place(rule: TlsRule, place: Place, ways: Ways) -> Iterator[Remark]:
         text = f"{place.host} is an IPv6 address, which Postfix finds in no certificate"
         yield Remark(Weight.REFUSED, text, "say a name that its certificate has: --match mx.example.com")
     hop = ways.hops.get(place)
-    if hop is None:
+    if place in ways.fixed:
+        text = f"{place.key} is office365.return_to, where nothing but its URL counts"
+        yield Remark(Weight.REFUSED, text, "say it there: ?tls=verified or ?tls=required")
+    elif hop is None:
         text = f"no next hop of postfix.inside, postfix.outside or office365.return_to is {place.key}"
         yield Remark(Weight.NOTE, text, "it counts only where Postfix is told elsewhere to go there")
     elif problem := contradiction(rule.policy, hop):

@@ -82,6 +82,8 @@ class Scene:
     postfix: BarePostfix
     sinks: dict[str, Sink]
     """By the domain whose mail goes there."""
+    nobody: int
+    """The port of the first smart host, which is down."""
     smart_host: Sink
 
     def send(self, *recipients: str) -> list[str]:
@@ -158,10 +160,12 @@ def scene(need_postfix: None) -> Iterator[Scene]:
         kinds |= {"certificate.test": "good", "changed.test": "plain"}
         sinks = {domain: stack.enter_context(Sink(tls=contexts.get(kind))) for domain, kind in kinds.items()}
         smart_host = stack.enter_context(Sink(tls=contexts["good"]))
-        url = f"smtp://127.0.0.1:{smart_host.port}?tls=verified&name=mx.good.test&ca={ca}"
+        way = f"?tls=verified&name=mx.good.test&ca={ca}"
+        nobody = free_port()
+        urls = [f"smtp://127.0.0.1:{number}{way}" for number in (nobody, smart_host.port)]
         tables = {
             "listen": {name: str(folder / "run" / name) for name in ("socketmap", "auth")},
-            "postfix": {"instance": "system", "outside": [url], "listen": []},
+            "postfix": {"instance": "system", "outside": urls, "listen": []},
             "tls": {"default": "may", "mta_sts": False},
         }
         gateway = stack.enter_context(Gateway(folder, **tables))
@@ -182,7 +186,7 @@ def scene(need_postfix: None) -> Iterator[Scene]:
         }
         services = f"127.0.0.1:{port} inet n - n - - smtpd\n{SMARTHOST} unix - - n - - smtp\n"
         postfix = stack.enter_context(BarePostfix(folder / "postfix", "client.test", settings, services, port=port))
-        yield Scene(gateway, maps, postfix, sinks, smart_host)
+        yield Scene(gateway, maps, postfix, sinks, nobody, smart_host)
 
 
 def test_every_level_to_every_server(scene):
@@ -204,8 +208,9 @@ def test_a_fingerprint_may_be_that_of_the_certificate(scene):
     scene.wait("b@certificate.test", "sent")
 
 
-def test_a_smart_host_is_secured_as_its_url_says(scene):
-    assert scene.ask("transport", "b@other.test") == (0, f"{SMARTHOST}:[127.0.0.1]:{scene.smart_host.port}")
+def test_smart_hosts_are_secured_each_as_its_url_says(scene):
+    there = f"{SMARTHOST}:[127.0.0.1]:{scene.nobody}, [127.0.0.1]:{scene.smart_host.port}"
+    assert scene.ask("transport", "b@other.test") == (0, there)
     scene.send("b@other.test")
     scene.wait("b@other.test", "sent")
     ((mail_there),) = scene.smart_host.mails
