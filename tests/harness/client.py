@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from harness.waiting import PATIENCE_SECONDS
+
 
 @dataclass
 class Sent:
@@ -25,7 +27,7 @@ class Client:
         path: Path | None = None,
         lmtp: bool = False,
         source: str = "127.0.0.1",
-        timeout: float = 30,
+        timeout: float = PATIENCE_SECONDS,
     ) -> None:
         self.lmtp = lmtp
         if path is not None:

@@ -11,19 +11,20 @@ The machine's own Postfix, if it has one, is not touched.
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import os
 import pwd
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
 from harness.client import Client
 from harness.folder import free_port
+from harness.waiting import PATIENCE_SECONDS, wait_until
 
 MASTER = Path("/usr/lib/postfix/sbin/master")
 _COPIED = ("dynamicmaps.cf", "postfix-files", "post-install")
@@ -71,7 +72,7 @@ class Postfix:
     def start(self) -> None:
         subprocess.run(
             ["postfix", "-c", str(self.folder / "etc"), "check"],
-            check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=30,
+            check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE_SECONDS,
         )  # fmt: skip
         # Its stdio goes nowhere: Postfix's daemons would hold our pipes. A session of its own makes the group killable.
         self._process = subprocess.Popen(
@@ -90,27 +91,24 @@ class Postfix:
             process.wait(10)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(10)
+            process.wait()
         for number in (signal.SIGTERM, signal.SIGKILL):
-            until = time.monotonic() + 5
-            while _group_lives(process.pid) and time.monotonic() < until:
-                time.sleep(0.05)
-            if not _group_lives(process.pid):
+            with contextlib.suppress(AssertionError):
+                wait_until(lambda: not _group_lives(process.pid), seconds=5)
                 return
-            os.killpg(process.pid, number)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
 
     def _await_banner(self) -> None:
-        until = time.monotonic() + 15
-        while True:
-            try:
-                with Client(self.submission) as client:
-                    assert "postfix.test" in client.banner, f"somebody else answers: {client.banner}"
-                    return
-            except OSError:
-                assert self._process is not None
-                assert self._process.poll() is None, f"master ended:\n{self.maillog()}"
-                assert time.monotonic() < until, f"Postfix does not answer:\n{self.maillog()}"
-                time.sleep(0.05)
+        def answers() -> bool:
+            with contextlib.suppress(OSError), Client(self.submission) as client:
+                assert "postfix.test" in client.banner, f"somebody else answers: {client.banner}"
+                return True
+            assert self._process is not None
+            assert self._process.poll() is None, f"master ended:\n{self.maillog()}"
+            return False
+
+        wait_until(answers, lambda: f"Postfix does not answer:\n{self.maillog()}", every=0.05)
 
     # ---- looking at it
 
@@ -129,21 +127,20 @@ class Postfix:
             if one.is_file()
         )
 
-    def wait_until_empty(self, *, seconds: float = 30.0) -> None:
-        until = time.monotonic() + seconds
-        while self.waiting():
-            assert time.monotonic() < until, f"{self.waiting()} mails still wait:\n{self.maillog()[-3000:]}"
-            time.sleep(0.1)
+    def wait_until_empty(self, *, seconds: float = PATIENCE_SECONDS) -> None:
+        def told() -> str:
+            return f"{self.waiting()} mails still wait:\n{self.maillog()[-3000:]}"
 
-    def wait_for_log(self, text: str, *, seconds: float = 15.0) -> str:
-        """The first log line since `forget_log` that holds the text."""
-        until = time.monotonic() + seconds
-        while True:
-            for line in self.maillog()[self._read_from :].splitlines():
-                if text in line:
-                    return line
-            assert time.monotonic() < until, f"no {text!r} in the log:\n{self.maillog()[-3000:]}"
-            time.sleep(0.05)
+        wait_until(lambda: not self.waiting(), told, seconds=seconds, every=0.1)
+
+    def wait_for_log(self, text: str, *, forgotten: bool = False) -> str:
+        """The first log line that holds the text, since `forget_log` or of all."""
+        begin = 0 if forgotten else self._read_from
+
+        def found() -> str:
+            return next((line for line in self.maillog()[begin:].splitlines() if text in line), "")
+
+        return wait_until(found, lambda: f"no {text!r} in the log:\n{self.maillog()[-3000:]}", every=0.05)
 
     # ---- configuration
 
