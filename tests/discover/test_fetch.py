@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from harness.folder import free_port
 from harness.server_certificate import server_certificate
 from harness.waiting import PATIENCE_SECONDS
 from mailseal.discover.fetch import Fetcher, FetchError, FetchLimits
@@ -189,10 +190,8 @@ def test_tls_verifies_name_and_issuer(tmp_path):
 
 
 def test_nobody_there():
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        port = one.getsockname()[1]
     with pytest.raises(FetchError, match="ConnectionRefusedError"):
-        get(port)
+        get(free_port())
 
 
 def test_a_web_key_directory_over_tls(tmp_path):
