@@ -1,6 +1,8 @@
 """One company: its domain, its people, its Mailseal set up by the commands an administrator types, its mailboxes."""
 
+import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -91,7 +93,7 @@ class Company:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(), start_new_session=True,
             )  # fmt: skip
 
-    def wait_until_ready(self, *, seconds: float = 30) -> None:
+    def wait_until_ready(self, *, seconds: float = 60) -> None:
         """Until `serve` has said so."""
         until = time.monotonic() + seconds
         while not (self.data / "run" / "ready").exists():
@@ -134,6 +136,10 @@ def _environment() -> dict[str, str]:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+    """One that nobody listens on. Not of those that the system gives to whoever calls somebody: it could do so before
+    our server has started.
+    """
+    while True:
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind((LOOPBACK, random.randrange(10_240, 32_768)))
+            return int(probe.getsockname()[1])

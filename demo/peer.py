@@ -122,7 +122,7 @@ class Peer(socketserver.ThreadingTCPServer):
             self._changed.notify_all()
         return "250 2.0.0 kept"
 
-    def wait(self, count: int, *, seconds: float = 20) -> Mail:
+    def wait(self, count: int, *, seconds: float = 60) -> Mail:
         """The count-th mail, once it is here."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self.mails) >= count, seconds):

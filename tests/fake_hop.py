@@ -11,6 +11,8 @@ HELLO = b"250-fake\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\
 BARE = b"250 fake\r\n"
 CLOSE = object()
 HANG = object()
+HANG_SECONDS = 60.0
+"""More than any patience that a test gives the relay, and any deadline."""
 
 
 class Fake:
@@ -138,7 +140,7 @@ class Fake:
             connection.shutdown(socket.SHUT_RDWR)
             raise OSError
         if answer is HANG:
-            self.ended.wait(3)
+            self.ended.wait(HANG_SECONDS)
             raise OSError
         connection.sendall(answer)
 

@@ -9,12 +9,16 @@ from dataclasses import replace
 
 import pytest
 
+from harness.folder import free_port
 from harness.server_certificate import server_certificate
+from harness.waiting import PATIENCE_SECONDS
 from mailseal.discover.fetch import Fetcher, FetchError, FetchLimits
 from mailseal.discover.wkd import WebKeyDirectory
 from mailseal.mail.address import Address
 
-LIMITS = FetchLimits(total_seconds=5, max_bytes=10_000, allow_private=True, schemes=frozenset({"http", "https"}))
+LIMITS = FetchLimits(
+    total_seconds=PATIENCE_SECONDS, max_bytes=10_000, allow_private=True, schemes=frozenset({"http", "https"})
+)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
 
@@ -38,7 +42,7 @@ def server(*answers, tls=None, pause=0.0):
             for answer in answers:
                 try:
                     connected = accepted()
-                    connected.settimeout(10)
+                    connected.settimeout(PATIENCE_SECONDS)
                     if tls is not None:
                         connected = tls.wrap_socket(connected, server_side=True)
                     with connected:
@@ -55,7 +59,7 @@ def server(*answers, tls=None, pause=0.0):
             yield listener.getsockname()[1], asked
         finally:
             over.set()
-            thread.join(20)
+            thread.join(PATIENCE_SECONDS)
 
 
 def get(port, path="/x", limits=LIMITS, scheme="http", **more):
@@ -110,7 +114,7 @@ def test_a_drip_ends_with_the_time():
     began = time.monotonic()
     with server([b"H", *[b"T"] * 20], pause=0.1) as (port, _), pytest.raises(FetchError, match="no answer in time"):
         get(port, limits=limits)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < PATIENCE_SECONDS
 
 
 def test_redirects_are_followed_and_counted():
@@ -186,10 +190,8 @@ def test_tls_verifies_name_and_issuer(tmp_path):
 
 
 def test_nobody_there():
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        port = one.getsockname()[1]
     with pytest.raises(FetchError, match="ConnectionRefusedError"):
-        get(port)
+        get(free_port())
 
 
 def test_a_web_key_directory_over_tls(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 
 from harness import postfix
 from harness.client import Client
+from harness.folder import free_port
 from harness.gateway import Gateway
 from harness.openssl import Cms
 from harness.referees import Circle, circle
@@ -45,7 +46,7 @@ def alpha(_shared_site: Site) -> Iterator[Site]:
 
 @pytest.fixture(scope="session")
 def _shared_smtp() -> Iterator[tuple[Gateway, int, Sink, Sink]]:
-    with smtp_site("smtp", limits={"deadline_seconds": 4}) as made:
+    with smtp_site("smtp", metrics={"listen": f"127.0.0.1:{free_port()}"}) as made:
         yield made
 
 

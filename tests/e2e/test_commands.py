@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connections
 
+from harness.folder import free_port
 from mailseal.cli import run
 from mailseal.keys.sealing import Kek
 from mailseal.policy.model import Harvest
@@ -283,7 +284,7 @@ def mail_server(*lines):
         thread.start()
         yield f"smtp://127.0.0.1:{server.getsockname()[1]}"
         server.shutdown(socket.SHUT_RDWR)
-    thread.join(10)
+    thread.join()
 
 
 def findings(home, status, **environ):
@@ -320,18 +321,12 @@ def test_check_names_what_is_wrong(home, root):
     home("domain", "delete", "example.com", "--yes")
     soon = issue(root, "anna@example.com", days=10)
     home("cert", "import", home.put("a.p12", soon.p12()), "--password-file", home.put("password", b"secret"))
-    with (
-        mail_server("554 5.7.1 no") as inside,
-        socket.create_server(("127.0.0.1", 0)) as taken,
-        socket.create_server(("127.0.0.1", 0)) as gone,
-    ):
-        port = gone.getsockname()[1]
-        gone.close()
+    with mail_server("554 5.7.1 no") as inside, socket.create_server(("127.0.0.1", 0)) as taken:
         found = findings(
             home,
             1,
             RELAY_INSIDE=inside,
-            RELAY_OUTSIDE=f"smtp://127.0.0.1:{port}",
+            RELAY_OUTSIDE=f"smtp://127.0.0.1:{free_port()}",
             LISTEN_SMTP=f"127.0.0.1:{taken.getsockname()[1]}",
         )
     assert "answers the greeting with 554 5.7.1 no" in found["next hop"][0]["text"]

@@ -17,6 +17,7 @@ from harness import gpgsm, nss
 from harness.gpgsm import Gpgsm
 from harness.nss import Nss
 from harness.referees import BODY, RefusedError, changed, forged
+from harness.waiting import PATIENCE_SECONDS
 from mailseal.policy.reason import ReasonCode
 from mailseal.policy.settings import Cipher, Digest
 from mailseal.smime import ber, der
@@ -31,7 +32,7 @@ from pki import NOW, Identity
 
 
 def openssl(folder: Path, *words: str) -> bytes:
-    done = subprocess.run(["openssl", *words], cwd=folder, capture_output=True, timeout=30, check=False)
+    done = subprocess.run(["openssl", *words], cwd=folder, capture_output=True, timeout=PATIENCE_SECONDS, check=False)
     if done.returncode != 0:
         raise RefusedError((done.stdout + done.stderr).decode(errors="replace"))
     return done.stdout

@@ -1,5 +1,6 @@
 """The supervisor with real processes: a small stand-in for the roles says what it got and what happened to it."""
 
+import json
 import os
 import pwd
 import signal
@@ -11,6 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
+
+from harness.folder import free_port
+from harness.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -32,7 +36,7 @@ if mode == "fails":
 if mode == "cannot":
     sys.exit(78)
 stop = []
-signal.signal(signal.SIGTERM, lambda *_: stop.append(1) if mode != "stubborn" else None)
+signal.signal(signal.SIGTERM, lambda *_: stop.append(1) if mode != "stubborn" else log("stays"))
 if mode != "silent":
     held.ready()
 while not stop:
@@ -47,18 +51,16 @@ time.sleep(0.2)
 """
 
 PARENT = """
-import os, sys
+import json, sys
 from pathlib import Path
 from mailseal.config import MAIL_SOCKETS, load
 from mailseal.errors import MailsealError
 from mailseal.roles import child, process, supervisor
 from mailseal.roles.generation import Role
 folder = sys.argv[1]
-process.STEADY_SECONDS = 1.5
-process.FIRST_PAUSE_SECONDS = 0.1
-supervisor.READY_SECONDS = 2.0
-if os.path.exists(folder + "/impatient"):
-    supervisor.SILENT_SECONDS, child.BEAT_SECONDS = 0.0, 0.3
+for name, seconds in json.loads(Path(folder + "/seconds").read_text()).items():
+    module, _, constant = name.partition(".")
+    setattr({"child": child, "process": process, "supervisor": supervisor}[module], constant, seconds)
 def roles(config):
     command = [sys.executable, folder + "/child.py"]
     names = [f"mail-{n}" for n in range(config.workers)]
@@ -88,6 +90,7 @@ class House:
         (folder / "child.py").write_text(CHILD)
         (folder / "parent.py").write_text(PARENT)
         self.mode("works")
+        self.seconds({})
         self.config()
 
     def config(self, workers: int = 2, extra: str = "", drain_seconds: int = 2, deadline_seconds: int = 240) -> None:
@@ -99,15 +102,27 @@ class House:
     def mode(self, mode: str) -> None:
         (self.folder / "mode").write_text(mode)
 
+    def seconds(self, constants: dict[str, float]) -> None:
+        """Other values for some of its patience, by `module.NAME`."""
+        (self.folder / "seconds").write_text(json.dumps({"process.FIRST_PAUSE_SECONDS": 0.1} | constants))
+
     def start(self, **environ: str) -> subprocess.Popen:
-        process = subprocess.Popen(
-            [sys.executable, str(self.folder / "parent.py"), str(self.folder)],
-            env={"PYTHONPATH": str(SRC), "PATH": os.environ["PATH"], **environ},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        with (self.folder / f"said-{len(self.running)}").open("wb") as said:
+            process = subprocess.Popen(
+                [sys.executable, str(self.folder / "parent.py"), str(self.folder)],
+                env={"PYTHONPATH": str(SRC), "PATH": os.environ["PATH"], **environ},
+                stderr=said,
+            )
         self.running.append(process)
         return process
+
+    def said(self, process: subprocess.Popen) -> str:
+        return (self.folder / f"said-{self.running.index(process)}").read_text()
+
+    def end_of(self, process: subprocess.Popen) -> str:
+        """All that it said, once it has ended."""
+        process.wait(PATIENCE_SECONDS)
+        return self.said(process)
 
     def log(self, what: str) -> list[str]:
         file = self.folder / "log"
@@ -118,13 +133,6 @@ class House:
 
     def ready(self) -> bool:
         return (self.data / "run" / "ready").exists()
-
-
-def wait(condition, seconds: float = 15.0) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def alive(pid: int) -> bool:
@@ -140,8 +148,8 @@ def housed(folder: Path):
     for process in made.running:
         if process.poll() is None:
             process.kill()
-        process.communicate(timeout=10)
-    wait(lambda: not any(alive(pid) for pid in made.pids("started")))
+        process.wait()
+    wait_until(lambda: not any(alive(pid) for pid in made.pids("started")))
 
 
 @pytest.fixture
@@ -151,30 +159,30 @@ def house(tmp_path_factory):
 
 def test_all_start_with_their_sockets_and_sigterm_drains(house):
     process = house.start()
-    wait(house.ready)
+    wait_until(house.ready)
     assert len(house.log("started works lmtp-authorised,lmtp-outside,lmtp-submission")) == 2
     assert house.log("worker ")[0].endswith("started works ")
     mode = (house.data / "run" / "lmtp-outside").stat().st_mode
     assert mode & 0o777 == 0o660
     process.terminate()
-    assert process.wait(10) == 0
+    assert process.wait(PATIENCE_SECONDS) == 0
     assert len(house.log("drained")) == 3
     assert not house.ready()
     assert not (house.data / "run" / "lmtp-outside").exists()
-    assert "ready (mail-0, mail-1, worker)" in process.communicate()[1]
+    assert "ready (mail-0, mail-1, worker)" in house.end_of(process)
 
 
 def test_who_ends_is_started_again_with_growing_pauses(house):
     house.config(workers=1)
     process = house.start()
-    wait(house.ready)
+    wait_until(house.ready)
     os.kill(house.pids("mail-0")[0], signal.SIGKILL)
-    wait(lambda: len(house.log("mail-0")) == 2)
+    wait_until(lambda: len(house.log("mail-0")) == 2)
     house.mode("fails")
     os.kill(house.pids("mail-0")[1], signal.SIGKILL)
-    wait(lambda: len(house.log("mail-0")) >= 5)
+    wait_until(lambda: len(house.log("mail-0")) >= 5)
     process.terminate()
-    text = process.communicate(timeout=10)[1]
+    text = house.end_of(process)
     assert "ended with status 7 (3 times in a row); it starts again in " in text
     pauses = [float(line.split()[-2]) for line in text.splitlines() if "mail-0" in line and "starts again" in line]
     assert "was killed by SIGKILL" in text
@@ -187,70 +195,70 @@ def test_who_cannot_work_ends_the_first_start_and_no_later_one(house):
     house.config(workers=1)
     house.mode("cannot")
     process = house.start()
-    text = process.communicate(timeout=20)[1]
+    text = house.end_of(process)
     assert "cannot work as things are, and says why" in text
     assert len(house.log("started")) <= 2
     house.mode("works")
     process = house.start()
-    wait(house.ready)
+    wait_until(house.ready)
     house.mode("cannot")
     os.kill(house.pids("started")[-1], signal.SIGKILL)
-    wait(lambda: len(house.log("started cannot")) >= 3)
+    wait_until(lambda: len(house.log("started cannot")) >= 3)
     assert process.poll() is None
     process.terminate()
-    process.communicate(timeout=10)
+    house.end_of(process)
 
 
 def test_told_to_stop_while_nobody_runs_it_does_not_wait_for_anybody(house):
-    house.config(workers=1, drain_seconds=60)
+    house.config(workers=1, drain_seconds=600)
     house.mode("fails")
     process = house.start()
-    wait(lambda: len(house.log("mail-0")) >= 5 and len(house.log("worker")) >= 5)
+    wait_until(lambda: len(house.log("mail-0")) >= 5 and len(house.log("worker")) >= 5)
     time.sleep(0.3)  # both are in a pause that is longer than this
     process.terminate()
-    process.communicate(timeout=5)
+    house.end_of(process)
 
 
 def test_the_back_off_begins_anew_after_a_steady_time(house):
     house.config(workers=1)
+    house.seconds({"process.STEADY_SECONDS": 0.5})
     process = house.start()
-    wait(house.ready)
-    time.sleep(1.6)
+    wait_until(house.ready)
+    time.sleep(0.6)
     os.kill(house.pids("mail-0")[0], signal.SIGKILL)
-    wait(lambda: len(house.log("mail-0")) == 2)
+    wait_until(lambda: len(house.log("mail-0")) == 2)
     process.terminate()
-    assert "it starts again in 0.00 s" in process.communicate(timeout=10)[1]
+    assert "it starts again in 0.00 s" in house.end_of(process)
 
 
 def test_who_does_not_drain_is_killed(house):
     house.mode("stubborn")
     process = house.start()
-    wait(house.ready)
+    wait_until(house.ready)
     process.terminate()
-    text = process.communicate(timeout=10)[1]
+    text = house.end_of(process)
     assert "did not drain in time; it is killed" in text
     assert process.returncode == 0
 
 
 def test_a_second_signal_kills_at_once(house):
+    house.config(drain_seconds=600)
     house.mode("stubborn")
     process = house.start()
-    wait(house.ready)
+    wait_until(house.ready)
     process.terminate()
-    time.sleep(0.2)
-    begun = time.monotonic()
+    wait_until(lambda: len(house.log("stays")) == 3)
     process.terminate()
-    process.communicate(timeout=10)
-    assert time.monotonic() - begun < 1.5
+    house.end_of(process)
 
 
 def test_reload_starts_the_new_before_it_drains_the_old(house):
     process = house.start()
-    wait(house.ready)
+    wait_until(house.ready)
     old = house.pids("started")
-    house.config(workers=1, extra=f'smtp = "127.0.0.1:{_free_port()}"')
+    house.config(workers=1, extra=f'smtp = "127.0.0.1:{free_port()}"')
     process.send_signal(signal.SIGHUP)
-    wait(lambda: len(house.log("drained")) == 3)
+    wait_until(lambda: len(house.log("drained")) == 3)
     new = [pid for pid in house.pids("started") if pid not in old]
     assert len(new) == 2
     assert house.log("started works lmtp-authorised,lmtp-outside,lmtp-submission,smtp")
@@ -260,13 +268,16 @@ def test_reload_starts_the_new_before_it_drains_the_old(house):
     assert last_new < first_drained
     assert all(alive(pid) for pid in new)
     process.terminate()
-    process.communicate(timeout=10)
+    house.end_of(process)
 
 
 @pytest.mark.parametrize("how", ["file", "fails", "silent", "taken"])
 def test_a_reload_that_cannot_be_leaves_all_as_it_was(house, how):
+    if how == "silent":
+        house.seconds({"supervisor.READY_SECONDS": 1.0})
+    expected = {"file": "workers: must be between 1 and 256", "taken": "another program listens there"}
     process = house.start()
-    wait(house.ready)
+    wait_until(house.ready)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         if how == "file":
             (house.folder / "mailseal.toml").write_text("workers = 0\n")
@@ -275,35 +286,33 @@ def test_a_reload_that_cannot_be_leaves_all_as_it_was(house, how):
         else:
             house.mode(how)
         process.send_signal(signal.SIGHUP)
-        time.sleep(0.5 if how != "silent" else 2.5)
+        wait_until(lambda: expected.get(how, "the reload is given up") in house.said(process))
     old = house.pids("started works")
     assert len(old) == 3
     assert all(alive(pid) for pid in old)
     assert (house.data / "run" / "lmtp-outside").exists()
     process.terminate()
-    text = process.communicate(timeout=10)[1]
-    expected = {"file": "workers: must be between 1 and 256", "taken": "another program listens there"}
-    assert expected.get(how, "the reload is given up") in text
+    house.end_of(process)
 
 
 def test_workers_leave_when_the_supervisor_is_killed_and_a_new_one_takes_over(house):
     first = house.start()
-    wait(house.ready)
+    wait_until(house.ready)
     first.kill()
     first.wait()
     second = house.start()
-    wait(lambda: len(house.log("orphaned")) == 3)
-    wait(lambda: len(house.log("started")) == 6)
-    wait(house.ready)
+    wait_until(lambda: len(house.log("orphaned")) == 3)
+    wait_until(lambda: len(house.log("started")) == 6)
+    wait_until(house.ready)
     second.terminate()
-    assert second.wait(10) == 0
+    assert second.wait(PATIENCE_SECONDS) == 0
 
 
 def test_two_supervisors_on_one_data_folder_refuse(house):
     first = house.start()
-    wait(house.ready)
+    wait_until(house.ready)
     second = house.start()
-    text = second.communicate(timeout=10)[1]
+    text = house.end_of(second)
     assert second.returncode == 1
     assert f"error: another `mailseal serve` (process {first.pid}) works on {house.data}" in text
     assert house.ready()
@@ -314,7 +323,7 @@ def test_a_file_in_the_place_of_a_socket_is_left_alone(house):
     run.mkdir()
     (run / "lmtp-outside").write_text("mine")
     process = house.start()
-    text = process.communicate(timeout=10)[1]
+    text = house.end_of(process)
     assert process.returncode == 1
     assert "there is something else than a socket" in text
     assert (run / "lmtp-outside").read_text() == "mine"
@@ -326,17 +335,17 @@ def test_a_dead_socket_is_replaced(house):
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(run / "lmtp-outside"))
     process = house.start()
-    wait(house.ready)
+    wait_until(house.ready)
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(run / "lmtp-outside"))
     process.terminate()
-    assert process.wait(10) == 0
+    assert process.wait(PATIENCE_SECONDS) == 0
 
 
 def test_systemd_is_told(house):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
         told.bind(str(house.folder / "notify"))
-        told.settimeout(10)
+        told.settimeout(PATIENCE_SECONDS)
         process = house.start(NOTIFY_SOCKET=str(house.folder / "notify"), WATCHDOG_USEC="500000")
         heard = [told.recv(100)]
         while heard[-1] != b"READY=1":
@@ -373,10 +382,10 @@ def test_started_as_root_the_roles_run_as_the_owner_of_the_data_folder():
         )
         process = subprocess.Popen([python, "-c", parent], env={"PYTHONPATH": str(SRC)}, stderr=subprocess.DEVNULL)
         try:
-            wait(lambda: file.exists() and file.read_text().endswith("\n"))
+            wait_until(lambda: file.exists() and file.read_text().endswith("\n"))
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(PATIENCE_SECONDS)
         assert file.read_text() == f"{nobody.pw_uid} {nobody.pw_gid} [{nobody.pw_gid}]\n"
 
 
@@ -390,8 +399,3 @@ def test_the_supervisor_loads_nothing_but_the_standard_library(house):
         [sys.executable, "-S", "-c", code], env={"PYTHONPATH": str(SRC)}, check=True, capture_output=True, text=True
     )
     assert run.stdout.strip() == "[]", run.stderr
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from e2e.test_supervisor import housed, wait
+from e2e.test_supervisor import housed
+from harness.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -18,9 +19,9 @@ def house(tmp_path_factory):
 
 def test_who_gives_no_sign_of_life_is_killed_but_not_after_a_pause_of_all(house):
     house.config(workers=1, deadline_seconds=2)
-    (house.folder / "impatient").touch()
+    house.seconds({"supervisor.SILENT_SECONDS": 0.0, "child.BEAT_SECONDS": 0.3})
     process = house.start()
-    wait(house.ready)
+    wait_until(house.ready)
     everybody = [process.pid, *house.pids("started")]
     for pid in everybody:
         os.kill(pid, signal.SIGSTOP)
@@ -30,9 +31,10 @@ def test_who_gives_no_sign_of_life_is_killed_but_not_after_a_pause_of_all(house)
     time.sleep(0.5)
     assert len(house.log("started")) == 2
     (house.folder / "mute").touch()
-    wait(lambda: len(house.log("started")) == 4)
+    wait_until(lambda: house.said(process).count("gives no sign of life; it is killed") == 2)
     (house.folder / "mute").unlink()
-    wait(house.ready)
+    wait_until(lambda: len(house.log("started")) == 4)
+    wait_until(house.ready)
     process.terminate()
-    assert process.wait(10) == 0
-    assert process.communicate()[1].count("gives no sign of life; it is killed") == 2
+    assert process.wait(PATIENCE_SECONDS) == 0
+    assert house.said(process).count("gives no sign of life; it is killed") == 2

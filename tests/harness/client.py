@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from harness.waiting import PATIENCE_SECONDS
+
 
 @dataclass
 class Sent:
@@ -37,7 +39,7 @@ class Client:
         path: Path | None = None,
         lmtp: bool = False,
         source: str = "",
-        timeout: float = 30,
+        timeout: float = PATIENCE_SECONDS,
     ) -> None:
         self.lmtp = lmtp
         source = source or getattr(port, "source", "127.0.0.1")

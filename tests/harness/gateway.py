@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
+
+from harness.waiting import PATIENCE_SECONDS, wait_until
 
 P12_PASSWORD = b"correct horse"
 COMMAND = [sys.executable, "-m", "mailseal"]
@@ -47,6 +51,7 @@ class Gateway:
         self.data = folder / "data"
         self.config = folder / "mailseal.toml"
         self.output = folder / "serve.log"
+        self.metrics = f"http://{tables.get('metrics', {}).get('listen')}/metrics"
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         self.data.mkdir(mode=0o700, exist_ok=True)  # made by us, so it stays ours also where a user `mailseal` exists
@@ -73,7 +78,7 @@ class Gateway:
 
     # ---- the command line
 
-    def run(self, *arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, seconds: float = 2 * PATIENCE_SECONDS) -> subprocess.CompletedProcess[str]:
         """`mailseal …` to its end, whatever its status."""
         return subprocess.run(
             [*self.within, *COMMAND, "--config", str(self.config), *arguments],
@@ -93,8 +98,8 @@ class Gateway:
         """What many commands print, which must succeed, in one process, since each starts for half a second."""
         done = subprocess.run(
             [*self.within, sys.executable, "-c", _TYPED, str(self.config)],
-            input=json.dumps([one.split() for one in commands]), capture_output=True, text=True, timeout=120,
-            env=clean_environment(), check=False,
+            input=json.dumps([one.split() for one in commands]), capture_output=True, text=True,
+            timeout=2 * PATIENCE_SECONDS, env=clean_environment(), check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"{done.stdout}{done.stderr}"
         return done.stdout
@@ -129,7 +134,7 @@ class Gateway:
 
     # ---- serve
 
-    def start(self, *, seconds: float = 40) -> None:
+    def start(self, *, seconds: float = PATIENCE_SECONDS) -> None:
         self.launch()
         self.wait_until_ready(seconds=seconds)
 
@@ -143,13 +148,13 @@ class Gateway:
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=clean_environment(), start_new_session=True,
             )  # fmt: skip
 
-    def wait_until_ready(self, *, seconds: float = 40) -> None:
-        until = time.monotonic() + seconds
-        while not (self.data / "run" / "ready").exists():
+    def wait_until_ready(self, *, seconds: float = PATIENCE_SECONDS) -> None:
+        def is_ready() -> bool:
             assert self._process is not None
             assert self._process.poll() is None, f"serve ended:\n{self.said()}"
-            assert time.monotonic() < until, f"serve is not ready:\n{self.said()}"
-            time.sleep(0.05)
+            return (self.data / "run" / "ready").exists()
+
+        wait_until(is_ready, lambda: f"serve is not ready:\n{self.said()}", seconds=seconds)
 
     @property
     def pid(self) -> int:
@@ -160,10 +165,10 @@ class Gateway:
         """kill -9 of the supervisor alone."""
         assert self._process is not None
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait()
         self._process = None
 
-    def stop(self, *, seconds: float = 30) -> list[int]:
+    def stop(self, *, seconds: float = PATIENCE_SECONDS) -> list[int]:
         """SIGTERM; whatever of this gateway still lives after it is returned and killed, by its process ID."""
         process, self._process = self._process, None
         if process is not None:
@@ -172,7 +177,7 @@ class Gateway:
                 process.wait(seconds)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait(10)
+                process.wait()
         leftovers = self.processes()
         for pid in leftovers:
             with contextlib.suppress(ProcessLookupError):
@@ -195,17 +200,37 @@ class Gateway:
         return found
 
     def said(self) -> str:
-        return self.output.read_text(errors="replace")[-6000:] if self.output.exists() else ""
+        return self.output.read_text(errors="replace") if self.output.exists() else ""
+
+    def wait_until_said(self, text: str, *, times: int = 1) -> str:
+        """All that was said, once this was, and so often: who has got his answer is ahead of the lines about it."""
+        wait_until(lambda: self.said().count(text) >= times, lambda: f"{text!r} was not said:\n{self.said()}")
+        return self.said()
+
+    def wait_until_noticed(self) -> None:
+        """Until every mail worker has looked for changes in the database since this was called; [metrics] tells."""
+        for _ in range(2):  # what ends first may have begun before
+            now = time.time()
+            wait_until(lambda now=now: self._looked_at() > now)
+
+    def _looked_at(self) -> float:
+        """When the worker did that is furthest behind."""
+        with urllib.request.urlopen(self.metrics, timeout=PATIENCE_SECONDS) as page:
+            (found,) = re.findall(rb"(?m)^mailseal_last_poll_timestamp_seconds (\S+)$", page.read())
+        return float(found)
 
     # ---- the log
 
     def log(self, *filters: str) -> list[dict[str, Any]]:
         return self.rows("log", *filters)
 
-    def wait_for_log(self, count: int, *filters: str, seconds: float = 20) -> list[dict[str, Any]]:
+    def wait_for_log(self, count: int, *filters: str, seconds: float = PATIENCE_SECONDS) -> list[dict[str, Any]]:
         """Log rows once the worker has moved `count` of them out of the journals."""
-        until = time.monotonic() + seconds
-        while len(rows := self.log(*filters)) < count:
-            assert time.monotonic() < until, f"{len(rows)} of {count} log rows:\n{rows}"
-            time.sleep(0.2)
+        rows: list[dict[str, Any]] = []
+
+        def are_there() -> bool:
+            rows[:] = self.log(*filters)
+            return len(rows) >= count
+
+        wait_until(are_there, lambda: f"{len(rows)} of {count} log rows:\n{rows}", seconds=seconds, every=0.2)
         return rows

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from harness.referees import RefusedError
+from harness.waiting import PATIENCE_SECONDS
 from pki import NOW
 
 
@@ -57,7 +58,7 @@ class Gpg:
     def __exit__(self, *_: object) -> None:
         for words in (["--kill", "all"], ["--remove-socketdir"]):
             gpgconf = ["gpgconf", "--homedir", str(self.home), *words]
-            subprocess.run(gpgconf, capture_output=True, timeout=30, check=False)
+            subprocess.run(gpgconf, capture_output=True, timeout=PATIENCE_SECONDS, check=False)
         shutil.rmtree(self.home, ignore_errors=True)
 
     def run(self, *words: str, given: bytes = b"", password: str = "", at: datetime | None = None) -> bytes:
@@ -65,7 +66,7 @@ class Gpg:
         options = ["--batch", "--no-auto-check-trustdb", "--trust-model", "always", "--pinentry-mode", "loopback"]
         clock = ["--faked-system-time", f"{at or self.at or datetime.now(UTC):%Y%m%dT%H%M%S}!"]
         command = ["gpg", "--homedir", str(self.home), *options, *clock, "--passphrase", password, *words]
-        done = subprocess.run(command, input=given, capture_output=True, timeout=60, check=False)
+        done = subprocess.run(command, input=given, capture_output=True, timeout=PATIENCE_SECONDS, check=False)
         if done.returncode != 0:
             raise RefusedError(done.stderr.decode(errors="replace"))
         return done.stdout

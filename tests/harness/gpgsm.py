@@ -16,6 +16,7 @@ from typing import Self
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from harness.referees import RefusedError
+from harness.waiting import PATIENCE_SECONDS
 
 _CURVES = {"secp256r1": b"NIST P-256", "secp384r1": b"NIST P-384", "secp521r1": b"NIST P-521"}
 
@@ -55,7 +56,7 @@ class Gpgsm:
     def __exit__(self, *_: object) -> None:
         for words in (["--kill", "all"], ["--remove-socketdir"]):
             gpgconf = ["gpgconf", "--homedir", str(self.home), *words]
-            subprocess.run(gpgconf, capture_output=True, timeout=30, check=False)
+            subprocess.run(gpgconf, capture_output=True, timeout=PATIENCE_SECONDS, check=False)
         shutil.rmtree(self.home, ignore_errors=True)
 
     def verify(self, octets: bytes, content: bytes | None = None) -> bytes:
@@ -94,7 +95,7 @@ class Gpgsm:
     def run(self, *arguments: str, given: bytes = b"") -> bytes:
         """What gpgsm writes; raises RefusedError."""
         words = ["gpgsm", "--homedir", str(self.home), *arguments]
-        done = subprocess.run(words, input=given, capture_output=True, timeout=30, check=False)
+        done = subprocess.run(words, input=given, capture_output=True, timeout=PATIENCE_SECONDS, check=False)
         if done.returncode != 0:
             raise RefusedError(done.stderr.decode(errors="replace"))
         return done.stdout

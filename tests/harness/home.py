@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 from harness.everybody import KEEPER, environment, give
+from harness.waiting import PATIENCE_SECONDS
 
 
 class Home:
@@ -33,8 +34,8 @@ class Home:
 
     def mailseal(self, *words: str, config: Path | None = None, **who: object) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            self.command(*words, config=config), env=environment(), capture_output=True, text=True, timeout=60,
-            check=False, cwd=self.folder, **who,
+            self.command(*words, config=config), env=environment(), capture_output=True, text=True,
+            timeout=PATIENCE_SECONDS, check=False, cwd=self.folder, **who,
         )  # fmt: skip
 
     def serve(self, command: list[str], **more: object) -> subprocess.Popen[bytes]:

@@ -40,7 +40,7 @@ class Killer:
     def __exit__(self, *_: object) -> None:
         self._stopped.set()
         assert self._thread is not None
-        self._thread.join(60)
+        self._thread.join()
         assert self._error is None, self._error
 
     def _run(self) -> None:

@@ -7,12 +7,12 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import pymysql
 
-START_SECONDS = 30
+from harness.waiting import wait_until
+
 _FAST = (
     "--innodb-buffer-pool-size=32M",
     "--innodb-log-file-size=8M",
@@ -78,18 +78,20 @@ class MariaDb:
                 ],
                 stdout=log, stderr=log,
             )  # fmt: skip
-        give_up_at = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                with socket.socket(socket.AF_UNIX) as probe:
-                    probe.connect(str(self.socket))
-                self.connect().close()
-            except (OSError, pymysql.err.OperationalError):
-                if self._process.poll() is not None or time.monotonic() > give_up_at:
-                    raise RuntimeError((self.folder / "log").read_text()[-3000:]) from None
-                time.sleep(0.05)
-            else:
-                return
+        wait_until(self._answers, self._log, every=0.05)
+
+    def _answers(self) -> bool:
+        try:
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(str(self.socket))
+            self.connect().close()
+        except (OSError, pymysql.err.OperationalError):
+            assert self._process.poll() is None, self._log()
+            return False
+        return True
+
+    def _log(self) -> str:
+        return (self.folder / "log").read_text()[-3000:]
 
     def kill(self) -> None:
         self._process.kill()

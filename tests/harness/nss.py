@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from harness.referees import RefusedError
+from harness.waiting import PATIENCE_SECONDS
 
 
 def why_not() -> str | None:
@@ -67,7 +68,7 @@ class Nss:
     def _run(self, *words: str) -> None:
         done = subprocess.run(
             [*words, "-d", "sql:."],
-            cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False,
+            cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE_SECONDS, check=False,
         )  # fmt: skip
         if done.returncode != 0:
             raise RefusedError((done.stdout + done.stderr).decode(errors="replace"))

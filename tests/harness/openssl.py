@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.referees import BODY, Circle, RefusedError
+from harness.waiting import PATIENCE_SECONDS
 
 LEGACY = ("-provider", "legacy", "-provider", "default")
 """Options without which it makes and opens no RC2, CAST5 or DES."""
 
 
-def run(*arguments: str, given: bytes = b"", seconds: float = 30) -> bytes:
+def run(*arguments: str, given: bytes = b"", seconds: float = PATIENCE_SECONDS) -> bytes:
     done = subprocess.run(["openssl", *arguments], input=given, capture_output=True, timeout=seconds, check=False)
     assert done.returncode == 0, f"openssl {' '.join(arguments)}:\n{done.stderr.decode(errors='replace')}"
     return done.stdout
@@ -118,7 +119,7 @@ class Cms:
         out = self.folder / "out"
         out.unlink(missing_ok=True)
         words = ["openssl", "cms", *arguments, "-out", out.name]
-        done = subprocess.run(words, cwd=self.folder, capture_output=True, timeout=30, check=False)
+        done = subprocess.run(words, cwd=self.folder, capture_output=True, timeout=PATIENCE_SECONDS, check=False)
         if done.returncode != 0:
             raise RefusedError(done.stderr.decode(errors="replace"))
         return out.read_bytes()

@@ -111,12 +111,12 @@ class PgpSite:
 
     def send(self, sender: str, recipients: Sequence[str], octets: bytes) -> Sent:
         """From an authorised sender."""
-        with Client(path=self.lmtp, lmtp=True, timeout=60) as client:
+        with Client(path=self.lmtp, lmtp=True) as client:
             return client.send(sender, recipients, octets)
 
     def arrive(self, sender: str, recipients: Sequence[str], octets: bytes) -> Sent:
         """From outside."""
-        with Client(path=self.lmtp_outside, lmtp=True, timeout=60) as client:
+        with Client(path=self.lmtp_outside, lmtp=True) as client:
             return client.send(sender, recipients, octets)
 
     def clear(self) -> None:

@@ -15,9 +15,9 @@ The machine's own Postfix, if it has one, is not touched.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from typing import Self
 
 from harness.client import Client, Port
 from harness.folder import free_port
+from harness.waiting import PATIENCE_SECONDS, wait_until
 from mailseal.config import Config, from_values
 from mailseal.postfix import folders, master, private_files
 from mailseal.postfix.parts import Rendering, Surroundings
@@ -78,21 +79,22 @@ class Looks:
             if one.is_file()
         )
 
-    def wait_until_empty(self, *, seconds: float = 30.0) -> None:
-        until = time.monotonic() + seconds
-        while self.waiting():
-            assert time.monotonic() < until, f"{self.waiting()} mails still wait:\n{self.maillog()[-3000:]}"
-            time.sleep(0.1)
+    def wait_until_empty(self, *, seconds: float = PATIENCE_SECONDS) -> None:
+        def told() -> str:
+            return f"{self.waiting()} mails still wait:\n{self.maillog()[-3000:]}"
 
-    def wait_for_log(self, text: str, *, seconds: float = 15.0) -> str:
-        """The first log line since `forget_log` that holds the text."""
-        until = time.monotonic() + seconds
-        while True:
-            for line in self.maillog()[self._read_from :].splitlines():
-                if text in line:
-                    return line
-            assert time.monotonic() < until, f"no {text!r} in the log:\n{self.maillog()[-3000:]}"
-            time.sleep(0.05)
+        wait_until(lambda: not self.waiting(), told, seconds=seconds, every=0.1)
+
+    def wait_for_log(self, text: str, *, forgotten: bool = False, seconds: float = PATIENCE_SECONDS) -> str:
+        """The first log line that holds the text, since `forget_log` or of all."""
+        begin = 0 if forgotten else self._read_from
+
+        def found() -> str:
+            return next((line for line in self.maillog()[begin:].splitlines() if text in line), "")
+
+        return wait_until(
+            found, lambda: f"no {text!r} in the log:\n{self.maillog()[-3000:]}", seconds=seconds, every=0.05
+        )
 
 
 class Postfix(Looks):
@@ -140,17 +142,15 @@ class Postfix(Looks):
             master.end(process.pid, self.queue, 5.0, process.poll)
 
     def _await_banner(self) -> None:
-        until = time.monotonic() + 15
-        while True:
-            try:
-                with Client(self.submission) as client:
-                    assert HOSTNAME in client.banner, f"somebody else answers: {client.banner}"
-                    return
-            except OSError:
-                assert self._process is not None
-                assert self._process.poll() is None, f"master ended:\n{self.maillog()}"
-                assert time.monotonic() < until, f"Postfix does not answer:\n{self.maillog()}"
-                time.sleep(0.05)
+        def answers() -> bool:
+            with contextlib.suppress(OSError), Client(self.submission) as client:
+                assert HOSTNAME in client.banner, f"somebody else answers: {client.banner}"
+                return True
+            assert self._process is not None
+            assert self._process.poll() is None, f"master ended:\n{self.maillog()}"
+            return False
+
+        wait_until(answers, lambda: f"Postfix does not answer:\n{self.maillog()}", every=0.05)
 
 
 def _config(folder: Path, entry: int, reinjection: int) -> Config:

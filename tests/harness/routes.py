@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from harness.gateway import Gateway, clean_environment
+from harness.waiting import PATIENCE_SECONDS
 
 _SCRIPT = """
 import json, sys
@@ -21,4 +22,4 @@ for domain, urls in json.loads(sys.argv[2]).items():
 
 def set_routes(gateway: Gateway, routes: Mapping[str, Sequence[str]]) -> None:
     words = [sys.executable, "-c", _SCRIPT, str(gateway.config), json.dumps(routes)]
-    subprocess.run(words, check=True, timeout=60, env=clean_environment())
+    subprocess.run(words, check=True, timeout=PATIENCE_SECONDS, env=clean_environment())

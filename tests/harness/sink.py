@@ -20,6 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from harness.folder import free_port
+from harness.waiting import PATIENCE_SECONDS
+
 FEATURES = ("PIPELINING", "SIZE 104857600", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES")
 LHLO_ONLY = ("XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE",)
 
@@ -76,8 +79,9 @@ class Sink:
         self.data_reply = "250 2.0.0 kept"
         self.data_delay_seconds = 0.0
         self.drops_after_data = 0
-        self.port = port
+        self.port = port or (0 if path else free_port())
         self._kept: list[Transaction] = []
+        self._cleared = 0
         self._changed = threading.Condition()
         self._connections: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
@@ -97,12 +101,12 @@ class Sink:
         with self._changed:
             return list(self._kept)
 
-    def wait(self, count: int, *, seconds: float = 20.0) -> list[Transaction]:
+    def wait(self, count: int, *, seconds: float = PATIENCE_SECONDS) -> list[Transaction]:
         """The mails once at least `count` have come; fails with what is there otherwise."""
         return self.wait_for(lambda kept: len(kept) >= count, f"{count} mails", seconds=seconds)
 
     def wait_for(
-        self, enough: Callable[[list[Transaction]], bool], what: str, *, seconds: float = 20.0
+        self, enough: Callable[[list[Transaction]], bool], what: str, *, seconds: float = PATIENCE_SECONDS
     ) -> list[Transaction]:
         with self._changed:
             came = self._changed.wait_for(lambda: enough(self._kept), seconds)
@@ -111,9 +115,11 @@ class Sink:
         return kept
 
     def clear(self) -> None:
-        """Forget mails and faults."""
+        """Forget mails and faults, and the mails that are coming in."""
         with self._changed:
             self._kept.clear()
+            self._cleared += 1
+            self._changed.notify_all()
         self.rcpt_replies.clear()
         self.data_reply = "250 2.0.0 kept"
         self.data_delay_seconds = 0.0
@@ -133,7 +139,6 @@ class Sink:
             listener = socket.socket()
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((self.host, self.port))
-            self.port = listener.getsockname()[1]
         listener.listen(100)
         self._listener = listener
         self._start(self._accept, listener)
@@ -176,11 +181,12 @@ class Sink:
 
     def keep(self, mail: Transaction) -> list[str]:
         """Take a mail; the replies to its end, or none to drop the connection. A dropped mail is kept too."""
-        if self.data_delay_seconds:
-            time.sleep(self.data_delay_seconds)
+        with self._changed:
+            began = self._cleared
+            self._changed.wait_for(lambda: self._cleared != began, self.data_delay_seconds)
         replies = self.on_mail(mail) if self.on_mail else [self.data_reply] * (len(mail.recipients) if self.lmtp else 1)
         with self._changed:
-            if all(reply.startswith("2") for reply in replies) or self.on_mail:
+            if self._cleared == began and (all(reply.startswith("2") for reply in replies) or self.on_mail):
                 self._kept.append(mail)
             self._changed.notify_all()
             if self.drops_after_data > 0:

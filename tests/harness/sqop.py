@@ -9,11 +9,12 @@ from pathlib import Path
 
 from harness.pgp_people import person
 from harness.referees import RefusedError
+from harness.waiting import PATIENCE_SECONDS
 
 
 def sqop(*words: str, given: bytes = b"") -> bytes:
     """What it writes; raises RefusedError."""
-    done = subprocess.run(["sqop", *words], input=given, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(["sqop", *words], input=given, capture_output=True, timeout=PATIENCE_SECONDS, check=False)
     if done.returncode != 0:
         raise RefusedError(done.stderr.decode(errors="replace"))
     return done.stdout

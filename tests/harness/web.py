@@ -11,6 +11,9 @@ from typing import Self
 
 from harness.server_certificate import server_certificate
 
+HOLD_SECONDS = 60.0
+"""More than any patience that a test gives the client."""
+
 
 @dataclass
 class Web:
@@ -39,7 +42,7 @@ class Web:
                 host = "" if web.tls is None else self.headers.get("Host", "")
                 web.asked.append(f"{self.command} {host}{self.path}")
                 web.bodies.append(self.rfile.read(int(self.headers.get("Content-Length", "0"))))
-                web.hold.wait(60)
+                web.hold.wait(HOLD_SECONDS)
                 found = [answer for start, answer in web.answers.items() if web.asked[-1].startswith(start)]
                 status, body = found[0] if found else (404, b"")
                 self.send_response(status)

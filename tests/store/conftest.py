@@ -1,7 +1,9 @@
 """Every store test runs on SQLite and on a private MariaDB, with empty tables."""
 
+import contextlib
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.apps import apps
@@ -109,3 +111,42 @@ def in_threads(store):
         return results
 
     return run_all
+
+
+@pytest.fixture
+def meanwhile(store) -> Callable[..., contextlib.AbstractContextManager[list]]:
+    """Have another thread do something in the very moment before this one first says `sql…` to the database (or the
+    time after so many).
+
+    with meanwhile("INSERT INTO store_node", nodes.beat) as results: ...
+
+    The other one may have to wait for this one's transaction, so after half a second this one goes on. Results: what
+    the other one returned or raised, once the block has ended.
+    """
+
+    @contextlib.contextmanager
+    def beside(sql: str, work: Callable[[], object], *, after: int = 0) -> Iterator[list]:
+        results: list = []
+        times = iter(range(after, -1, -1))
+
+        def body() -> None:
+            try:
+                results.append(work())
+            except Exception as error:  # noqa: BLE001 -- for the test to look at
+                results.append(error)
+            finally:
+                close_connection()
+
+        other = threading.Thread(target=body)
+
+        def watch(execute, said, *rest):
+            if re.sub('[`"]', "", said).startswith(sql) and next(times, None) == 0:
+                other.start()
+                other.join(0.5)
+            return execute(said, *rest)
+
+        with connection().execute_wrapper(watch):
+            yield results
+        other.join()
+
+    return beside

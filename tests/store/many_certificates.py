@@ -1,7 +1,7 @@
 """Many certificates, made by changing one: its serial number and address. Signatures are none: storing asks for none.
 
-As a program: an import of a bundle into a database, `many_certificates.py URL PASSWORD BUNDLE`. Prints how many are
-new after each transaction, and the octets that Python holds then, if measured.
+As a program: an import of a bundle into a database, `many_certificates.py URL PASSWORD BUNDLE [HOW]`. Prints how many
+are new after each transaction; "measured": and the octets that Python holds then; "stepwise": and waits for a line.
 """
 
 import sys
@@ -39,7 +39,7 @@ def write(path, count):
         file.writelines(encode("CERTIFICATE", der) for der in ders(count))
 
 
-def main(url, password, bundle, measured=""):
+def main(url, password, bundle, how=""):
     from mailseal.smime.importing import open_file  # noqa: PLC0415 -- same
     from mailseal.store.certificate_import import CHUNK_ROWS, CertificateImport  # noqa: PLC0415 -- same
     from mailseal.store.certificate_rows import name_key  # noqa: PLC0415 -- same
@@ -48,7 +48,7 @@ def main(url, password, bundle, measured=""):
     use(url, password, node="mx2")
     importing = CertificateImport(lambda: None)
     new = 0
-    if measured:
+    if how == "measured":
         tracemalloc.start()
     with Path(bundle).open("rb") as file:
         members = iter(open_file(file, lambda: b"").members)
@@ -57,6 +57,8 @@ def main(url, password, bundle, measured=""):
             del some
             name_key.cache_clear()  # it may hold more names than a test has
             print(new, tracemalloc.get_traced_memory()[0], flush=True)
+            if how == "stepwise":
+                sys.stdin.readline()
 
 
 if __name__ == "__main__":

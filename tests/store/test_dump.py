@@ -12,6 +12,7 @@ from django.core.management import call_command
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.waiting import PATIENCE_SECONDS
 from mailseal.store import load as load_module
 from mailseal.store import migrate, pending_migrations
 from mailseal.store.configure import use
@@ -197,7 +198,7 @@ def in_another_thread(work) -> None:
 
     thread = threading.Thread(target=body)
     thread.start()
-    thread.join(10)
+    thread.join(PATIENCE_SECONDS)
     assert not thread.is_alive(), "the snapshot blocks a writer"
 
 

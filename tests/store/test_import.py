@@ -171,10 +171,10 @@ def test_a_row_that_another_process_stores_meanwhile(store, issuing, monkeypatch
     real = certificate_import._stored
     asked = []
 
-    def stored(fingerprints):
+    def stored(fingerprints, **how):
         # Looked up before the other process has it, and again after.
         asked.append(1)
-        return {} if len(asked) == 1 else real(fingerprints)
+        return {} if len(asked) == 1 else real(fingerprints, **how)
 
     monkeypatch.setattr(certificate_import, "_stored", stored)
     found = [(one, Purpose.END_ENTITY) for one in (anna, bob)]
@@ -209,7 +209,9 @@ def start(bundle, *more):
             f"mysql://{settings['USER']}@/{settings['NAME']}?unix_socket={settings['HOST']}", settings["PASSWORD"],
         )  # fmt: skip
     program = Path(__file__).with_name("many_certificates.py")
-    return subprocess.Popen([sys.executable, program, *place, bundle, *more], stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, program, *place, bundle, *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
 
 
 def everything_is_there_once(count):
@@ -221,11 +223,12 @@ def everything_is_there_once(count):
 def test_an_import_that_is_killed_and_given_again(store, tmp_path):
     bundle = tmp_path / "bundle.pem"
     many_certificates.write(bundle, COUNT)
-    with start(bundle) as first:
+    with start(bundle, "stepwise") as first:
         for line in first.stdout:
             if int(line.split()[0]) >= COUNT // 3:
                 os.kill(first.pid, signal.SIGKILL)
                 break
+            print(file=first.stdin, flush=True)
         first.stdout.read()
     assert first.returncode == -signal.SIGKILL
     stored = CertificateRow.objects.count()

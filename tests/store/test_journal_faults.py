@@ -14,6 +14,7 @@ import pytest
 from django.db.utils import DataError, OperationalError
 
 from harness.small_disk import fill, small_disk
+from harness.waiting import PATIENCE_SECONDS
 from mailseal.cli.checks.finding import Status
 from mailseal.cli.checks.journals import journals
 from mailseal.config import load
@@ -119,7 +120,7 @@ def _limited(folder: Path) -> None:
 def test_a_file_that_may_not_grow(folder):
     child = multiprocessing.get_context("fork").Process(target=_limited, args=(folder,))
     child.start()
-    child.join(20)
+    child.join(PATIENCE_SECONDS)
     assert child.exitcode == 0
     assert import_journals(folder) == Imported(rows=2, deleted_files=2)
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from harness.waiting import PATIENCE_SECONDS
 from harness.web import Web
 from mailseal.config import Discover
 from mailseal.discover.fetch import Fetcher, FetchLimits
@@ -58,7 +59,9 @@ def web(tmp_path, monkeypatch):
 
         def fetcher(config):
             trusting = ssl.create_default_context(cafile=str(server.ca))
-            return Fetcher(FetchLimits(total_seconds=5, allow_private=True), tls=trusting, look_up=look_up)
+            return Fetcher(
+                FetchLimits(total_seconds=PATIENCE_SECONDS, allow_private=True), tls=trusting, look_up=look_up
+            )
 
         monkeypatch.setattr(key_search, "fetcher", fetcher)
         yield server

@@ -318,6 +318,6 @@ def test_a_worker_that_is_overtaken_does_not_take_the_others_place(store, kek, m
     made: list[str] = []
     monkeypatch.setattr(pgp_generate, "_own", overtaken)
     made.append(pgp_generate.signing_key_of(BOSS, kek, NOW))
-    others[0].join(20)
+    others[0].join()
     assert len(made) == 2
     assert len(set(made)) == PgpCertificateRow.objects.count() == 1

@@ -14,6 +14,7 @@ import pytest
 from django.apps import apps
 from django.db import models
 
+from harness.waiting import PATIENCE_SECONDS
 from mailseal.keys.kek_places import Found, KekFile
 from mailseal.keys.kek_ring import KekRing
 from mailseal.keys.sealing import BrokenSealError, Kek, KekMissingError, WrongKekError, sealed_by
@@ -300,7 +301,7 @@ def test_killed_at_any_instant_everything_opens_and_the_next_run_goes_on(store, 
             if attempt < KILLS:
                 time.sleep(chance.uniform(0.0, 0.15))
                 child.send_signal(signal.SIGKILL)
-            ended = child.wait(60)
+            ended = child.wait(PATIENCE_SECONDS)
         kills += ended == -signal.SIGKILL
         assert contents(both) == [SECRET] * 304, "every value opens after every kill"
         if ended == 0:

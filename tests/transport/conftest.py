@@ -3,10 +3,12 @@ import contextlib
 import socket
 import ssl
 import threading
+from dataclasses import replace
 
 import pytest
 
 from fake_hop import Fake
+from harness.waiting import PATIENCE_SECONDS
 from mailseal.mail import reply
 from mailseal.mail.envelope import Origin, Protocol
 from mailseal.transport.caps import Caps, Load
@@ -19,7 +21,7 @@ class Wire:
 
     def __init__(self, connection):
         self.connection = connection
-        connection.settimeout(5)
+        connection.settimeout(PATIENCE_SECONDS)
         self.file = connection.makefile("rb")
 
     def send(self, octets):
@@ -89,7 +91,7 @@ class Served:
         self.loop_factory = loop
         self.thread = threading.Thread(target=self.run_loop, args=(ready,))
         self.thread.start()
-        assert ready.wait(5)
+        assert ready.wait(PATIENCE_SECONDS)
 
     def run_loop(self, ready):
         with asyncio.Runner(loop_factory=self.loop_factory) as runner:
@@ -125,7 +127,22 @@ class Served:
                 wire.hello = wire.ask(b"LHLO c.test" if self.house.protocol is Protocol.LMTP else b"EHLO c.test")
         return wire
 
+    def limit(self, **caps):
+        """Have these limits count from now on, also for who is connected, and look at once who is beyond them.
+
+        So a short one is there when all that comes before it is done, however long that took.
+        """
+
+        def change():
+            house = self.receiver.house
+            self.receiver.house = replace(house, caps=replace(house.caps, **caps))
+            self.receiver._sweep_timer.cancel()
+            self.receiver._sweep()
+
+        self.loop.call_soon_threadsafe(change)
+
     def drain(self, seconds):
+        """Cut what is left after so long; how many that were."""
         return asyncio.run_coroutine_threadsafe(self.receiver.drain(seconds), self.loop)
 
     def stop(self):
@@ -133,7 +150,7 @@ class Served:
             with contextlib.suppress(OSError):
                 wire.close()
         self.loop.call_soon_threadsafe(self.stopped.set)
-        self.thread.join(5)
+        self.thread.join(PATIENCE_SECONDS)
         assert not self.thread.is_alive()
 
 

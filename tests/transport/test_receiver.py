@@ -3,19 +3,13 @@ import time
 
 import pytest
 
+from harness.waiting import wait_until
 from mailseal.mail import reply
 from mailseal.mail.envelope import Origin, Protocol
 from mailseal.transport.receiver import origin_by_network
 
 MAIL = b"MAIL FROM:<a@b.test>\r\n"
 RCPT = b"RCPT TO:<c@d.test>\r\n"
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_one_reply_per_recipient_in_lmtp(serve):
@@ -32,7 +26,7 @@ def test_one_reply_per_recipient_in_lmtp(serve):
     assert raw == b"Subject: x\r\n\r\n.dot\r\n"
     assert [str(one.address) for one in envelope.recipients] == ["c@d.test", "c@d.test", "e@d.test"]
     assert (str(envelope.sender), envelope.protocol, envelope.origin) == ("a@b.test", Protocol.LMTP, Origin.OUTSIDE)
-    assert served.load.bytes_in_flight == 0
+    wait_until(lambda: served.load.bytes_in_flight == 0)
 
 
 def test_one_reply_per_mail_in_smtp(serve):

@@ -7,18 +7,12 @@ import time
 
 import pytest
 
+from harness.waiting import PATIENCE_SECONDS, wait_until
 from mailseal.mail import reply
 from mailseal.mail.envelope import Origin
 
 MAIL = b"MAIL FROM:<a@b.test>\r\n"
 RCPT = b"RCPT TO:<c@d.test>\r\n"
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 @pytest.mark.parametrize("fake", [b"\n.\n", b"\r\n.\n", b"\n.\r\n", b"\r\n\n.\r\n", b"\n"])
@@ -74,7 +68,7 @@ def test_bytes_in_flight(serve):
     first, second = served.connect(), served.connect()
     first.send(MAIL + RCPT + b"DATA\r\n" + b"x" * 4000 + b"\r\nx")
     first.codes(3)
-    wait_for(lambda: served.load.bytes_in_flight >= 4000)
+    wait_until(lambda: served.load.bytes_in_flight >= 4000)
     assert second.ask(b"MAIL FROM:<a@b.test> SIZE=1500")[:9] == "452 4.3.1"
     second.send(MAIL + RCPT + b"DATA\r\n")
     second.codes(3)
@@ -82,7 +76,7 @@ def test_bytes_in_flight(serve):
     assert second.line()[:9] == b"452 4.3.1"
     assert 4000 <= served.load.bytes_in_flight <= 4003
     first.close()
-    wait_for(lambda: served.load.bytes_in_flight == 0)
+    wait_until(lambda: served.load.bytes_in_flight == 0)
     second.send(MAIL + RCPT + b"DATA\r\n")
     second.codes(3)
     second.send(b"x" * 1500 + b"\r\n.\r\n")
@@ -93,7 +87,7 @@ def test_an_announced_size_holds_nothing(serve):
     served = serve(max_bytes_in_flight=5000)
     for _ in range(10):
         assert served.connect().ask(b"MAIL FROM:<a@b.test> SIZE=4900")[:3] == "250"
-    assert served.load.bytes_in_flight == 0
+    wait_until(lambda: served.load.bytes_in_flight == 0)
 
 
 def test_a_mail_that_did_not_fit_holds_nothing_though_it_goes_on(serve):
@@ -101,9 +95,9 @@ def test_a_mail_that_did_not_fit_holds_nothing_though_it_goes_on(serve):
     wire = served.connect()
     wire.send(MAIL + RCPT + b"DATA\r\n" + b"x" * 4000)
     wire.codes(3)
-    wait_for(lambda: served.load.bytes_in_flight == 4000)
+    wait_until(lambda: served.load.bytes_in_flight == 4000)
     wire.send(b"x" * 2000)
-    wait_for(lambda: served.load.bytes_in_flight == 0)
+    wait_until(lambda: served.load.bytes_in_flight == 0)
     wire.send(b"\r\n.\r\n")
     assert wire.line()[:9] == b"452 4.3.1"
 
@@ -130,7 +124,7 @@ def test_a_full_disk_defers(serve, tmp_path):
     wire.codes(3)
     wire.send(b"x" * 100 + b"\r\n.\r\n")
     assert wire.line()[:9] == b"452 4.3.1"
-    assert served.load.bytes_in_flight == 0
+    wait_until(lambda: served.load.bytes_in_flight == 0)
 
 
 def test_pipelined_mails_are_answered_in_order(serve):
@@ -181,7 +175,7 @@ def test_a_failing_handler_defers(serve, caplog):
         wire.send(content + b".\r\n")
         assert wire.codes(2) == ["451", "451"]
     assert wire.ask(b"NOOP")[:3] == "250"
-    assert served.load.bytes_in_flight == 0
+    wait_until(lambda: served.load.bytes_in_flight == 0)
 
 
 def test_peer_gone_before_the_end_delivers_nothing(serve):
@@ -190,9 +184,9 @@ def test_peer_gone_before_the_end_delivers_nothing(serve):
     wire.send(MAIL + RCPT + b"DATA\r\nhalf a mail\r\n.")
     wire.codes(3)
     wire.close()
-    wait_for(lambda: served.load.connections == 0)
+    wait_until(lambda: served.load.connections == 0)
     assert served.mails == []
-    assert served.load.bytes_in_flight == 0
+    wait_until(lambda: served.load.bytes_in_flight == 0)
 
 
 def test_peer_gone_after_the_end_is_delivered(serve):
@@ -208,8 +202,8 @@ def test_peer_gone_after_the_end_is_delivered(serve):
     wire.send(MAIL + RCPT + b"DATA\r\nall of the mail\r\n.\r\n")
     wire.codes(3)
     wire.close()
-    wait_for(lambda: done)
-    wait_for(lambda: served.load.bytes_in_flight == 0)
+    wait_until(lambda: done)
+    wait_until(lambda: served.load.bytes_in_flight == 0)
     assert done == [b"all of the mail\r\n"]
 
 
@@ -227,29 +221,32 @@ def test_a_peer_that_closes_its_side_gets_its_reply(serve):
 
 
 def test_idle_and_total_time(serve):
-    served = serve(idle_seconds=0.1, total_seconds=30)
+    served = serve()
     wire = served.connect()
+    served.limit(idle_seconds=0.1)
     assert wire.line()[:9] == b"421 4.4.2"
     assert wire.at_end()
-    served = serve(idle_seconds=30, total_seconds=0.2)
+    served = serve()
     wire = served.connect()
+    served.limit(total_seconds=0.2)
     with pytest.raises(OSError):  # noqa: PT012 -- the trickle ends whenever the server closes
         while True:
             wire.send(b"NOOP\r\n")
             time.sleep(0.02)
-    wait_for(lambda: served.load.connections == 0)
+    wait_until(lambda: served.load.connections == 0)
 
 
 def test_a_slow_content_is_cut(serve):
-    served = serve(idle_seconds=30, total_seconds=0.2)
+    served = serve()
     wire = served.connect()
     wire.send(MAIL + RCPT + b"DATA\r\n")
     wire.codes(3)
     wire.send(b"some")
+    served.limit(total_seconds=0.2)
     assert wire.line()[:9] == b"421 4.4.2"
     assert wire.at_end()
     assert served.mails == []
-    assert served.load.bytes_in_flight == 0
+    wait_until(lambda: served.load.bytes_in_flight == 0)
 
 
 def test_too_many_connections(serve):
@@ -259,7 +256,7 @@ def test_too_many_connections(serve):
     assert third.line()[:9] == b"421 4.3.2"
     assert third.at_end()
     one.close()
-    wait_for(lambda: served.load.connections == 1)
+    wait_until(lambda: served.load.connections == 1)
     served.connect()
 
 
@@ -287,7 +284,7 @@ def test_drain(serve):
     released = threading.Event()
 
     async def handler(envelope, message):
-        await asyncio.get_running_loop().run_in_executor(None, released.wait, 5)
+        await asyncio.get_running_loop().run_in_executor(None, released.wait, PATIENCE_SECONDS)
         return [reply.ACCEPTED]
 
     served = serve(handler=handler)
@@ -296,8 +293,8 @@ def test_drain(serve):
     busy.codes(3)
     late.send(MAIL)
     late.code()
-    wait_for(lambda: served.mails)
-    future = served.drain(5)
+    wait_until(lambda: served.mails)
+    future = served.drain(PATIENCE_SECONDS)
     assert idle.line()[:9] == b"421 4.3.2"
     assert idle.at_end()
     late.send(RCPT + b"DATA\r\n.\r\n")
@@ -305,7 +302,7 @@ def test_drain(serve):
     released.set()
     assert late.codes(2) == ["250", "421"]
     assert busy.codes(2) == ["250", "421"]
-    assert future.result(5) == 0
+    assert future.result(PATIENCE_SECONDS) == 0
 
 
 def test_drain_ends_at_its_deadline(serve):
@@ -313,5 +310,5 @@ def test_drain_ends_at_its_deadline(serve):
     wire = served.connect()
     wire.send(MAIL)
     wire.code()
-    assert served.drain(0.05).result(5) == 1
+    assert served.drain(0.05).result(PATIENCE_SECONDS) == 1
     assert wire.at_end()

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from harness.server_certificate import server_certificate
+from harness.waiting import PATIENCE_SECONDS, wait_until
 from mailseal.mail import reply
 from mailseal.mail.envelope import Protocol, Tls
 from mailseal.transport.server_tls import ServerTls, ServerTlsError
@@ -40,13 +41,6 @@ def smtp(request, serve, tls):
     return lambda **options: serve(
         loop=request.param, **{"protocol": Protocol.ESMTP, "unix": False, "tls": tls, **options}
     )
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def words(wire, hello=b"EHLO c.test"):
@@ -75,7 +69,7 @@ def test_a_mail_over_tls(smtp):
     assert wire.ask(b"QUIT")[:3] == "221"
     assert wire.at_end()
     wire.close()
-    wait_for(lambda: served.load.connections == 0)
+    wait_until(lambda: served.load.connections == 0)
 
 
 def test_without_tls_nothing_is_said_of_it(smtp):
@@ -113,7 +107,7 @@ def test_nothing_behind_starttls_is_interpreted(smtp, after):
     assert wire.code() == "250"
     assert wire.line()[:9] == b"421 4.7.0"
     assert wire.at_end()
-    wait_for(lambda: served.load.connections == 0)
+    wait_until(lambda: served.load.connections == 0)
 
 
 @pytest.mark.parametrize("then", ["nothing", "a handshake"])
@@ -128,7 +122,7 @@ def test_commands_between_starttls_and_the_handshake_end_the_session(smtp, then)
     else:
         with pytest.raises((ssl.SSLError, OSError)):
             wire.secure(say=False)
-    wait_for(lambda: served.load.connections == 0)
+    wait_until(lambda: served.load.connections == 0)
     assert served.mails == []
     served.connect().secure()
 
@@ -143,7 +137,7 @@ def test_octets_in_the_way_of_the_220_go_to_the_handshake_only(smtp):
         wire.send(b"EHLO evil\r\n" + MAIL)
         with contextlib.suppress(OSError):
             assert b"250" not in wire.file.read()
-    wait_for(lambda: served.load.connections == 0)
+    wait_until(lambda: served.load.connections == 0)
 
 
 def test_a_handshake_has_a_time_limit_and_leaves_no_count(smtp):
@@ -151,7 +145,7 @@ def test_a_handshake_has_a_time_limit_and_leaves_no_count(smtp):
     wire = served.connect()
     assert wire.ask(b"STARTTLS")[:3] == "220"
     assert wire.at_end()
-    wait_for(lambda: served.load.connections == 0)
+    wait_until(lambda: served.load.connections == 0)
     assert not served.house.guests._outside
 
 
@@ -167,8 +161,8 @@ def test_a_handshake_that_breaks_off_leaves_no_count(smtp, end):
     elif end == "half":
         wire.send(b"\x16\x03\x01\x02\x00\x01")
     wire.close()
-    wait_for(lambda: served.load.connections == 0)
-    assert served.drain(1).result(5) == 0
+    wait_until(lambda: served.load.connections == 0)
+    assert served.drain(PATIENCE_SECONDS).result(PATIENCE_SECONDS) == 0
 
 
 def test_a_peer_that_resets_in_the_breath_of_its_starttls_leaves_nothing_behind(smtp):
@@ -179,7 +173,7 @@ def test_a_peer_that_resets_in_the_breath_of_its_starttls_leaves_nothing_behind(
         wire.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         wire.send(b"STARTTLS\r\n")
         wire.close()
-    wait_for(lambda: served.load.connections == 0 and not served.receiver._sessions)
+    wait_until(lambda: served.load.connections == 0 and not served.receiver._sessions)
 
 
 def test_draining_during_and_after_a_handshake(smtp):
@@ -187,22 +181,22 @@ def test_draining_during_and_after_a_handshake(smtp):
     during, after = served.connect(), served.connect()
     assert during.ask(b"STARTTLS")[:3] == "220"
     after.secure()
-    future = served.drain(5)
+    future = served.drain(PATIENCE_SECONDS)
     assert after.line()[:9] == b"421 4.3.2"
     during.secure(say=False)
     assert during.line()[:9] == b"421 4.3.2"
     after.close()
     during.close()
-    assert future.result(5) == 0
+    assert future.result(PATIENCE_SECONDS) == 0
 
 
 def test_a_drain_that_ends_cuts_a_handshake(smtp):
     served = smtp()
     wire = served.connect()
     assert wire.ask(b"STARTTLS")[:3] == "220"
-    assert served.drain(0.05).result(5) == 1
+    assert served.drain(0.05).result(PATIENCE_SECONDS) == 1
     assert wire.at_end()
-    wait_for(lambda: served.load.connections == 0)
+    wait_until(lambda: served.load.connections == 0)
 
 
 def test_much_through_tls(smtp, tmp_path):
@@ -249,7 +243,7 @@ def test_a_peer_that_ends_tls_while_its_mail_is_handled(smtp):
     released = threading.Event()
 
     async def handler(envelope, message):
-        await asyncio.get_running_loop().run_in_executor(None, released.wait, 5)
+        await asyncio.get_running_loop().run_in_executor(None, released.wait, PATIENCE_SECONDS)
         return [reply.ACCEPTED]
 
     served = smtp(handler=handler)
@@ -261,11 +255,11 @@ def test_a_peer_that_ends_tls_while_its_mail_is_handled(smtp):
     with contextlib.suppress(OSError):
         wire.connection.unwrap()
     wire.close()
-    wait_for(lambda: served.load.connections == 0)
+    wait_until(lambda: served.load.connections == 0)
     released.set()
-    assert served.drain(5).result(5) == 0
+    assert served.drain(PATIENCE_SECONDS).result(PATIENCE_SECONDS) == 0
     assert len(served.mails) == 1
-    assert served.load.bytes_in_flight == 0
+    wait_until(lambda: served.load.bytes_in_flight == 0)
 
 
 @pytest.mark.parametrize("command", [b"MAIL FROM:<a@b.test>", b"HELO x", b"VRFY a", b"XFORWARD NAME=a", b"AUTH PLAIN"])
@@ -281,9 +275,11 @@ def test_required(smtp, command):
 
 
 def test_idle_time_counts_through_tls(smtp):
-    served = smtp(idle_seconds=0.2)
+    served = smtp()
     wire = served.connect()
     wire.secure()
+    words(wire)
+    served.limit(idle_seconds=0.2)
     assert wire.line()[:9] == b"421 4.4.2"
     assert wire.at_end()
 

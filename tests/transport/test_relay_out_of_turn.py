@@ -7,6 +7,7 @@ import time
 import pytest
 
 from fake_hop import BARE, HELLO, Fake
+from harness.waiting import PATIENCE_SECONDS
 from mailseal.mail.address import Address
 from mailseal.mail.envelope import Recipient
 from mailseal.ports import Hop, Transfer
@@ -31,7 +32,7 @@ def test_words_between_two_mails_are_no_answer_to_the_second(tmp_path, hello):
     """Each reply would be taken for that to the command before it: the wrong recipient refused."""
     answers = [b"250 ok\r\n", b"250 ok\r\n", b"550 5.1.1 no\r\n"]
     server = Fake(tmp_path / "hop", {"RCPT": answers}, hello=hello)
-    relay = SmtpRelay({Hop.INSIDE: [server.place]}, "me.test", Timeouts(reply_seconds=1, total_seconds=5))
+    relay = SmtpRelay({Hop.INSIDE: [server.place]}, "me.test", Timeouts())
     try:
         assert codes(relay.send(transfer())) == [250]
         server.open[0].sendall(b"250 2.0.0 once more\r\n")  # a socket of this machine: it is there at once
@@ -58,7 +59,9 @@ def test_a_refusal_that_comes_before_the_end_of_the_content_is_read():
     server = threading.Thread(target=serve)
     server.start()
     with theirs:
-        assert codes(Exchange(connection, transfer(chunks=BIG), time.monotonic() + 10, 10).run()) == [552]
+        assert codes(
+            Exchange(connection, transfer(chunks=BIG), time.monotonic() + PATIENCE_SECONDS, PATIENCE_SECONDS).run()
+        ) == [552]
         server.join()
     assert not connection.reusable
     connection.close()

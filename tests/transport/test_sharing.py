@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from harness.waiting import PATIENCE_SECONDS
 from mailseal.mail import reply
 from mailseal.mail.envelope import Origin, Protocol
 from mailseal.transport.caps import Caps, Load
@@ -37,6 +38,6 @@ def test_who_has_more_connections_leaves_new_ones_to_the_other(busy):
                 await receiver.drain(0.1)
             return counts
 
-    counts = asyncio.run(asyncio.wait_for(scenario(), 10))
+    counts = asyncio.run(asyncio.wait_for(scenario(), PATIENCE_SECONDS))
     assert sum(counts) == 16
     assert counts[1 - busy] >= 5

@@ -110,7 +110,8 @@ def _keys(config: Config) -> None:
     active = keks.active()
     if active is None:
         kek_id = found.files[0].kek.id if found.files else _new_kek(config, found)
-        keks.register_first(kek_id)
+        if not keks.register_first(kek_id):  # another node has done so in this moment
+            _keys(config)
     elif not found.of(active):
         raise CommandError(
             f"the database says that KEK {active} seals, and it is not at hand on this node",

@@ -111,7 +111,7 @@ def delete(fingerprint: str, *, at: datetime | None = None) -> CertificateInfo:
     """
 
     def work() -> CertificateInfo:
-        row = _row(fingerprint)
+        row = _locked(_row(fingerprint))
         info = show(row.fingerprint)
         row.delete()
         if info.purpose is not Purpose.END_ENTITY:
@@ -130,7 +130,7 @@ def use(fingerprint: str, owner: str, use_kind: Use = Use.SELECTED) -> None:
 
     Raises NoSuchCertificateError, AddressError, and PermanentError to share a key that is not there.
     """
-    row = _row(fingerprint)
+    row = _locked(_row(fingerprint))
     key = _owner(owner)
     if row.purpose != Purpose.END_ENTITY:
         raise PermanentError("a CA certificate cannot be chosen for an address or a domain")
@@ -203,6 +203,14 @@ def _row(fingerprint: str) -> CertificateRow:
         several = "several certificates have" if rows else "no certificate has"
         raise NoSuchCertificateError(f"{several} a fingerprint that begins with {wanted[:64]}")
     return rows[0]
+
+
+def _locked(row: CertificateRow) -> CertificateRow:
+    """The row as it is now, in the caller's transaction: nobody changes or deletes it before that ends."""
+    found = CertificateRow.objects.select_for_update().filter(pk=row.pk).first()
+    if found is None:
+        raise NoSuchCertificateError("the certificate was deleted a moment ago")
+    return found
 
 
 def _infos(rows: QuerySet[CertificateRow]) -> tuple[CertificateInfo, ...]:

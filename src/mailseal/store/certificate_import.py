@@ -146,7 +146,8 @@ def insert_all(found: Sequence[tuple[Certificate, Purpose]], *, candidate: bool 
     something else but `trust.delete_root`.
     """
     wanted = {one.fingerprint: (one, purpose) for one, purpose in found}
-    stored = _stored(wanted)
+    # What an import finds stays until it has made more of it; a candidate that goes meanwhile comes again with a mail.
+    stored = _stored(wanted, locked=not candidate)
     fresh = {
         name: CertificateRow(
             fingerprint=name, purpose=purpose.value, candidate=candidate, due=DUE_NOW, **columns(certificate)
@@ -164,10 +165,12 @@ def insert_all(found: Sequence[tuple[Certificate, Purpose]], *, candidate: bool 
     return Inserted(frozenset(new), lifted)
 
 
-def _stored(fingerprints: Collection[str]) -> dict[str, CertificateRow]:
+def _stored(fingerprints: Collection[str], *, locked: bool = False) -> dict[str, CertificateRow]:
     if not fingerprints:
         return {}
     rows = CertificateRow.objects.filter(fingerprint__in=list(fingerprints))
+    if locked:
+        rows = rows.select_for_update()
     return {row.fingerprint: row for row in rows.only("fingerprint", "purpose", "candidate", "conflict")}
 
 

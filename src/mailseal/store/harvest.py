@@ -19,7 +19,7 @@ from mailseal.store.certificate_rows import DUE_NOW, Purpose, address_uses, name
 from mailseal.store.conflicts import AddressUse, in_conflict, uses_of
 from mailseal.store.models import CertificateRow, CertificateUse, CtlRow
 from mailseal.store.pace import Turn
-from mailseal.store.purge import delete_all
+from mailseal.store.purge import delete_all, delete_those
 from mailseal.store.revalidate import AT_ONCE
 from mailseal.store.row import utc_now
 from mailseal.store.stamps import Scope, bump
@@ -143,9 +143,9 @@ def _counted(owners: Sequence[str], stored: int, counted: Counter[str], rows: Qu
 def _forget_one_of(rows: QuerySet[CertificateRow]) -> bool:
     """Make room: or strangers could keep the real one out with twenty of their own."""
     of_no_use = rows.filter(candidate=True, trusted=False, judged_at__isnull=False)
-    listed = CtlRow.objects.values("fingerprint")
-    oldest = list(of_no_use.exclude(fingerprint__in=listed).order_by("pk").values_list("pk", flat=True)[:1])
-    return bool(CertificateRow.objects.filter(pk__in=oldest).delete()[0])
+    of_no_use = of_no_use.exclude(fingerprint__in=CtlRow.objects.values("fingerprint"))
+    oldest = list(of_no_use.order_by("pk").values_list("pk", flat=True)[:1])
+    return bool(delete_those(of_no_use, oldest))
 
 
 def _tell(told: Mapping[str, Harvest], rows: Mapping[str, CertificateRow]) -> None:

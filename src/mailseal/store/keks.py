@@ -10,7 +10,7 @@ from mailseal.keys.kek_places import read_keks
 from mailseal.keys.kek_ring import KekRing
 from mailseal.store.models import KekRow
 from mailseal.store.row import utc_now
-from mailseal.store.stamps import Scope, bump
+from mailseal.store.stamps import Scope, bump_alone
 from mailseal.store.transaction import reads, select, writes
 
 _ACTIVE = "SELECT kek_id FROM store_kek WHERE activated IS NOT NULL AND retired IS NULL ORDER BY activated DESC LIMIT 1"
@@ -53,6 +53,7 @@ def list_keks() -> tuple[KekInfo, ...]:
 @writes
 def register_first(kek_id: str) -> bool:
     """Have this KEK seal if none does yet. False: one does."""
+    bump_alone(Scope.KEKS)
     if KekRow.objects.filter(activated__isnull=False).exists():
         return False
     activate(kek_id)
@@ -62,6 +63,7 @@ def register_first(kek_id: str) -> bool:
 @writes
 def activate(kek_id: str) -> None:
     """Have this KEK seal from now on; does nothing if it does. Raises KekStateError for one that is retired."""
+    bump_alone(Scope.KEKS)
     rows = list(KekRow.objects.filter(activated__isnull=False).order_by("-activated", "-id"))
     if rows and rows[0].kek_id == kek_id and rows[0].retired is None:
         return
@@ -72,4 +74,3 @@ def activate(kek_id: str) -> None:
     least = rows[0].activated + timedelta(microseconds=1) if rows and rows[0].activated else utc_now()
     row.activated = max(utc_now(), least)
     row.save()
-    bump(Scope.KEKS)

@@ -97,8 +97,9 @@ def _row(owner: str) -> PgpLookupRow | None:
 def start(address: Address, at: datetime, *, instead_of: datetime | None = None) -> None:
     """Have an address looked for; `instead_of`: when the search was asked for whose result is too old."""
     row, new = PgpLookupRow.objects.get_or_create(owner=address.key, defaults={"asked": at})
-    if not new and row.asked == instead_of:
-        PgpLookupRow.objects.filter(pk=row.pk).update(asked=at, finished=None, found=0, error="")
+    if not new and instead_of is not None:
+        # Asked in the update itself: another worker may have begun a search in this moment, and that have ended.
+        PgpLookupRow.objects.filter(pk=row.pk, asked=instead_of).update(asked=at, finished=None, found=0, error="")
     jobs.enqueue(LOOK_UP, {ADDRESS: str(address)}, dedupe=address.key, node=jobs.ANY_NODE)
 
 

@@ -253,7 +253,9 @@ class NodeRow(Row):
 
 
 class StampRow(Row):
-    """A counter that says "what you cached of this scope is old". One row per node, so that nodes never collide."""
+    """A counter that says "what you cached of this scope is old". One row per node, so that nodes never collide; and
+    one of no node, "", for changes that shall (`stamps.bump_alone`).
+    """
 
     scope = models.CharField(max_length=32)
     node = models.CharField(max_length=64)

@@ -35,8 +35,7 @@ class Node:
 def beat(keks: Iterable[str] = ()) -> None:
     """Say that this node is alive, and which KEKs all its processes can open."""
     values = {"heartbeat": utc_now(), "keks": " ".join(sorted(keks))}
-    if not NodeRow.objects.filter(name=this_node()).update(**values):
-        NodeRow.objects.create(name=this_node(), **values)
+    NodeRow.objects.update_or_create(name=this_node(), defaults=values)
 
 
 @reads

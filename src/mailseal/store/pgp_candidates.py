@@ -18,7 +18,7 @@ from mailseal.store.pace import Turn
 from mailseal.store.pgp_keep import Arrival, Prepared, keep, prepare
 from mailseal.store.pgp_models import PgpCertificateRow, PgpUseRow
 from mailseal.store.pgp_rows import PgpUse, Provenance, address_keys
-from mailseal.store.purge import delete_all
+from mailseal.store.purge import delete_all, delete_those
 from mailseal.store.row import utc_now
 from mailseal.store.stamps import Scope, bump
 from mailseal.store.transaction import run
@@ -108,7 +108,7 @@ def _has_room(owners: Sequence[str], counted: Counter[str]) -> bool:
 def _forget_one_of(rows: QuerySet[PgpCertificateRow]) -> bool:
     """Make room: or strangers could keep the real one out with twenty of their own."""
     oldest = list(rows.order_by("pk").values_list("pk", flat=True)[:1])
-    return bool(PgpCertificateRow.objects.filter(pk__in=oldest).delete()[0])
+    return bool(delete_those(rows, oldest))
 
 
 def purge_candidates(turn: Turn | None = None, *, older_than_days: int = 30) -> int:

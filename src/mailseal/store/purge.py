@@ -1,5 +1,6 @@
 """Deleting old rows beside mail: in short transactions and in turns (mta-ha, section 4)."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -34,8 +35,17 @@ def delete_all(rows: QuerySet[M], turn: Turn | None = None) -> int:
         keys = read(lambda size=size: list(rows.values_list("pk", flat=True)[:size]))  # type: ignore[misc]
         if keys:
             with pace.step():
-                run(lambda keys=keys: rows.model._default_manager.filter(pk__in=keys).delete())  # type: ignore[misc]  # noqa: SLF001 -- documented API
-        deleted += len(keys)
+                deleted += run(lambda keys=keys: delete_those(rows, keys))  # type: ignore[misc]
         if len(keys) < size:
             break
     return deleted
+
+
+def delete_those(rows: QuerySet[M], keys: Sequence[UUID]) -> int:
+    """Delete those of the keys that are still among the rows, in the caller's transaction; returns how many.
+
+    Somebody may have made more of one since it was looked for: an administrator keeps a candidate, say.
+    """
+    still = list(rows.select_for_update().filter(pk__in=keys).values_list("pk", flat=True))
+    rows.model._default_manager.filter(pk__in=still).delete()  # noqa: SLF001 -- documented API
+    return len(still)

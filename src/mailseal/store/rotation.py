@@ -12,7 +12,7 @@ from mailseal.store.models import KekRow
 from mailseal.store.nodes import Node
 from mailseal.store.rewrap import Pass
 from mailseal.store.row import utc_now
-from mailseal.store.stamps import STALE_SECONDS, Scope, bump
+from mailseal.store.stamps import STALE_SECONDS, Scope, bump_alone
 from mailseal.store.transaction import writes
 
 SETTLE_SECONDS = STALE_SECONDS
@@ -91,6 +91,7 @@ def _unsettled_seconds(kek_id: str) -> float:
 @writes
 def retire(kek_id: str) -> None:
     """Mark a KEK as one that seals nothing and never will; raises KekStateError."""
+    bump_alone(Scope.KEKS)
     if kek_id == keks.active():
         raise KekStateError(f"KEK {kek_id} is the one that seals", "`mailseal key new`, then `mailseal key rotate`")
     row, _ = KekRow.objects.get_or_create(kek_id=kek_id)
@@ -109,7 +110,6 @@ def retire(kek_id: str) -> None:
         )
     row.retired = utc_now()
     row.save()
-    bump(Scope.KEKS)
 
 
 def _replaced(row: KekRow) -> datetime:

@@ -29,13 +29,20 @@ class Scope(StrEnum):
 
 def bump(scope: Scope) -> None:
     """Say that a scope changed; part of the transaction it is called in."""
+    run(lambda: _bump(scope, this_node()))
 
-    def work() -> None:
-        node = this_node()
-        if not StampRow.objects.filter(scope=scope, node=node).update(value=F("value") + 1):
-            StampRow.objects.create(scope=scope, node=node, value=1)
 
-    run(work)
+def bump_alone(scope: Scope) -> None:
+    """`bump`, in a row that all nodes share: of two transactions that do so one waits for the other, or begins again.
+
+    For what must not be decided twice; it comes first in the transaction, before what the decision depends on is read.
+    """
+    run(lambda: _bump(scope, ""))
+
+
+def _bump(scope: Scope, node: str) -> None:
+    one_more = {"value": F("value") + 1}
+    StampRow.objects.update_or_create(scope=scope, node=node, defaults=one_more, create_defaults={"value": 1})
 
 
 def stamps() -> dict[tuple[str, str], int]:

@@ -4,10 +4,12 @@ import time
 
 from harness import openssl
 from harness.client import Client, send
+from harness.folder import free_port, short_folder
 from harness.gateway import Gateway
 from harness.mail import CANARY, entity, envelope_header, mail
 from harness.sink import Sink
-from harness.site import people
+from harness.site import INSIDE, people
+from harness.waiting import PATIENCE_SECONDS, wait_until
 
 ANNA, BERT, OLGA, NORA = "anna@alpha.example", "bert@alpha.example", "olga@out.example", "nora@out.example"
 SARA, NILS = "sara@secret.example", "nils@secret.example"
@@ -98,19 +100,28 @@ def test_any_deferred_is_451_and_what_was_settled_is_not_repeated(smtp: Smtp) ->
     assert [one.recipients for one in inside.mails] == [(BERT,)]
 
 
-def test_a_next_hop_slower_than_the_deadline_is_451(smtp: Smtp) -> None:
-    _, port, inside, outside = smtp
-    outside.data_delay_seconds = 7.0
-    octets = mail(ANNA, f"{BERT}, {OLGA}")
+def test_a_next_hop_slower_than_the_deadline_is_451() -> None:
+    octets, port = mail(ANNA, f"{BERT}, {OLGA}"), free_port()
+    with short_folder("hurried") as folder, Sink() as inside, Sink() as outside:
+        tables = {
+            "listen": {"smtp": f"127.0.0.1:{port}", "smtp_authorised_networks": ["127.0.0.1/32"]},
+            "relay": {"inside": f"smtp://127.0.0.1:{inside.port}", "outside": f"smtp://127.0.0.1:{outside.port}"},
+            "limits": {"deadline_seconds": 3},
+        }
+        with Gateway(folder / "mailseal", **tables) as gateway:
+            gateway.init(INSIDE)
+            gateway.start()
+            outside.data_delay_seconds = PATIENCE_SECONDS
+            began = time.monotonic()
 
-    began = time.monotonic()
-    reply = send(port, ANNA, [BERT, OLGA], octets)
+            reply = send(port, ANNA, [BERT, OLGA], octets)
 
-    assert reply.end[0].startswith("451"), reply
-    assert time.monotonic() - began < 6.5
-    outside.data_delay_seconds = 0.0
-    assert send(port, ANNA, [BERT, OLGA], octets).end[0].startswith("250")
-    assert [one.recipients for one in inside.mails] == [(BERT,)]
+            assert reply.end[0].startswith("451"), reply
+            assert time.monotonic() - began < PATIENCE_SECONDS
+            outside.data_delay_seconds = 0.0
+            wait_until(lambda: send(port, ANNA, [BERT, OLGA], octets).end[0].startswith("250"))
+            assert [one.recipients for one in inside.mails] == [(BERT,)]
+            outside.clear()  # it still waits
 
 
 def test_an_identical_later_mail_is_a_new_mail(smtp: Smtp) -> None:

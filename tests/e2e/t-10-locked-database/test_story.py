@@ -25,13 +25,13 @@ def locked(alpha: Site) -> Iterator[None]:
 def test_a_mail_with_several_effects_waits_and_is_not_doubled(alpha: Site) -> None:
     with locked(alpha):
         send(alpha.postfix.submission, ANNA, [BERT, OLGA, SARA], mail(ANNA, f"{BERT}, {OLGA}", subject="held"))
-        line = alpha.postfix.wait_for_log("status=deferred", seconds=60)
+        line = alpha.postfix.wait_for_log("status=deferred")
     assert " 451 " in line
 
     copies = alpha.outside.wait_for(
-        lambda kept: {one for copy in kept for one in copy.recipients} >= {OLGA, SARA}, "both copies", seconds=40
+        lambda kept: {one for copy in kept for one in copy.recipients} >= {OLGA, SARA}, "both copies"
     )
-    alpha.postfix.wait_until_empty(seconds=40)
+    alpha.postfix.wait_until_empty()
     assert all(CANARY not in copy.octets for copy in copies)
     assert openssl.can_decrypt(next(copy for copy in copies if copy.recipients == (SARA,)).octets, people().sara)
     assert len(alpha.inside.mails) == 1

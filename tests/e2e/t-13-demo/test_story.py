@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[3]
 def test_once(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "demo", "--once"],
-        cwd=ROOT, env=clean_environment() | {"TMPDIR": str(tmp_path)}, capture_output=True, text=True, timeout=120,
+        cwd=ROOT, env=clean_environment() | {"TMPDIR": str(tmp_path)}, capture_output=True, text=True, timeout=300,
         check=False,
     )  # fmt: skip
 

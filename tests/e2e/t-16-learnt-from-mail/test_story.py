@@ -1,14 +1,12 @@
 """A partner's signed mail brings his certificate and says what his program reads: from then on he gets just that."""
 
-import time
-from collections.abc import Callable
-
 from harness import openssl
 from harness.client import send
 from harness.gateway import Gateway
 from harness.mail import CANARY, entity, envelope_header, mail
 from harness.sink import Sink
 from harness.site import people
+from harness.waiting import wait_until
 from mailseal.mail.mime import parse
 from mailseal.smime.decrypt import read_enveloped
 from mailseal.smime.form import SignatureForm
@@ -27,14 +25,6 @@ def of_a_gateway(identity: object) -> bytes:
     return b"".join(signed_entity(entity(), signer, SignatureForm(), people().span["not_before"]))
 
 
-def within(seconds: float, found: Callable[[], object]) -> object:
-    until = time.monotonic() + seconds
-    while not (seen := found()):
-        assert time.monotonic() < until, "it did not come"
-        time.sleep(0.2)
-    return seen
-
-
 def arrive(smtp: Smtp, address: str, identity: object, signed: bytes) -> dict[str, object]:
     """A signed mail to Anna, and the candidate that is made of its certificate, judged."""
     gateway, port, _, _ = smtp
@@ -45,7 +35,7 @@ def arrive(smtp: Smtp, address: str, identity: object, signed: bytes) -> dict[st
         rows = gateway.rows("cert", "list", "--address", address)
         return next((row for row in rows if row["fingerprint"] == fingerprint and row["trusted"]), None)
 
-    return within(30, judged)
+    return wait_until(judged, every=0.2)
 
 
 def answer(smtp: Smtp, address: str) -> tuple[bytes, dict[str, str]]:
@@ -86,13 +76,13 @@ def test_another_key_for_a_known_address_is_flagged_and_may_have_to_be_accepted(
     ]
 
     gateway.set("new_key_for_known_address", "unusable")
-    time.sleep(2)  # workers look for changes each second
+    gateway.wait_until_noticed()
     octets, _ = answer(smtp, address)
     assert openssl.can_decrypt(octets, first)
     assert not openssl.can_decrypt(octets, second)
 
     gateway.cli("cert", "accept", second.certificate.fingerprint)
-    time.sleep(2)
+    gateway.wait_until_noticed()
     octets, _ = answer(smtp, address)
     assert openssl.can_decrypt(octets, second)
     gateway.cli("settings", "unset", "new_key_for_known_address")

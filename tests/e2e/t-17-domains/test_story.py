@@ -1,7 +1,5 @@
 """One certificate for a whole company: mail to everybody there is encrypted to it, and what it signs is theirs."""
 
-import time
-
 from harness import openssl
 from harness.client import send
 from harness.gateway import Gateway
@@ -22,14 +20,14 @@ def test_from_domain_to_domain(smtp: Smtp) -> None:
     ours = people().issue("domain-signing-authority@alpha.example", key="rsa2048")
     gateway.import_certificates([theirs], own=[ours])
     gateway.set("mode", "mandatory", "--domain", "company.example")
-    time.sleep(2)  # workers look for changes each second
+    gateway.wait_until_noticed()
 
     send(port, CARL, [EVE], mail(CARL, EVE))
     assert not outside.mails, "nobody has chosen the certificate for the domain yet"
 
     gateway.cli("cert", "use", theirs.certificate.fingerprint, "company.example")
     gateway.cli("cert", "use", ours.certificate.fingerprint, "alpha.example")
-    time.sleep(2)
+    gateway.wait_until_noticed()
 
     send(port, CARL, [EVE], mail(CARL, EVE))
     [got] = outside.wait(1)

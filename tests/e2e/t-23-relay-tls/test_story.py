@@ -6,7 +6,6 @@ import contextlib
 import json
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from harness.postfix import Postfix
 from harness.routes import set_routes
 from harness.sink import Sink
 from harness.tls_servers import CLIENT_AUTH, authority, issue, server_context, write, write_ca
+from harness.waiting import PATIENCE_SECONDS, wait_until
 
 ANNA = "anna@alpha.example"
 PASSWORD = "correct h\xf6rse"
@@ -72,16 +72,17 @@ def old_server(folder: Path, port: int) -> Iterator[None]:
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        until = time.monotonic() + 10
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        wait_until(lambda: _answers(port), every=0.05)
         yield
     finally:
         done.kill()
         done.communicate()
+
+
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS):
+        return True
+    return False
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +142,7 @@ def test_starttls_with_both_certificates_verified(scene: Scene) -> None:
     [received, *_] = [one for one in got.fields("Received") if "TLSv1.3" in one]
     assert 'Client CN "server"' in received
     # It may be the connection by which the hop was asked what it offers, before this test.
-    assert "Trusted TLS connection established from" in scene.postfix.maillog()
+    scene.postfix.wait_for_log("Trusted TLS connection established from", forgotten=True)
 
 
 def test_tls_from_the_first_octet_and_any_certificate_where_that_will_do(scene: Scene) -> None:
@@ -163,7 +164,7 @@ def test_who_cannot_prove_it_gets_nothing(scene: Scene) -> None:
 
 def test_a_password_is_sealed_and_sent_only_when_tls_stands(scene: Scene, tmp_path: Path) -> None:
     assert scene.send("x@auth.example").end[0].startswith("451")
-    assert f"mailseal route password {scene.user}" in scene.gateway.said()
+    scene.gateway.wait_until_said(f"mailseal route password {scene.user}")
     (tmp_path / "secret").write_text(PASSWORD + "\n")
 
     scene.gateway.cli("route", "password", scene.user, "--password-file", str(tmp_path / "secret"))

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from fake_hop import HANG, Fake
+from fake_hop import HANG, HANG_SECONDS, Fake
 from harness.client import Client, Sent
 from harness.folder import free_port, short_folder
 from harness.gateway import Gateway
 from harness.mail import mail
 from harness.routes import set_routes
 from harness.sink import Sink
+from harness.waiting import wait_until
 
 ANNA = "anna@alpha.example"
 DEADLINE_SECONDS = 4
@@ -95,7 +96,7 @@ def test_a_black_hole_is_451_by_the_deadline_and_holds_up_nobody(scene: Scene) -
         assert scene.send("b@x.partner.example").end[0].startswith("250"), "others go on meanwhile"
 
         assert client.reply().startswith("451")
-    assert time.monotonic() - began < 2 * DEADLINE_SECONDS
+    assert time.monotonic() - began < HANG_SECONDS
     assert not any(scene.hole.contents)
     scene.hole.script["BODY"] = [None]
     for _ in range(4):
@@ -113,7 +114,8 @@ def test_a_refusal_by_the_first_is_the_answer(scene: Scene) -> None:
 def test_a_route_that_is_taken_back_counts_no_more_after_a_second(scene: Scene) -> None:
     scene.gateway.cli("route", "unset", "*.partner.example", "--yes")
 
-    until = time.monotonic() + 15
-    while not scene.first.mails + scene.second.mails:
-        assert time.monotonic() < until
+    def goes_elsewhere() -> bool:
         assert scene.send("b@x.partner.example").end[0].startswith("250")
+        return bool(scene.first.mails + scene.second.mails)
+
+    wait_until(goes_elsewhere)

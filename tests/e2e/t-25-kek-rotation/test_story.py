@@ -3,8 +3,7 @@
 import contextlib
 import sqlite3
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,10 +11,12 @@ import pytest
 
 from harness import openssl
 from harness.client import send
+from harness.folder import free_port
 from harness.gateway import Gateway
 from harness.mail import CANARY, entity, envelope_header, mail
 from harness.sink import Sink
 from harness.site import people, smtp_site
+from harness.waiting import PATIENCE_SECONDS, wait_until
 
 ANNA, BERT, OLGA, SARA = "anna@alpha.example", "bert@alpha.example", "olga@out.example", "sara@secret.example"
 OUTSIDE = "127.0.0.9"
@@ -25,7 +26,7 @@ Running = tuple[Gateway, int, Sink, Sink]
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Running]:
-    with smtp_site("keks") as made:
+    with smtp_site("keks", metrics={"listen": f"127.0.0.1:{free_port()}"}) as made:
         yield made
 
 
@@ -80,7 +81,7 @@ def test_a_broken_row_defers_what_needs_it_and_nothing_else(running: Running) ->
             (bert,),
         )
         _forget_keys(tables)
-    time.sleep(1.5)  # what the workers had opened before, they need not open again
+    gateway.wait_until_noticed()  # what the workers had opened before, they need not open again
 
     assert _to(port, BERT, people().bert).startswith("451")
     assert _to(port, ANNA, people().anna).startswith("250")
@@ -161,17 +162,10 @@ def _later(gateway: Gateway) -> None:
 
 @contextlib.contextmanager
 def database(gateway: Gateway) -> Iterator[sqlite3.Connection]:
-    with contextlib.closing(sqlite3.connect(gateway.data / "mailseal.db", timeout=10)) as tables, tables:
+    with contextlib.closing(sqlite3.connect(gateway.data / "mailseal.db", timeout=PATIENCE_SECONDS)) as tables, tables:
         yield tables
 
 
 def _says_it_has(gateway: Gateway, kek_id: str) -> bool:
     with database(gateway) as tables:
         return any(kek_id in keks for (keks,) in tables.execute("SELECT keks FROM store_node WHERE name = 'test'"))
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 30) -> None:
-    until = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.2)

@@ -7,9 +7,9 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
 import tarfile
 import threading
-import time
 import tomllib
 import uuid
 from collections.abc import Iterator
@@ -27,6 +27,7 @@ from harness.mail import CANARY, entity, envelope_header, mail
 from harness.mariadb import MariaDb, installed
 from harness.sink import Sink
 from harness.site import furnish, people
+from harness.waiting import PATIENCE_SECONDS, wait_until
 
 ANNA, SARA, OLGA = "anna@alpha.example", "sara@secret.example", "olga@out.example"
 PASSPHRASE = "correct horse battery staple"
@@ -66,7 +67,7 @@ class Origin:
     def restore(self, name: str, *options: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             self.restore_command(name, *options), env=clean_environment(), stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, timeout=2 * PATIENCE_SECONDS, check=False,
         )  # fmt: skip
 
 
@@ -91,11 +92,12 @@ def origin() -> Iterator[Origin]:
             gateway.start()
             made = Origin(folder, gateway, port, inside, outside, folder / "node.backup", folder / "passphrase")
             with _mail_flows(port) as replies:
+                wait_until(lambda: replies)
                 gateway.cli("backup", str(made.backup), "--passphrase-file", str(made.passphrase))
+                wait_until(lambda: len(replies) > 3)
             refused = gateway.run("store", "copy", "--to", f"sqlite://{folder}/beside.db")
             assert refused.returncode == 1
             assert "mailseal serve" in refused.stderr
-            assert len(replies) > 3
             assert all(reply.startswith("250") for reply in replies), replies
             gateway.stop()
             yield made
@@ -121,7 +123,7 @@ def _mail_flows(port: int) -> Iterator[list[str]]:
         yield replies
     finally:
         done.set()
-        thread.join(30)
+        thread.join()
 
 
 def _add_log_rows(path: Path) -> None:
@@ -290,24 +292,35 @@ def test_a_copy_goes_from_sqlite_to_mariadb(origin: Origin, mariadb: MariaDb) ->
 # ---- killed in the middle
 
 
-def _start(*arguments: str) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        arguments, env=clean_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+HALTING = """
+import os, signal, sys
+from mailseal.backup import container
+from mailseal.cli import run
+from mailseal.store import load
+def halting(real):
+    def halts(*given):
+        done = real(*given)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return done
+    return halts
+container._Source.read = halting(container._Source.read)
+load._insert = halting(load._insert)
+sys.exit(run(sys.argv[1:]))
+"""
+"""Stops when something of the database has been read for a backup, or been written by a restore or a copy."""
+
+
+def _kill_half_way(*arguments: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HALTING, *arguments],
+        env=clean_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-
-
-def _kill_when(process: "subprocess.Popen[bytes]", seen) -> None:
-    until = time.monotonic() + 30
     try:
-        while not seen():
-            assert process.poll() is None, "it ended before it could be killed"
-            assert time.monotonic() < until
-            time.sleep(0.002)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
     finally:
         process.kill()
         process.wait()
-    assert process.returncode == -signal.SIGKILL
+    assert process.returncode == -signal.SIGKILL, "it ended before it could be killed"
 
 
 def test_a_killed_backup_leaves_nothing_that_looks_whole(origin: Origin) -> None:
@@ -316,7 +329,7 @@ def test_a_killed_backup_leaves_nothing_that_looks_whole(origin: Origin) -> None
     target = folder / "node.backup"
     gateway = origin.gateway
     options = ("--config", str(gateway.config), "backup", str(target), "--passphrase-file", str(origin.passphrase))
-    _kill_when(_start(*COMMAND, *options), lambda: any(one.stat().st_size > 0 for one in folder.glob(".*.part")))
+    _kill_half_way(*options)
     assert not target.exists()
     [rest] = folder.iterdir()
     done = gateway.run("backup", str(rest), "--verify", "--passphrase-file", str(origin.passphrase))
@@ -336,7 +349,8 @@ def _loading(path: Path) -> bool:
 
 def test_a_killed_restore_says_that_it_is_not_finished(origin: Origin) -> None:
     killed = origin.elsewhere("fifth")
-    _kill_when(_start(*origin.restore_command("fifth")), lambda: _loading(killed.data / "mailseal.db"))
+    _kill_half_way(*origin.restore_command("fifth")[len(COMMAND) :])
+    assert _loading(killed.data / "mailseal.db")
     assert not killed.config.exists()
     again = origin.restore("fifth")
     assert again.returncode == 1
@@ -350,7 +364,8 @@ def test_a_killed_copy_says_so_and_its_target_takes_no_mail(origin: Origin) -> N
     half = origin.folder / "half.db"
     gateway = origin.gateway
     command = ("store", "copy", "--to", f"sqlite://{half}")
-    _kill_when(_start(*COMMAND, "--config", str(gateway.config), *command), lambda: _loading(half))
+    _kill_half_way("--config", str(gateway.config), *command)
+    assert _loading(half)
     again = gateway.run(*command)
     assert again.returncode == 1
     assert "was not finished" in again.stderr

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 
@@ -15,6 +14,7 @@ from harness.client import Client
 from harness.gateway import clean_environment
 from harness.mail import CANARY, mail
 from harness.site import Site, people
+from harness.waiting import PATIENCE_SECONDS, wait_until
 
 ANNA, OLGA = "anna@alpha.example", "olga@out.example"
 
@@ -40,7 +40,7 @@ class Manager:
         self.heard: list[str] = []
         self.notified = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notified.bind(str(self.folder / "notify"))
-        self.notified.settimeout(20)
+        self.notified.settimeout(PATIENCE_SECONDS)
 
     def listen(self, name: str) -> None:
         path = self.folder / name
@@ -73,10 +73,13 @@ class Manager:
 
     def hear(self, state: str) -> None:
         """Wait until this was said."""
-        until = time.monotonic() + 30
-        while state not in self.heard:
-            assert time.monotonic() < until, f"{state} was not said, but {self.heard}:\n{self.gateway.said()}"
+
+        def is_heard() -> bool:
             self.heard += self.notified.recv(4096).decode().splitlines()
+            return state in self.heard
+
+        if state not in self.heard:
+            wait_until(is_heard, lambda: f"{state} was not said, but {self.heard}:\n{self.gateway.said()}")
 
     def client(self, name: str) -> Client:
         return Client(path=self.folder / name, lmtp=True)
@@ -85,7 +88,7 @@ class Manager:
         for process in self.running:
             if process.poll() is None:
                 process.kill()
-                process.wait(10)
+                process.wait()
         for held in (*self.sockets.values(), self.notified):
             held.close()
         (self.folder / "notify").unlink()
@@ -121,10 +124,10 @@ def test_a_mail_worker_on_the_sockets_of_systemd(idle: Site) -> None:
             manager.hear("STOPPING=1")
             waiting = socket.socket(socket.AF_UNIX)  # calls while nobody accepts
             waiting.connect(str(idle.folder / "lmtp-authorised"))
-            waiting.settimeout(30)
+            waiting.settimeout(PATIENCE_SECONDS)
             busy.socket.sendall(mail(ANNA, OLGA) + b".\r\n")
             assert busy.reply().startswith("250")
-        assert first.wait(20) == 0
+        assert first.wait(PATIENCE_SECONDS) == 0
         manager.heard.clear()
         second = manager.start("mail", "--worker", "1")
         manager.hear("READY=1")
@@ -132,7 +135,7 @@ def test_a_mail_worker_on_the_sockets_of_systemd(idle: Site) -> None:
             assert waiting.recv(100).startswith(b"220 ")
         second.send_signal(signal.SIGTERM)
         manager.hear("STOPPING=1")
-        assert second.wait(20) == 0
+        assert second.wait(PATIENCE_SECONDS) == 0
 
 
 def test_roles_by_themselves(idle: Site) -> None:
@@ -154,7 +157,7 @@ def test_roles_by_themselves(idle: Site) -> None:
             manager.heard.clear()
             process.send_signal(signal.SIGTERM)
             manager.hear("STOPPING=1")
-            assert process.wait(20) == 0
+            assert process.wait(PATIENCE_SECONDS) == 0
 
 
 def test_the_maps_role_on_the_sockets_of_systemd(idle: Site) -> None:
@@ -182,5 +185,5 @@ def test_the_maps_role_on_the_sockets_of_systemd(idle: Site) -> None:
 def test_a_socket_that_no_mail_comes_in_by_is_not_taken(idle: Site) -> None:
     with managing(idle) as manager:
         manager.listen("lmtp-outside")
-        assert manager.start("mail", names={"lmtp-outside": "metrics"}).wait(30) == 1
+        assert manager.start("mail", names={"lmtp-outside": "metrics"}).wait(PATIENCE_SECONDS) == 1
     assert "no mail comes in by the socket metrics" in idle.gateway.said()

@@ -5,7 +5,6 @@ import pwd
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,15 +12,9 @@ import pytest
 
 from harness.everybody import KEEPER, environment, give
 from harness.home import Home
+from harness.waiting import PATIENCE_SECONDS, wait_until
 
 PASSPHRASE = "correct horse battery staple"
-
-
-def wait(condition, seconds: float = 40.0) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -96,11 +89,13 @@ def test_what_root_restores_can_be_started_at_once(home: Home, vault: Path) -> N
 
     process = home.serve(home.command("serve", config=config))
     try:
-        wait(lambda: (data / "run" / "ready").exists() or "ended with" in home.said() or process.poll() is not None)
+        wait_until(
+            lambda: (data / "run" / "ready").exists() or "ended with" in home.said() or process.poll() is not None
+        )
         assert (data / "run" / "ready").exists(), home.said()
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
 
 
 def test_the_roles_can_read_what_root_configures(home: Home) -> None:

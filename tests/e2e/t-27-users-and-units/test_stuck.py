@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,7 @@ from harness.client import Client
 from harness.gateway import clean_environment
 from harness.mail import CANARY, mail
 from harness.site import Site
+from harness.waiting import PATIENCE_SECONDS, wait_until
 
 ANNA, OLGA = "anna@alpha.example", "olga@out.example"
 
@@ -89,15 +90,8 @@ class Sender(threading.Thread):
             time.sleep(0.05)
 
     def taken(self) -> None:
-        self.join(60)
+        self.join(PATIENCE_SECONDS)
         assert not self.is_alive(), f"{self.subject}: {self.replies}"
-
-
-def wait(condition: Callable[[], bool], said: Callable[[], str], seconds: float = 40) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, said()
-        time.sleep(0.05)
 
 
 class House:
@@ -107,13 +101,13 @@ class House:
 
     def hung(self, *subjects: str) -> None:
         """Wait until the work on these hangs."""
-        wait(lambda: all((self.folder / one).exists() for one in subjects), self.gateway.said)
+        wait_until(lambda: all((self.folder / one).exists() for one in subjects), self.gateway.said)
 
     def gave_up(self, times: int) -> None:
-        wait(lambda: self.gateway.said().count("this worker ends") == times, self.gateway.said)
+        wait_until(lambda: self.gateway.said().count("this worker ends") == times, self.gateway.said)
 
     def ended(self, times: int) -> None:
-        wait(lambda: self.gateway.said().count("mail 1 ended with status 70") == times, self.gateway.said)
+        wait_until(lambda: self.gateway.said().count("mail 1 ended with status 70") == times, self.gateway.said)
 
 
 @pytest.fixture
@@ -134,12 +128,12 @@ def house(idle: Site, tmp_path: Path) -> Iterator[House]:
             stderr=output, stdin=subprocess.DEVNULL, env=clean_environment(),
         )  # fmt: skip
     try:
-        wait((gateway.data / "run" / "ready").exists, gateway.said)
+        wait_until((gateway.data / "run" / "ready").exists, gateway.said)
         yield House(idle, tmp_path)
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
         gateway.config.write_text(before)
     assert gateway.processes() == []
     assert list((gateway.data / "spool").iterdir()) == []
@@ -159,7 +153,7 @@ def test_one_or_all_threads_hang(house: House) -> None:
         slow.taken()
         assert len(slow.replies) == 1
         house.ended(1)
-        late.settimeout(30)
+        late.settimeout(PATIENCE_SECONDS)
         assert late.recv(100).startswith(b"220 ")
     hangs.taken()
 
@@ -179,7 +173,7 @@ def test_one_or_all_threads_hang(house: House) -> None:
 
 def test_who_holds_the_interpreter_is_killed_by_the_supervisor(house: House) -> None:
     hangs = Sender(house.socket, "hangs with the interpreter")
-    wait(lambda: "mail 1 gives no sign of life; it is killed" in house.gateway.said(), house.gateway.said)
+    wait_until(lambda: "mail 1 gives no sign of life; it is killed" in house.gateway.said(), house.gateway.said)
     hangs.taken()
     [got] = house.site.outside.wait(1)
     assert got.fields("Subject") == ["hangs with the interpreter"]
@@ -209,7 +203,7 @@ def test_a_process_that_hangs_does_not_outlive_its_supervisor() -> None:
         os.close(status_write)
         assert os.read(status_read, 100) == b"ready\n"
         os.close(life_write)
-        assert process.wait(20) == -signal.SIGALRM
+        assert process.wait(PATIENCE_SECONDS) == -signal.SIGALRM
     finally:
         process.kill()
         process.wait()

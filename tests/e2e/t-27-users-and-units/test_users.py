@@ -1,5 +1,6 @@
 """Started as root, the roles run as their users and can do no more; started by anybody else, a line says what lacks."""
 
+import contextlib
 import json
 import os
 import pwd
@@ -7,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 import urllib.request
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from harness import everybody
 from harness.everybody import KEEPER, OTHER, environment
 from harness.folder import free_port
 from harness.home import Home
+from harness.waiting import PATIENCE_SECONDS, wait_until
 
 PARENT = """
 import os, sys
@@ -76,13 +77,6 @@ print(tried("mem"), tried("environ"), traced)
 """
 
 
-def wait(condition, seconds: float = 40.0) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.05)
-
-
 def children(pid: int) -> dict[str, int]:
     """The processes below one, by the role in their command line."""
     found = {}
@@ -118,7 +112,7 @@ def test_each_role_has_its_user_and_nothing_more(home: Home) -> None:
             env=environment(MAILSEAL_DATABASE_PASSWORD="made up", TEST_KEK=kek.name),
         )  # fmt: skip
     try:
-        wait(lambda: home.ready() or process.poll() is not None)
+        wait_until(lambda: home.ready() or process.poll() is not None)
         assert home.ready(), home.said()
         assert "separation" not in home.said()
         roles = children(process.pid)
@@ -136,7 +130,7 @@ def test_each_role_has_its_user_and_nothing_more(home: Home) -> None:
             limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
             assert next(line for line in limits if "core" in line).split()[4:6] == ["0", "0"]
         assert roles.keys() == {"mail", "worker", "metrics", "stranger"}
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as page:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE_SECONDS) as page:
             assert b"mailseal_" in page.read()
         for name in ("mail", "worker"):
             trace = subprocess.run(
@@ -151,10 +145,10 @@ def test_each_role_has_its_user_and_nothing_more(home: Home) -> None:
             file.write_text("7")
             file.chmod(mode)
         report.write_text("go")
-        wait(lambda: report.read_text().endswith("}"))
+        wait_until(lambda: report.read_text().endswith("}"))
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
     denied = "PermissionError"
     assert json.loads(report.read_text()) == {
         "kek": denied, "keks": denied, "database": denied, "journal": denied, "listing": denied, "lock": denied,
@@ -167,13 +161,13 @@ def test_started_by_anybody_all_run_as_that_user_and_a_line_says_so(home: Home) 
     keeper = {"user": KEEPER, "group": KEEPER, "extra_groups": []}
     process = home.serve([home.python, "-m", "mailseal", "--config", str(home.config), "serve"], **keeper)
     try:
-        wait(lambda: home.ready() or process.poll() is not None)
+        wait_until(lambda: home.ready() or process.poll() is not None)
         assert home.ready(), home.said()
         assert home.said().count("separation") == 1
         assert f"mailseal: {line}\n" in home.said()
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
     assert f"warn  users           {line}" in home.mailseal("check", **keeper).stdout
 
 
@@ -182,19 +176,22 @@ def test_a_role_that_root_starts_by_itself_keeps_nothing_of_root(home: Home) -> 
     home.write(f'metrics = "{OTHER}"\n[metrics]\nlisten = "127.0.0.1:{port}"')
     process = home.serve(home.command("metrics"))
     try:
-        wait(lambda: process.poll() is not None or _answers(port))
+        wait_until(lambda: process.poll() is not None or _answers(port))
         held = status(process.pid)
         assert set(held["Uid"].split()) == {str(pwd.getpwnam(OTHER).pw_uid)}
         assert held["Groups"].split() == [str(pwd.getpwnam(OTHER).pw_gid)]
         assert {int(held[one], 16) for one in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {0}
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
 
 
 def _answers(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
+    """Not only takes the connection: the system does that before the role is ready to be told to end."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS) as client:
+        client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        return client.recv(100).startswith(b"HTTP/1.1 ")
+    return False
 
 
 def test_a_user_that_is_named_must_exist(home: Home) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from base64 import b64encode
 
 from harness import openssl, pgp_mime
 from harness.mail import CANARY, entity, mail
 from harness.pgp_mime import encrypted, encrypted_part, mixed
 from harness.pgp_site import ANNA, DAY, DORA, KIM, PIA, PgpSite, pgp_people
+from harness.waiting import wait_until
 from pgp_keys import PgpIdentity, pgp_key
 
 TIM, UMA, VERA = (f"{one}@new.example" for one in ("tim", "uma", "vera"))
@@ -33,14 +33,18 @@ def autocrypt(address: str, key: PgpIdentity) -> bytes:
 
 def candidates(alpha: PgpSite, *wanted: PgpIdentity) -> dict[str, dict[str, object]]:
     """By fingerprint, once the worker has moved these out of the journals."""
-    until, names = time.monotonic() + 30, {one.fingerprint for one in wanted}
-    while True:
-        found = {row["fingerprint"]: row for row in alpha.gateway.rows("pgp", "list", "--candidates")}
-        if names <= set(found):
-            return found
+    names, found = {one.fingerprint for one in wanted}, {}
+
+    def have_come() -> bool:
+        found.update({row["fingerprint"]: row for row in alpha.gateway.rows("pgp", "list", "--candidates")})
+        return names <= set(found)
+
+    def told() -> str:
         missing = [one.certificate.user_ids[0].text for one in wanted if one.fingerprint not in found]
-        assert time.monotonic() < until, f"{missing} did not come"
-        time.sleep(0.3)
+        return f"{missing} did not come"
+
+    wait_until(have_come, told, every=0.3)
+    return found
 
 
 def test_keys_that_come_with_mail_wait_for_an_administrator(alpha: PgpSite) -> None:
@@ -84,15 +88,14 @@ def test_keys_that_come_with_mail_wait_for_an_administrator(alpha: PgpSite) -> N
 
 def _soon_encrypted_to(alpha: PgpSite, reader: str) -> None:
     """Workers look for changes each second."""
-    until = time.monotonic() + 20
-    while True:
+
+    def is_encrypted_to() -> bool:
         alpha.clear()
         alpha.send(ANNA, [reader], mail(ANNA, reader))
-        [got] = alpha.outside.wait(1)
-        if CANARY not in got.octets:
-            break
-        assert time.monotonic() < until
-        time.sleep(0.2)
+        return CANARY not in alpha.outside.wait(1)[0].octets
+
+    wait_until(is_encrypted_to, every=0.2)
+    [got] = alpha.outside.mails
     found = alpha.partner.read(encrypted_part(got.octets))
     assert CANARY in found.content
     assert found.signers == [pgp_people().anna.fingerprint]

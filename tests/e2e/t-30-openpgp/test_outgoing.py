@@ -1,6 +1,5 @@
 """Anna writes to people whose programs know OpenPGP; gpg is their program, and reads what has left."""
 
-import time
 from base64 import b64decode
 
 from harness import openssl, pgp_mime
@@ -30,6 +29,7 @@ from harness.pgp_site import (
     pgp_people,
 )
 from harness.sink import Transaction
+from harness.waiting import wait_until
 
 ATTACHMENT = bytes(range(256)) * 40
 
@@ -193,14 +193,15 @@ def test_the_order_of_methods_and_why_one_fell_through(alpha: PgpSite) -> None:
 
 def _reasons(alpha: PgpSite, *readers: str) -> dict[str, str]:
     """Why what became of Anna's last mails to these, once the worker has moved the rows into the log."""
-    until = time.monotonic() + 30
-    while True:
-        rows = alpha.gateway.log("--sender", ANNA, "--limit", "12")
-        told = {row["recipient"]: str(row["reasons"]) for row in rows}
-        if set(readers) <= set(told):
-            return told
-        assert time.monotonic() < until, sorted(told)
-        time.sleep(0.3)
+    told, last = {}, ("--sender", ANNA, "--limit", "12")
+
+    def are_told() -> bool:
+        told.clear()
+        told.update({row["recipient"]: str(row["reasons"]) for row in alpha.gateway.log(*last)})
+        return set(readers) <= set(told)
+
+    wait_until(are_told, lambda: sorted(told), every=0.3)
+    return told
 
 
 def test_a_trigger_demands_encryption(alpha: PgpSite) -> None:

@@ -12,6 +12,7 @@ from mailseal.cli import cli
 from mailseal.mail.mime import parse
 from mailseal.methods.openpgp_write import Shape
 from mailseal.openpgp import armor
+from mailseal.openpgp.packet import read_packets
 from pgp_keys import PgpIdentity
 from pgp_mails import TEXT, armored, encrypted_mail, literal_message, made_signed, sealed, signed_mail, text
 from stage import PGP_PARTNER, PGP_PARTNER_2, PGP_READER, lasting_key
@@ -148,9 +149,8 @@ def test_what_cannot_protect_is_told(files):
     assert "there is nothing to do" in str(done.exception)
     done = run("protect", "plain", "--pgp-cert", "paula", "--to", "paula", "--output", "out")
     assert "one method" in str(done.exception)
-    alone = lasting_key("Eve <eve@elsewhere.example>")
-    first = alone.octets.index(b"\xcd")
-    (files / "unbound").write_bytes(alone.octets[:first])
+    alone = lasting_key("Eve <eve@elsewhere.example>").octets
+    (files / "unbound").write_bytes(alone[: next(read_packets(alone)).end])
     done = run("protect", "plain", "--pgp-cert", "unbound", "--output", "out")
     assert done.exit_code != 0
     assert "self-signature" in str(done.exception)

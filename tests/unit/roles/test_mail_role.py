@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from harness.waiting import PATIENCE_SECONDS
 from mailseal.config import LogAddresses
 from mailseal.mail import reply
 from mailseal.mail.envelope import Origin, Protocol
@@ -132,7 +133,7 @@ def test_costly_mail_from_outside_leaves_a_thread_for_authorised_mail():
     def work(one, _message, arrived):
         times.append(arrived)
         if one.origin is Origin.OUTSIDE:
-            end.wait(5)
+            end.wait(PATIENCE_SECONDS)
         return [reply.ACCEPTED]
 
     role.handling = SimpleNamespace(work=work)
@@ -142,7 +143,7 @@ def test_costly_mail_from_outside_leaves_a_thread_for_authorised_mail():
         await asyncio.sleep(0)
         began = time.monotonic()
         own = role._handle(envelope(*TO, origin=Origin.AUTHORISED), None)
-        assert await asyncio.wait_for(own, 3) == [reply.ACCEPTED]
+        assert await asyncio.wait_for(own, PATIENCE_SECONDS / 2) == [reply.ACCEPTED]
         end.set()
         assert await asyncio.gather(*outside) == [[reply.ACCEPTED]] * 5
         assert sum(arrived <= began for arrived in times) == 5  # waiting for a turn is waiting: the deadline has it
@@ -172,6 +173,6 @@ mail.unit_of_work = __import__("threading").Lock
 mail.MailRole = Stuck
 mail.run(config, 1)
 """
-    ended = subprocess.run([sys.executable, "-c", script], timeout=20, check=False)
+    ended = subprocess.run([sys.executable, "-c", script], timeout=PATIENCE_SECONDS, check=False)
     assert ended.returncode == STUCK_EXIT
     assert role_module.STUCK_SECONDS < 1000
