@@ -41,8 +41,9 @@ def put(octets: bytes | mmap, sealing: Sealing) -> UUID:
     run(lambda: row.save(force_insert=True))
     count = max(1, -(-len(octets) // CHUNK_BYTES))
     for number in range(count):
-        piece = key.seal(octets[number * CHUNK_BYTES :][:CHUNK_BYTES], number, last=number == count - 1)
-        chunk = MessageChunkRow(message_id=message, number=number, octets=piece)
+        piece = octets[number * CHUNK_BYTES : (number + 1) * CHUNK_BYTES]
+        sealed_piece = key.seal(piece, number, last=number == count - 1)
+        chunk = MessageChunkRow(message_id=message, number=number, octets=sealed_piece)
         run(lambda chunk=chunk: chunk.save(force_insert=True))  # type: ignore[misc]
     run(lambda: StoredMessageRow.objects.filter(pk=message).update(size_bytes=len(octets), chunks=count))
     return message

@@ -277,3 +277,9 @@ def test_other_mail_to_the_address_is_delivered(lab: Lab) -> None:
     lab.send("olga@out.example", [CONTACT], mail("olga@out.example", CONTACT), source="127.0.0.2")
     [got] = lab.sinks["inside"].wait(1, seconds=SECONDS)
     assert got.recipients == (CONTACT,)
+
+
+def test_what_is_forgotten(lab: Lab) -> None:
+    assert "reports received  1" in lab.gateway.cli("tls-report", "purge", "--before", "2100-01-01", "--yes")
+    assert "sts" not in lab.counted(), "of those that are tried again there are new ones"
+    assert lab.gateway.run("tls-report", "show", "sts.test", "--day", "0d").returncode == 1

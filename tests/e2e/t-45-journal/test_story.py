@@ -151,6 +151,8 @@ def test_what_cannot_be_opened_is_kept_until_the_key_is_there(alpha: Site) -> No
     [kept] = gateway.rows("journal", "failures", "--kept")
     assert (kept["journal"], kept["state"], kept["tries"]) == (KEEP, "kept", 0)
     assert gateway.run("journal", "remove", KEEP, "--yes").returncode == 1
+    refused = gateway.run("journal", "add", "j@alpha.example", "--archive", "us@archive.example")
+    assert (refused.returncode, "--outside" in refused.stderr) == (1, True)
     assert "journaling" in gateway.run("check").stdout
     [row] = gateway.wait_for_log(1, "--recipient", KEEP)
     assert row["fate"] == "kept"
