@@ -78,6 +78,8 @@ class Sink:
         self.rcpt_replies: dict[str, str] = {}
         self.data_reply = "250 2.0.0 kept"
         self.data_delay_seconds = 0.0
+        self.delays = False
+        """Whether a mail has come that is not answered yet."""
         self.drops_after_data = 0
         self.port = port or (0 if path else free_port())
         self._kept: list[Transaction] = []
@@ -183,7 +185,9 @@ class Sink:
         """Take a mail; the replies to its end, or none to drop the connection. A dropped mail is kept too."""
         with self._changed:
             began = self._cleared
+            self.delays = bool(self.data_delay_seconds)
             self._changed.wait_for(lambda: self._cleared != began, self.data_delay_seconds)
+            self.delays = False
         replies = self.on_mail(mail) if self.on_mail else [self.data_reply] * (len(mail.recipients) if self.lmtp else 1)
         with self._changed:
             if self._cleared == began and (all(reply.startswith("2") for reply in replies) or self.on_mail):
