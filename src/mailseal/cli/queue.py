@@ -14,6 +14,7 @@ from mailseal.cli.queue_view import (
     MAIL_COLUMNS,
     SUMMARY_COLUMNS,
     file_facts,
+    known_as,
     mail_json,
     mail_rows,
     summary_rows,
@@ -138,7 +139,7 @@ def show_(session: Session, *, queue_id: str, as_json: bool) -> None:
     if file is None:
         raise CommandError(f"{queue_id} is not in the queue (any more)", f"mailseal log --queue-id {queue_id}")
     waiting = _find(client, queue_id, our_sockets(config))
-    entries = tuple(reversed(log.search(LogFilter(queue_id=queue_id))))
+    entries = [row for name in known_as(file) for row in reversed(log.search(LogFilter(queue_id=name)))]
     facts = file_facts(file, [one.subject for one in entries if one.subject])
     at = datetime.now(UTC)
     if as_json:

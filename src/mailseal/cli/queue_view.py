@@ -102,6 +102,12 @@ def file_facts(file: QueueFile, subjects: Sequence[str]) -> dict[str, object]:
     return facts
 
 
+def known_as(file: QueueFile) -> Sequence[str]:
+    """The queue IDs by which the message log may know a mail: if it was requeued, that which it had before first."""
+    before = [value.removeprefix("log_ident=") for _, value in file.records if value.startswith("log_ident=")]
+    return tuple(dict.fromkeys([*before, file.id]))
+
+
 def _recipient_json(one: Awaiting, wait: Wait, entry: LogEntry | None) -> dict[str, object]:
     return {
         "address": one.address,
