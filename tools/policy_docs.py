@@ -40,7 +40,8 @@ domain is most likely not marked internal: `mailseal check` tells.
    not signed again.
 
 Only mail that came in by a listener for authorised senders, from an internal address, is signed, can fire triggers, and
-leads to reports. What restricts mail, such as the mode `mandatory`, holds for everybody's mail.
+leads to reports. Mail of a user who has logged in is signed only as whom its login may be
+([submission.md](submission.md)). What restricts mail, such as the mode `mandatory`, holds for everybody's mail.
 
 ## Levels
 

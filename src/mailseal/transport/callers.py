@@ -17,8 +17,10 @@ PATIENCE_SECONDS = 10.0
 """For the rest of a question, and for its answer to be read."""
 IDLE_SECONDS = 600.0
 """Between two questions: Postfix's daemons end long before."""
-MAX_CALLERS = 2000
-"""Postfix may have a hundred processes of each service, with a connection for each map they use."""
+MAX_CALLERS = 450
+"""Two such servers fit into the descriptors that a process has unless told otherwise (1,024). Who has to make room
+connects anew with the next question: Postfix does so unasked.
+"""
 _SWEEP_SECONDS = 1.0
 _ACCEPT_AGAIN_SECONDS = 0.5
 
