@@ -57,9 +57,8 @@ def make(config: Config) -> None:
             _made(config.postfix.queue_dir, OPEN, 0, 0)
             _made(config.postfix.queue_dir / SOCKETS_NAME, LISTED, 0, group)
             _made(folder / "data", OWN, user.pw_uid, user.pw_gid)
-            readers = config.data_dir.stat().st_gid
-            _made(config.postfix.log_file.parent, LISTED, 0, readers)
-            new_log(config, readers)
+            _made(config.postfix.log_file.parent, LISTED, 0, _readers(config))
+            new_log(config)
     except OSError as error:
         raise FolderError(f"{error.filename or folder}: {error.strerror}", "set postfix.folder") from None
 
@@ -80,16 +79,25 @@ def require_roots(folder: Path) -> None:
         raise FolderError(f"others than root can write in {folder}", f"chmod 0755 {folder}")
 
 
-def new_log(config: Config, readers: int | None = None) -> None:
+def new_log(config: Config) -> None:
     """An empty log, if there is none, that the owner of the data folder can read; Postfix would make it root's own."""
     with contextlib.suppress(FileExistsError):
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(config.postfix.log_file, flags, 0o600)
         try:
-            os.fchown(descriptor, 0, config.data_dir.stat().st_gid if readers is None else readers)
+            os.fchown(descriptor, 0, _readers(config))
             os.fchmod(descriptor, LOG_MODE)
         finally:
             os.close(descriptor)
+
+
+def _readers(config: Config) -> int:
+    """The group of the owner of the data folder; the folder's own is that of the metrics user (`roles.users`)."""
+    found = config.data_dir.stat()
+    try:
+        return pwd.getpwuid(found.st_uid).pw_gid
+    except KeyError:
+        return found.st_gid
 
 
 def _made(folder: Path, mode: int, uid: int, gid: int) -> None:
