@@ -1,6 +1,7 @@
 """String-to-key: a key out of a password (RFC 9580 §3.7), at a cost that is paid out of a `Work`."""
 
 import os
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,8 @@ WRITTEN_COUNT = 0xFF
 WRITTEN_ARGON2 = (3, 4, 16)
 """Passes, lanes, and the logarithm of 64 MiB in KiB: what RFC 9106 §4 recommends second."""
 _ITERATED_BLOCK_OCTETS = 1 << 16
+_ONE_AT_A_TIME = threading.Lock()
+"""OpenSSL calculates lanes by threads of one pool: two calculations of several lanes wait for each other for ever."""
 
 SIMPLE, SALTED, ITERATED, ARGON2, GNU = 0, 1, 3, 4, 101
 
@@ -57,7 +60,8 @@ class S2k:
         work.argon2(kib, passes)
         function = Argon2id(salt=self.salt, length=octets, iterations=passes, lanes=lanes, memory_cost=kib)
         try:
-            return function.derive(password)
+            with _ONE_AT_A_TIME:
+                return function.derive(password)
         except MemoryError:
             raise PgpError(ReasonCode.TOO_LARGE, "there is not enough memory for the password") from None
 

@@ -1,6 +1,8 @@
 """Session keys to holders of keys and knowers of passwords: every algorithm, hidden readers, and what fails how."""
 
 import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -301,3 +303,22 @@ def test_any_octets_raise_only_the_typed_error(octets):
                 read(one)
             except PgpError:
                 continue
+
+
+def test_passwords_of_several_lanes_at_the_same_time():
+    """In a program of its own: threads that wait for each other in native code cannot be ended."""
+    code = """
+import threading
+from mailseal.openpgp.s2k import ARGON2, S2k
+from mailseal.openpgp.work import Work
+one = S2k(ARGON2, salt=bytes(16), argon2=(1, 4, 13))
+def derive():
+    for _ in range(20):
+        one.derive(b"password", 32, Work())
+threads = [threading.Thread(target=derive) for _ in range(4)]
+for each in threads: each.start()
+for each in threads: each.join()
+print("done")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "done\n"
