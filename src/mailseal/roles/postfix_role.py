@@ -20,12 +20,14 @@ from pathlib import Path
 from types import FrameType
 
 from mailseal.config import Config, load
+from mailseal.config.values import endpoint
 from mailseal.errors import MailsealError
 from mailseal.postfix import folders, log_file, master, private_files
 from mailseal.postfix.installation import await_answers
+from mailseal.postfix.parts import Rendering
 from mailseal.postfix.program import PostfixError, Program, surroundings
 from mailseal.postfix.render import render
-from mailseal.roles import child, stderr
+from mailseal.roles import child, listening, stderr
 from mailseal.roles.child import Inheritance, inherit
 from mailseal.roles.confinement import confine
 from mailseal.roles.process import CANNOT_WORK
@@ -115,7 +117,10 @@ class Keeper:
             config = self._read()
             if config.postfix.folder != self._config.postfix.folder:
                 raise PostfixError("postfix.folder cannot change in a reload; restart instead")
-            if private_files.exchange(config, render(config, surroundings(config))):
+            around = surroundings(config)
+            rendering = render(config, around)
+            _try_places(rendering, render(self._config, around))
+            if private_files.exchange(config, rendering):
                 self._program.must("postfix", "reload")
             self._config = config
         except MailsealError as error:
@@ -152,6 +157,13 @@ class Keeper:
 
     def _supervisor_gone(self) -> None:
         self._over = True  # nothing is ever written to that pipe
+
+
+def _try_places(wanted: Rendering, before: Rendering) -> None:
+    """Raises MailsealError for a place that Postfix cannot listen at: in a reload its master would end."""
+    now, then = ({one.name for one in all_.services if one.kind == "inet"} for all_ in (wanted, before))
+    for name in sorted(now - then):
+        listening.bind(endpoint(name), "").close()
 
 
 def _hold(folder: Path) -> int:

@@ -1,0 +1,87 @@
+"""The keeper of a private Postfix by itself, without a gateway around it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.folder import free_port, short_folder
+from harness.gateway import clean_environment
+from harness.waiting import wait_until
+from mailseal.config.values import Endpoint
+from mailseal.postfix.installation import greets
+
+pytestmark = pytest.mark.usefixtures("need_postfix")
+
+ELSEWHERE = "198.51.100.99"
+"""An address that no machine of ours has."""
+
+
+class Kept:
+    """A keeper and its Postfix."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._back = free_port()
+        self._folder = folder
+        self._file = folder / "mailseal.toml"
+        self._output = folder / "output"
+        self.listen(f"127.0.0.1:{self.port}")
+        with self._output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "mailseal.roles.postfix_role", "--config", str(self._file)],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=clean_environment(),
+            )  # fmt: skip
+        wait_until(self.answers, self.said)
+
+    def listen(self, *places: str) -> None:
+        data = self._folder / "data"
+        data.mkdir(exist_ok=True)
+        words = ", ".join(f'"{one}"' for one in places)
+        self._file.write_text(
+            f'hostname = "gate.test"\ndata_dir = "{data}"\n[postfix]\ninstance = "private"\n'
+            f'folder = "{self._folder}/postfix"\nlisten = [{words}]\nreinjection = "127.0.0.1:{self._back}"\n'
+        )
+
+    def master(self) -> int:
+        return int((self._folder / "postfix" / "queue" / "pid" / "master.pid").read_text().split()[0])
+
+    def answers(self, port: int | None = None) -> bool:
+        return greets(Endpoint(host="127.0.0.1", port=port or self.port), "gate.test")
+
+    def said(self) -> str:
+        return self._output.read_text()
+
+    def end(self) -> None:
+        self.process.terminate()
+        self.process.wait(60)
+
+
+@pytest.fixture
+def kept() -> Iterator[Kept]:
+    with short_folder("keeper") as folder:
+        made = Kept(folder)
+        yield made
+        made.end()
+
+
+def test_a_reload_that_cannot_listen_changes_nothing(kept: Kept) -> None:
+    before = kept.master()
+    kept.listen(f"127.0.0.1:{kept.port}", f"{ELSEWHERE}:{free_port()}")
+    os.kill(kept.process.pid, signal.SIGHUP)
+    wait_until(lambda: "goes on as before" in kept.said() or kept.process.poll() is not None, kept.said)
+    assert kept.process.poll() is None, kept.said()
+    assert f"cannot listen on {ELSEWHERE}" in kept.said()
+    assert (kept.master(), kept.answers()) == (before, True)
+
+    other = free_port()
+    kept.listen(f"127.0.0.1:{kept.port}", f"127.0.0.1:{other}")
+    os.kill(kept.process.pid, signal.SIGHUP)
+    wait_until(lambda: kept.answers(other), kept.said)
+    assert (kept.master(), kept.answers()) == (before, True)
