@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from mailseal.config.model import Config
 from mailseal.config.problem import Problem
+from mailseal.config.values import Network
 
 
 def problems(config: Config) -> Iterator[Problem]:
@@ -16,3 +17,18 @@ def problems(config: Config) -> Iterator[Problem]:
     if office365.return_to is not None and not office365.on:
         what = "is missing, so mail from Exchange Online is not taken"
         yield Problem("office365.tenants", what, 'tenants = ["11111111-2222-3333-4444-555555555555"]')
+    if office365.on:
+        yield from _of_both(config)
+
+
+def _of_both(config: Config) -> Iterator[Problem]:
+    """A network of ours is believed without a look at the tenant, and all tenants share theirs."""
+    for ours in config.postfix.networks:
+        theirs = next((one for one in config.office365.networks if _overlap(ours, one)), None)
+        if theirs is not None:
+            what = f"{ours} overlaps {theirs} of office365.networks: mail of every tenant there would be signed as ours"
+            yield Problem("postfix.networks", what)
+
+
+def _overlap(one: Network, other: Network) -> bool:
+    return one.version == other.version and one.overlaps(other)

@@ -8,6 +8,9 @@ from mailseal.config.next_hop import NextHop
 from mailseal.config.problem import Problem
 from mailseal.config.sections.postfix import Instance
 
+_LEAST_BITS = {4: 8, 6: 7}
+"""Of a network of ours, by IP version: 10.0.0.0/8 and fc00::/7 are the largest that somebody can have."""
+
 
 def problems(config: Config) -> Iterator[Problem]:
     """None where Postfix is not our concern."""
@@ -15,6 +18,7 @@ def problems(config: Config) -> Iterator[Problem]:
         return
     yield from _submission_without_certificate(config)
     yield from _open_to_others(config)
+    yield from _open_to_the_world(config)
     for key in ("inside", "outside"):
         yield from _not_for_postfix(f"postfix.{key}", getattr(config.postfix, key))
 
@@ -32,6 +36,13 @@ def _open_to_others(config: Config) -> Iterator[Problem]:
         if not ipaddress.ip_address(place.host).is_loopback:
             what = f"{place.host} is not a loopback address, and who can connect there may relay"
             yield Problem(f"postfix.{key}", what, f'{key} = "127.0.0.1:{place.port}"')
+
+
+def _open_to_the_world(config: Config) -> Iterator[Problem]:
+    for network in config.postfix.networks:
+        if network.prefixlen < _LEAST_BITS[network.version]:
+            what = f"{network} is most of the internet, and who is in it may relay and have mail signed"
+            yield Problem("postfix.networks", what, 'networks = ["10.0.0.0/24"]')
 
 
 def _not_for_postfix(key: str, hops: Sequence[NextHop]) -> Iterator[Problem]:

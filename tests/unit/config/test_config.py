@@ -300,6 +300,9 @@ def test_sockets_are_where_postfix_can_get_at_them(instance, folder):
         ({"instance": "system", "outside": ["smtp://a:587?tls=verified&user=b"]}, "smtp_sasl_password_maps"),
         ({"instance": "system", "inside": ["smtp://a:25", "lmtp://b:24"]}, "differ in protocol"),
         ({"instance": "system", "inside": ["lmtp:///a", "lmtp:///b"]}, "one alone"),
+        ({"instance": "system", "networks": ["0.0.0.0/0"]}, "postfix.networks: 0.0.0.0/0 is most of the internet"),
+        ({"instance": "private", "networks": ["10.0.0.0/8", "128.0.0.0/1"]}, "128.0.0.0/1 is most of the internet"),
+        ({"instance": "private", "networks": ["::/0"]}, "::/0 is most of the internet"),
     ],
 )
 def test_what_is_wrong_about_postfix(postfix, what):

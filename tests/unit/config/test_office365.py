@@ -70,6 +70,15 @@ def test_what_is_not_usable(keys, what):
         read(**keys)
 
 
+@pytest.mark.parametrize("ours", ["40.92.1.0/24", "40.0.0.0/8", "2a01:111:f403:1::/64"])
+def test_who_is_exchange_online_is_not_one_of_our_own_networks(ours):
+    tables = {"postfix": {"instance": "private", "networks": ["10.0.0.0/8", ours]}}
+    keys = {"tenants": [TENANT], "return_to": HOST}
+    with pytest.raises(ConfigError, match=f"postfix.networks: {ours} overlaps .* of office365.networks"):
+        from_values(tables | {"office365": keys})
+    from_values(tables)
+
+
 def test_fingerprints_are_written_as_postfix_does():
     digits = "0123456789abcdef" * 4
     (one,) = read(client_fingerprints=[digits, digits.upper()]).client_fingerprints
