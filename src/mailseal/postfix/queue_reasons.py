@@ -38,7 +38,7 @@ WORDS: dict[WaitKind, str] = {
     WaitKind.NO_ADDRESS: "the next server was not found in the DNS",
     WaitKind.TLS: "no TLS as the policy wants it",
     WaitKind.LOGIN: "the next server does not take our login",
-    WaitKind.UNANSWERED: "Mailseal was asked where it goes and gave no answer",
+    WaitKind.UNANSWERED: "Mailseal gave no answer where it goes and by what TLS, or none that a TLS policy allows",
     WaitKind.LOCAL: "this machine had no room, or a service of Postfix failed",
     WaitKind.OTHER: "another reason",
 }
@@ -66,6 +66,7 @@ _ROWS: tuple[tuple[WaitKind, re.Pattern[str]], ...] = tuple(
         (WaitKind.UNREACHABLE, rf"connect to {_HOST}: "),
         (WaitKind.LOST, rf"lost connection with {_HOST} while"),
         (WaitKind.LOST, rf"conversation with {_HOST} timed out while"),
+        (WaitKind.UNANSWERED, r"client TLS configuration problem"),  # as a table without an answer reads
         (WaitKind.TLS, r".*\b(?:TLS|TLSA|DANE|DNSSEC|certificate)\b"),
         (WaitKind.NO_ADDRESS, r".*[Nn]ame service error for name=(?P<name>[^\s]{1,255})"),
         (WaitKind.NO_ADDRESS, r"(?:Host or domain name not found|unable to look up host|Host not found)"),

@@ -76,6 +76,7 @@ def mail(*reasons, queue="deferred", sender="anna@alpha.example", at=AT, address
             "relay.example",
         ),
         ("address resolver failure", WaitKind.UNANSWERED, "out.example"),
+        ("client TLS configuration problem", WaitKind.UNANSWERED, "out.example"),
         ("4.3.0 Temporary lookup failure", WaitKind.UNANSWERED, "out.example"),
         ("mail transport unavailable", WaitKind.LOCAL, "out.example"),
         ("452 4.3.1 Insufficient system storage", WaitKind.LOCAL, "out.example"),
