@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from mailseal.dkim.arc import Chain, ChainState
 from mailseal.dkim.verify import Result, Verdict
@@ -13,6 +14,7 @@ from mailseal.mail.encoded_word import decode_words
 from mailseal.mail.entity import Entity, HeaderField
 
 MAX_CHARS = 8192
+MAX_CLAIM_OCTETS = 2 * MAX_CHARS
 MAX_RESULTS = 100
 MAX_BELIEVED = 10
 MAX_WORD_CHARS = 500
@@ -203,9 +205,13 @@ def believed(root: Entity, trusted: Collection[str]) -> list[tuple[HeaderField, 
 def claims(raw: bytes, ids: Collection[str]) -> bool:
     """Whether some reader may take a field for one of ours: Authentication-Results that name one of the ids.
 
-    Looked for in all that could be the place of the authserv-id, however it is quoted, commented, folded or spaced.
+    Looked for in all that could be the place of the authserv-id, however it is quoted, commented, folded or spaced. A
+    field in which there are two, or one that is absurdly long, is told from ours by nobody.
     """
-    return any(_names_one(raw[found.end() :], ids) for found in _BEGIN.finditer(raw))
+    ends = [found.end() for found in islice(_BEGIN.finditer(raw), 2)]
+    if not ends:
+        return False
+    return len(ends) > 1 or len(raw) - ends[0] > MAX_CLAIM_OCTETS or _names_one(raw[ends[0] :], ids)
 
 
 def _names_one(value: bytes, ids: Collection[str]) -> bool:
@@ -220,7 +226,8 @@ def _names_one(value: bytes, ids: Collection[str]) -> bool:
 def _heads(text: str) -> Iterator[str]:
     """What stands before the first result, as readers with and without comments see it."""
     yield text.partition(";")[0]
-    yield _FLAT_COMMENT.sub(" ", text).partition(";")[0]
+    closed = text.rfind(")") + 1  # beyond, each "(" would be looked for its end in vain
+    yield (_FLAT_COMMENT.sub(" ", text[:closed]) + text[closed:]).partition(";")[0]
     try:
         yield next(_parts(text))
     except ResultsError:

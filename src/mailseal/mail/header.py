@@ -14,6 +14,7 @@ _FOLD_AT = 78
 _NAME = re.compile(r"[!-9;-~]{1,76}")
 _SEGMENT = re.compile(r"[ \t]*[^ \t]+")
 _NOT_PLAIN = re.compile(r"[^\t -~]|=\?")
+_NOT_PRINTED = bytes(set(range(256)) - set(range(0x21, 0x7F)))
 
 
 class HeaderError(PermanentError):
@@ -40,6 +41,22 @@ def decoded_subject(entity: Entity) -> str:
     """The Subject with its encoded words decoded: one line always. Several Subject fields are joined by a space."""
     values = entity.headers("subject")
     return decode_words(values[0]) if len(values) == 1 else " ".join(decode_words(value) for value in values)
+
+
+def seen_names(raw: bytes, name: bytes) -> list[int]:
+    """Where in a field a name (lower case) ends that some reader may take for that of a field, or for its beginning.
+
+    At the start, behind a CR anywhere, and behind octets that no name has. In linear time, whatever is in the field.
+    """
+    lower = raw.lower()
+    ends: list[int] = []
+    last = 0
+    while (start := lower.find(name, last)) >= 0:
+        before = lower[last:start].rstrip(_NOT_PRINTED)
+        if b"\r" in lower[last + len(before) : start] or not (last or before):
+            ends.append(start + len(name))
+        last = start + len(name)
+    return ends
 
 
 def encode_value(name: str, value: str) -> bytes:

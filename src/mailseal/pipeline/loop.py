@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mailseal.mail.address import Address
-from mailseal.mail.header import encode_value
+from mailseal.mail.header import encode_value, seen_names
 from mailseal.mail.message import Octets
 from mailseal.mail.mime import Entity, HeaderField
 from mailseal.ports import LoopKeys
@@ -35,11 +35,11 @@ MAX_MACS = 4096
 PADDED_TO = 32
 """The number of MACs is a multiple of it."""
 
+_NAME = NAME.lower().encode("ascii")
 _LABEL = b"mailseal loop 1"
 _MAC_OCTETS = 16
 _VALUE = re.compile(r"v=1; t=(\d{1,12}); m=([A-Za-z0-9_-]{22}(?: [A-Za-z0-9_-]{22})*+)")
 _BLANKS = re.compile(r"[ \t]+")
-_OURS = re.compile(rb"(?:\A[^!-~]*+|\r[^!-~]*+)x-mailseal-loop", re.IGNORECASE)
 _WINDOW = 1 << 20
 """More than any header has."""
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n|\A\r?\n")
@@ -47,7 +47,7 @@ _BLANK_LINE = re.compile(rb"\r?\n\r?\n|\A\r?\n")
 
 def loop_fields(root: Entity) -> list[HeaderField]:
     """The fields that are a loop header, or that some reader would take for one: none of them is sent on."""
-    return [field for field in root.fields if _OURS.search(field.raw(root.buffer)) is not None]
+    return [field for field in root.fields if seen_names(field.raw(root.buffer), _NAME)]
 
 
 def loop_field(

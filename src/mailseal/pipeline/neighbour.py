@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from mailseal.errors import TransientError
 from mailseal.mail.envelope import Envelope, Origin, Protocol
+from mailseal.mail.header import seen_names
 from mailseal.mail.mime import Entity
 from mailseal.policy.reason import Reason, ReasonCode, because
 from mailseal.ports import Neighbour
@@ -25,11 +26,7 @@ AUTHENTICATED_AS = "x-ms-exchange-crosstenant-authas"
 _INTERNAL = "Internal"
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
-# Where some reader sees one of these fields begin: behind a bare CR too, and behind octets that no field name has.
-_LOOKS_LIKE = {
-    name: re.compile(rb"(?:\A[^!-~]*+|\r[^!-~]*+)" + re.escape(name.encode()) + rb"[^!-~]*+:", re.IGNORECASE)
-    for name in (TENANT, AUTHENTICATED_AS)
-}
+_COLON = re.compile(rb"[^!-~]*+:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +61,8 @@ def arrival_of(envelope: Envelope, root: Entity, neighbour: Neighbour | None) ->
 
 def _only(root: Entity, name: str) -> str | None:
     """The value of the one field of that name; None without one, or with two in anybody's eyes."""
-    pattern = _LOOKS_LIKE[name]
-    seen = sum(len(pattern.findall(field.raw(root.buffer))) for field in root.fields)
+    seen = 0
+    for field in root.fields:
+        raw = field.raw(root.buffer)
+        seen += sum(_COLON.match(raw, end) is not None for end in seen_names(raw, name.encode("ascii")))
     return root.header(name) if seen == 1 else None

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from mailseal.dkim.arc import Chain, ChainState
 from mailseal.dkim.results import (
     MAX_BELIEVED,
+    MAX_CLAIM_OCTETS,
     ResultsError,
     arc_text,
     believed,
@@ -138,6 +139,23 @@ def test_disguises(raw):
 ])  # fmt: skip
 def test_what_nobody_takes_for_ours(raw):
     assert not claims(raw, OURS)
+
+
+@pytest.mark.parametrize("piece", [
+    b"(", b"(a", b")(", b"()", b'"', b'"a', b"\\", b";", b" a", b"=?a?q?", b"=?utf-8?q?a?= ", b"\r", b" ", b"=?",
+    b"\rauthentication-results: a ", b"\rauthentication-results ",
+])  # fmt: skip
+@pytest.mark.parametrize("octets", [MAX_CLAIM_OCTETS - 100, 250_000])
+def test_nobody_is_kept_by_a_field_of_any_length(piece, octets):
+    """In quadratic time one of these takes minutes, in which no other mail goes on either."""
+    claims(b"Authentication-Results: " + piece * (octets // len(piece)) + b"\r\n", OURS)
+
+
+def test_a_field_that_is_absurdly_long_or_holds_another_is_told_from_ours_by_nobody():
+    field = b"Authentication-Results: other.example; spf=pass ("
+    assert not claims(field + b"x" * 9000 + b")\r\n", OURS)
+    assert claims(field + b"x" * MAX_CLAIM_OCTETS + b")\r\n", OURS)
+    assert claims(field + b"\rAuthentication-Results: b.example)\r\n", OURS)
 
 
 @given(st.binary(max_size=80))

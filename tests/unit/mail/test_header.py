@@ -1,8 +1,10 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailseal.mail.header import HeaderError, addresses, authors, decoded_subject, encode_value
+from mailseal.mail.header import HeaderError, addresses, authors, decoded_subject, encode_value, seen_names
 from mailseal.mail.mime import parse
 
 VALUES = st.text(st.characters(blacklist_characters="\r\n\0", blacklist_categories=["Cs"]), max_size=300)
@@ -70,3 +72,19 @@ def test_a_folded_from():
 def test_several_subjects_are_one_line():
     root = parse(b"Subject: a\r\nSubject: =?utf-8?q?=0Ab?=\r\n\r\n").root
     assert decoded_subject(root) == "a  b"
+
+
+PIECES = [b"\r", b"\r\n ", b" ", b"x", b":", b"x-name", b"X-NAME", b"x-nam", b"\xff", b"\0"]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map(b"".join))
+def test_where_a_name_is_seen(raw):
+    """Told anew, by an expression that takes quadratic time."""
+    seen = re.finditer(rb"(?:\A[^!-~]*+|\r[^!-~]*+)x-name", raw, re.IGNORECASE)
+    assert seen_names(raw, b"x-name") == [one.end() for one in seen]
+
+
+@pytest.mark.parametrize("piece", [b"\r", b" \r", b"\rx-name", b"x-name", b"\rx-nam"])
+def test_names_are_looked_for_in_linear_time(piece):
+    found = seen_names(b"X: " + piece * (250_000 // len(piece)), b"x-name")
+    assert bool(found) is (piece == b"\rx-name")
