@@ -53,6 +53,15 @@ def test_little_is_left_open(folder: Path, name: str) -> None:
     assert float(exposure) <= SERVICES[name], done.stdout
 
 
+def test_the_one_unit_leaves_the_private_postfix_what_it_needs() -> None:
+    folder = from_values({}).postfix.folder
+    found = dict(re.findall(r"^(\w+)=(.*)$", (UNITS / "mailseal.service").read_text(), re.MULTILINE))
+    assert f"-{folder}" in found["ReadWritePaths"].split()
+    assert "AF_NETLINK" in found["RestrictAddressFamilies"].split(), "Postfix asks for the machine's addresses by it"
+    made = (UNITS / "tmpfiles.conf").read_text()
+    assert re.search(rf"^d {folder} +0755 root root$", made, re.MULTILINE), "under /var/lib the unit can make nothing"
+
+
 def test_the_sockets_are_those_of_the_table() -> None:
     config = from_values({"listen": {"smtp": "127.0.0.1:10025"}})
     listening = {}
