@@ -8,6 +8,7 @@ from mailseal.errors import PermanentError
 
 MAX_ADDRESS_OCTETS = 254
 MAX_LOCAL_OCTETS = 64
+MAX_DOMAIN_CHARS = 253
 
 _UTF8 = r"\u00a0-\u2027\u202f-\ud7ff\ue000-\ufffc\U00010000-\U0010ffff"  # no controls, surrogates, U+FFFD
 _ATEXT = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~\-{_UTF8}]"
@@ -73,6 +74,8 @@ def _unquoted(local: str) -> str:
 
 def domain_to_ascii(text: str) -> str:
     """The lower-case A-label form of a domain, or an address literal; raises AddressError."""
+    if len(text) > MAX_DOMAIN_CHARS:  # IDNA takes its time with what is longer
+        raise AddressError("the domain is longer than a domain name can be")
     lowered = text.lower()
     if _LITERAL.fullmatch(lowered):
         return lowered
@@ -84,6 +87,6 @@ def domain_to_ascii(text: str) -> str:
             lowered = lowered.encode("idna").decode("ascii").lower()
         except UnicodeError:
             raise AddressError("the domain is not a valid international domain name") from None
-    if len(lowered) > 253 or not all(_LABEL.fullmatch(label) for label in lowered.split(".")):
+    if len(lowered) > MAX_DOMAIN_CHARS or not all(_LABEL.fullmatch(label) for label in lowered.split(".")):
         raise AddressError("the domain has a label that a domain name cannot have")
     return lowered

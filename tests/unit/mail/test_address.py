@@ -149,3 +149,8 @@ def test_any_value_is_read(value):
 @pytest.mark.parametrize("piece", ["<", "(", '"', "a@b,", "a:", "[", "\\", "<>", '"" ', "(a)", " ", "a <", "@"])
 def test_long_lists_in_time(piece):
     assert len(read_addresses(piece * (200_000 // len(piece)))) <= MAX_ADDRESSES
+
+
+def test_a_domain_of_any_length_is_refused_before_it_is_looked_at():
+    with pytest.raises(AddressError, match="longer than a domain name can be"):
+        domain_to_ascii("\N{SQUARE KIROMEETORU}" * 16_000)  # IDNA takes seconds for as much
