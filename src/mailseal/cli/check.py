@@ -39,6 +39,7 @@ CHECKS: tuple[tuple[str, Callable[[Config], Iterable[Finding]]], ...] = (
     ("clock", environment.clock),
     ("embedded", environment.embedded),
     ("Postfix", postfix.postfix),
+    ("Postfix", postfix.unfiltered),
     ("Office 365", office365.office365),
 )
 STORED: tuple[tuple[str, Callable[[Config], Iterable[Finding]]], ...] = (

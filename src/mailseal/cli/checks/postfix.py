@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from mailseal.cli.checks.finding import Finding, Status
 from mailseal.config import Config, Endpoint, Instance, NextHop
 from mailseal.errors import MailsealError
+from mailseal.postfix import bypass, owned
 from mailseal.postfix.drift import drift
 from mailseal.postfix.installation import greets
 from mailseal.postfix.master import left_over
@@ -53,6 +54,18 @@ def domains(config: Config) -> Iterator[Finding]:
         if taken:
             text = f"{name} of Postfix holds {', '.join(taken)}: mail for it never goes to an inner server"
             yield Finding(SUBJECT, Status.FAIL, text, f"take it out of {name} in {program.config_dir}/main.cf")
+
+
+def unfiltered(config: Config) -> Iterator[Finding]:
+    """Whether mail from other machines passes Mailseal by."""
+    if config.postfix.instance is not Instance.SYSTEM or not is_installed():
+        return
+    program = Program(config.postfix.config_dir)
+    ours = owned.read(config.postfix.config_dir).services
+    for key in bypass.unfiltered(program.services(), ours, program.value("content_filter")):
+        text = f"{key} in master.cf hands its mail to no content filter: it leaves as it came, whatever it should be"
+        what_to_do = "close it, or give it -o content_filter=… as docs/postfix.md says"
+        yield Finding(SUBJECT, Status.WARN, text, what_to_do)
 
 
 def _state(config: Config, shown: str) -> Iterator[Finding]:
