@@ -65,7 +65,7 @@ def sign(mail: Mail, keys: Sequence[DkimKey], at: datetime, form: Form = RELAXED
 
     Raises KeyUnusableError, or SigningError for a mail that no verifier would accept.
     """
-    senders = len(mail.named("from"))
+    senders = mail.count_authors()
     if senders != 1:
         raise SigningError(f"a mail with {senders or 'no'} From fields is not signed")
     names = names_to_sign(mail)

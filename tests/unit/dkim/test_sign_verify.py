@@ -123,6 +123,8 @@ def test_the_field_is_well_formed():
 @pytest.mark.parametrize("raw", [
     b"Subject: no From\r\n\r\nx",
     b"From: a@example.com\r\nFrom: b@example.com\r\n\r\nx",
+    b"X-Other: x\rFrom: b@example.com\r\nFrom: a@example.com\r\n\r\nx",
+    b"From: a@example.com\r\r FROM :b@example.com\r\n\r\nx",
     b"From: a@example.com\r\n" + b"References: x\r\n" * 51 + b"\r\nx",
 ])  # fmt: skip
 def test_what_no_verifier_would_accept_is_not_signed(raw):
@@ -281,10 +283,9 @@ def test_a_signed_beginning_is_no_signed_body():
 def test_two_authors_are_not_signed_by_anybody():
     raw = rewritten(b"h=From:From:", b"h=From:", MAIL)
     assert only(raw)[0] is Result.PASS
-    assert only(raw.replace(b"From: Anna", b"From: evil@example.org\r\nFrom: Anna", 1)) == (
-        Result.POLICY,
-        Cause.AUTHORS,
-    )
+    assert only(b"X-Other: x\r\n\tFrom:To:From\r\nX-Other: x\rFrom x: y\r\n" + raw)[0] is Result.PASS
+    for field in (b"From: evil@example.org\r\n", b"X-Other: x\rFrom: evil@example.org\r\n", b"X:\r \rFROM :e@a.b\r\n"):
+        assert only(raw.replace(b"From: Anna", field + b"From: Anna", 1)) == (Result.POLICY, Cause.AUTHORS)
 
 
 def test_only_so_many_signatures_are_looked_at():
