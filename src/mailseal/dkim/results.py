@@ -79,7 +79,7 @@ def _dkim(verdict: Verdict) -> str:
     properties = (
         ("header.d", verdict.domain),
         ("header.s", verdict.selector),
-        ("header.a", verdict.algorithm),
+        ("header.a", verdict.algorithm if _TOKEN.fullmatch(verdict.algorithm) else ""),
         ("header.b", verdict.value),
     )
     return " ".join([*words, *(f"{name}={_value(value)}" for name, value in properties if value)])

@@ -47,6 +47,14 @@ def test_what_is_written():
     assert len(read.texts) == 5
 
 
+def test_nobody_writes_a_result_of_his_own_by_the_name_of_an_algorithm():
+    """Quoted it would be right, and pass for a result with who only looks for words."""
+    verdict = Verdict(Result.PERMERROR, Cause.ALGORITHM, "a.example", "s", "x dkim=pass header.d=bank.example", "QUJD")
+    (text,) = dkim_texts([verdict])
+    assert "bank" not in text
+    assert text.endswith(" header.d=a.example header.s=s header.b=QUJD")
+
+
 def test_nothing_found():
     assert dkim_texts([]) == ["dkim=none"]
     assert arc_text(Chain(ChainState.NONE)) == "arc=none"
