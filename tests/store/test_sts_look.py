@@ -13,8 +13,9 @@ from mailseal.config import Config, from_values
 from mailseal.discover.fetch import Fetcher, FetchLimits
 from mailseal.postfix.tls_choice import StsMode
 from mailseal.roles import sts_look
-from mailseal.roles.handlers import HANDLERS, Lane
+from mailseal.roles.handlers import HANDLERS, Lane, kinds_of
 from mailseal.store import jobs, sts_policies
+from mailseal.store.lookups import LOOK_UP
 from mailseal.store.sts_policies import LOOK, REFRESH
 from mailseal.store.tls_answers import TlsAnswers
 from mailseal.store.tls_policy_models import StsPolicyRow
@@ -101,8 +102,10 @@ def test_the_first_mail_has_it_looked_for_and_the_next_finds_it(asked, node, web
     assert not work(node)
 
 
-def test_neither_lane_is_that_of_reports():
-    assert HANDLERS[LOOK].lane is HANDLERS[REFRESH].lane is Lane.SEARCH
+def test_first_looks_hold_up_neither_searches_nor_what_is_in_force():
+    """Whoever sends us mail chooses domains that its reports go to, and how slowly their name servers answer."""
+    assert kinds_of(Lane.LOOK) == (LOOK,)
+    assert HANDLERS[REFRESH].lane is HANDLERS[LOOK_UP].lane is Lane.SEARCH
 
 
 def test_a_domain_without_a_record_is_asked_no_further(asked, node, web):

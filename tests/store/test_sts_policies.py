@@ -111,6 +111,14 @@ def test_when_it_is_looked_at_again(store):
     assert sts_policies.due(NOW + 5 * MINUTE) == [A]
 
 
+def test_what_is_in_force_is_looked_at_before_what_always_fails(store):
+    for number in range(60):
+        sts_policies.looked(f"made-up-{number}.example", Looked(error="no"), NOW - HOUR)
+    sts_policies.looked(A, Looked("1", StsPolicy(StsMode.ENFORCE, NAMES, 2 * 3600)), NOW)
+    found = sts_policies.due(NOW + HOUR)
+    assert (found[0], len(found)) == (A, 50)
+
+
 def test_failures_are_tried_again_with_growing_pauses(store):
     sts_policies.looked(A, Looked("1", WEEK), NOW)
     at = NOW

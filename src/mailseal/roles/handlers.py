@@ -140,12 +140,14 @@ def _purge_tls_reports(before: datetime, turn: Turn) -> None:
 class Lane(StrEnum):
     """Who does a job: `NETWORK` is for what waits for other machines, so that nothing else waits for it.
 
-    `SEARCH` is for what one mail can start thousands of: a report to its sender does not wait for these.
+    `SEARCH` is for what one mail can start thousands of: a report to its sender does not wait for these. `LOOK` is for
+    what strangers can start, at name servers of their own: nothing but the next of its kind waits for these.
     """
 
     MAIN = "main"
     NETWORK = "network"
     SEARCH = "search"
+    LOOK = "look"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ HANDLERS: Mapping[str, Kind] = {
     revalidate.REVALIDATE: Kind(revalidate_due, every_seconds=60),
     PURGE: Kind(purge_old, every_seconds=3600),
     lookups.LOOK_UP: Kind(search_keys, lane=Lane.SEARCH),
-    sts_policies.LOOK: Kind(look_first, lane=Lane.SEARCH),
+    sts_policies.LOOK: Kind(look_first, lane=Lane.LOOK),
     sts_policies.REFRESH: Kind(refresh, every_seconds=60, lane=Lane.SEARCH),
     lookup_waits.TRY: Kind(try_waiting, lane=Lane.NETWORK),
     journal_failures.RETRY: Kind(retry_report, lane=Lane.NETWORK),

@@ -39,7 +39,7 @@ JOB_SECONDS = 0.5
 JOB_TURN_SECONDS = 10.0
 """After so long it is asked whether the worker shall end, whatever jobs wait."""
 
-NETWORK_LOOPS, SEARCH_LOOPS = 2, 4
+NETWORK_LOOPS, SEARCH_LOOPS, LOOK_LOOPS = 2, 4, 2
 """Jobs that wait for other machines, at the same time."""
 
 DONE, AGAIN, FAILED = "done", "again", "failed"
@@ -83,6 +83,7 @@ class WorkerRole:
             *([(self._queue.take, MEASURE_SECONDS)] if self._has_queue else []),
             *[(self._ask_around, JOB_SECONDS)] * NETWORK_LOOPS,
             *[(self._search, JOB_SECONDS)] * SEARCH_LOOPS,
+            *[(self._look, JOB_SECONDS)] * LOOK_LOOPS,
         )
         with ExitStack() as threads:
             # One for each loop: a connection to SQLite keeps up to 16 MB of what it has read, and imports read most.
@@ -118,6 +119,9 @@ class WorkerRole:
 
     def _search(self) -> None:
         self._do_all(Lane.SEARCH)
+
+    def _look(self) -> None:
+        self._do_all(Lane.LOOK)
 
     def _do_all(self, lane: Lane) -> None:
         kinds = kinds_of(lane)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Q
+from django.db.models import Case, Count, Q, When
 
 from mailseal.postfix.tls_choice import StsFacts, StsMode, StsPolicy
 from mailseal.store import jobs
@@ -185,9 +185,13 @@ def _due(row: StsPolicyRow, at: datetime) -> datetime:
 
 @reads
 def due(at: datetime, limit: int = 50) -> Sequence[str]:
-    """Domains to be looked at again, the most urgent first, as long as mail goes there."""
+    """Domains to be looked at again, the most urgent first, as long as mail goes there.
+
+    What is in force goes first: who keeps us busy with domains that never answer must not have it end.
+    """
     rows = StsPolicyRow.objects.filter(due__lte=at, asked__gt=at - FORGOTTEN_AFTER, checked__isnull=False)
-    return list(rows.order_by("due").values_list("domain", flat=True)[:limit])
+    in_force = Case(When(expires__gt=at, then=0), default=1)
+    return list(rows.order_by(in_force, "due").values_list("domain", flat=True)[:limit])
 
 
 @reads
