@@ -9,12 +9,14 @@ from collections.abc import Iterator, Sequence
 from mailseal.config import BareLf, Config, Endpoint, StartTls
 from mailseal.postfix import exchange_clients
 from mailseal.postfix.names import CLEANUP, TO_AUTHORISED, TO_OUTSIDE, Table
-from mailseal.postfix.parts import Options, Service, Setting, Surroundings
+from mailseal.postfix.parts import Options, Service, Setting, Surroundings, identity
 
 CLIENTS = "mailseal_authorised_clients"
 """The setting (a name of our own) that leads mail of our networks to the authorised class."""
 _LOOPBACK = "127.0.0.0/8 [::1]/128"
+_RECEIVED_BYTES = 2048
 _UNFILTERED = "no_unknown_recipient_checks,no_header_body_checks,no_milters,no_address_mappings"
+_UNCHANGED: Options = (("cleanup_service_name", CLEANUP), ("local_header_rewrite_clients", ""))
 _NO_SMUGGLING: Options = (
     ("smtpd_forbid_bare_newline_exclusions", ""),
     ("smtpd_forbid_unauth_pipelining", "yes"),
@@ -130,7 +132,7 @@ def back(config: Config, syslog_name: str) -> Options:
         ("smtpd_soft_error_limit", str(config.limits.max_recipients + 1)),
         ("smtpd_hard_error_limit", str(config.limits.max_recipients + 1)),
         ("smtpd_recipient_limit", str(config.limits.max_recipients)),
-        ("cleanup_service_name", CLEANUP),
+        *_UNCHANGED,
     )
 
 
@@ -140,10 +142,15 @@ def _common(config: Config) -> Options:
         *_NO_SMUGGLING,
         ("smtpd_forbid_bare_newline", "reject" if refused else "normalize"),
         ("disable_vrfy_command", "yes"),
-        ("message_size_limit", str(config.limits.max_message_bytes)),
+        ("message_size_limit", str(config.limits.max_message_bytes - _room(config))),
         ("smtpd_recipient_limit", str(config.limits.max_recipients)),
-        ("cleanup_service_name", CLEANUP),
+        *_UNCHANGED,
     )
+
+
+def _room(config: Config) -> int:
+    """For the Received field of Postfix: Mailseal gets it too, and has the same limit."""
+    return min(_RECEIVED_BYTES, config.limits.max_message_bytes // 2)
 
 
 def _tls(config: Config, level: str) -> Options:
@@ -152,7 +159,7 @@ def _tls(config: Config, level: str) -> Options:
         return (("smtpd_tls_security_level", "none"),)
     return (
         ("smtpd_tls_security_level", level),
-        ("smtpd_tls_chain_files", ", ".join(map(str, [key, certificate] if key else [certificate]))),
+        *identity("smtpd", certificate, key),
         ("smtpd_tls_protocols", ">=TLSv1.2"),
         ("smtpd_tls_mandatory_protocols", ">=TLSv1.2"),
         ("smtpd_tls_received_header", "yes"),

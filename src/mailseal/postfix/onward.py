@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from mailseal.config import Config, NextHop, Protocol
 from mailseal.postfix.names import CLEANUP, INSIDE, SMARTHOST, TO_AUTHORISED, TO_OUTSIDE
-from mailseal.postfix.parts import Options, Service, Setting
+from mailseal.postfix.parts import Options, Service, Setting, identity
 
 RECIPIENTS_AT_ONCE = 50
 """Of one mail in one LMTP transaction: they share its deadline."""
@@ -67,15 +67,13 @@ def _to_next_hops(name: str, hops: Sequence[NextHop]) -> Service:
     if first.implicit:
         options += ((f"{client}_tls_wrappermode", "yes"), (f"{client}_tls_security_level", "encrypt"))
     if first.certificate is not None:
-        files = [first.key, first.certificate] if first.key else [first.certificate]
-        options += ((f"{client}_tls_chain_files", ", ".join(map(str, files))),)
+        options += identity(client, first.certificate, first.key)
     return Service(name, "unix", client, options=options)
 
 
 _UNCHANGED: Options = (
     ("message_drop_headers", ""),
     ("always_add_missing_headers", "no"),
-    ("local_header_rewrite_clients", ""),
     ("remote_header_rewrite_domain", ""),
     ("cleanup_replace_stray_cr_lf", "no"),
     ("message_strip_characters", ""),

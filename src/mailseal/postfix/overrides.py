@@ -24,6 +24,7 @@ REFUSED: Mapping[str, str] = MappingProxyType(
         "receive_override_options": _OURS,
         "default_filter_nexthop": _OURS,
         "cleanup_service_name": _OCTETS,
+        "local_header_rewrite_clients": _OCTETS,
         "smtpd_relay_restrictions": f"{_RELAY}: restrict in smtpd_recipient_restrictions",
         "smtpd_relay_before_recipient_restrictions": _RELAY,
         "mynetworks": f"{_RELAY}: set postfix.networks",

@@ -33,7 +33,7 @@ def _settings(config: Config, around: Surroundings) -> Iterator[Setting]:
     yield Setting("inet_protocols", "all" if around.ipv6 else "ipv4", topic)
     topic = "Nothing is delivered here, nobody is trusted, and only root hands in mail by sendmail(1)"
     yield Setting("mydestination", "", topic)
-    yield Setting("local_recipient_maps", "", topic)
+    yield Setting("local_recipient_maps", "inline:{ { nobody = here } }", topic)
     yield Setting("local_transport", "error:no mail is delivered here", topic)
     yield Setting("alias_maps", "", topic)
     yield Setting("alias_database", "", topic)

@@ -104,6 +104,7 @@ def test_octets_are_left_alone():
     made = rendering(postfix=FULL, listen=TLS)
     for options in of_class(made).values():
         assert options["cleanup_service_name"] == "mailseal-cleanup"
+        assert options["local_header_rewrite_clients"] == ""
     cleanup = services(made)["mailseal-cleanup"]
     assert cleanup["message_drop_headers"] == ""
     assert cleanup["cleanup_replace_stray_cr_lf"] == "no"
@@ -116,7 +117,7 @@ def test_limits_follow_ours():
     made = rendering(limits=limits, postfix=FULL, listen=TLS)
     found = of_class(made)
     for name in ("entry", "submission", "submissions"):
-        assert found[name]["message_size_limit"] == str(10 << 20)
+        assert found[name]["message_size_limit"] == str((10 << 20) - 2048)
         assert found[name]["smtpd_recipient_limit"] == "77"
     assert "message_size_limit" not in found["reinject"]
     assert settings(made)["message_size_limit"] == str(30 << 20)
@@ -138,6 +139,10 @@ def test_submission_wants_tls_and_a_login_that_may_use_the_address():
         assert options["smtpd_tls_security_level"] == "encrypt"
         assert options.get("smtpd_tls_wrappermode") == wrapped
         assert options["smtpd_tls_chain_files"] == "/etc/tls/key.pem, /etc/tls/chain.pem"
+        both_in_one = of_class(rendering(postfix=FULL, listen={"tls_certificate": "/etc/tls/all.pem"}))[name]
+        found = [both_in_one[f"smtpd_tls_{one}_file"] for one in ("cert", "key")]
+        assert found == ["/etc/tls/all.pem"] * 2, "in any order; a chain file has the key first"
+        assert not both_in_one["smtpd_tls_chain_files"]
         assert options["smtpd_sasl_path"] == "mailseal/auth"
         assert options["smtpd_client_restrictions"] == "permit_sasl_authenticated, reject"
         assert options["smtpd_sender_restrictions"] == "reject_sender_login_mismatch"
