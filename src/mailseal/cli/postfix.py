@@ -87,13 +87,17 @@ def install_command(session: Session, *, replace: tuple[str, ...], yes: bool) ->
 
     Nothing else in its files changes. The files as they were stay beside them, named after the time.
     """
-    wanted = _wanted(session)
-    config = wanted.config
-    if config.postfix.instance is not Instance.SYSTEM:
+    given = session.config_without_secrets
+    instance = given.postfix.instance
+    if instance is Instance.OFF:
+        instance = running_instance(given) or instance
+    if instance is not Instance.SYSTEM:  # Postfix would ask where nobody answers, and all its mail wait
         raise CommandError(
-            f"postfix.instance is {config.postfix.instance}",
+            f"postfix.instance is {instance}",
             'set it to "system" in mailseal.toml; a private instance is set up by `mailseal serve`',
         )
+    wanted = _wanted(session)
+    config = wanted.config
     folder = config.postfix.config_dir
     with _staged(wanted, replace) as made:
         if not _print(folder, made.before, made.after):

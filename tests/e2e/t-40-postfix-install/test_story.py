@@ -240,6 +240,19 @@ def test_a_service_of_theirs_is_not_put_out_of_use_unasked(system: System, mails
     assert mailseal("check")[0] == 0
 
 
+@pytest.mark.parametrize("instance", ["off", "private"])
+def test_without_a_gateway_that_would_answer_it_nothing_is_installed(system: System, mailseal, instance: str) -> None:
+    system.configure(instance=instance, folder=str(system.folder / "private"))
+    before = system.content()
+
+    status, said = mailseal("install", "--yes")
+
+    assert status == 1
+    assert f"postfix.instance is {instance}" in said
+    assert 'set it to "system"' in said
+    assert system.content() == before
+
+
 @pytest.mark.parametrize(
     ("settings", "what"),
     [
