@@ -12,6 +12,17 @@ Options = tuple[tuple[str, str], ...]
 _COLUMNS = (10, 6, 8, 8, 8, 8, 8)
 
 
+def identity(prefix: str, certificate: Path, key: Path | None) -> Options:
+    """A certificate and its key, for a server (smtpd) or a client (smtp, lmtp).
+
+    Both may be in one file, in any order: as a chain file Postfix would want the key first, and have no TLS without.
+    """
+    if key is not None:
+        return ((f"{prefix}_tls_chain_files", f"{key}, {certificate}"),)
+    one = str(certificate)
+    return ((f"{prefix}_tls_chain_files", ""), (f"{prefix}_tls_cert_file", one), (f"{prefix}_tls_key_file", one))
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """One of main.cf. `topic` says what it and its neighbours are about."""
