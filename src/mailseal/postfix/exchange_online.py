@@ -7,7 +7,7 @@ from mailseal.postfix import exchange_clients
 from mailseal.postfix.entry import back, destination
 from mailseal.postfix.names import EXCHANGE_ONLINE, TO_OFFICE365, route
 from mailseal.postfix.onward import at_once, to_mailseal
-from mailseal.postfix.parts import Options, Service, Setting, Surroundings
+from mailseal.postfix.parts import Options, Service, Setting, Surroundings, identity
 
 _LEVELS = {Tls.OFF: "none", Tls.OPPORTUNISTIC: "may", Tls.REQUIRED: "encrypt", Tls.VERIFIED: "secure"}
 
@@ -49,6 +49,5 @@ def _to_the_tenant(hop: NextHop) -> Options:
     if hop.implicit:
         options += (("smtp_tls_wrappermode", "yes"),)
     if hop.certificate is not None:
-        files = [hop.key, hop.certificate] if hop.key else [hop.certificate]
-        options += (("smtp_tls_chain_files", ", ".join(map(str, files))),)
+        options += identity("smtp", hop.certificate, hop.key)
     return options

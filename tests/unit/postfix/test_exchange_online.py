@@ -116,7 +116,12 @@ def test_all_that_comes_back_goes_to_the_tenant():
         ),
         (
             "tenant.example:25?tls=required&certificate=/c.pem",
-            {"smtp_tls_security_level": "encrypt", "smtp_tls_chain_files": "/c.pem"},
+            {
+                "smtp_tls_security_level": "encrypt",
+                "smtp_tls_chain_files": "",
+                "smtp_tls_cert_file": "/c.pem",
+                "smtp_tls_key_file": "/c.pem",
+            },
         ),
         (
             "smtps://tenant.example:465",
