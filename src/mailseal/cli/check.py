@@ -26,10 +26,8 @@ from mailseal.cli.checks import (
 )
 from mailseal.cli.checks.finding import Finding, Status
 from mailseal.cli.session import Session, become_owner, pass_session
-from mailseal.config import Config, ConfigError, find, load
-from mailseal.config.load import variable
+from mailseal.config import Config, ConfigError, find
 from mailseal.errors import MailsealError
-from mailseal.roles.startup_mark import running_instance
 
 CHECKS: tuple[tuple[str, Callable[[Config], Iterable[Finding]]], ...] = (
     ("listeners", listening.listeners),
@@ -108,12 +106,12 @@ def _findings(session: Session) -> Iterator[Finding]:
 
 def _as_it_runs(session: Session, config: Config) -> tuple[Config, Iterable[Finding]]:
     """The configuration with what `serve` was told beside it, which decides where the sockets are."""
-    running = running_instance(config)
-    if running is None or running is config.postfix.instance:
+    running = session.config_as_it_runs
+    if running is config:
         return config, ()
-    environ = {**os.environ, variable("postfix", "instance"): running.value}
-    text = f"`serve` was started with --postfix {running}, postfix.instance is {config.postfix.instance}"
-    return load(session.config_path, environ), [Finding("configuration", Status.OK, text)]
+    given = running.postfix.instance
+    text = f"`serve` was started with --postfix {given}, postfix.instance is {config.postfix.instance}"
+    return running, [Finding("configuration", Status.OK, text)]
 
 
 def _become_owner(source: Path | None, config: Config) -> Iterator[Finding]:

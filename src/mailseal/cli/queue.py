@@ -74,7 +74,8 @@ def list_(
     as_json: bool,
 ) -> None:
     """What waits: first how much for which reason, then the oldest mails and why each recipient waits."""
-    config = session.open_store()
+    config = session.config_as_it_runs
+    session.open_store()
     wanted, ours, summary = QueueFilter(name, sender, recipient, why), our_sockets(config), Summary()
 
     def meant(listing: Listing) -> Iterator[Waiting]:
@@ -133,7 +134,8 @@ def _tell(listing: Listing) -> None:
 @pass_session
 def show_(session: Session, *, queue_id: str, as_json: bool) -> None:
     """One mail: its envelope, why each recipient waits, names of header fields, and its rows of the message log."""
-    config = session.open_store()
+    config = session.config_as_it_runs
+    session.open_store()
     client = queue_client(config)
     file = client.show(queue_id)
     if file is None:
@@ -182,7 +184,7 @@ def release(session: Session, *, ids: Sequence[str], everything: bool) -> int:
     """Take mails off hold and try those that are named at once."""
     status = _change(session, Verb.RELEASE, ids, everything=everything, done="released")
     if ids:
-        queue_client(session.config).try_now(ids)
+        queue_client(session.config_as_it_runs).try_now(ids)
     return status
 
 
@@ -199,7 +201,7 @@ def requeue(session: Session, *, ids: Sequence[str], everything: bool) -> int:
     _require_meant(Verb.REQUEUE, ids, everything=everything)
     if everything:
         become_owner(session.config.data_dir)
-        with queue_client(session.config).listing() as listing:
+        with queue_client(session.config_as_it_runs).listing() as listing:
             ids = [mail.id for mail in listing if mail.queue in {"deferred", "hold"} and is_queue_id(mail.id)]
         if not ids:
             click.echo("no mail waits")
@@ -224,7 +226,7 @@ def delete(session: Session, *, ids: Sequence[str], yes: bool) -> int:
 def flush(session: Session, *, ids: Sequence[str]) -> None:
     """Try mails now: those that are named, or all."""
     become_owner(session.config.data_dir)
-    client = queue_client(session.config)
+    client = queue_client(session.config_as_it_runs)
     if ids:
         client.try_now(ids)
     else:
@@ -235,7 +237,7 @@ def flush(session: Session, *, ids: Sequence[str]) -> None:
 def _change(session: Session, verb: Verb, ids: Sequence[str], *, everything: bool, done: str) -> int:
     _require_meant(verb, ids, everything=everything)
     become_owner(session.config.data_dir)
-    client = queue_client(session.config)
+    client = queue_client(session.config_as_it_runs)
     changed = client.change_all(verb) if everything else client.change(verb, tuple(dict.fromkeys(ids)))
     click.echo(f"{changed.count} mails {done}")
     if changed.note:

@@ -12,6 +12,7 @@ import click
 
 from mailseal.cli.errors import CommandError
 from mailseal.config import Config, load
+from mailseal.config.load import variable
 
 
 class Session:
@@ -29,6 +30,16 @@ class Session:
     def config_without_secrets(self) -> Config:
         """The same for a role whose user may not read the files that hold secrets; raises ConfigError."""
         return load(self.config_path, os.environ, with_secrets=False)
+
+    @cached_property
+    def config_as_it_runs(self) -> Config:
+        """With the Postfix that `serve` was started with (`--postfix`), which decides where the sockets are."""
+        from mailseal.roles.startup_mark import running_instance  # noqa: PLC0415 - only commands about Postfix need it
+
+        running = running_instance(self.config)
+        if running is None or running is self.config.postfix.instance:
+            return self.config
+        return load(self.config_path, {**os.environ, variable("postfix", "instance"): running.value})
 
     def open_store(self, *, for_now: bool = False) -> Config:
         """Set the database up for use; a command reads its input files before, since root gives up its rights here.

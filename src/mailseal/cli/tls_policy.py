@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from mailseal.mail.address import AddressError, domain_to_ascii
 from mailseal.postfix.tls_choice import TlsRule
 from mailseal.postfix.tls_destination import read_destination
 from mailseal.postfix.tls_policy import LeastTls, Level, ServerName, TlsPolicy, read_fingerprint
-from mailseal.roles.startup_mark import running_instance
 from mailseal.store import sts_policies, tls_policies
 from mailseal.store.sts_policies import StsInfo
 from mailseal.store.tls_kept import Weight, remarks
@@ -162,9 +160,9 @@ def unset(session: Session, *, destination: str, yes: bool) -> None:
 
 def _opened(session: Session) -> Config:
     """The store is open; the configuration, with the Postfix that `serve` was started with (`--postfix`)."""
-    config = session.open_store()
-    running = running_instance(config)
-    return config if running is None else replace(config, postfix=replace(config.postfix, instance=running))
+    config = session.config_as_it_runs
+    session.open_store()
+    return config
 
 
 def _name(text: str) -> str:
