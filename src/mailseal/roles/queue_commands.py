@@ -92,6 +92,7 @@ class Commands:
                 done = Done(await process.wait(), b"", (await saying).decode("utf-8", "replace"))
             finally:
                 saying.cancel()
+                await asyncio.wait([saying])
         if done.status != 0:
             raise CommandFailedError(done.complaint)
         return done.warning
@@ -230,25 +231,40 @@ async def run(command: Sequence[str], given: bytes = b"") -> Done:
 
 @asynccontextmanager
 async def _running(command: Sequence[str], *, with_input: bool = False) -> AsyncIterator[asyncio.subprocess.Process]:
-    try:
-        process = await asyncio.create_subprocess_exec(
+    """A command that has ended, with all that it has started, when this has; however it comes to that."""
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.PIPE if with_input else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             cwd="/",
             env=ENVIRONMENT,
-            start_new_session=True,  # so that what it starts itself ends with it
+            start_new_session=True,  # so that what it starts itself can be ended with it
         )
+    )
+    try:
+        process = await asyncio.shield(starting)
     except OSError as error:
         raise CommandFailedError(f"{command[0]} cannot be run: {error.strerror}") from None
+    except asyncio.CancelledError:
+        # Given up in the middle of its start, asyncio would wait for as long as anybody holds its pipes.
+        with suppress(OSError):
+            await _end(await starting)
+        raise
     try:
         yield process
     finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+        await asyncio.shield(_end(process))
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill what still runs. What it has written is read: asyncio sees its end only behind that."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await asyncio.gather(*(_read(stream, 0) for stream in (process.stdout, process.stderr) if stream is not None))
+        await process.wait()
 
 
 async def _give(process: asyncio.subprocess.Process, given: bytes) -> None:
