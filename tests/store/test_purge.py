@@ -7,13 +7,16 @@ from types import SimpleNamespace
 
 import pytest
 
+from mailseal.config import from_values
+from mailseal.mail.tls_report import AppliedPolicy
 from mailseal.roles import handlers
-from mailseal.store import jobs, ledger, log, pace, purge
+from mailseal.store import jobs, ledger, log, pace, purge, tls_sessions
 from mailseal.store.jobs import State
 from mailseal.store.models import JobRow, LedgerRow, LogRow, StampRow
 from mailseal.store.pace import Pace, Turn
 from mailseal.store.row import first_uuid7, uuid7
 from mailseal.store.stamps import Scope, bump
+from mailseal.store.tls_report_models import TlsSessionRow
 from mailseal.store.transaction import close_connection, run, unit_of_work
 
 NOW = datetime.now(UTC)
@@ -162,7 +165,7 @@ def test_old_ledger_rows_and_jobs_go(store):
 
 @pytest.fixture
 def aged(store):
-    """Rows of the ledger, jobs and the log that are 3, 10 and 40 days old; what is left of each, by age."""
+    """Rows of the ledger, jobs, the log and TLS counts that are 3, 10 and 40 days old; what is left, by age."""
     ages = (3, 10, 40)
     for days in ages:
         at = NOW - timedelta(days=days)
@@ -170,29 +173,33 @@ def aged(store):
         JobRow.objects.create(node="mx1", kind=str(days), state=State.DONE, finished=at)
         key = type(uuid7())(int=first_uuid7(at).int + 1)
         LogRow.objects.create(id=key, time=at, direction="in", reasons=[], details=[], subject=str(days))
+        kind = tls_sessions.Kind(at.date(), AppliedPolicy("no-policy-found", str(days)))
+        tls_sessions.add({kind: 1}, "/log", tls_sessions.LogPosition())
 
     def left() -> list[list[int]]:
-        columns = ((LedgerRow, "attempt"), (JobRow, "kind"), (LogRow, "subject"))
+        columns = ((LedgerRow, "attempt"), (JobRow, "kind"), (LogRow, "subject"), (TlsSessionRow, "domain"))
         return [sorted(map(int, model.objects.values_list(name, flat=True))) for model, name in columns]
 
-    assert left() == [list(ages)] * 3
+    assert left() == [list(ages)] * 4
     return left
 
 
 NODE = SimpleNamespace(
-    config=SimpleNamespace(ledger=SimpleNamespace(retention_days=6), log=SimpleNamespace(retention_days=30))
+    config=from_values(
+        {"ledger": {"retention_days": 6}, "log": {"retention_days": 30}, "tls_reports": {"keep_days": 20}}
+    )
 )
 
 
 def test_each_is_kept_for_as_long_as_its_own_setting_says(aged):
     assert handlers.purge_old(NODE, None) is None
-    assert aged() == [[3], [3], [3, 10]]
+    assert aged() == [[3], [3], [3, 10], [3, 10]]
 
 
 def test_nothing_goes_by_a_clock_that_has_jumped(aged, monkeypatch):
     monkeypatch.setattr(handlers.CLOCK, "_mistrusted_until", time.monotonic() + 60)
     assert handlers.purge_old(NODE, None) is None
-    assert aged() == [[3, 10, 40]] * 3
+    assert aged() == [[3, 10, 40]] * 4
 
 
 def test_what_a_turn_leaves_is_gone_on_with_soon(aged, monkeypatch):
@@ -201,5 +208,5 @@ def test_what_a_turn_leaves_is_gone_on_with_soon(aged, monkeypatch):
         again = handlers.purge_old(NODE, None)
     assert again is not None
     assert again < handlers.HANDLERS[handlers.PURGE].every_seconds
-    assert aged() == [[3, 10, 40]] * 3
+    assert aged() == [[3, 10, 40]] * 4
     assert handlers.purge_old(NODE, None) is None

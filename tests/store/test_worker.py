@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from mailseal.config import from_values
 from mailseal.keys.kek_places import Found, KekFile
 from mailseal.keys.kek_ring import KekRing
 from mailseal.keys.sealing import Kek
@@ -30,16 +31,19 @@ def ring(*held: Kek) -> KekRing:
 @pytest.fixture
 def worker(store, tmp_path):
     """A job worker that has both KEKs."""
-    config = SimpleNamespace(run_dir=tmp_path, journal_dir=tmp_path, limits=SimpleNamespace(drain_seconds=1))
-    stamps = SimpleNamespace(poll=lambda _: None)
-    return WorkerRole(SimpleNamespace(config=config, kek=ring(OLD, NEW), stamps=stamps), Meter(By.WORKER))
+    config = from_values({"data_dir": str(tmp_path)})
+    for folder in (config.run_dir, config.journal_dir):
+        folder.mkdir(exist_ok=True)
+    stamps, gateway = SimpleNamespace(poll=lambda _: None), SimpleNamespace(directory=None)
+    node = SimpleNamespace(config=config, gateway=gateway, kek=ring(OLD, NEW), stamps=stamps)
+    return WorkerRole(node, Meter(By.WORKER))
 
 
-def test_no_rotation_to_a_kek_that_one_process_of_the_node_lacks(worker, tmp_path):
+def test_no_rotation_to_a_kek_that_one_process_of_the_node_lacks(worker):
     """Its mail would wait: it could neither open nor seal."""
     keks.activate(OLD.id)
     lacking = ring(OLD)
-    mail = HeldKeks(lacking, tmp_path)
+    mail = HeldKeks(lacking, worker._node.config.run_dir)
     mail.say(0.0)
     worker._keep_house()
     assert [node.keks for node in nodes.list_nodes()] == [{OLD.id}]
@@ -54,8 +58,9 @@ def test_no_rotation_to_a_kek_that_one_process_of_the_node_lacks(worker, tmp_pat
     assert keks.active() == NEW.id
 
 
-def test_at_its_end_it_takes_what_the_mail_workers_wrote_while_they_drained(worker, tmp_path, monkeypatch):
-    writer = JournalWriter(tmp_path)
+def test_at_its_end_it_takes_what_the_mail_workers_wrote_while_they_drained(worker, monkeypatch):
+    folder = worker._node.config.journal_dir
+    writer = JournalWriter(folder)
     writer.append([record(1)])
 
     class Over:
@@ -79,4 +84,4 @@ def test_at_its_end_it_takes_what_the_mail_workers_wrote_while_they_drained(work
     asyncio.run(worker.serve(SimpleNamespace(ready=lambda: None)))
     assert LogRow.objects.count() == 2
     assert not JournalRow.objects.exists()
-    assert not list(tmp_path.glob("*.journal"))
+    assert not list(folder.glob("*.journal"))
