@@ -3,6 +3,7 @@
 import pytest
 
 from harness.name_server import NameServer as Server
+from harness.waiting import PATIENCE_SECONDS
 from mailseal.config.sections.dns import NameServer
 from mailseal.discover.dane import has_dane, host_has_dane, usable
 from mailseal.discover.dns import Dns, DnsUnavailableError, Tlsa
@@ -20,7 +21,7 @@ def server():
 
 
 def found(server, domain="a.test"):
-    return has_dane(Dns([NameServer("127.0.0.1", server.port)], 2.0), domain)
+    return has_dane(Dns([NameServer("127.0.0.1", server.port)], PATIENCE_SECONDS), domain)
 
 
 def test_no_records(server):
@@ -70,7 +71,7 @@ def test_a_domain_without_mx_is_its_own(server):
 
 def test_a_port_of_a_host(server):
     server.records["_587._tcp.mx1.a.test", "TLSA"] = [GOOD]
-    dns = Dns([NameServer("127.0.0.1", server.port)], 2.0)
+    dns = Dns([NameServer("127.0.0.1", server.port)], PATIENCE_SECONDS)
     assert host_has_dane(dns, "mx1.a.test", 587)
     assert not host_has_dane(dns, "mx1.a.test")
 

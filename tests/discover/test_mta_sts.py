@@ -168,7 +168,7 @@ def server():
 
 
 def test_a_domain_says_whether_it_has_a_policy(server):
-    asking = Dns([NameServer("127.0.0.1", server.port)])
+    asking = Dns([NameServer("127.0.0.1", server.port)], 60.0)
     server.txt("_mta-sts.a.test", "v=STSv1; id=1")
     server.txt("b.test", "v=STSv1; id=1")
     server.records["_mta-sts.c.test", "CNAME"] = ["_mta-sts.a.test."]
@@ -187,7 +187,7 @@ def web(tmp_path_factory):
 
 
 def fetched(web, domain="a.test"):
-    limits = FetchLimits(total_seconds=10, max_bytes=MAX_POLICY_BYTES, max_redirects=0, allow_private=True)
+    limits = FetchLimits(total_seconds=60, max_bytes=MAX_POLICY_BYTES, max_redirects=0, allow_private=True)
     context = ssl.create_default_context(cafile=str(web.ca))
     there = Fetcher(limits, tls=context, look_up=lambda host, port, deadline: (("127.0.0.1", web.port),))
     return fetch_policy(there, domain)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import socketserver
 import struct
 import threading
@@ -133,10 +132,3 @@ class NameServer:
 def _quoted(value: str) -> str:
     pieces = [value[start : start + 255] for start in range(0, len(value), 255)] or [""]
     return " ".join('"' + piece.replace("\\", "\\\\").replace('"', '\\"') + '"' for piece in pieces)
-
-
-def closed_port() -> int:
-    """A port that nobody answers on."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as held:
-        held.bind(("127.0.0.1", 0))
-        return int(held.getsockname()[1])

@@ -9,6 +9,7 @@ import socket
 import threading
 from pathlib import Path
 
+from harness.waiting import PATIENCE_SECONDS
 from mailseal.postfix.queue_request import MAX_LINE_BYTES
 from mailseal.roles.queue_client import QueueClient
 from mailseal.roles.queue_commands import Changed, CommandFailedError, Commands
@@ -57,7 +58,7 @@ class Served:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(owner)))
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(PATIENCE_SECONDS)
 
     async def _serve(self, owner: int) -> None:
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
@@ -69,11 +70,11 @@ class Served:
 
     def end(self) -> None:
         self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join(10)
+        self._thread.join(PATIENCE_SECONDS)
 
     def raw(self, octets: bytes) -> dict:
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(20)
+            connection.settimeout(PATIENCE_SECONDS)
             connection.connect(str(self.path))
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 connection.sendall(octets)

@@ -40,9 +40,9 @@ def test_the_end_of_a_search_has_the_mails_tried_twice(store):
     lookups.finish(BOB, 0, datetime.now(UTC))
     assert waiting_jobs() == [("mx1", "mx1", [FIRST, SECOND])] * 2
     assert [row.owner for row in LookupWaitRow.objects.all()] == [EVE.key]
-    due = [row.run_at - datetime.now(UTC) for row in JobRow.objects.filter(kind=TRY).order_by("run_at")]
-    assert due[0] < timedelta(seconds=2)
-    assert timedelta(seconds=5) < due[1] < timedelta(seconds=15)
+    first, second = (row.run_at for row in JobRow.objects.filter(kind=TRY).order_by("run_at"))
+    assert first - datetime.now(UTC) < timedelta(seconds=2)
+    assert timedelta(seconds=5) < second - first < timedelta(seconds=15)
     lookups.finish(BOB, 0, datetime.now(UTC))
     assert len(waiting_jobs()) == 2
 

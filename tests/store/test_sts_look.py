@@ -61,10 +61,10 @@ def node(store, web, names, monkeypatch):
 
     def fetcher(config, **limits):
         trusting = ssl.create_default_context(cafile=str(web.ca))
-        return Fetcher(FetchLimits(total_seconds=5, allow_private=True, **limits), tls=trusting, look_up=look_up)
+        return Fetcher(FetchLimits(total_seconds=60, allow_private=True, **limits), tls=trusting, look_up=look_up)
 
     monkeypatch.setattr(sts_look, "fetcher", fetcher)
-    return Node(from_values({"dns": {"servers": [names.place], "timeout_seconds": 2}}))
+    return Node(from_values({"dns": {"servers": [names.place], "timeout_seconds": 60}}))
 
 
 @pytest.fixture

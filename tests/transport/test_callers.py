@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 import uvloop
 
+from harness.waiting import PATIENCE_SECONDS
 from mailseal.transport.callers import Callers, Patience
 from mailseal.transport.socketmap import Kind, Reply, SocketmapDialogue, netstring
 
@@ -53,7 +54,7 @@ def asked(scene, **patience):
             return reader, writer
 
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 return await scene(callers, told, connect)
         finally:
             await callers.drain(0)
