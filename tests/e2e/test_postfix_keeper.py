@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.client import Client, Port
 from harness.folder import free_port, short_folder
 from harness.gateway import clean_environment
+from harness.small_disk import small_disk
 from harness.waiting import wait_until
 from mailseal.config.values import Endpoint
 from mailseal.postfix.installation import greets
@@ -22,13 +24,15 @@ pytestmark = pytest.mark.usefixtures("need_postfix")
 ELSEWHERE = "198.51.100.99"
 """An address that no machine of ours has."""
 
+MESSAGE_BYTES = 4 << 20
+
 
 class Kept:
     """A keeper and its Postfix."""
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
-        self._back = free_port()
+        self.back = free_port()
         self._folder = folder
         self._file = folder / "mailseal.toml"
         self._output = folder / "output"
@@ -46,7 +50,8 @@ class Kept:
         words = ", ".join(f'"{one}"' for one in places)
         self._file.write_text(
             f'hostname = "gate.test"\ndata_dir = "{data}"\n[postfix]\ninstance = "private"\n'
-            f'folder = "{self._folder}/postfix"\nlisten = [{words}]\nreinjection = "127.0.0.1:{self._back}"\n'
+            f'folder = "{self._folder}/postfix"\nlisten = [{words}]\nreinjection = "127.0.0.1:{self.back}"\n'
+            f"[limits]\nmax_message_bytes = {MESSAGE_BYTES}\n"
         )
 
     def master(self) -> int:
@@ -61,6 +66,12 @@ class Kept:
     def end(self) -> None:
         self.process.terminate()
         self.process.wait(60)
+
+    def takes_mail(self, port: int) -> bool:
+        with Client(Port(port)) as client:
+            code = client.command(f"MAIL FROM:<a@out.example> SIZE={MESSAGE_BYTES // 2}")[:3]
+        assert code in {"250", "452"}
+        return code == "250"
 
 
 @pytest.fixture
@@ -85,3 +96,25 @@ def test_a_reload_that_cannot_listen_changes_nothing(kept: Kept) -> None:
     os.kill(kept.process.pid, signal.SIGHUP)
     wait_until(lambda: kept.answers(other), kept.said)
     assert (kept.master(), kept.answers()) == (before, True)
+
+
+def test_a_disk_that_gets_full_takes_in_no_more_than_can_leave() -> None:
+    """Mail that comes back from Mailseal has to go through the same queue."""
+    with short_folder("small") as folder:
+        (folder / "postfix").mkdir()
+        with small_disk(folder / "postfix", 40 << 20) as mounted:
+            if not mounted:
+                pytest.skip("nothing can be mounted here")
+            (folder / "postfix").chmod(0o755)
+            kept = Kept(folder)
+            try:
+                taken = []
+                for number in range(36):
+                    (folder / "postfix" / f"filler{number}").write_bytes(bytes(1 << 20))
+                    taken.append((kept.takes_mail(kept.port), kept.takes_mail(kept.back)))
+            finally:
+                kept.end()
+    assert taken[0] == (True, True)
+    assert taken[-1] == (False, False)
+    assert (False, True) in taken, "what is in the queue already can leave"
+    assert (True, False) not in taken, "mail is taken that cannot leave"

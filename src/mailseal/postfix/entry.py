@@ -13,6 +13,8 @@ from mailseal.postfix.parts import Options, Service, Setting, Surroundings, iden
 
 CLIENTS = "mailseal_authorised_clients"
 """The setting (a name of our own) that leads mail of our networks to the authorised class."""
+GROWTH = 3
+"""How much larger a mail may come back: base64 in base64 in base64 (signed, encrypted, signed) is 2.6 times."""
 _LOOPBACK = "127.0.0.0/8 [::1]/128"
 _RECEIVED_BYTES = 2048
 _UNFILTERED = "no_unknown_recipient_checks,no_header_body_checks,no_milters,no_address_mappings"
@@ -143,6 +145,8 @@ def _common(config: Config) -> Options:
         ("smtpd_forbid_bare_newline", "reject" if refused else "normalize"),
         ("disable_vrfy_command", "yes"),
         ("message_size_limit", str(config.limits.max_message_bytes - _room(config))),
+        # smtpd wants 1.5 times its own limit; with less than that of the way back nothing could leave any more.
+        ("queue_minfree", str(2 * GROWTH * config.limits.max_message_bytes)),
         ("smtpd_recipient_limit", str(config.limits.max_recipients)),
         *_UNCHANGED,
     )

@@ -4,12 +4,10 @@ from collections.abc import Iterator
 
 from mailseal.config import Config
 from mailseal.postfix import entry, exchange_online, onward
-from mailseal.postfix.entry import table
+from mailseal.postfix.entry import GROWTH, table
 from mailseal.postfix.names import Table
 from mailseal.postfix.parts import Rendering, Setting, Surroundings
 
-GROWTH = 3
-"""How much larger a mail may come back: base64 in base64 in base64 (signed, encrypted, signed) is 2.6 times."""
 _QUEUE_DAYS = 5
 """Postfix's own default."""
 

@@ -254,6 +254,7 @@ def test_every_option_of_an_entry_is_refused_or_known_to_yield():
                 yielding |= dict(one.options).keys() - dict(after.options).keys()
     assert yielding == {
         "disable_vrfy_command",
+        "queue_minfree",
         "smtpd_recipient_limit",
         "smtpd_sasl_authenticated_header",
         "smtpd_tls_chain_files",
