@@ -83,5 +83,6 @@ def _tls(config: Config) -> Iterator[Setting]:
     yield Setting("smtp_tls_dane_insecure_mx_policy", "dane", topic)
     # A connection in clear that is kept open would be used without asking whether it may still be in clear.
     yield Setting("smtp_connection_cache_on_demand", "no", topic)
+    yield Setting("smtp_connection_cache_destinations", "", topic)
     yield Setting("smtp_tls_loglevel", "1", topic)
     yield Setting("tls_append_default_CA", "yes", topic)

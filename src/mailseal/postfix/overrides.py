@@ -16,6 +16,7 @@ _SMUGGLING = "it keeps a mail from being smuggled inside another"
 _OCTETS = "signatures break when octets change"
 _ROUTES = "routes are Mailseal's, and TLS policies go by them: set postfix.inside and postfix.outside"
 _PLACES = "it is Mailseal's own; see `postfix.folder`"
+_KEPT_OPEN = "a connection that is kept open is used without asking whether it may still be in clear"
 _WAITING = "without Mailseal's answer mail has to wait"
 
 REFUSED: Mapping[str, str] = MappingProxyType(
@@ -44,6 +45,8 @@ REFUSED: Mapping[str, str] = MappingProxyType(
         "relay_domains": _WAITING,
         "transport_maps": _WAITING,
         "smtp_tls_policy_maps": _WAITING,
+        "smtp_connection_cache_on_demand": _KEPT_OPEN,
+        "smtp_connection_cache_destinations": _KEPT_OPEN,
         "lmtp_tls_policy_maps": _WAITING,
         "relayhost": _ROUTES,
         "default_transport": _ROUTES,

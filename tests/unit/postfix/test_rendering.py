@@ -236,6 +236,15 @@ def test_an_administrators_settings_win():
     assert found["submission"]["smtpd_client_restrictions"] == "permit_sasl_authenticated, reject"
 
 
+KEEPS_CONNECTIONS = ("smtp_connection_cache_on_demand", "smtp_connection_cache_destinations")
+
+
+def test_no_connection_is_kept_for_mail_whose_policy_was_not_asked_for():
+    made = settings(rendering(postfix=FULL))
+    assert [made[name] for name in KEEPS_CONNECTIONS] == ["no", ""]
+    assert set(KEEPS_CONNECTIONS) <= REFUSED.keys()
+
+
 @pytest.mark.parametrize("name", [*REFUSED, "mailseal_authorised_clients", "mailseal-outside_destination_rate_delay"])
 def test_what_security_rests_on_cannot_be_set(name):
     with pytest.raises(RefusedSettingError, match=f"{name} cannot be set: .+"):
