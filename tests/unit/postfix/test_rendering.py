@@ -240,7 +240,7 @@ KEEPS_CONNECTIONS = ("smtp_connection_cache_on_demand", "smtp_connection_cache_d
 
 
 def test_no_connection_is_kept_for_mail_whose_policy_was_not_asked_for():
-    made = settings(rendering(postfix=FULL))
+    made = settings(rendering(postfix=FULL, listen=TLS))
     assert [made[name] for name in KEEPS_CONNECTIONS] == ["no", ""]
     assert set(KEEPS_CONNECTIONS) <= REFUSED.keys()
 
