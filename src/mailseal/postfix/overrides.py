@@ -41,6 +41,7 @@ REFUSED: Mapping[str, str] = MappingProxyType(
         "smtpd_tls_auth_only": "a password would go over the network in clear",
         "smtpd_authorized_xforward_hosts": "it decides whose word counts for where mail came from",
         "smtpd_authorized_xclient_hosts": "it decides whose word counts for where mail came from",
+        "smtpd_upstream_proxy_protocol": "the way back from Mailseal would wait for a proxy that is not there",
         "parent_domain_matches_subdomains": _RELAY,
         "relay_domains": _WAITING,
         "transport_maps": _WAITING,
