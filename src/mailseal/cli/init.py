@@ -157,7 +157,7 @@ def _next_steps(path: Path, *, has_domains: bool) -> None:
         f"{command} root import ca.pem          whose certificates are believed",
         f"{command} cert import anna.p12        a certificate with its private key, to sign and to open",
         f"{command} check                       what is right and what is not",
-        f"{command} serve                       run",
+        f"{command} serve                       run; as root with --postfix private: and a Postfix of its own",
     ]
     click.echo("\nNext:\n  " + "\n  ".join(steps))
     click.echo("\nKeep a copy of the KEK's file apart from the database: without it no private key can be opened.")

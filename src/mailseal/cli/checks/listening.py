@@ -97,7 +97,8 @@ def _reachable_for(path: Path, group: str) -> Iterator[Finding]:
                 "listener",
                 Status.WARN,
                 f"{path}: the group {group!r} cannot get through {folder}",
-                f"put the socket elsewhere, for example in /var/spool/postfix/mailseal (chgrp {group}, mode 0750)",
+                "set postfix.instance, which puts the sockets where Postfix can get; or put this one elsewhere, for "
+                f"example in /var/spool/postfix/mailseal (chgrp {group}, mode 0750)",
             )
             return
     try:
