@@ -34,6 +34,7 @@ run: .venv/installed-run
 
 demo: .venv/installed-run
 	@tools/debian.sh openssl swaks gpg gpg-agent
+	@if [ $$(id -u) = 0 ] || sudo -n true 2>/dev/null; then tools/debian.sh postfix libnet-ssleay-perl; fi
 	@exec $(BIN)/python -m demo
 
 check: install

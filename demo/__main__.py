@@ -2,13 +2,16 @@
 
 .venv/bin/python -m demo            stays until Ctrl-C
 .venv/bin/python -m demo --once     ends after the samples; status 1 if one went wrong
+.venv/bin/python -m demo --alone    without Postfix, as it is where nobody is root
 """
 
 import argparse
 import contextlib
+import os
 import shlex
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -24,10 +27,13 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from demo.company import CommandError, Company
+from demo import by_postfix
+from demo.company import LOGIN_PASSWORD, CommandError, Company
 from demo.gnupg import Gnupg
-from demo.peer import Internet, Mail, Peer
-from demo.samples import ANNA, BEA, CAROL, DANA, DIRK, SAMPLES, Sample, Stage, form_of, openssl
+from demo.name_server import NameServer
+from demo.peer import Internet, Mail, Peer, server_context
+from demo.pki import Authority
+from demo.samples import ANNA, BEA, BERT, CAROL, DANA, DIRK, SAMPLES, Sample, Stage, form_of, openssl
 
 console = Console(highlight=False)
 
@@ -59,21 +65,30 @@ def both(companies: tuple[Company, Company], act: Callable[[Company], None]) -> 
 
 
 @contextlib.contextmanager
-def standing(folder: Path, arrived: Callable[[Peer, Mail, Path], None]) -> Iterator[Stage]:
+def standing(folder: Path, arrived: Callable[[Peer, Mail, Path], None], *, with_postfix: bool) -> Iterator[Stage]:
     """Everything set up and running; ended in the end, whatever happens."""
-    alpha = Company("Alpha", "alpha.example", folder / "alpha", (("Anna", False), ("Bert", True)))
-    beta = Company("Beta", "beta.example", folder / "beta", (("Bea", False), ("Bob", True)))
+    people = (("Anna", False), ("Bert", True))
+    alpha = Company("Alpha", "alpha.example", folder / "alpha", people, with_postfix=with_postfix)
+    people = (("Bea", False), ("Bob", True))
+    beta = Company("Beta", "beta.example", folder / "beta", people, with_postfix=with_postfix)
     inboxes = {one.domain: Peer(f"mailboxes.{one.domain}", one.folder / "inbox", arrived) for one in (alpha, beta)}
     elsewhere = Peer("mailboxes.elsewhere.example", folder / "elsewhere", arrived)
     internet = Internet(folder / "wire", arrived, elsewhere)
     internet.gateways = {one.domain: one.port for one in (alpha, beta)}
+    authority = Authority("The Internet")
+    if with_postfix:  # without, a plain mail worker is who calls it
+        internet.tls = server_context(folder / "internet.pem", authority.server(internet.name).for_server)
+    names = NameServer()
     partner = {alpha: beta, beta: alpha}
     gnupg = Gnupg(folder / "delta")
 
     def make(company: Company) -> None:
-        company.configure(inboxes[company.domain], internet)
+        company.configure(inboxes[company.domain], internet, names, authority.root.pem)
         company.set_up(partner[company])
+        company.sign_domain(names)
         if company is alpha:
+            if with_postfix:
+                company.let_in(BERT)
             company.add_openpgp(gnupg.export(), ANNA, DIRK)
         company.start()
         company.wait_until_ready()
@@ -92,6 +107,7 @@ def standing(folder: Path, arrived: Callable[[Peer, Mail, Path], None]) -> Itera
         gnupg.close()
         for peer in (internet, elsewhere, *inboxes.values()):
             peer.close()
+        names.close()
 
 
 def show_set_up(stage: Stage) -> None:
@@ -109,15 +125,19 @@ def show_set_up(stage: Stage) -> None:
         table.add_column(column)
     for company in (stage.alpha, stage.beta):
         inbox = stage.inboxes[company.domain]
-        table.add_row(
-            f"{company.name}'s Mailseal", f"127.0.0.1:{company.port}", str(company.data.relative_to(stage.folder))
-        )
+        data = str(company.data.relative_to(stage.folder))
+        if company.with_postfix:
+            table.add_row(f"{company.name}'s Postfix", f"127.0.0.1:{company.port}", f"{company.folder.name}/postfix")
+            table.add_row("  for users, with a login", f"127.0.0.1:{company.submission}", "")
+            table.add_row(f"{company.name}'s Mailseal", "sockets for Postfix", data)
+        else:
+            table.add_row(f"{company.name}'s Mailseal", f"127.0.0.1:{company.port}", data)
         table.add_row(
             f"{company.name}'s mailboxes", f"127.0.0.1:{inbox.port}", f"{company.domain.partition('.')[0]}/inbox/*.eml"
         )
-    table.add_row("Delta, who have gpg and no gateway", "", "delta/, the home folder of gpg")
+    table.add_row("Delta, who have gpg alone", "", "delta/, gpg's home folder")
     table.add_row("the internet", f"127.0.0.1:{stage.internet.port}", "wire/*.eml")
-    table.add_row("everyone else's mailboxes", f"127.0.0.1:{stage.elsewhere.port}", "elsewhere/*.eml")
+    table.add_row("all other mailboxes", f"127.0.0.1:{stage.elsewhere.port}", "elsewhere/*.eml")
     console.print(table)
 
 
@@ -215,6 +235,14 @@ def show_your_turn(stage: Stage) -> None:
         f"{mailseal} --config {config} message explain {stage.elsewhere.folder}/001.eml --from {ANNA} --to {BEA}",
         f"{mailseal} --config {config} log --follow",
     ]
+    if stage.alpha.with_postfix:
+        login = f"--server 127.0.0.1:{stage.alpha.submission} --tls --auth-user {BERT}"
+        lines += [
+            "# as Bert, by a login; as somebody else he is refused",
+            f"swaks {login} --auth-password {shlex.quote(LOGIN_PASSWORD)} --from {BERT} --to {CAROL}",
+            "# what waits in Alpha's Postfix, and why",
+            f"{mailseal} --config {config} queue list",
+        ]
     console.print(Rule("Your turn, in another terminal", align="left"))
     for line in lines:
         console.print(Text(line, style="dim" if line.startswith("#") else ""), soft_wrap=True)
@@ -247,10 +275,31 @@ def _wait_for_the_end() -> None:
 def play(stage: Stage) -> bool:
     """All samples, the referee, the logs."""
     show_set_up(stage)
-    good = [show_sample(number, sample, stage) for number, sample in enumerate(SAMPLES, 1)]
+    samples = (*SAMPLES, *by_postfix.SAMPLES) if stage.alpha.with_postfix else SAMPLES
+    good = [show_sample(number, sample, stage) for number, sample in enumerate(samples, 1)]
     good += [show_referee(stage), show_gpg(stage)]
     show_logs(stage)
     return all(good)
+
+
+def why_alone() -> str | None:
+    """Why there can be no Postfix here; None if there can."""
+    if shutil.which("postfix", path=f"{os.environ.get('PATH', '')}:/usr/sbin") is None:
+        return "Postfix is not installed (tools/debian.sh postfix)"
+    if os.geteuid() != 0 and not _may_sudo():
+        return "Postfix has to be started by root"
+    return None
+
+
+def _may_sudo() -> bool:
+    command = ("sudo", "-n", "true")
+    return shutil.which("sudo") is not None and not subprocess.run(command, capture_output=True, check=False).returncode
+
+
+def go_on_as_root() -> None:
+    """The same anew, by sudo, which does not ask here; it leaves no file of root's beside the sources."""
+    command = ("sudo", "-n", "env", "PYTHONDONTWRITEBYTECODE=1", sys.executable, "-m", "demo", *sys.argv[1:])
+    os.execvp(command[0], command)
 
 
 def main() -> int:
@@ -258,7 +307,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Two companies with a Mailseal each, on loopback.")
     parser.add_argument("--once", action="store_true", help="end after the samples")
     parser.add_argument("--keep", action="store_true", help="leave the folder")
+    parser.add_argument("--alone", action="store_true", help="without Postfix")
     arguments = parser.parse_args()
+    alone = "as was asked for" if arguments.alone else why_alone()
+    if alone is None and os.geteuid() != 0:
+        go_on_as_root()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = Path(tempfile.mkdtemp(prefix="mailseal-demo-"))
     live = threading.Event()
@@ -270,8 +323,12 @@ def main() -> int:
 
     console.print(Rule("[bold]Mailseal demo[/]"))
     console.print(f"Everything is in [bold]{folder}[/], on loopback only. Making keys, setting up two gateways …")
+    if alone:
+        console.print(f"Without Postfix: {alone}. The gateways speak SMTP themselves; queue and logins are not shown.")
+    else:
+        folder.chmod(0o711)  # Postfix's own user passes through
     try:
-        with standing(folder, arrived) as stage:
+        with standing(folder, arrived, with_postfix=alone is None) as stage:
             good = play(stage)
             if not arguments.once:
                 show_your_turn(stage)

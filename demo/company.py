@@ -1,21 +1,57 @@
 """One company: its domain, its people, its Mailseal set up by the commands an administrator types, its mailboxes."""
 
-import contextlib
+import json
 import os
-import random
+import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from demo.peer import LOOPBACK, Peer
+from demo.name_server import NameServer
+from demo.peer import LOOPBACK, Peer, free_port
 from demo.pki import Authority, Holder
 
 MAILSEAL = (sys.executable, "-m", "mailseal")
 PASSWORD = "demo"
+LOGIN_PASSWORD = "correct horse battery"
+SELECTOR = "demo"
+_LISTEN = """\
+hostname = "mail.{domain}"
+data_dir = "{data}"
+workers = 1
+dns.servers = ["{names}"]
+
+[listen]
+"""
+_ALONE = """\
+smtp = "{us}:{port}"
+smtp_authorised_networks = ["{us}/32"]
+
+[relay]
+inside = "smtp://{us}:{mailboxes}"
+outside = "smtp://{us}:{internet}"
+"""
+_WITH_POSTFIX = """\
+tls_certificate = "{certificate}"
+
+[relay]
+inside = "smtp://{us}:{reinjection}"
+outside = "smtp://{us}:{reinjection}"
+
+[postfix]
+folder = "{folder}"
+listen = ["{us}:{port}"]
+networks = ["{us}/32"]
+submission = ["{us}:{submission}"]
+reinjection = "{us}:{reinjection}"
+inside = ["smtp://{us}:{mailboxes}"]
+outside = ["smtp://{us}:{internet}"]
+verify_recipients = false
+settings = {{ smtp_tls_CAfile = "{ca}" }}
+"""
 
 
 class CommandError(Exception):
@@ -23,13 +59,19 @@ class CommandError(Exception):
 
 
 class Company:
-    """`people` are (name, curve) pairs: their addresses are name@domain in lower case."""
+    """`people` are (name, curve) pairs: their addresses are name@domain in lower case.
 
-    def __init__(self, name: str, domain: str, folder: Path, people: Sequence[tuple[str, bool]]) -> None:
+    Where mail is handed in: `port`, Postfix's or, without one, Mailseal's; with a login at `submission`, Postfix's.
+    """
+
+    def __init__(
+        self, name: str, domain: str, folder: Path, people: Sequence[tuple[str, bool]], *, with_postfix: bool
+    ) -> None:
         self.name, self.domain, self.folder = name, domain, folder
         self.config = folder / "mailseal.toml"
         self.data = folder / "data"
-        self.port = _free_port()
+        self.with_postfix = with_postfix
+        self.port, self.submission, self._reinjection = free_port(), free_port(), free_port()
         self.ca = Authority(name)
         self.people: dict[str, Holder] = {
             f"{person.lower()}@{domain}": self.ca.person(person, f"{person.lower()}@{domain}", curve=curve)
@@ -41,13 +83,25 @@ class Company:
         folder.mkdir()
         self.data.mkdir(mode=0o700)  # made by us, so it stays ours also where a user `mailseal` exists
 
-    def configure(self, mailboxes: Peer, internet: Peer) -> None:
-        """Write mailseal.toml."""
-        self.config.write_text(
-            f'hostname = "mail.{self.domain}"\ndata_dir = "{self.data}"\nworkers = 1\n\n'
-            f'[listen]\nsmtp = "{LOOPBACK}:{self.port}"\nsmtp_authorised_networks = ["{LOOPBACK}/32"]\n\n'
-            f'[relay]\ninside = "smtp://{LOOPBACK}:{mailboxes.port}"\noutside = "smtp://{LOOPBACK}:{internet.port}"\n'
-        )
+    def configure(self, mailboxes: Peer, internet: Peer, names: NameServer, ca: bytes) -> None:
+        """Write mailseal.toml. `ca`: who certifies the servers of the internet."""
+        values = {
+            "domain": self.domain,
+            "data": self.data,
+            "names": names.place,
+            "us": LOOPBACK,
+            "port": self.port,
+            "submission": self.submission,
+            "reinjection": self._reinjection,
+            "mailboxes": mailboxes.port,
+            "internet": internet.port,
+        }
+        if self.with_postfix:
+            values["folder"] = self.folder / "postfix"
+            values["certificate"] = self._file("server.pem", self.ca.server(f"mail.{self.domain}").for_server)
+            values["ca"] = self._file("internet-ca.pem", ca)
+        template = _LISTEN + (_WITH_POSTFIX if self.with_postfix else _ALONE)
+        self.config.write_text(template.format(**values))
 
     def set_up(self, partner: "Company") -> None:
         """Data folder, domain, roots, the partner's certificates, our own keys, and tags in subjects."""
@@ -59,6 +113,16 @@ class Company:
         self.run("cert", "import", *files, "--password-file", self._file("password", PASSWORD.encode()))
         self.run("settings", "set", "subject_tags", "true")
 
+    def sign_domain(self, names: NameServer) -> None:
+        """A DKIM key, its record in the DNS, and from then on it signs."""
+        made = json.loads(self.run("dkim", "generate", self.domain, "--selector", SELECTOR, "--json"))
+        names.publish(made["name"], made["value"])
+        self.run("dkim", "enable", self.domain, SELECTOR)
+
+    def let_in(self, address: str) -> None:
+        """A login for Postfix's submission port."""
+        self.run("submission", "add", address, "--password-file", self._file("login", LOGIN_PASSWORD.encode()))
+
     def add_openpgp(self, ring: bytes, sender: str, inline: str) -> None:
         """Partners who have OpenPGP only: their keys, a key for our sender when first needed, mail inline to one."""
         self.run("pgp", "import", "--trust", self._file("delta.asc", ring))
@@ -66,10 +130,11 @@ class Company:
         self.run("settings", "set", "pgp_autocrypt", "true", "--address", sender)
         self.run("settings", "set", "pgp_format", "inline", "--address", inline)
 
-    def run(self, *arguments: str) -> str:
-        """`mailseal …` of this company; what it prints."""
+    def run(self, *arguments: str, quiet: bool = False) -> str:
+        """`mailseal …` of this company; what it prints. Shown among the commands, unless `quiet`."""
         self._go_on()
-        self.commands.append("mailseal " + " ".join(arguments))
+        if not quiet:
+            self.commands.append("mailseal " + shlex.join(arguments))
         done = subprocess.run(
             [*MAILSEAL, "--config", str(self.config), *arguments],
             capture_output=True, text=True, check=False, env=_environment(), stdin=subprocess.DEVNULL, timeout=60,
@@ -77,6 +142,12 @@ class Company:
         if done.returncode != 0:
             raise CommandError(f"mailseal {' '.join(arguments)}\n{done.stdout}{done.stderr}")
         return done.stdout
+
+    def postfix_is_told(self, table: str, key: str) -> str:
+        """What Mailseal answers to a question of Postfix; "" if there is nothing."""
+        place = f"socketmap:unix:{self.folder}/postfix/queue/mailseal/socketmap:{table}"
+        command = ("postmap", "-c", str(self.folder / "postfix" / "etc"), "-q", key, place)
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).stdout.strip()
 
     def show(self, *arguments: str) -> None:
         """`mailseal …` to the terminal."""
@@ -87,9 +158,11 @@ class Company:
     def start(self) -> None:
         """`mailseal serve` in a session of its own, so that Ctrl-C is ours to pass on."""
         self._go_on()
+        command = ["serve", "--postfix", "private"] if self.with_postfix else ["serve"]
+        self.commands.append(f"mailseal {shlex.join(command)}")
         with (self.folder / "serve.log").open("wb") as log:
             self._serving = subprocess.Popen(
-                [*MAILSEAL, "--config", str(self.config), "serve"],
+                [*MAILSEAL, "--config", str(self.config), *command],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(), start_new_session=True,
             )  # fmt: skip
 
@@ -133,13 +206,3 @@ class Company:
 
 def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("MAILSEAL_")}
-
-
-def _free_port() -> int:
-    """One that nobody listens on. Not of those that the system gives to whoever calls somebody: it could do so before
-    our server has started.
-    """
-    while True:
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind((LOOPBACK, random.randrange(10_240, 32_768)))
-            return int(probe.getsockname()[1])

@@ -1,8 +1,11 @@
 """The rest of the world: a small SMTP server for mailboxes, and the "internet" that carries mail between companies."""
 
 import contextlib
+import random
 import smtplib
+import socket
 import socketserver
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +24,8 @@ class Mail:
     recipients: list[str] = field(default_factory=list)
     octets: bytes = b""
     parameters: list[str] = field(default_factory=list)
+    tls: str | None = None
+    """The version of TLS that it came by; None: in clear."""
 
     def header(self, name: str) -> str | None:
         """The first field of that name, unfolded."""
@@ -28,6 +33,11 @@ class Mail:
         wanted = f"{name.lower()}:"
         lines = top.decode("utf-8", "replace").split("\r\n")
         return next((line[len(wanted) :].strip() for line in lines if line.lower().startswith(wanted)), None)
+
+    def delivery_status(self, name: str) -> str:
+        """The last field of that name in a report (RFC 3464), unfolded."""
+        lines = self.octets.decode("utf-8", "replace").replace("\r\n    ", " ").split("\r\n")
+        return next((one[len(name) + 1 :].strip() for one in reversed(lines) if one.startswith(f"{name}:")), "")
 
     def result_headers(self) -> list[tuple[str, str]]:
         """What Mailseal says about the mail."""
@@ -46,18 +56,29 @@ class _Session(socketserver.StreamRequestHandler):
         with contextlib.suppress(OSError):
             self._talk()
 
+    def finish(self) -> None:
+        with contextlib.suppress(OSError):  # TLS says that the other side has hung up
+            super().finish()
+
     def _talk(self) -> None:
         server: Peer = self.server  # type: ignore[assignment]  # socketserver knows only its base class
         mail = Mail("")
+        tls: str | None = None
         self._say(f"220 {server.name} made up for the demo")
         while line := self.rfile.readline():
             verb, _, rest = line.decode("utf-8", "replace").strip().partition(" ")
             match verb.upper():
                 case "EHLO" | "LHLO" | "HELO":
-                    self._say(f"250-{server.name}", "250-8BITMIME", "250-SMTPUTF8", "250-DSN", "250 PIPELINING")
+                    offered = ["250-STARTTLS"] if server.tls and not tls else []
+                    self._say(
+                        f"250-{server.name}", *offered, "250-8BITMIME", "250-SMTPUTF8", "250-DSN", "250 PIPELINING"
+                    )
+                case "STARTTLS" if server.tls and not tls:
+                    self._say("220 2.0.0 go ahead")
+                    tls = self._wrap(server.tls)
                 case "MAIL":
                     address, parameters = _path(rest)
-                    mail = Mail(address, parameters=parameters)
+                    mail = Mail(address, parameters=parameters, tls=tls)
                     self._say("250 2.1.0 ok")
                 case "RCPT":
                     mail.recipients.append(_path(rest)[0])
@@ -74,8 +95,14 @@ class _Session(socketserver.StreamRequestHandler):
                 case _:
                     self._say("500 5.5.1 unknown")
 
+    def _wrap(self, context: ssl.SSLContext) -> str | None:
+        wrapped = context.wrap_socket(self.request, server_side=True)
+        self.rfile, self.wfile = wrapped.makefile("rb"), wrapped.makefile("wb")
+        return wrapped.version()
+
     def _say(self, *lines: str) -> None:
         self.wfile.write("".join(f"{line}\r\n" for line in lines).encode())
+        self.wfile.flush()
 
     def _content(self) -> bytes:
         lines: list[bytes] = []
@@ -97,14 +124,15 @@ class Peer(socketserver.ThreadingTCPServer):
     request_queue_size = 50
 
     def __init__(self, name: str, folder: Path, arrived: Callable[["Peer", Mail, Path], None]) -> None:
-        super().__init__((LOOPBACK, 0), _Session)
+        super().__init__((LOOPBACK, free_port()), _Session)
         self.name = name
         self.folder = folder
         self.mails: list[Mail] = []
+        self.tls: ssl.SSLContext | None = None
         self._arrived = arrived
         self._changed = threading.Condition()
         folder.mkdir(parents=True)
-        threading.Thread(target=self.serve_forever, args=(0.1,), daemon=True).start()
+        self._begin()
 
     @property
     def port(self) -> int:
@@ -128,6 +156,31 @@ class Peer(socketserver.ThreadingTCPServer):
             if not self._changed.wait_for(lambda: len(self.mails) >= count, seconds):
                 raise TimeoutError(f"{self.name} has not got mail number {count}")
             return self.mails[count - 1]
+
+    def wait_for(self, subject: str, *, seconds: float = 60) -> Mail:
+        """The first mail whose subject begins so, once it is here."""
+
+        def found() -> Mail | None:
+            return next((mail for mail in self.mails if (mail.header("Subject") or "").startswith(subject)), None)
+
+        with self._changed:
+            if (mail := self._changed.wait_for(found, seconds)) is None:
+                raise TimeoutError(f"{self.name} has not got {subject!r}")
+            return mail
+
+    def go_away(self) -> None:
+        """As if the machine were down: who calls is refused."""
+        self.close()
+
+    def come_back(self) -> None:
+        """Listen again, where it listened before."""
+        self.socket = socket.socket(self.address_family, self.socket_type)
+        self.server_bind()
+        self.server_activate()
+        self._begin()
+
+    def _begin(self) -> None:
+        threading.Thread(target=self.serve_forever, args=(0.1,), daemon=True).start()
 
     def close(self) -> None:
         """Stop listening."""
@@ -154,6 +207,24 @@ class Internet(Peer):
             if code != 250:
                 return f"{code} {text}"
         return reply
+
+
+def server_context(path: Path, pem: bytes) -> ssl.SSLContext:
+    """TLS for a server that has this key and certificate, which are written to a file."""
+    path.write_bytes(pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    return context
+
+
+def free_port() -> int:
+    """One that nobody listens on. Not of those that the system gives to whoever calls somebody: it could do so before
+    our server has started, or while it is away.
+    """
+    while True:
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind((LOOPBACK, random.randrange(10_240, 32_768)))
+            return int(probe.getsockname()[1])
 
 
 def transfer(

@@ -37,6 +37,11 @@ class Holder:
         """The key as PEM, not encrypted."""
         return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
+    @property
+    def for_server(self) -> bytes:
+        """Certificate, the CAs below the root, and the key as PEM."""
+        return self.pem + b"".join(one.public_bytes(Encoding.PEM) for one in self.chain) + self.key_pem
+
     def pkcs12(self, password: str) -> bytes:
         """Key, certificate and chain as a mail program exports them."""
         name = self.certificate.subject.rfc4514_string().encode()
@@ -66,6 +71,17 @@ class Authority:
         )
         certificate = self._sign(self._name(name), key, self.issuing, extensions)
         return Holder(certificate, key, (self.issuing.certificate,))
+
+    def server(self, name: str) -> Holder:
+        """A certificate for the TLS of a server."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        extensions = (
+            (x509.BasicConstraints(ca=False, path_length=None), True),
+            (_usage("digital_signature"), True),
+            (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False),
+            (x509.SubjectAlternativeName([x509.DNSName(name)]), False),
+        )
+        return Holder(self._sign(self._name(name), key, self.issuing, extensions), key, (self.issuing.certificate,))
 
     def _authority(self, name: str, parent: Holder | None) -> Holder:
         key = ec.generate_private_key(ec.SECP256R1())

@@ -15,6 +15,7 @@ BEA, BOB = "bea@beta.example", "bob@beta.example"
 CAROL = "carol@gamma.example"
 DANA, DIRK = "dana@delta.example", "dirk@delta.example"
 SECRET = b"The merger is on the 14th."
+REFUSED = 550
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ def delivered(mail: Mail) -> Iterator[tuple[str, str]]:
     """What the reader's mail program gets."""
     yield "delivered to", ", ".join(mail.recipients)
     yield "Subject", mail.header("Subject") or ""
+    if results := mail.header("Authentication-Results"):
+        yield "Authentication-Results", results
     yield from mail.result_headers()
     yield "text", "readable" if SECRET in mail.octets else "not readable"
 
@@ -112,18 +115,22 @@ def _between(stage: Stage, company: Company, sender: str, to: str, subject: str)
             ("the reader can", SECRET in arrived.octets),
             ("it came encrypted", marks.get("X-Mailseal-Decrypted") == "yes"),
             ("it is signed by the sender", marks.get("X-Mailseal-Signed-By-Sender") == "yes"),
+            ("and by his domain (DKIM)", "dkim=pass" in (arrived.header("Authentication-Results") or "")),
         ],
     )
 
 
 def refused(stage: Stage) -> Told:
-    """Anna demands encryption; Carol has no certificate: the mail does not leave."""
-    on_wire = len(stage.internet.mails)
+    """Anna demands encryption; Carol has no certificate: the mail does not leave. Postfix has taken it, and reports."""
+    inbox, on_wire = stage.inboxes[stage.alpha.domain], len(stage.internet.mails)
     code, text = transfer(stage.alpha.port, ANNA, [CAROL], letter(ANNA, CAROL, "[encrypt] Merger"))
-    return Told(
-        [("reply", f"{code} {text}")],
-        [("it is refused", code == 550), ("nothing has left", len(stage.internet.mails) == on_wire)],
-    )
+    rows, checks = [("reply", f"{code} {text}")], [("it is refused", code == REFUSED)]
+    if stage.alpha.with_postfix:
+        report = inbox.wait_for("Undelivered Mail")
+        said = report.delivery_status("Diagnostic-Code")
+        rows += [("report to Anna", said.removeprefix("smtp; "))]
+        checks = [("it is refused", str(REFUSED) in said), ("the report quotes nothing", SECRET not in report.octets)]
+    return Told(rows, [*checks, ("nothing has left", len(stage.internet.mails) == on_wire)])
 
 
 def untouched(stage: Stage) -> Told:
@@ -133,9 +140,14 @@ def untouched(stage: Stage) -> Told:
     code, text = transfer(stage.alpha.port, NEWS, [CAROL], octets)
     arrived = stage.elsewhere.wait(before + 1)
     added = len(arrived.octets) - len(octets)
+    lines = arrived.octets[:added].decode("ascii", "replace").split("\r\n")
+    names = dict.fromkeys(line.partition(":")[0] for line in lines if line[:1].strip())
     return Told(
-        [("reply", f"{code} {text}"), ("added", f"a Received field of {added} octets on top; the rest is the same")],
-        [("not an octet was changed", arrived.octets.startswith(b"Received:") and arrived.octets.endswith(octets))],
+        [("reply", f"{code} {text}"), ("added", f"{', '.join(names)} on top ({added} octets); the rest is the same")],
+        [
+            ("not an octet was changed", arrived.octets.endswith(octets)),
+            ("its domain has signed it", "DKIM-Signature" in names),
+        ],
     )
 
 
