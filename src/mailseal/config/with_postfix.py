@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from mailseal.config.model import Config
 from mailseal.config.next_hop import NextHop
 from mailseal.config.problem import Problem
-from mailseal.config.sections.postfix import Instance
+from mailseal.config.sections.postfix import Instance, Postfix
+from mailseal.config.values import Endpoint
 
 _LEAST_BITS = {4: 8, 6: 7}
 """Of a network of ours, by IP version: 10.0.0.0/8 and fc00::/7 are the largest that somebody can have."""
@@ -21,6 +22,7 @@ def problems(config: Config) -> Iterator[Problem]:
     yield from _open_to_the_world(config)
     for key in ("inside", "outside"):
         yield from _not_for_postfix(f"postfix.{key}", getattr(config.postfix, key))
+        yield from _in_a_circle(f"postfix.{key}", getattr(config.postfix, key), config.postfix)
 
 
 def _submission_without_certificate(config: Config) -> Iterator[Problem]:
@@ -43,6 +45,20 @@ def _open_to_the_world(config: Config) -> Iterator[Problem]:
         if network.prefixlen < _LEAST_BITS[network.version]:
             what = f"{network} is most of the internet, and who is in it may relay and have mail signed"
             yield Problem("postfix.networks", what, 'networks = ["10.0.0.0/24"]')
+
+
+def _in_a_circle(key: str, hops: Sequence[NextHop], postfix: Postfix) -> Iterator[Problem]:
+    """Postfix would find out that it talks to itself, and return all of that mail to its senders."""
+    for place in (*postfix.listen, postfix.reinjection):
+        if any(hop.port == place.port and _is_there(hop, place) for hop in hops):
+            example = f'{key.rpartition(".")[2]} = ["smtp://10.0.0.5:25"]'
+            yield Problem(key, f"leads back to {place}, where Postfix itself listens", example)
+
+
+def _is_there(hop: NextHop, place: Endpoint) -> bool:
+    everywhere = place.host in {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+    here = hop.host == "localhost" and ipaddress.ip_address(place.host).is_loopback
+    return hop.host == place.host or here or (everywhere and hop.path is None and hop.local)
 
 
 def _not_for_postfix(key: str, hops: Sequence[NextHop]) -> Iterator[Problem]:
