@@ -15,7 +15,7 @@ from cpu import cpu_seconds, tree
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "var" / "bench"
 PYTHON = sys.executable
-READY_SECONDS = 30
+READY_SECONDS = 90
 
 
 def start(*command: str, log: Path) -> subprocess.Popen[bytes]:
