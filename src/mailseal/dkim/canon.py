@@ -110,11 +110,11 @@ def body_pieces(chunks: Iterable[Octets], canon: Canon) -> Iterator[bytes]:
     yield from stream.end()
 
 
-def body_hash(chunks: Iterable[Octets], canon: Canon, length: int | None = None) -> tuple[bytes, int]:
-    """SHA-256 of the canonical body, of its first `length` octets if given; and how long all of it is."""
+def body_hash(chunks: Iterable[Octets], canon: Canon) -> tuple[bytes, int]:
+    """SHA-256 of the canonical body, and how long that is."""
     digest = hashlib.sha256()
     total = 0
     for piece in body_pieces(chunks, canon):
-        digest.update(piece if length is None else piece[: max(0, length - total)])
+        digest.update(piece)
         total += len(piece)
     return digest.digest(), total

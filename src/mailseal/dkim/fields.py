@@ -42,7 +42,7 @@ class Mail:
         self._named: dict[str, list[Field]] = {}
         for field in self.fields:
             self._named.setdefault(field.name, []).append(field)
-        self._hashes: dict[tuple[Canon, int | None], tuple[bytes, int]] = {}
+        self._hashes: dict[Canon, tuple[bytes, int]] = {}
 
     @staticmethod
     def of_entity(root: Entity) -> "Mail":
@@ -55,12 +55,11 @@ class Mail:
         header, body = _split(chunks)
         return Mail(read_fields(header), body)
 
-    def body_hash(self, canon: Canon, length: int | None = None) -> tuple[bytes, int]:
+    def body_hash(self, canon: Canon) -> tuple[bytes, int]:
         """As of `canon.body_hash`."""
-        key = (canon, length)
-        if key not in self._hashes:
-            self._hashes[key] = body_hash(self.body, canon, length)
-        return self._hashes[key]
+        if canon not in self._hashes:
+            self._hashes[canon] = body_hash(self.body, canon)
+        return self._hashes[canon]
 
     def named(self, name: str) -> Sequence[Field]:
         """The fields of a name, from the top down."""

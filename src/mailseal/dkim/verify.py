@@ -140,9 +140,10 @@ def check(signature: Signature, record: KeyRecord, mail: Mail, at: datetime) -> 
         raise UnverifiedError(Result.POLICY, Cause.AUTHORS)
     if signature.out_of_time(at):
         raise UnverifiedError(Result.POLICY, Cause.TIME)
-    digest, total = mail.body_hash(signature.body_canon, signature.length)
+    digest, total = mail.body_hash(signature.body_canon)
+    if signature.length is not None and signature.length != total:
+        # Anybody may have appended the rest (§8.2). Whether the beginning is good is not looked at: each signature may
+        # have another one, and a large body would be hashed for each.
+        raise UnverifiedError(Result.POLICY, Cause.BEYOND if signature.length > total else Cause.PARTIAL)
     if digest != signature.body_hash:
         raise UnverifiedError(Result.FAIL, Cause.BODY)
-    if signature.length is not None and signature.length != total:
-        beyond = signature.length > total  # else anybody may have appended the rest (§8.2)
-        raise UnverifiedError(Result.POLICY, Cause.BEYOND if beyond else Cause.PARTIAL)

@@ -45,15 +45,6 @@ def test_long_runs_take_linear_time_and_little_memory(canon, blank):
     assert digest == body_hash([body[:1000], body[1000:]], canon)[0]
 
 
-def test_the_hash_of_the_beginning_only():
-    body = b"one\r\ntwo\r\nthree\r\n"
-    whole, length = body_hash([body], Canon.SIMPLE)
-    part, again = body_hash([body[:4], body[4:]], Canon.SIMPLE, 5)
-    assert length == again == len(body)
-    assert part == body_hash([b"one\r\n"], Canon.SIMPLE)[0] != whole
-    assert body_hash([body], Canon.SIMPLE, 1000)[0] == whole
-
-
 @pytest.mark.parametrize(("raw", "relaxed"), [
     (b"Subject: a\r\n", b"subject:a\r\n"),
     (b"SUBJECT \t:\t a \t b \r\n", b"subject:a b\r\n"),
