@@ -67,6 +67,14 @@ def test_given_again_it_changes_nothing_and_says_the_same(node):
     assert len([*node.file.parent.glob("mailseal.toml.2*")]) == 1
 
 
+def test_each_file_as_it_was_is_kept(node):
+    texts = []
+    for number in range(3):
+        texts.append(node.file.read_text())
+        node.profile(*WISH, "--return-host", f"mx{number}.example.net", "--write", "--yes")
+    assert sorted(one.read_text() for one in node.file.parent.glob("mailseal.toml.2*")) == sorted(texts)
+
+
 def test_a_certificate_that_comes_later_is_taken_along(node, tmp_path):
     node.profile(*WISH, "--write", "--yes")
     text = node.file.read_text().replace("[listen]", f'[listen]\ntls_certificate = "{tmp_path}/chain.pem"')

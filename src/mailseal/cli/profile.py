@@ -203,11 +203,13 @@ def _write(session: Session, change: _Change, wish: _Wish, *, yes: bool) -> None
 def _exchange(change: _Change) -> Path:
     """Put the new text in the file's place in one step, with its mode and owner; where the old one is kept."""
     path = change.path
-    kept = path.with_name(f"{path.name}.{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    kept = path.with_name(f"{path.name}.{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")
     try:
         facts = path.stat()
-        shutil.copy2(path, kept)
-        os.chown(kept, facts.st_uid, facts.st_gid)
+        with path.open("rb") as before, open(kept, "xb", opener=_for_nobody_else) as copy:  # it may hold a password
+            shutil.copyfileobj(before, copy)
+            os.fchmod(copy.fileno(), facts.st_mode & 0o7777)
+            os.fchown(copy.fileno(), facts.st_uid, facts.st_gid)
         with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
             file.write(change.edited.encode())
             file.flush()
@@ -218,6 +220,10 @@ def _exchange(change: _Change) -> Path:
     except OSError as error:
         raise CommandError(f"{path} cannot be written: {error.strerror}") from None
     return kept
+
+
+def _for_nobody_else(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 # ---- whether it is right
