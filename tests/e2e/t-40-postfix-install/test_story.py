@@ -5,13 +5,13 @@ Real postconf, postfix and master, on a made-up /etc/postfix with its own queue 
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import pwd
 import re
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from harness.gateway import Gateway
 from harness.mail import CANARY, mail
 from harness.postfix import QUICK, Looks
 from harness.sink import Sink
+from harness.waiting import wait_until
 from mailseal.cli import run
 from mailseal.postfix import master
 from mailseal.postfix.program import Program
@@ -134,10 +135,17 @@ class System(Looks):
         program = Program(self.etc)
         program.must("postfix", "check")
         self.process = master.start(program)
-        until = time.monotonic() + 60
-        while not program.is_running():
-            assert time.monotonic() < until, self.maillog()
-            time.sleep(0.05)
+        self.wait_for_banner()
+
+    def wait_for_banner(self) -> None:
+        """Until it greets as the administrator has told it to: master has its lock before it listens."""
+
+        def greets() -> bool:
+            with contextlib.suppress(OSError), Client(self.entry) as client:
+                return client.banner.endswith("of the administrator")
+            return False
+
+        wait_until(greets, self.maillog, every=0.05)
 
     def stop(self) -> None:
         master.end(self.process.pid, self.queue, 5.0, self.process.poll)
@@ -278,8 +286,6 @@ def test_a_running_one_reads_it_and_mail_goes_through(system: System, mailseal) 
         system.configure(inside=[f"smtp://127.0.0.1:{inside.port}"], outside=[f"smtp://127.0.0.1:{outside.port}"])
         system.start()
         try:
-            with Client(system.entry) as client:
-                assert client.banner.endswith("of the administrator")
             status, said = mailseal("install", "--yes")
             assert (status, "Postfix has read it" in said) == (0, True), said
             relay = [f"smtp://127.0.0.1:{system.reinjection}"]
@@ -313,8 +319,7 @@ def test_what_does_not_come_up_is_taken_back(system: System, mailseal) -> None:
         assert status == 1
         assert "everything is as it was" in said
         assert {name: one for name, one in system.content().items() if ".mailseal-" not in name} == before
-        with Client(system.entry) as client:
-            assert client.banner.endswith("of the administrator")
+        system.wait_for_banner()
     finally:
         pid = master.left_over(system.queue)
         system.stop()
