@@ -7,14 +7,13 @@ from typing import NamedTuple
 from mailseal.dkim.canon import Canon, body_hash, header_field
 from mailseal.errors import PermanentError
 from mailseal.mail.entity import Entity
-from mailseal.mail.header import seen_names
+from mailseal.mail.header import seen_values, unfolded
 from mailseal.mail.message import Octets
 
 MAX_HEADER_OCTETS = 1 << 20
 _STEP_OCTETS = 1 << 14
 _FIELD = re.compile(rb"[^\n]++(?:\n[ \t][^\n]*+)*+\n?")
 _NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")
-_COLON = re.compile(rb"[^!-~]*+:")
 
 
 class HeaderTooLargeError(PermanentError):
@@ -67,8 +66,7 @@ class Mail:
 
     def count_authors(self) -> int:
         """How many From fields some reader may see: one behind a bare CR too."""
-        unfolded = (one.raw.replace(b"\r\n", b"") for one in self.fields)
-        return sum(_COLON.match(raw, end) is not None for raw in unfolded for end in seen_names(raw, b"from"))
+        return sum(len(seen_values(unfolded(one.raw), b"from")) for one in self.fields)
 
     def signed_fields(self, names: Sequence[str], canon: Canon, without: Field | None = None) -> bytes:
         """The fields that a list of names stands for, each time the lowest that is left, canonical (§5.4.2).

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from mailseal.dkim.arc import Chain, ChainState
 from mailseal.dkim.verify import Result, Verdict
@@ -12,6 +11,7 @@ from mailseal.mail.address import AddressError, domain_to_ascii
 from mailseal.mail.content_type import end_of_comment
 from mailseal.mail.encoded_word import decode_words
 from mailseal.mail.entity import Entity, HeaderField
+from mailseal.mail.header import seen_values, unfolded
 
 MAX_CHARS = 8192
 MAX_CLAIM_OCTETS = 2 * MAX_CHARS
@@ -29,8 +29,6 @@ _WORD = re.compile(r'"((?:[^"\\]|\\.)*+)"|([^\s";()]++)', re.DOTALL)
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _PLAIN = re.compile(r"[ -~]*")
 _METHOD = re.compile(r"([A-Za-z][A-Za-z0-9\-]*)(?:[ \t]*/[ \t]*[0-9]+)?[ \t]*=[ \t]*[A-Za-z]")
-# Where some reader sees such a field begin: behind a bare CR too, and behind octets that no field name has.
-_BEGIN = re.compile(rb"(?:\A[^!-~]*+|[\r\n])authentication-results[^:!-~]*+:", re.IGNORECASE)
 _FLAT_COMMENT = re.compile(r"\([^)]*+\)")
 _WORDS = re.compile(r"[^\s\"';:,()<>\[\]{}=/]+")
 # What a reader does not see, or does not mind, between the letters of a name.
@@ -208,10 +206,11 @@ def claims(raw: bytes, ids: Collection[str]) -> bool:
     Looked for in all that could be the place of the authserv-id, however it is quoted, commented, folded or spaced. A
     field in which there are two, or one that is absurdly long, is told from ours by nobody.
     """
-    ends = [found.end() for found in islice(_BEGIN.finditer(raw), 2)]
-    if not ends:
+    field = unfolded(raw)
+    starts = seen_values(field, NAME.encode("ascii"))
+    if not starts:
         return False
-    return len(ends) > 1 or len(raw) - ends[0] > MAX_CLAIM_OCTETS or _names_one(raw[ends[0] :], ids)
+    return len(starts) > 1 or len(field) - starts[0] > MAX_CLAIM_OCTETS or _names_one(field[starts[0] :], ids)
 
 
 def _names_one(value: bytes, ids: Collection[str]) -> bool:

@@ -14,6 +14,7 @@ _FOLD_AT = 78
 _NAME = re.compile(r"[!-9;-~]{1,76}")
 _SEGMENT = re.compile(r"[ \t]*[^ \t]+")
 _NOT_PLAIN = re.compile(r"[^\t -~]|=\?")
+_COLON = re.compile(rb"[^!-~]*+:")
 _NOT_PRINTED = bytes(set(range(256)) - set(range(0x21, 0x7F)))
 
 
@@ -57,6 +58,17 @@ def seen_names(raw: bytes, name: bytes) -> list[int]:
             ends.append(start + len(name))
         last = start + len(name)
     return ends
+
+
+def seen_values(raw: bytes, name: bytes) -> list[int]:
+    """As `seen_names`, but where the value begins: behind the whole name and its colon."""
+    colons = (_COLON.match(raw, end) for end in seen_names(raw, name))
+    return [found.end() for found in colons if found is not None]
+
+
+def unfolded(raw: bytes) -> bytes:
+    """The octets of a field without its line ends (RFC 5322 §2.2.3): a CR that is left is a bare one."""
+    return raw.replace(b"\r\n", b"")
 
 
 def encode_value(name: str, value: str) -> bytes:

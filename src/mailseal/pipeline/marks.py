@@ -8,20 +8,19 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+from mailseal.mail.header import seen_names, unfolded
 from mailseal.mail.mime import Entity, HeaderField
 from mailseal.methods.layer import Layer, SignerReport
 from mailseal.policy.reason import ReasonCode
 from mailseal.policy.settings import Settings
 
-PREFIX = "x-mailseal-"
+PREFIX = b"x-mailseal-"
 MAX_VALUE_CHARACTERS = 500
 MAX_STRIP_ROUNDS = 20
 MAX_SIGNER_FIELDS = 40
 """In one mail: next hops refuse a header of more than some 100 KB. Signers beyond are in the verdict all the same."""
 _NO_SIGNERS = ReasonCode.NO_SIGNERS
 
-# Where some reader sees a field of ours begin: behind a bare CR too, and behind octets that no field name has.
-_OURS = re.compile(rb"(?:\A[^!-~]*+|\r)x-mailseal-", re.IGNORECASE)
 # What a reader does not see between the letters of a tag (default ignorable code points).
 _INVISIBLE = (
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
@@ -31,7 +30,7 @@ _INVISIBLE = (
 
 def forged_fields(root: Entity) -> list[HeaderField]:
     """Fields of the top header that only this gateway may write, or that some reader would take for such."""
-    return [field for field in root.fields if _OURS.search(field.raw(root.buffer)) is not None]
+    return [field for field in root.fields if seen_names(unfolded(field.raw(root.buffer)), PREFIX)]
 
 
 def without_tags(subject: str, settings: Settings) -> str:

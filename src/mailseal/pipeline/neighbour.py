@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from mailseal.errors import TransientError
 from mailseal.mail.envelope import Envelope, Origin, Protocol
-from mailseal.mail.header import seen_names
+from mailseal.mail.header import seen_values
 from mailseal.mail.mime import Entity
 from mailseal.policy.reason import Reason, ReasonCode, because
 from mailseal.ports import Neighbour
@@ -25,8 +25,6 @@ TENANT = "x-ms-exchange-crosstenant-id"
 AUTHENTICATED_AS = "x-ms-exchange-crosstenant-authas"
 _INTERNAL = "Internal"
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-_COLON = re.compile(rb"[^!-~]*+:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +59,5 @@ def arrival_of(envelope: Envelope, root: Entity, neighbour: Neighbour | None) ->
 
 def _only(root: Entity, name: str) -> str | None:
     """The value of the one field of that name; None without one, or with two in anybody's eyes."""
-    seen = 0
-    for field in root.fields:
-        raw = field.raw(root.buffer)
-        seen += sum(_COLON.match(raw, end) is not None for end in seen_names(raw, name.encode("ascii")))
+    seen = sum(len(seen_values(field.raw(root.buffer), name.encode("ascii"))) for field in root.fields)
     return root.header(name) if seen == 1 else None

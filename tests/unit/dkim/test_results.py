@@ -122,6 +122,7 @@ FORGED = [
     b"Authentication-Results: \rmx.example.com; dkim=pass\r\n",
     b"X-Other: x\rAuthentication-Results: mx.example.com; dkim=pass\r\n",
     b"\xef\xbb\xbfAuthentication-Results: mx.example.com; dkim=pass\r\n",
+    b"X-Other: x\r\xef\xbb\xbfAuthentication-Results: mx.example.com; dkim=pass\r\n",
     b"Authentication-Results: mx.example.com\x01; dkim=pass\r\n",
     b"Authentication-Results: other mx.example.com; dkim=pass\r\n",
     b"Authentication-Results: " + b"(" + b" x%d" * 2000 % tuple(range(2000)) + b"\r\n",
@@ -143,6 +144,7 @@ def test_disguises(raw):
     b"ARC-Authentication-Results: i=1; mx.example.com; dkim=pass\r\n",
     b"Authentication-Results-Original: mx.example.com; dkim=pass\r\n",
     b"Subject: Authentication-Results: mx.example.com; dkim=pass\r\n",
+    b"Subject: a\r\n Authentication-Results: mx.example.com; dkim=pass\r\n",
     b"Authentication-Results:\r\n",
 ])  # fmt: skip
 def test_what_nobody_takes_for_ours(raw):

@@ -170,13 +170,14 @@ def test_tags_are_taken_out_in_the_words_that_are_set():
 
 def test_fields_that_only_we_may_write():
     raw = (
-        b"X-Mailseal-Layer-9: yes\r\nX-Mailsea: l\r\nAX-Mailseal-B: c\r\nA: b\rx-mailseal-c: d\r\n\r\n"
-        b"X-Mailseal-D: e\r\n"
+        b"X-Mailseal-Layer-9: yes\r\nX-Mailsea: l\r\nAX-Mailseal-B: c\r\nA: b\rx-mailseal-c: d\r\n"
+        b"A: b\r\xef\xbb\xbfX-Mailseal-C: d\r\nA: b\r\n X-Mailseal-C: d\r\n\r\nX-Mailseal-D: e\r\n"
     )
     root = parse(raw).root
     assert [field.raw(raw) for field in forged_fields(root)] == [
         b"X-Mailseal-Layer-9: yes\r\n",
         b"A: b\rx-mailseal-c: d\r\n",
+        b"A: b\r\xef\xbb\xbfX-Mailseal-C: d\r\n",
     ]
 
 
