@@ -55,7 +55,8 @@ TABLES = {
 }
 OFF = {"mode": "never", "sign": "no", "dkim_sign": "off"}
 ON = {"mode": "allow", "sign": "yes", "dkim_sign": "off"}
-ROLES = ("mail", "worker", "maps", "queue")
+ROLES = {"mail": "mail", "worker": "worker", "maps": "maps", "queue": "mailseal.roles.queue_role"}
+"""The processes of the gateway, by a word on their command lines."""
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,7 @@ def measure(site: Site, serving: Serving, sink: int, case: Case) -> Result:
         before_rows = site.rows()[0]
         master = int((site.config.postfix.queue_dir / "pid" / "master.pid").read_text())
         groups = {"postfix": [master], "sink": [sink], **{name: [pid] for name, pid in watch.items()}}
-        groups |= {role: serving.roles(role) for role in ROLES}
+        groups |= {role: serving.roles(word) for role, word in ROLES.items()}
         before = {name: sum(map(cpu_seconds, pids)) for name, pids in groups.items()}
         sent, began = site.sent, time.perf_counter()
         load = site.load(site.options.count, case.port)
