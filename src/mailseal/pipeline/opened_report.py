@@ -4,7 +4,7 @@ Every other octet of the report stays. A mail that did not come encrypted stays 
 is to hold what was sent.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -131,7 +131,7 @@ class _Opener:
         sealed = any(one.content_type.type != "multipart/signed" for one in protected)
         opened = open_mail(root, self._opening(root, self._held(report.users) if sealed else {}))
         self._mails.append(opened)
-        if _stays_sealed(opened):
+        if _stays_sealed(opened) or (not opened.decrypted and _is_overlooked(protected, opened)):
             reasons = (*opened.reasons, because(ReasonCode.JOURNAL_NOT_OPENED))
             raise NotOpenedError(tuple(one for one in reasons if one.code is not ReasonCode.OPENED))
         if not opened.decrypted:
@@ -168,6 +168,12 @@ def _stays_sealed(opened: Opened) -> bool:
     """
     shut: list[Layer] = [layer for layer in opened.layers if not layer.ok and not _is_clear(layer.kind)]
     return any(layer.covers for layer in shut) or (bool(shut) and not opened.decrypted)
+
+
+def _is_overlooked(protected: Sequence[Entity], opened: Opened) -> bool:
+    """Whether something other than a signature is told by no layer: of parts beside others, only the first ones are."""
+    told = {layer.part for layer in opened.layers}
+    return any(one.path not in told for one in protected if one.content_type.type != "multipart/signed")
 
 
 def _decrypted(root: Entity, opened: Opened) -> tuple[Octets, ...]:

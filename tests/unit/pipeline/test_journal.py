@@ -177,6 +177,31 @@ def test_a_part_beside_others_is_not_opened():
     assert ReasonCode.NOT_WHOLE_MESSAGE in [reason.code for reason in outcome.reasons]
 
 
+def multipart(*parts, boundary=b"x"):
+    body = b"".join(b"--%b\r\n%b\r\n" % (boundary, one) for one in parts)
+    return b"Content-Type: multipart/mixed; boundary=%b\r\n\r\n%b--%b--\r\n" % (boundary, body, boundary)
+
+
+SEALED = encrypted_entity([TEXT], [READER.certificate], EncryptionForm())
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        multipart(*[signed()] * 21, SEALED),
+        multipart(TEXT, signed(SEALED)),
+        multipart(TEXT, signed(multipart(TEXT, SEALED, boundary=b"y"))),
+    ],
+    ids=["behind many signatures", "in a signed part", "beside others in a signed part"],
+)
+def test_no_part_that_stays_shut_is_overlooked(inner):
+    raw = about(HEAD + inner)
+    _, transfers = take(raw, journals := shelf())
+    assert sent_on(transfers) == raw
+    [noted] = journals.noted
+    assert ReasonCode.JOURNAL_NOT_OPENED in [reason.code for reason in noted.reasons]
+
+
 @pytest.mark.parametrize(
     "raw",
     [
