@@ -5,6 +5,7 @@ Master is started directly. The machine's own Postfix, if it has one, is not tou
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Self
 
 from harness.client import Client
+from harness.waiting import PATIENCE_SECONDS, wait_until
 
 MASTER = Path("/usr/lib/postfix/sbin/master")
 _COPIED = ("dynamicmaps.cf", "postfix-files", "post-install")
@@ -100,23 +102,22 @@ class BarePostfix:
     def start(self) -> None:
         subprocess.run(
             ["postfix", "-c", str(self.etc), "check"],
-            check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=30,
+            check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE_SECONDS,
         )  # fmt: skip
         # Its stdio goes nowhere: Postfix's daemons would hold our pipes. A session of its own makes the group killable.
         self._process = subprocess.Popen(
             [str(MASTER), "-c", str(self.etc), "-s"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
-        until = time.monotonic() + 60
-        while True:
-            try:
-                with Client(self.port) as client:
-                    assert self.name in client.banner, f"somebody else answers: {client.banner}"
-                    return
-            except OSError:
-                assert self._process.poll() is None, f"master ended:\n{self.maillog()}"
-                assert time.monotonic() < until, f"Postfix does not answer:\n{self.maillog()}"
-                time.sleep(0.05)
+        wait_until(self._answers, lambda: f"Postfix does not answer:\n{self.maillog()}")
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError), Client(self.port) as client:
+            assert self.name in client.banner, f"somebody else answers: {client.banner}"
+            return True
+        assert self._process is not None
+        assert self._process.poll() is None, f"master ended:\n{self.maillog()}"
+        return False
 
     def stop(self) -> None:
         """End master, wait until every daemon of its group is gone, kill what is not."""

@@ -9,7 +9,6 @@ import contextlib
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ import dns.rcode
 import dns.rdatatype
 
 from harness.namespace import Namespace
+from harness.waiting import PATIENCE_SECONDS, wait_until
 
 AUTHORITY_PORT = 5300
 _HEAD = """\
@@ -54,16 +54,18 @@ class Names:
         with self.net.inside():
             return dns.query.udp(question, host, port=port, timeout=seconds)
 
-    def wait(self, name: str, kind: str, *, to: tuple[str, int] | None = None, seconds: float = 60) -> None:
+    def wait(
+        self, name: str, kind: str, *, to: tuple[str, int] | None = None, seconds: float = PATIENCE_SECONDS
+    ) -> None:
         """Until an answer has come that is not a failure."""
-        until = time.monotonic() + seconds
-        while True:
+
+        def is_there() -> bool:
             with contextlib.suppress(OSError, dns.exception.Timeout):
                 answer = self.ask(name, kind, to=to, seconds=0.5)  # one that comes up has lost the question
-                if answer.rcode() == dns.rcode.NOERROR and answer.answer:
-                    return
-            assert time.monotonic() < until, f"no answer for {name} {kind}"
-            time.sleep(0.05)
+                return answer.rcode() == dns.rcode.NOERROR and bool(answer.answer)
+            return False
+
+        wait_until(is_there, lambda: f"no answer for {name} {kind}", seconds=seconds, every=0.05)
 
 
 @contextlib.contextmanager
@@ -90,9 +92,11 @@ def names(
             kind = "DNSKEY" if zone in signed else "SOA"
             found.wait(zone, kind, to=("127.0.0.1", AUTHORITY_PORT))
         anchors = [_anchor(knot, zone, spoil=zone in bogus) for zone in signed]
+        # A copy has no AppArmor profile: Debian's allows unbound its configuration in /etc alone.
+        program = shutil.copy(str(shutil.which("unbound")), folder)
         unbound = folder / "unbound.conf"
         unbound.write_text(_unbound(folder, zones, anchors, address, validating=validating))
-        stack.enter_context(_running(net.command("unbound", "-d", "-c", str(unbound)), folder / "unbound.log"))
+        stack.enter_context(_running(net.command(program, "-d", "-c", str(unbound)), folder / "unbound.log"))
         for zone in zones:
             if zone not in bogus or not validating:
                 found.wait(zone, "SOA")

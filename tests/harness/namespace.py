@@ -29,11 +29,13 @@ def why_not() -> str | None:
         return "a network namespace needs root"
     if shutil.which("ip") is None:
         return "iproute2 is not installed"
-    probe = f"ms-probe-{os.getpid()}"
-    made = subprocess.run(["ip", "netns", "add", probe], capture_output=True, text=True, check=False)
-    if made.returncode:
-        return f"network namespaces cannot be made here: {made.stderr.strip()}"
-    subprocess.run(["ip", "netns", "del", probe], check=True)
+    try:
+        with Namespace("probe", addresses=["10.99.0.1"]) as probe:
+            subprocess.run(probe.command("true"), capture_output=True, text=True, check=True)
+            with probe.inside():
+                pass
+    except (OSError, subprocess.CalledProcessError) as error:
+        return f"network namespaces cannot be made here: {(getattr(error, 'stderr', '') or str(error)).strip()}"
     return None
 
 
@@ -46,7 +48,7 @@ class Namespace:
         self._resolver = resolver
 
     def __enter__(self) -> Self:
-        subprocess.run(["ip", "netns", "add", self.name], check=True)
+        _run("ip", "netns", "add", self.name)
         try:
             self._ip("link", "set", "lo", "up")
             for address in self._addresses:
@@ -63,7 +65,7 @@ class Namespace:
         self._remove()
 
     def _ip(self, *words: str) -> None:
-        subprocess.run(["ip", "-n", self.name, *words], check=True)
+        _run("ip", "-n", self.name, *words)
 
     def _remove(self) -> None:
         subprocess.run(["ip", "netns", "del", self.name], check=False)
@@ -88,6 +90,10 @@ class Namespace:
         finally:
             os.close(there)
             os.close(before)
+
+
+def _run(*words: str) -> None:
+    subprocess.run(words, capture_output=True, text=True, check=True)
 
 
 def _enter(libc: ctypes.CDLL, descriptor: int) -> None:

@@ -13,7 +13,6 @@ import base64
 import contextlib
 import smtplib
 import ssl
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from harness.postfix import QUICK, Looks
 from harness.server_certificate import server_certificate
 from harness.sink import Sink
 from harness.site import furnish
+from harness.waiting import PATIENCE_SECONDS, wait_until
 
 PASSWORDS = {
     "anna": "correct horse battery",
@@ -64,7 +64,7 @@ class House(Looks):
     @contextlib.contextmanager
     def session(self, login: str = "", password: str | None = None) -> Iterator[smtplib.SMTP]:
         """A session on 587 with TLS, logged in if a login is given."""
-        with smtplib.SMTP("127.0.0.1", self.submission, "client.example", timeout=60) as session:
+        with smtplib.SMTP("127.0.0.1", self.submission, "client.example", timeout=PATIENCE_SECONDS) as session:
             session.starttls(context=unverified())
             session.ehlo()
             if login:
@@ -95,11 +95,11 @@ class House(Looks):
         [pid] = self.gateway.processes("maps")
         return pid
 
-    def wait_for(self, condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
-        until = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < until, f"{what} did not happen:\n{self.gateway.said()}\n{self.maillog()[-3000:]}"
-            time.sleep(0.1)
+    def wait_for(self, condition: Callable[[], bool], what: str) -> None:
+        def told() -> str:
+            return f"{what} did not happen:\n{self.gateway.said()}\n{self.maillog()[-3000:]}"
+
+        wait_until(condition, told, every=0.1)
 
 
 def b64(text: str) -> bytes:

@@ -11,7 +11,7 @@ from typing import Self
 
 from harness.server_certificate import server_certificate
 
-HOLD_SECONDS = 60.0
+HOLD_SECONDS = 300.0
 """More than any patience that a test gives the client."""
 
 

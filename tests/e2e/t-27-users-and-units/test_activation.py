@@ -168,7 +168,7 @@ def test_the_maps_role_on_the_sockets_of_systemd(idle: Site) -> None:
         manager.hear("READY=1")
         with socket.socket(socket.AF_UNIX) as asking, socket.socket(socket.AF_UNIX) as logging_in:
             for one, name in ((asking, "socketmap"), (logging_in, "auth")):
-                one.settimeout(30)
+                one.settimeout(PATIENCE_SECONDS)
                 one.connect(str(idle.folder / name))
             asking.sendall(b"27:relay-domains alpha.example,")
             assert asking.recv(100) == b"11:OK internal,"
@@ -176,9 +176,9 @@ def test_the_maps_role_on_the_sockets_of_systemd(idle: Site) -> None:
         manager.hear("WATCHDOG=1")
         role.send_signal(signal.SIGHUP)
         manager.hear("STOPPING=1")
-        assert role.wait(20) == 0
+        assert role.wait(PATIENCE_SECONDS) == 0
         manager.listen("lmtp-outside")
-        assert manager.start("maps").wait(30) == 1
+        assert manager.start("maps").wait(PATIENCE_SECONDS) == 1
     assert "nothing is answered on the socket lmtp-outside" in idle.gateway.said()
 
 

@@ -22,4 +22,4 @@ def house(_house: House) -> Iterator[House]:
         sink.clear()
     _house.forget_log()
     yield _house
-    _house.wait_until_empty(seconds=60)
+    _house.wait_until_empty()

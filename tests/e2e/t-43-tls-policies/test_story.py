@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
@@ -24,6 +24,7 @@ from harness.folder import free_port, short_folder
 from harness.gateway import COMMAND, Gateway, clean_environment
 from harness.mail import mail
 from harness.sink import Sink
+from harness.waiting import wait_until
 from mailseal.config import from_values
 from mailseal.postfix.names import SMARTHOST
 from mailseal.postfix.parts import Surroundings
@@ -61,12 +62,16 @@ class Maps:
             self._process = subprocess.Popen(
                 self._words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=clean_environment()
             )
-        until = time.monotonic() + SECONDS
-        while not self.socket.exists():
-            assert self._process.poll() is None, self._output.read_text()
-            assert time.monotonic() < until, self._output.read_text()
-            time.sleep(0.05)
+        wait_until(self._listens, self._output.read_text)
         return self
+
+    def _listens(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self._output.read_text()
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as caller:
+            caller.connect(str(self.socket))
+            return True
+        return False
 
     def __exit__(self, *_: object) -> None:
         assert self._process is not None
@@ -97,10 +102,10 @@ class Scene:
         return lines[-1].partition("status=")[2].partition(" ")[0] if lines else ""
 
     def wait(self, recipient: str, fate: str) -> None:
-        until = time.monotonic() + SECONDS
-        while self.fate(recipient) != fate:
-            assert time.monotonic() < until, f"{recipient}: {self.fate(recipient)!r}\n{self.postfix.maillog()[-4000:]}"
-            time.sleep(0.05)
+        def told() -> str:
+            return f"{recipient}: {self.fate(recipient)!r}\n{self.postfix.maillog()[-4000:]}"
+
+        wait_until(lambda: self.fate(recipient) == fate, told, every=0.05)
 
     def place(self, domain: str) -> str:
         return f"[127.0.0.1]:{self.sinks[domain].port}"
@@ -112,10 +117,7 @@ class Scene:
         return done.returncode, done.stdout.strip()
 
     def wait_for_answer(self, table: str, key: str, answer: tuple[int, str]) -> None:
-        until = time.monotonic() + SECONDS
-        while (found := self.ask(table, key)) != answer:
-            assert time.monotonic() < until, f"{found}, not {answer}"
-            time.sleep(0.1)
+        wait_until(lambda: self.ask(table, key) == answer, lambda: f"{self.ask(table, key)}, not {answer}", every=0.1)
 
 
 def _servers(folder, stack):
@@ -234,10 +236,7 @@ def test_a_rule_that_is_no_longer_kept_stops_its_mail(scene):
     by_mx = ["--config", str(folder / "by-mx.toml")]
     done = scene.gateway.run(*by_mx, "tls-policy", "set", "stuck.test", "encrypt")
     assert done.returncode == 0, done.stderr
-    until = time.monotonic() + SECONDS
-    while scene.ask("transport", "b@stuck.test")[1]:
-        assert time.monotonic() < until
-        time.sleep(0.1)
+    wait_until(lambda: not scene.ask("transport", "b@stuck.test")[1], every=0.1)
     replies = scene.send("b@stuck.test")
     if replies == ["250 2.1.5 Ok"]:
         scene.wait("b@stuck.test", "deferred")

@@ -11,8 +11,7 @@ import email.policy
 import gzip
 import hashlib
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -28,6 +27,7 @@ from harness.gateway import Gateway
 from harness.mail import mail
 from harness.namespace import Namespace
 from harness.sink import Sink
+from harness.waiting import wait_until
 from harness.web import Web
 from pki import Authority
 from tls_reports import EXAMPLE
@@ -74,13 +74,6 @@ class Lab:
     def counted(self) -> dict[str, dict[str, object]]:
         rows = self.gateway.rows("tls-report", "list", "--since", "1d")
         return {one["domain"].removesuffix(".test"): one for one in rows}
-
-
-def wait_until(true: Callable[[], object], what: Callable[[], object], *, seconds: float = SECONDS) -> None:
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until, f"it did not come true: {what()}"
-        time.sleep(0.2)
 
 
 def _zone(secured: str) -> str:
@@ -179,7 +172,7 @@ def counted(lab: Lab) -> dict[str, dict[str, object]]:
     """What was counted after a mail to each domain."""
     recipients = [f"bob@{name}.test" for name in EXPECTED]
     lab.send(ANNA, recipients, mail(ANNA, ", ".join(recipients)))
-    wait_until(lambda: lab.counted().keys() >= EXPECTED.keys(), lab.counted)
+    wait_until(lambda: lab.counted().keys() >= EXPECTED.keys(), lab.counted, seconds=SECONDS, every=0.2)
     return lab.counted()
 
 
@@ -237,13 +230,13 @@ def test_what_was_reported_by_mail(lab: Lab, counted) -> None:
     assert policy["summary"] == {"total-successful-session-count": 0, "total-failure-session-count": failed}
     assert failure["result-type"] == "certificate-host-mismatch"
     assert (failure["receiving-mx-hostname"], failure["receiving-ip"]) == ("other.test", address("other"))
-    wait_until(lambda: lab.counted()["sts-other"]["report"] == "sent", lab.counted)
+    wait_until(lambda: lab.counted()["sts-other"]["report"] == "sent", lab.counted, every=0.2)
 
 
 def test_what_was_reported_by_https(lab: Lab, counted) -> None:
     lab.gateway.cli("tls-report", "send", "spoiled.test", "--day", counted["spoiled"]["day"])
 
-    wait_until(lambda: lab.counted()["spoiled"]["report"] == "sent", lab.counted)
+    wait_until(lambda: lab.counted()["spoiled"]["report"] == "sent", lab.counted, every=0.2)
     posted = [body for asked, body in zip(lab.web.asked, lab.web.bodies, strict=True) if asked.startswith("POST ")]
     [policy] = json.loads(gzip.decompress(posted[0]))["policies"]
     assert policy["policy"]["policy-string"] == ["3 1 1 " + "AB" * 32]
@@ -252,7 +245,7 @@ def test_what_was_reported_by_https(lab: Lab, counted) -> None:
 
 def test_who_wants_no_report_gets_none(lab: Lab, counted) -> None:
     lab.gateway.cli("tls-report", "send", "self.test", "--day", counted["self"]["day"])
-    wait_until(lambda: lab.counted()["self"]["report"] == "unwanted", lab.counted)
+    wait_until(lambda: lab.counted()["self"]["report"] == "unwanted", lab.counted, every=0.2)
 
 
 def test_a_report_about_us_is_read_and_kept(lab: Lab) -> None:
@@ -262,7 +255,7 @@ def test_a_report_about_us_is_read_and_kept(lab: Lab) -> None:
     lab.send("noreply@company-x.example", [CONTACT], raw, source="127.0.0.2")
 
     since = ("--since", (datetime(2016, 4, 1, tzinfo=UTC) - timedelta(days=1)).date().isoformat())
-    wait_until(lambda: lab.gateway.rows("tls-report", "received", *since), lambda: "nothing received")
+    wait_until(lambda: lab.gateway.rows("tls-report", "received", *since), lambda: "nothing received", every=0.2)
     [row] = lab.gateway.rows("tls-report", "received", *since)
     assert (row["reporter"], row["domain"], row["policy"]) == ("Company-X", "alpha.example", "sts")
     assert (row["succeeded"], row["failed"], row["signed"]) == (5326, 303, "no")

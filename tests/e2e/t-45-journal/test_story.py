@@ -5,7 +5,6 @@ Reports come through Postfix, as from a server of the own networks; the archive 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -17,6 +16,7 @@ from harness.gpg import Gpg
 from harness.mail import CANARY, entity, envelope_header, without_trace
 from harness.sink import Transaction
 from harness.site import Site, people, site
+from harness.waiting import wait_until
 from journal_mails import facts, report, returned
 from pgp_keys import PgpIdentity, pgp_key
 
@@ -182,10 +182,3 @@ def test_what_nobody_can_open_goes_to_the_archive_as_it_came(alpha: Site) -> Non
 
     [got] = alpha.inside.wait(1)
     assert without_trace(got.octets) == raw
-
-
-def wait_until(true: object, *, seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until, "it did not come true"
-        time.sleep(0.2)

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from harness.home import Home
 from harness.mail import mail
 from harness.postfix import Postfix
 from harness.sink import Sink
+from harness.waiting import PATIENCE_SECONDS, wait_until
 from harness.web import Web
 from mailseal.postfix.queue_mails import QueuedMail
 from mailseal.postfix.queue_request import Verb
@@ -33,7 +34,7 @@ from mailseal.roles.queue_client import QueueClient
 INSIDE = "alpha.example"
 ANNA = f"anna@{INSIDE}"
 HOUR = ("minimal_backoff_time=1h", "maximal_backoff_time=1h", "queue_run_delay=1h")
-SECONDS = 60.0
+SECONDS = PATIENCE_SECONDS
 
 
 TYPED = """
@@ -87,7 +88,9 @@ class Place:
                 if one.queue == queue and all((why or " ") in to.reason for to in one.recipients)
             ]
 
-        until(lambda: len(found()) == count, lambda: f"{count} in {queue}: {self.queued()}\n{self.home.said()[-2000:]}")
+        wait_until(
+            lambda: len(found()) == count, lambda: f"{count} in {queue}: {self.queued()}\n{self.home.said()[-2000:]}"
+        )
         return found()
 
     def type(self, *commands: str, user: str | None = KEEPER) -> list[Typed]:
@@ -107,16 +110,9 @@ def typed(home: Home, *commands: str, user: str | None = KEEPER) -> list[Typed]:
     who: dict[str, Any] = {"user": user, "group": user, "extra_groups": []} if user else {}
     done = subprocess.run(
         [home.python, "-c", TYPED, str(home.config)], input=json.dumps([one.split() for one in commands]),
-        env=everybody.environment(), capture_output=True, text=True, timeout=60, check=True, cwd="/", **who,
+        env=everybody.environment(), capture_output=True, text=True, timeout=2 * SECONDS, check=True, cwd="/", **who,
     )  # fmt: skip
     return [Typed(*one) for one in json.loads(done.stdout)]
-
-
-def until(condition: Callable[[], bool], what: Callable[[], str] = lambda: "it") -> None:
-    end = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < end, f"did not happen in time: {what()}"
-        time.sleep(0.05)
 
 
 def configuration(folder: Path, postfix: Postfix, web: Web, metrics: int) -> str:
@@ -144,7 +140,7 @@ wkd = false
 key_servers = ["https://127.0.0.1:{web.port}"]
 allow_private = true
 ca = "{web.ca}"
-total_seconds = 50
+total_seconds = 60
 wait_seconds = 0
 """
 
@@ -178,12 +174,12 @@ def place(need_postfix: None) -> Iterator[Place]:
             postfix.wait_for_log("status=deferred", seconds=SECONDS)
             process = home.serve(home.command("serve"))
             try:
-                until(lambda: home.ready() or process.poll() is not None, home.said)
+                wait_until(lambda: home.ready() or process.poll() is not None, home.said)
                 assert home.ready(), home.said()
                 client = QueueClient(home.data / "run" / "queue")
                 yield Place(home, postfix, inside, outside, web, metrics, client, process)
                 process.send_signal(signal.SIGTERM)
-                assert process.wait(60) == 0
+                assert process.wait(SECONDS) == 0
             finally:
                 process.kill()
                 process.wait(10)
@@ -206,7 +202,7 @@ def _clean(place: Place, request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def postconf(postfix: Postfix, *words: str) -> None:
-    subprocess.run(["postconf", "-c", str(postfix.folder / "etc"), *words], check=True, timeout=30)
+    subprocess.run(["postconf", "-c", str(postfix.folder / "etc"), *words], check=True, timeout=SECONDS)
 
 
 def deferred(place: Place, to: Sequence[str]) -> list[QueuedMail]:
@@ -224,22 +220,22 @@ def test_mail_that_waits_for_mailseal_is_told_counted_and_flushed(place: Place, 
     assert "queue           1 mails, none of them deferred for long" in checked.out
 
     def numbers() -> bytes:
-        with urllib.request.urlopen(f"http://127.0.0.1:{place.metrics}/metrics", timeout=20) as page:
+        with urllib.request.urlopen(f"http://127.0.0.1:{place.metrics}/metrics", timeout=SECONDS) as page:
             return page.read()
 
-    until(lambda: b'mailseal_queue_mails{queue="deferred"} 1.0\n' in numbers(), lambda: numbers().decode())
+    wait_until(lambda: b'mailseal_queue_mails{queue="deferred"} 1.0\n' in numbers(), lambda: numbers().decode())
     assert b'mailseal_queue_recipients_waiting{reason="mailseal-away"} 1.0\n' in numbers()
 
     place.cli("queue flush")
     [got] = place.outside.wait(1, seconds=SECONDS)
     assert got.recipients == ("early@out.example",)
-    until(lambda: not place.queued())
+    wait_until(lambda: not place.queued())
 
 
 def test_a_dead_next_hop_is_told_with_its_mails_and_they_are_found_in_the_log(place: Place) -> None:
     deferred(place, ["olga@out.example", "otto@out.example"])
     (queue_id,) = [one.id for one in place.queued() if one.recipients[0].address == "olga@out.example"]
-    until(lambda: bool(place.json(f"log --queue-id {queue_id}")))
+    wait_until(lambda: bool(place.json(f"log --queue-id {queue_id}")))
 
     shown, narrow, nothing, logged, one, text, gone = place.type(
         "queue list --json",
@@ -285,7 +281,7 @@ def test_a_dead_next_hop_is_told_with_its_mails_and_they_are_found_in_the_log(pl
     assert got.recipients == ("olga@out.example",)
     place.client.flush()
     place.outside.wait(2, seconds=SECONDS)
-    until(lambda: not place.queued())
+    wait_until(lambda: not place.queued())
 
 
 def test_hold_keeps_release_sends_and_delete_asks(place: Place) -> None:
@@ -307,7 +303,7 @@ def test_hold_keeps_release_sends_and_delete_asks(place: Place) -> None:
     assert (released.status, released.out) == (0, "1 mails released\n")
     [got] = place.outside.wait(1, seconds=SECONDS)
     assert got.recipients == (held.recipients[0].address,)
-    until(lambda: not place.queued())
+    wait_until(lambda: not place.queued())
 
 
 def test_only_what_comes_back_to_its_filter_is_requeued(place: Place) -> None:
@@ -325,19 +321,19 @@ def test_only_what_comes_back_to_its_filter_is_requeued(place: Place) -> None:
     (done,) = place.type("queue requeue --all")
     assert (done.status, done.out) == (1, "1 mails requeued\n"), done.err
     assert [one.id in done.err for one in (passed, stranger, before)] == [True, True, False]
-    until(lambda: before.id not in {one.id for one in place.queued()})
+    wait_until(lambda: before.id not in {one.id for one in place.queued()})
 
     (again,) = [one.id for one in place.waiting(1, why="451")]
     (row,) = place.json(f"queue show {again}")["log"][:1]
     assert row["queue_id"] == before.id  # as which it came into the queue, and Postfix still calls it that to others
     place.web.hold.set()
     place.outside.up()
-    until(lambda: "a search for OpenPGP keys found 0" in place.home.said())
+    wait_until(lambda: "a search for OpenPGP keys found 0" in place.home.said())
     place.client.try_now([passed.id, stranger.id, again])
     got = place.outside.wait(2, seconds=SECONDS)
     assert {to for one in got for to in one.recipients} == {"req@wait.example", "out@out.example"}
     place.inside.wait(1, seconds=SECONDS)
-    until(lambda: not place.queued())
+    wait_until(lambda: not place.queued())
 
 
 @contextlib.contextmanager
@@ -353,7 +349,7 @@ def test_when_a_search_ends_the_mail_goes_at_once(place: Place) -> None:
     place.web.hold.clear()
     send(place.postfix.submission, ANNA, ["piet@wait.example"], mail(ANNA, "piet@wait.example"))
     (waiting,) = place.waiting(1, why="451")
-    until(lambda: bool(place.json(f"log --queue-id {waiting.id}")))
+    wait_until(lambda: bool(place.json(f"log --queue-id {waiting.id}")))
     listed, in_words = place.type("queue list --json", "queue list --why mailseal")
     (recipient,) = listed.json["mails"][0]["recipients"]
     assert (recipient["kind"], recipient["next_hop"]) == ("mailseal", "Mailseal")
@@ -365,7 +361,7 @@ def test_when_a_search_ends_the_mail_goes_at_once(place: Place) -> None:
     [got] = place.outside.wait(1, seconds=SECONDS)
     print(f"{time.monotonic() - began:.1f} s after the end of the search; Postfix's own time is in an hour")
     assert got.recipients == ("piet@wait.example",)
-    until(lambda: not place.queued())
+    wait_until(lambda: not place.queued())
 
 
 def test_who_else_asks_is_refused(place: Place) -> None:

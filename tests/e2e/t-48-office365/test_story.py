@@ -5,7 +5,6 @@ The stand-in is a Postfix with the rules that `mailseal profile office365` print
 
 import contextlib
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -21,6 +20,7 @@ from harness.gateway import P12_PASSWORD, Gateway
 from harness.mail import CANARY, entity, envelope_header, mail
 from harness.sink import Sink, Transaction
 from harness.site import INSIDE, people
+from harness.waiting import wait_until
 
 ANNA, BERT = f"anna@{INSIDE}", f"bert@{INSIDE}"
 OLGA, NORA, NILS = "olga@out.example", "nora@out.example", "nils@secret.example"
@@ -56,12 +56,12 @@ class Place:
     def settle(self) -> None:
         """Wait until neither Postfix has mail under way."""
         queue = self.gateway.folder / "postfix" / "queue"
-        until = time.monotonic() + SECONDS
-        while self.exchange.waiting() or any(
-            one.is_file() for name in ("incoming", "active", "deferred") for one in (queue / name).rglob("*")
-        ):
-            assert time.monotonic() < until, f"mail still waits:\n{self.maillog()[-3000:]}"
-            time.sleep(0.1)
+
+        def is_empty() -> bool:
+            waiting = (one for name in ("incoming", "active", "deferred") for one in (queue / name).rglob("*"))
+            return not self.exchange.waiting() and not any(one.is_file() for one in waiting)
+
+        wait_until(is_empty, lambda: f"mail still waits:\n{self.maillog()[-3000:]}", every=0.1)
 
     def maillog(self) -> str:
         return (self.gateway.folder / "postfix" / "log" / "maillog").read_text(errors="replace")
