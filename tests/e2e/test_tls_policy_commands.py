@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.db import connections
 
 from harness import tls_servers
+from harness.folder import free_port
 from harness.name_server import NameServer
 from harness.sink import Sink
 from mailseal.cli import run
@@ -32,6 +33,7 @@ class Node:
     def __init__(self, folder, capsys, dns):
         self.file, self.capsys, self.dns = folder / "mailseal.toml", capsys, dns
         self.data = folder / "data"
+        self.back = f"127.0.0.1:{free_port()}"
         self.configure()
         self("init", "--data", self.data, "--hostname", "gw.example.com", "--internal-domain", "ours.test", group=())
 
@@ -39,7 +41,8 @@ class Node:
         self.file.write_text(
             f'hostname = "gw.example.com"\ndata_dir = "{self.data}"\n[postfix]\ninstance = "private"\n'
             f'folder = "{self.data.parent / "postfix"}"\noutside = {outside}\ninside = {inside}\n'
-            f'[dns]\nservers = ["{self.dns.place}"]\ntimeout_seconds = 2\n[tls]\nmta_sts = true\n{more}\n'
+            f'reinjection = "{self.back}"\n[relay]\ninside = "smtp://{self.back}"\noutside = "smtp://{self.back}"\n'
+            f'[dns]\nservers = ["{self.dns.place}"]\ntimeout_seconds = 60\n[tls]\nmta_sts = true\n{more}\n'
         )
 
     def __call__(self, *arguments, status=0, group=("tls-policy",)):
