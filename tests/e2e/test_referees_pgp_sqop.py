@@ -21,8 +21,6 @@ from mailseal.policy.reason import ReasonCode
 from pki import NOW
 
 LARGE = b"".join(b"%07d Gr\xc3\xbc\xc3\x9fe\r\n" % number for number in range(60_000))
-TODAY = datetime.now(UTC)
-"""The clock of this referee."""
 GOOD = (*RSA, "ed25519", *NIST)
 DIGESTS = (HashId.SHA256, HashId.SHA384, HashId.SHA512)
 CIPHERS = (CipherId.AES128, CipherId.AES192, CipherId.AES256)
@@ -56,10 +54,10 @@ def signed(kind: str, content: bytes = BODY, **more) -> bytes:
 
 
 def check(content: bytes, octets: bytes, *kinds: str):
+    """As of the clock of this referee: what it has just signed is not of a time to come."""
     known = [person(kind).certificate for kind in kinds]
-    found = check_signatures(
-        content, split_signatures(octets), lambda issuer: [one for one in known if one.component(issuer)], TODAY
-    )
+    signatures, today = split_signatures(octets), datetime.now(UTC)
+    found = check_signatures(content, signatures, lambda issuer: [one for one in known if one.component(issuer)], today)
     return [(one.verified, one.reason, one.certificate) for one in found]
 
 

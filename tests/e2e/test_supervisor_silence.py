@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from e2e.test_supervisor import housed
+from harness.house import housed
 from harness.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.e2e

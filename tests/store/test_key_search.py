@@ -30,9 +30,13 @@ from mailseal.store.pgp_certificates import StorePgpCertificates
 from mailseal.store.reports import REPORT
 
 JOE = Address.parse("joe@outside.example")
-NOW = datetime.now(UTC).replace(microsecond=0)
-HIS = generate(["Joe <joe@outside.example>", "joe@elsewhere.example"], at=NOW - timedelta(days=1)).octets
+HIS = generate(["Joe <joe@outside.example>", "joe@elsewhere.example"], at=datetime.now(UTC) - timedelta(days=1)).octets
 HU = hashed_local_part("joe")
+
+
+def now() -> datetime:
+    """Each time anew: the search has a time limit, and it may be long since this file was read."""
+    return datetime.now(UTC)
 
 
 @dataclass
@@ -96,16 +100,16 @@ def work(node):
 
 def refusals(certificates, settings, address=JOE):
     stored = certificates.of_recipient(address)
-    found = [why_not_encrypt(one, address, NOW, trust_wkd=settings.pgp_trust_wkd) for one in stored]
+    found = [why_not_encrypt(one, address, now(), trust_wkd=settings.pgp_trust_wkd) for one in stored]
     return [reason and reason.code for reason in found]
 
 
 def test_what_the_domain_of_the_address_publishes_counts_where_that_is_set(web, node, certificates, searches):
     web.answers[f"GET /.well-known/openpgpkey/hu/{HU}"] = (200, HIS)
     assert not certificates.of_recipient(JOE)
-    assert searches.ask(JOE, NOW, wait=True).state is LookupState.RUNNING
+    assert searches.ask(JOE, now(), wait=True).state is LookupState.RUNNING
     work(node)
-    assert searches.ask(JOE, datetime.now(UTC), wait=True).state is LookupState.FINISHED
+    assert searches.ask(JOE, now(), wait=True).state is LookupState.FINISHED
     assert refusals(certificates, Settings()) == [ReasonCode.PGP_KEY_UNTRUSTED]
     assert refusals(certificates, Settings(pgp_trust_wkd=True)) == [None]
     # The same key under another domain's address: that domain has published nothing.
@@ -118,7 +122,7 @@ def test_what_the_domain_of_the_address_publishes_counts_where_that_is_set(web, 
 def test_what_the_domain_publishes_no_longer_does_not_count(web, node, certificates, searches):
     place = f"GET /.well-known/openpgpkey/hu/{HU}"
     web.answers[place] = (200, HIS)
-    searches.ask(JOE, NOW, wait=False)
+    searches.ask(JOE, now(), wait=False)
     work(node)
     for answer, counts in (((500, b""), True), ((404, b""), False), ((200, HIS), True), ((200, b"nothing"), False)):
         web.answers[place] = answer
@@ -129,9 +133,9 @@ def test_what_the_domain_publishes_no_longer_does_not_count(web, node, certifica
 
 def test_a_key_server_is_asked_where_the_domain_has_none_and_is_not_believed(web, node, certificates, searches):
     web.answers["GET /pks/lookup"] = (200, HIS)
-    searches.ask(JOE, NOW, wait=False)
+    searches.ask(JOE, now(), wait=False)
     work(node)
-    searches.ask(JOE, datetime.now(UTC), wait=False)
+    searches.ask(JOE, now(), wait=False)
     assert refusals(certificates, Settings(pgp_trust_wkd=True)) == [ReasonCode.PGP_KEY_UNTRUSTED]
     assert [one.split("?")[0] for one in web.asked] == [f"GET /.well-known/openpgpkey/hu/{HU}", "GET /pks/lookup"]
 
@@ -142,12 +146,12 @@ def test_a_search_is_nobody_elses_while_it_lasts(node, store, searches, monkeypa
     left = []
 
     def keys_of(_source, _address):
-        left.append((jobs.JobRow.objects.get().lease_until - datetime.now(UTC)).total_seconds())
+        left.append((jobs.JobRow.objects.get().lease_until - now()).total_seconds())
         return b""
 
     monkeypatch.setattr(key_search.WebKeyDirectory, "keys_of", keys_of)
     monkeypatch.setattr("mailseal.discover.key_servers.Hkp.keys_of", keys_of)
-    searches.ask(JOE, NOW, wait=False)
+    searches.ask(JOE, now(), wait=False)
     work(node)
     assert len(left) == 2
     assert min(left) > 3 * 60
@@ -155,7 +159,7 @@ def test_a_search_is_nobody_elses_while_it_lasts(node, store, searches, monkeypa
 
 def test_reports_do_not_wait_for_searches(store):
     for number in range(3):
-        lookups.start(Address.parse(f"x{number}@outside.example"), NOW)
+        lookups.start(Address.parse(f"x{number}@outside.example"), now())
     jobs.enqueue(REPORT, {})
     assert jobs.claim("w", kinds=kinds_of(Lane.NETWORK)).kind == REPORT
     assert jobs.claim("w", kinds=kinds_of(Lane.NETWORK)) is None
@@ -163,22 +167,22 @@ def test_reports_do_not_wait_for_searches(store):
 
 
 def test_nothing_found_is_an_end(web, node, store, searches):
-    searches.ask(JOE, NOW, wait=False)
+    searches.ask(JOE, now(), wait=False)
     work(node)
-    assert searches.ask(JOE, datetime.now(UTC), wait=False).state is LookupState.FINISHED
+    assert searches.ask(JOE, now(), wait=False).state is LookupState.FINISHED
     assert not pgp_admin.list_keys()
 
 
 def test_while_no_place_answers_it_is_tried_again_and_then_it_ends(web, node, store, searches):
     web.answers["GET /"] = (500, b"")
-    searches.ask(JOE, NOW, wait=False)
+    searches.ask(JOE, now(), wait=False)
     with pytest.raises(TransientError, match="status 500"):
         work(node)
-    assert searches.ask(JOE, datetime.now(UTC), wait=False).state is LookupState.RUNNING
+    assert searches.ask(JOE, now(), wait=False).state is LookupState.RUNNING
     late = lookups.PgpLookupRow.objects.get()
-    late.asked = NOW - timedelta(minutes=31)
+    late.asked = now() - timedelta(minutes=31)
     late.save()
-    jobs.JobRow.objects.update(run_at=NOW - timedelta(seconds=1))
+    jobs.JobRow.objects.update(run_at=now() - timedelta(seconds=1))
     work(node)
     assert lookups.PgpLookupRow.objects.get().error.count("status 500") == 2
-    assert searches.ask(JOE, datetime.now(UTC), wait=False).state is LookupState.FINISHED
+    assert searches.ask(JOE, now(), wait=False).state is LookupState.FINISHED
