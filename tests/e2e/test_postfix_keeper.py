@@ -16,8 +16,11 @@ from harness.folder import free_port, short_folder
 from harness.gateway import clean_environment
 from harness.small_disk import small_disk
 from harness.waiting import wait_until
+from mailseal.config import from_values
 from mailseal.config.values import Endpoint
 from mailseal.postfix.installation import greets
+from mailseal.roles.generation import Generation
+from mailseal.roles.supervisor import Supervisor
 
 pytestmark = pytest.mark.usefixtures("need_postfix")
 
@@ -118,3 +121,20 @@ def test_a_disk_that_gets_full_takes_in_no_more_than_can_leave() -> None:
     assert taken[-1] == (False, False)
     assert (False, True) in taken, "what is in the queue already can leave"
     assert (True, False) not in taken, "mail is taken that cannot leave"
+
+
+def test_a_reload_does_not_leave_the_postfix_that_runs(capfd: pytest.CaptureFixture[str]) -> None:
+    """Our sockets would go where it does not look for them, and all mail wait."""
+    with short_folder("moved") as folder:
+        (folder / "data").mkdir()
+        before, after = (
+            from_values(
+                {"data_dir": str(folder / "data"), "postfix": {"instance": "private", "folder": str(folder / one)}}
+            )
+            for one in ("postfix", "elsewhere")
+        )
+        supervisor = Supervisor(lambda: after, lambda _: [])
+        supervisor._current = Generation(before, {}, [])
+        supervisor._reload()
+        assert supervisor._next is None
+        assert "postfix.folder cannot change in a reload" in capfd.readouterr().err

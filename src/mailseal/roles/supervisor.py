@@ -318,8 +318,8 @@ class Supervisor:
         notify.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
             config = self._read_config()
-            if config.data_dir != self._current.config.data_dir:
-                _say("data_dir cannot change in a reload; restart instead")
+            if (lasting := _lasting(self._current.config, config)) is not None:
+                _say(f"{lasting} cannot change in a reload; restart instead")
                 return
             self._next = generation.make(config, self._roles, self._current, ready_seconds=READY_SECONDS)
         except MailsealError as error:
@@ -327,6 +327,14 @@ class Supervisor:
         finally:
             if self._next is None:
                 notify.notify(notify.READY)
+
+
+def _lasting(before: Config, after: Config) -> str | None:
+    """What would change that what runs cannot follow."""
+    if after.data_dir != before.data_dir:
+        return "data_dir"
+    both_private = before.postfix.instance is after.postfix.instance is Instance.PRIVATE
+    return "postfix.folder" if both_private and after.postfix.folder != before.postfix.folder else None
 
 
 def _empty(wake: socket.socket) -> None:
