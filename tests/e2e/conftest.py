@@ -22,6 +22,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.e2e)
 
 
+@pytest.fixture
+def no_next_hop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands find nobody at their next hops, whoever listens where they are by default: `mailseal check` fails."""
+    for name in ("MAILSEAL_RELAY_INSIDE", "MAILSEAL_RELAY_OUTSIDE"):
+        monkeypatch.setenv(name, f"smtp://127.0.0.1:{free_port()}")
+
+
 @pytest.fixture(scope="session")
 def need_postfix() -> None:
     if reason := postfix.why_not():

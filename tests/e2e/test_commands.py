@@ -47,7 +47,7 @@ class Home:
 
 
 @pytest.fixture
-def home(tmp_path, capsys):
+def home(tmp_path, capsys, no_next_hop):
     made = Home(tmp_path, capsys)
     made("init", "--data", tmp_path / "data", "--hostname", "mx.example.com", "--internal-domain", "Example.com")
     yield made

@@ -38,7 +38,7 @@ class Node:
 
 
 @pytest.fixture
-def node(tmp_path, capsys, monkeypatch):
+def node(tmp_path, capsys, monkeypatch, no_next_hop):
     monkeypatch.setattr(rotation, "SETTLE_SECONDS", 0.0)
     made = Node(tmp_path, capsys)
     made("init")

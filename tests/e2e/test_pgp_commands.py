@@ -55,7 +55,7 @@ class Node:
 
 
 @pytest.fixture
-def node(tmp_path, capsysbinary):
+def node(tmp_path, capsysbinary, no_next_hop):
     made = Node(tmp_path, capsysbinary)
     made.octets("init", "--data", tmp_path / "data", "--hostname", "mx.example.com", "--internal-domain", "Example.com")
     yield made
