@@ -8,7 +8,7 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 PACKAGES := postfix mariadb-server openssl swaks libnet-ssleay-perl gpg gpgsm gpg-agent sqop libnss3-tools age \
-    knot unbound
+    iproute2 knot unbound opendkim
 MUTATE ?=
 FUZZ_SECONDS ?= 600
 
