@@ -86,11 +86,12 @@ def list_(
 
     with queue_client(config).listing() as listing:
         oldest = heapq.nsmallest(limit, meant(listing), key=lambda one: (one.mail.arrived, one.mail.id))
-    _show_list(oldest, summary, as_json=as_json)
+    nothing = "no mail waits" if wanted == QueueFilter() else "no mail that fits waits"
+    _show_list(oldest, summary, as_json=as_json, nothing=nothing)
     _tell(listing)
 
 
-def _show_list(oldest: Sequence[Waiting], summary: Summary, *, as_json: bool) -> None:
+def _show_list(oldest: Sequence[Waiting], summary: Summary, *, as_json: bool, nothing: str) -> None:
     at = datetime.now(UTC)
     groups, count = summary_rows(summary, at), summary.mails.total()
     if as_json:
@@ -98,7 +99,7 @@ def _show_list(oldest: Sequence[Waiting], summary: Summary, *, as_json: bool) ->
         print_json({"count": count, "queues": dict(summary.mails), "summary": groups, "mails": mails})
         return
     if not count:
-        click.echo("no mail that fits waits", err=True)
+        click.echo(nothing, err=True)
         return
     queues = ", ".join(f"{number} {name}" for name, number in summary.mails.most_common())
     click.echo(plain(f"{count} mails for {summary.recipients.total()} recipients ({queues})"))
