@@ -229,7 +229,7 @@ def show_your_turn(stage: Stage) -> None:
         f"swaks --server {server} --from {ANNA} --to {DANA} --h-Subject 'Lunch?' --body 'At noon?'",
         "# to someone without a certificate: signed",
         f"swaks --server {server} --from {ANNA} --to {CAROL} --h-Subject 'Hello' --body 'Hello Carol'",
-        "# … unless it must be encrypted: refused",
+        f"# … unless it must be encrypted: refused{', as Postfix reports to Anna' if stage.alpha.with_postfix else ''}",
         f"swaks --server {server} --from {ANNA} --to {CAROL} --h-Subject '[encrypt] Hello' --body 'Hello Carol'",
         "# what Mailseal would do, and why; and what it did",
         f"{mailseal} --config {config} message explain {stage.elsewhere.folder}/001.eml --from {ANNA} --to {BEA}",
@@ -254,13 +254,18 @@ def announce(peer: Peer, mail: Mail, path: Path) -> None:
     """A line for a mail that arrives while the demo stands."""
     if isinstance(peer, Internet):
         console.print(
-            Text(f"  on the wire   {mail.sender} → {', '.join(mail.recipients)}: {form_of(mail)}   {path}", style="dim")
+            Text(
+                f"  on the wire   {mail.sender or '<>'} → {', '.join(mail.recipients)}: {form_of(mail)}   {path}",
+                style="dim",
+            )
         )
         return
     marks = ", ".join(f"{name.removeprefix('X-Mailseal-')}: {value}" for name, value in mail.result_headers()[:2])
     console.print(
         Text("▸ ", style="bold green")
-        + Text(f"{peer.name} got “{mail.header('Subject')}” from {mail.sender} for {', '.join(mail.recipients)}")
+        + Text(
+            f"{peer.name} got “{mail.header('Subject')}” from {mail.sender or '<>'} for {', '.join(mail.recipients)}"
+        )
         + Text(f"   {marks}   {path}", style="dim")
     )
 
