@@ -7,10 +7,10 @@ the authorised class, mail from 127.0.0.2 (`mx`) comes from outside.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from harness.client import Port
+from harness.client import Client, Port
 from harness.folder import free_port
 from harness.postfix import AUTHORISED, OUTSIDE, QUICK, Looks
 
@@ -63,3 +63,26 @@ class PrivatePostfix(Looks):
         except (OSError, ValueError, IndexError):
             return False
         return True
+
+    def greets(self) -> bool:
+        try:
+            with Client(self.mx) as client:
+                return client.banner.startswith("220")
+        except OSError:
+            return False
+
+    def daemons(self) -> Callable[[], bool]:
+        """Whether any daemon of the master that is there now still works."""
+        group = str(self.master())
+
+        def live() -> bool:
+            for entry in Path("/proc").iterdir():
+                try:
+                    state, _, its_group = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
+                except (OSError, ValueError, NotADirectoryError):
+                    continue
+                if its_group == group and state not in "ZX":
+                    return True
+            return False
+
+        return live

@@ -10,14 +10,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from harness import openssl
 from harness.client import Client, Port, send
 from harness.mail import CANARY, mail, without_trace
-from harness.private_postfix import PrivatePostfix
 from harness.sink import Transaction
 from harness.site import INSIDE, Site, people, private_site
 from mailseal.postfix import master
@@ -268,23 +266,6 @@ def test_commands_after_data_count_for_nothing(alpha: Site) -> None:
 # ---- who is killed
 
 
-def _masters_group(postfix: PrivatePostfix) -> Callable[[], bool]:
-    """Whether any daemon of this master still works."""
-    group = str(postfix.master())
-
-    def lives() -> bool:
-        for entry in Path("/proc").iterdir():
-            try:
-                state, _, its_group = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
-            except (OSError, ValueError, NotADirectoryError):
-                continue
-            if its_group == group and state not in "ZX":
-                return True
-        return False
-
-    return lives
-
-
 def _keeper(alpha: Site) -> int:
     [pid] = alpha.gateway.processes("mailseal.roles.postfix_role")
     return pid
@@ -296,21 +277,13 @@ def _all_gone(alpha: Site) -> None:
 
 def _comes_again(alpha: Site, before: int) -> None:
     eventually(lambda: alpha.postfix.lives() and alpha.postfix.master() != before, "Postfix did not come again")
-    eventually(lambda: _greets(alpha), "Postfix does not greet")
+    eventually(alpha.postfix.greets, "Postfix does not greet")
     send(alpha.postfix.mx, OLGA, [CARL], mail(OLGA, CARL))
     alpha.inside.wait_for(_came(CARL), "a mail afterwards", seconds=SECONDS)
 
 
 def _came(recipient: str) -> Callable[[list[Transaction]], bool]:
     return lambda kept: any(recipient in one.recipients for one in kept)
-
-
-def _greets(alpha: Site) -> bool:
-    try:
-        with Client(alpha.postfix.mx) as client:
-            return client.banner.startswith("220")
-    except OSError:
-        return False
 
 
 def test_a_killed_master_is_started_again(alpha: Site) -> None:
@@ -320,7 +293,7 @@ def test_a_killed_master_is_started_again(alpha: Site) -> None:
 
 
 def test_of_a_killed_keeper_the_master_that_is_left_is_replaced(alpha: Site) -> None:
-    before, lives = alpha.postfix.master(), _masters_group(alpha.postfix)
+    before, lives = alpha.postfix.master(), alpha.postfix.daemons()
     os.kill(_keeper(alpha), signal.SIGKILL)
     _comes_again(alpha, before)
     assert not lives()
@@ -331,7 +304,7 @@ def test_a_killed_supervisor_leaves_nothing_and_its_queue_comes_again(alpha: Sit
     alpha.inside.down()
     send(alpha.postfix.mx, OLGA, [CARL], mail(OLGA, CARL))
     alpha.postfix.wait_for_log("status=deferred", seconds=SECONDS)
-    lives = _masters_group(alpha.postfix)
+    lives = alpha.postfix.daemons()
 
     alpha.gateway.kill()
 
