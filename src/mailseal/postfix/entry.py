@@ -94,6 +94,8 @@ def _from_users(config: Config, around: Surroundings, *, wrapped: bool) -> Optio
         ("content_filter", filtered),
         ("mynetworks", ""),
         ("smtpd_client_restrictions", "permit_sasl_authenticated, reject"),
+        ("smtpd_helo_restrictions", ""),
+        ("smtpd_recipient_restrictions", ""),
         ("smtpd_sender_restrictions", "reject_sender_login_mismatch"),
         ("smtpd_relay_restrictions", "permit_sasl_authenticated, reject"),
         ("smtpd_sender_login_maps", table(config, around, Table.SENDER_LOGINS)),

@@ -85,7 +85,7 @@ REFUSED: Mapping[str, str] = MappingProxyType(
     }
 )
 """Names that cannot be set, and why."""
-_KEPT = frozenset({"smtpd_client_restrictions", "smtpd_sender_restrictions"})
+_KEPT = frozenset(f"smtpd_{one}_restrictions" for one in ("client", "helo", "sender", "recipient"))
 """Options that submission has of its own, for a login and its addresses; a setting of these is for the entry alone."""
 _OWN_PREFIX = "mailseal"
 

@@ -33,6 +33,8 @@ from mailseal.roles.confinement import confine
 from mailseal.roles.process import CANNOT_WORK
 
 ANSWER_SECONDS = 60.0
+LEFT_OVER_SECONDS = 10.0
+"""How long a master that was left over may end its deliveries: nobody takes mail meanwhile."""
 DRAIN_MARGIN_SECONDS = 5
 """How long before the supervisor's patience ends Postfix is ended, whatever it does."""
 
@@ -64,7 +66,7 @@ class Keeper:
         around = surroundings(config)
         if (pid := master.left_over(config.postfix.queue_dir)) is not None:
             _say(f"Postfix (process {pid}) is left over from a keeper that was killed; it is stopped")
-            master.end(pid, config.postfix.queue_dir, self._drain_seconds)
+            master.end(pid, config.postfix.queue_dir, min(LEFT_OVER_SECONDS, self._drain_seconds))
         private_files.write(config, render(config, around))
         self._began_at = log_file.size(config.postfix.log_file)
         self._master = master.start(self._program)

@@ -146,6 +146,7 @@ def test_submission_wants_tls_and_a_login_that_may_use_the_address():
         assert options["smtpd_sasl_path"] == "mailseal/auth"
         assert options["smtpd_client_restrictions"] == "permit_sasl_authenticated, reject"
         assert options["smtpd_sender_restrictions"] == "reject_sender_login_mismatch"
+        assert options["smtpd_helo_restrictions"] == options["smtpd_recipient_restrictions"] == "", "lists of dial-ups"
         assert options["smtpd_sender_login_maps"] == "socketmap:unix:mailseal/socketmap:sender-logins"
 
 
@@ -222,6 +223,7 @@ def test_an_administrators_settings_win():
                 "smtpd_recipient_limit": "9",
                 "smtpd_banner": "$myhostname",
                 "smtpd_client_restrictions": "reject_rbl_client rbl.example",
+                "smtpd_recipient_restrictions": "reject_rbl_client rbl.example",
             },
         },
         listen=TLS,
@@ -234,6 +236,7 @@ def test_an_administrators_settings_win():
     assert found["reinject"]["smtpd_recipient_limit"] == "1000"
     assert found["reinject"]["smtpd_client_restrictions"] == "permit_mynetworks, reject"
     assert found["submission"]["smtpd_client_restrictions"] == "permit_sasl_authenticated, reject"
+    assert found["submission"]["smtpd_recipient_restrictions"] == ""
 
 
 KEEPS_CONNECTIONS = ("smtp_connection_cache_on_demand", "smtp_connection_cache_destinations")
