@@ -20,7 +20,7 @@ from mailseal.roles.lifetime import Lifetime
 from mailseal.roles.listening import bind
 from mailseal.roles.login_check import LoginCheck
 from mailseal.roles.logs import configure
-from mailseal.roles.maps_tables import MAPS, Found, Sources
+from mailseal.roles.maps_tables import MAPS, Found, Sources, telling
 from mailseal.roles.meter import Meter, open_meter
 from mailseal.roles.metric_table import By
 from mailseal.roles.store_wait import keep_supervisors_away, wait_for_store
@@ -127,6 +127,7 @@ class MapsRole:
         """What Postfix is told: at once if it is known, and trusted only while changes are looked for."""
         if not self.stamps.fresh(time.monotonic()):
             return self._said(question, _STALE)
+        question = telling(question)
         known = self._answers.get((question.table, question.key))
         if known is not None:
             return self._said(question, known)

@@ -14,7 +14,7 @@ from mailseal.postfix.tls_way import Way, Ways
 from mailseal.store import journaling, logins
 from mailseal.store.domains import is_internal
 from mailseal.store.tls_answers import TlsAnswers
-from mailseal.transport.socketmap import NOT_FOUND, Kind, Reply
+from mailseal.transport.socketmap import NOT_FOUND, Kind, Question, Reply
 
 NOBODY = "!"
 """The owner of addresses that nobody may use: no login is called so."""
@@ -115,6 +115,12 @@ MAPS: Mapping[str, Callable[[Sources, str], Found]] = MappingProxyType(
     }
 )
 """All of them, by name. A function may block on the database; raises MailsealError where it cannot say."""
+
+
+def telling(question: Question) -> Question:
+    """The question with what its answer depends on alone: all addresses of a domain go the same way."""
+    _, at, domain = question.key.rpartition("@")
+    return Question(question.table, at + domain) if at and question.table == Table.TRANSPORT else question
 
 
 def _domain(text: str) -> str | None:

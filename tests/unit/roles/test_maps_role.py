@@ -82,6 +82,14 @@ def test_an_answer_is_kept_until_something_changes(bench):
     assert bench.counted() == {("tls", "ok"): 3, ("tls", "notfound"): 6}
 
 
+def test_the_way_to_a_domain_is_looked_up_once_for_all_its_addresses(bench, monkeypatch):
+    monkeypatch.setattr(maps_role, "MAPS", dict.fromkeys(("transport", "sender-logins"), bench.tls))
+    ways = [Question("transport", key) for key in ("a@x.example", "b@x.example", "x.example", '"c@d"@x.example')]
+    senders = [Question("sender-logins", f"{local}@x.example") for local in "ab"]
+    bench.ask(*ways, *senders)
+    assert bench.asked == ["@x.example", "x.example", "a@x.example", "b@x.example"]
+
+
 def test_what_is_kept_is_not_believed_when_nobody_has_looked_for_changes(bench):
     assert bench.ask(A) == ["OK one"]
     bench.role.stamps.is_fresh = False
