@@ -34,7 +34,7 @@ FEW = 10
 UNUSED = 21881
 BATCH = 2000
 MIB = 1 << 20
-POSTFIX = '[postfix]\ninstance = "system"\ninside = ["smtp://127.0.0.1:25"]\n'
+POSTFIX = '[postfix]\ninstance = "system"\ninside = ["smtp://127.0.0.1:2600"]\n'
 READY_SECONDS = 60
 
 
