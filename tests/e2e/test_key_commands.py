@@ -124,3 +124,16 @@ def test_only_a_credential(node, monkeypatch):
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(file.parent))
     (row,) = node.json("key", "list")
     assert (row["state"], row["places"]) == ("active", ["credential:kek"])
+
+
+def test_another_node_is_set_up_in_the_same_moment(tmp_path, capsys, monkeypatch):
+    """Its KEK seals; the one that was made here is told to be of no use before anything is sealed with it."""
+    others, real = Kek(b"o" * 32).id, keks.register_first
+    monkeypatch.setattr(keks, "register_first", lambda ours: real(others) and real(ours))
+    node = Node(tmp_path, capsys)
+    try:
+        node("init", status=1)
+        assert f"the database says that KEK {others} seals, and it is not at hand on this node" in node.err
+        assert keks.active() == others
+    finally:
+        connections.close_all()
