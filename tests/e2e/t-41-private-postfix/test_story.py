@@ -31,7 +31,12 @@ SECONDS = 60.0
 def _site(need_postfix: None) -> Iterator[Site]:
     limits = {"max_message_bytes": LIMIT, "max_bytes_in_flight": 8 * LIMIT, "max_recipients": 30}
     with private_site("private", more={"verify_recipients": True}, top={"workers": 1}, limits=limits) as made:
-        yield made
+        try:
+            yield made
+        finally:
+            made.gateway.stop(seconds=SECONDS)
+            if (left := master.left_over(made.postfix.queue)) is not None:  # where a test that kills its keeper failed
+                master.end(left, made.postfix.queue, 5.0)
 
 
 @pytest.fixture
