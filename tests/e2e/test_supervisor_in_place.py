@@ -68,8 +68,12 @@ def supervisor(folder):
         )  # fmt: skip
     wait_until((folder / "data" / "run" / "ready").exists)
     yield process
-    process.kill()
-    process.wait()
+    process.terminate()  # a killed one would leave its processes, which here do not look whether it is gone
+    try:
+        process.wait(PATIENCE_SECONDS)
+    finally:
+        process.kill()
+        process.wait()
 
 
 def pids(folder: Path, name: str, what: str) -> list[str]:
