@@ -379,9 +379,6 @@ def _relays(alpha: Site, source: str) -> bool:
         return client.command("RCPT TO:<b@else.example>").startswith("250")
 
 
-# ---- the end, of this gateway too
-
-
 def test_stopped_while_it_delivers_it_ends_that_first(alpha: Site) -> None:
     alpha.inside.data_delay_seconds = 2.0
     try:
