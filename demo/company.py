@@ -16,6 +16,7 @@ from demo.pki import Authority, Holder
 
 MAILSEAL = (sys.executable, "-m", "mailseal")
 PASSWORD = "demo"
+DRAIN_SECONDS = 60
 LOGIN_PASSWORD = "correct horse battery"
 SELECTOR = "demo"
 _LISTEN = """\
@@ -181,16 +182,15 @@ class Company:
             self._serving.send_signal(signal.SIGTERM)
 
     def stop(self) -> None:
-        """Wait for the end; its session goes with it."""
-        self.ask_to_stop()
+        """Wait for the end of what was asked to."""
         serving, self._serving = self._serving, None
         if serving is None:
             return
         try:
-            serving.wait(20)
+            serving.wait(DRAIN_SECONDS)
         except subprocess.TimeoutExpired:
-            serving.kill()  # its workers see the closed pipe and end by themselves
-            serving.wait(5)
+            serving.send_signal(signal.SIGTERM)  # a second time: at once, its Postfix too
+            serving.wait()
 
     def _go_on(self) -> None:
         if self.given_up:

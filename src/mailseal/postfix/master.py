@@ -55,16 +55,23 @@ def left_over(queue_dir: Path) -> int | None:
     return None
 
 
-def end(pid: int, queue_dir: Path, seconds: float, reap: Callable[[], object] = lambda: None) -> None:
+def end(
+    pid: int,
+    queue_dir: Path,
+    seconds: float,
+    reap: Callable[[], object] = lambda: None,
+    pressed: Callable[[], bool] = lambda: False,
+) -> None:
     """End a master and its whole group: at once, or, while mail is being delivered, when that is done.
 
     Without its master (Postfix's own way to drain) each daemon ends what it has at hand and leaves: a reply that nobody
-    waits for any more would make a duplicate. `seconds`: how long that may take. `reap` takes the end of a child.
+    waits for any more would make a duplicate. `seconds`: how long that may take, unless it is `pressed`. `reap` takes
+    the end of a child.
     """
     delivers = _has_files(queue_dir / "active")
     _signal(os.kill, pid, signal.SIGKILL if delivers else signal.SIGTERM)
     if delivers:
-        _wait(lambda: bool(_programs(pid) & _DELIVERING), seconds, reap)
+        _wait(lambda: not pressed() and bool(_programs(pid) & _DELIVERING), seconds, reap)
         _signal(os.killpg, pid, signal.SIGTERM)
     for number in (signal.SIGTERM, signal.SIGKILL):
         if not _wait(lambda: _lives(pid), _GRACE_SECONDS, reap):

@@ -12,6 +12,8 @@ from mailseal.roles.child import READY
 
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 30.0
+HURRY_SECONDS = 20.0
+"""How long the keeper of another program may take to end that at once."""
 CANNOT_WORK = 78
 """The exit status of a role that cannot work before an administrator has done something (EX_CONFIG)."""
 STEADY_SECONDS = 10.0
@@ -138,6 +140,14 @@ class Process:
         self.kill_at = None
         if self.running is not None:
             self.running.kill()
+
+    def hurry(self) -> None:
+        """End it now; the keeper of another program, killed, would leave that running, so it is told to end at once."""
+        if self.role.in_place and self.running is not None:
+            self.kill_at = time.monotonic() + HURRY_SECONDS
+            self.running.send_signal(signal.SIGTERM)
+        else:
+            self.kill()
 
 
 def pause_seconds(failures: int) -> float:

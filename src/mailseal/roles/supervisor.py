@@ -302,7 +302,7 @@ class Supervisor:
         self._reload_wanted = True
 
     def _stop(self) -> None:
-        """Drain; a second signal kills."""
+        """Drain; a second signal ends all at once."""
         if not self._stopping:
             notify.notify(notify.STOPPING)
             for of in self._generations():
@@ -311,7 +311,7 @@ class Supervisor:
             self._stops_heard -= 1
         if self._stops_heard:
             for process in self._leaving:
-                process.kill()
+                process.hurry()
             self._stops_heard = 0
 
     def _reload(self) -> None:
