@@ -7,7 +7,7 @@
 
 SHELL := /bin/bash
 BIN := .venv/bin
-PACKAGES := postfix mariadb-server openssl swaks libnet-ssleay-perl gpg gpgsm gpg-agent sqop libnss3-tools age \
+PACKAGES := libarchive13 postfix mariadb-server openssl swaks libnet-ssleay-perl gpg gpgsm gpg-agent sqop libnss3-tools age \
     iproute2 knot unbound opendkim
 MUTATE ?=
 FUZZ_SECONDS ?= 600
@@ -33,7 +33,7 @@ run: .venv/installed-run
 	@exec $(BIN)/mailseal --config var/mailseal.toml serve
 
 demo: .venv/installed-run
-	@tools/debian.sh openssl swaks gpg gpg-agent
+	@tools/debian.sh libarchive13 openssl swaks gpg gpg-agent
 	@if [ $$(id -u) = 0 ] || sudo -n true 2>/dev/null; then tools/debian.sh postfix libnet-ssleay-perl; fi
 	@exec $(BIN)/python -m demo
 
