@@ -11,6 +11,7 @@ from mailseal.store import (  # noqa: F401 -- Django looks for all tables here
     journaling_models,
     login_models,
     pgp_models,
+    quarantine_models,
     queue_models,
     stored_message_models,
     tls_policy_models,
