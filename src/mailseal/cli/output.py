@@ -28,6 +28,11 @@ json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=Tr
 yes_option: Callable[[Any], Any] = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
+def counted(count: int, noun: str) -> str:
+    """Like "1 mail" and "2 mails": the noun is regular."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def show(rows: Sequence[Row], columns: Sequence[str], *, as_json: bool, nothing: str = "nothing found") -> None:
     """Print rows: as a table of these columns (names of the rows' keys), or all of each row as a JSON list.
 

@@ -9,7 +9,7 @@ import click
 
 from mailseal.cli.errors import CommandError
 from mailseal.cli.log import print_row, row_of
-from mailseal.cli.output import confirm, json_option, plain, print_json, show, show_one, yes_option
+from mailseal.cli.output import confirm, counted, json_option, plain, print_json, show, show_one, yes_option
 from mailseal.cli.queue_view import (
     MAIL_COLUMNS,
     SUMMARY_COLUMNS,
@@ -102,14 +102,15 @@ def _show_list(oldest: Sequence[Waiting], summary: Summary, *, as_json: bool, no
         click.echo(nothing, err=True)
         return
     queues = ", ".join(f"{number} {name}" for name, number in summary.mails.most_common())
-    click.echo(plain(f"{count} mails for {summary.recipients.total()} recipients ({queues})"))
+    mails, recipients = counted(count, "mail"), counted(summary.recipients.total(), "recipient")
+    click.echo(plain(f"{mails} for {recipients} ({queues})"))
     click.echo()
     show(groups, SUMMARY_COLUMNS, as_json=False)
     if oldest:
         click.echo()
         show([row for one in oldest for row in mail_rows(one, at, _logged)], MAIL_COLUMNS, as_json=False)
     if len(oldest) < count:
-        click.echo(f"{count - len(oldest)} younger mails are not shown; --limit shows more", err=True)
+        click.echo(f"not shown: {counted(count - len(oldest), 'younger mail')}; --limit shows more", err=True)
 
 
 def _logged(queue_id: str) -> Mapping[str, LogEntry]:
@@ -122,9 +123,9 @@ def _logged(queue_id: str) -> Mapping[str, LogEntry]:
 
 def _tell(listing: Listing) -> None:
     if listing.cut:
-        click.echo(f"{listing.cut} more mails wait than can be listed", err=True)
+        click.echo(f"beyond what can be listed: {counted(listing.cut, 'more mail')}", err=True)
     if listing.unreadable:
-        click.echo(f"{listing.unreadable} mails could not be listed", err=True)
+        click.echo(f"not listed, for they cannot be read: {counted(listing.unreadable, 'mail')}", err=True)
     if listing.note:
         click.echo(f"Postfix says: {plain(listing.note)}", err=True)
 
@@ -240,7 +241,7 @@ def _change(session: Session, verb: Verb, ids: Sequence[str], *, everything: boo
     become_owner(session.config.data_dir)
     client = queue_client(session.config_as_it_runs)
     changed = client.change_all(verb) if everything else client.change(verb, tuple(dict.fromkeys(ids)))
-    click.echo(f"{changed.count} mails {done}")
+    click.echo(f"{counted(changed.count, 'mail')} {done}")
     if changed.note:
         click.echo(f"Postfix says: {plain(changed.note)}", err=True)
     return 0 if everything else _tell_left(ids, changed)

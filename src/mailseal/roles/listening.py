@@ -74,7 +74,7 @@ def _lock(lock: Path, kind: int) -> int:
 def is_held(lock: Path) -> bool:
     """Whether a supervisor, or a role without one, works on the data folder of this lock."""
     try:
-        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # nor for the writer of a FIFO
     except FileNotFoundError:
         return False
     except PermissionError:

@@ -217,7 +217,7 @@ def test_mail_that_waits_for_mailseal_is_told_counted_and_flushed(place: Place, 
     listed, checked = place.type("queue list --json", "check")
     (row,) = listed.json["summary"]
     assert (row["kind"], row["next_hop"], row["recipients"], row["mails"]) == ("mailseal-away", "Mailseal", 1, 1)
-    assert "queue           1 mails, none of them deferred for long" in checked.out
+    assert "queue           1 mail, none deferred for long" in checked.out
 
     def numbers() -> bytes:
         with urllib.request.urlopen(f"http://127.0.0.1:{place.metrics}/metrics", timeout=SECONDS) as page:
@@ -253,7 +253,7 @@ def test_a_dead_next_hop_is_told_with_its_mails_and_they_are_found_in_the_log(pl
     (olga,) = [one for one in shown.json["mails"] if one["id"] == queue_id]
     assert (olga["queue"], olga["sender"]) == ("deferred", ANNA)
     assert "Connection refused" in olga["recipients"][0]["postfix"]
-    assert narrow.out.startswith("1 mails for 1 recipients (1 deferred)\n")
+    assert narrow.out.startswith("1 mail for 1 recipient (1 deferred)\n")
     assert "the next server cannot be reached" in narrow.out
     assert "otto" not in narrow.out
     assert nothing.err == "no mail that fits waits\n"
@@ -298,9 +298,9 @@ def test_hold_keeps_release_sends_and_delete_asks(place: Place) -> None:
     deleted, again, released = place.type(
         f"queue delete {gone.id} --yes", f"queue delete {gone.id} --yes", f"queue release {held.id}"
     )
-    assert (deleted.status, deleted.out) == (0, "1 mails deleted\n")
+    assert (deleted.status, deleted.out) == (0, "1 mail deleted\n")
     assert (again.status, gone.id in again.err) == (1, True)
-    assert (released.status, released.out) == (0, "1 mails released\n")
+    assert (released.status, released.out) == (0, "1 mail released\n")
     [got] = place.outside.wait(1, seconds=SECONDS)
     assert got.recipients == (held.recipients[0].address,)
     wait_until(lambda: not place.queued())

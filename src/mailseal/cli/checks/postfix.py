@@ -40,6 +40,8 @@ def postfix(config: Config) -> Iterator[Finding]:
         yield Finding(SUBJECT, Status.FAIL, f"{shown} is too old", f"install {OLDEST[0]}.{OLDEST[1]} or newer")
         return
     found = [*_state(config, shown), *_drift(config), *_ways_back(config), *_life(config)]
+    if not found and instance is Instance.PRIVATE and not _runs(config):
+        found = [Finding(SUBJECT, Status.OK, f"{shown} starts with `mailseal serve`, which does not run")]
     yield from found or [Finding(SUBJECT, Status.OK, f"{shown} runs and is as it shall be")]
 
 
@@ -73,12 +75,15 @@ def _state(config: Config, shown: str) -> Iterator[Finding]:
         yield Finding(SUBJECT, Status.FAIL, f"{shown} needs root", "start `mailseal serve` as root")
         return
     if config.postfix.instance is Instance.PRIVATE:
-        running = left_over(config.postfix.queue_dir) is not None
-        if not running and is_held(config.run_dir / "supervisor.lock"):
+        if not _runs(config) and is_held(config.run_dir / "supervisor.lock"):
             yield Finding(SUBJECT, Status.FAIL, f"{shown} does not run", "read what `mailseal serve` says, and its log")
     elif not greets(config.postfix.reinjection, ""):
         text = f"{shown} does not answer on {config.postfix.reinjection}"
         yield Finding(SUBJECT, Status.WARN, text, "start it, or run `mailseal postfix check`")
+
+
+def _runs(config: Config) -> bool:
+    return left_over(config.postfix.queue_dir) is not None
 
 
 def _drift(config: Config) -> Iterator[Finding]:

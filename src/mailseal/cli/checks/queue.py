@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from mailseal.cli.checks.finding import Finding, Status
+from mailseal.cli.output import counted
 from mailseal.config import Config, Instance
 from mailseal.errors import MailsealError
 from mailseal.postfix.queue_reasons import WORDS, WaitKind
@@ -29,7 +30,7 @@ def queue(config: Config) -> Iterator[Finding]:
         return
     late = [one for one in summary.groups() if _is_late(one, datetime.now(UTC))]
     if not late:
-        yield Finding(SUBJECT, Status.OK, f"{summary.mails.total()} mails, none of them deferred for long")
+        yield Finding(SUBJECT, Status.OK, f"{counted(summary.mails.total(), 'mail')}, none deferred for long")
         return
     told = "; ".join(f"{one.recipients} recipients: {_words(one)}" for one in late[:GROUPS_TOLD])
     text = f"mail has been waiting for more than {LONG // timedelta(hours=1)} hours: {told}"
