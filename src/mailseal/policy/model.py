@@ -32,15 +32,26 @@ class Action(StrEnum):
 
     WARN = "warn"
     MUST_ENCRYPT = "must-encrypt"
+    QUARANTINE = "quarantine"
     BLOCK = "block"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something found in the content that restricts how the mail may leave."""
+    """Something found in the content that restricts how the mail may leave.
+
+    `name` and `count` may be logged, `places` too. `excerpt` is masked, for the safe view alone. `key` is what a waiver
+    names: the pattern with its revision, or the place that was not read and why. `delayed`: it counts only if the mail
+    would leave in clear.
+    """
 
     name: str
     action: Action
+    delayed: bool = False
+    count: int = 1
+    places: tuple[str, ...] = ()
+    excerpt: str = field(default="", repr=False)
+    key: str = ""
 
 
 class Already(StrEnum):
