@@ -16,6 +16,7 @@ from mailseal.ports import Gateway, Hop, Transfer
 from mailseal.roles import tls_reporting
 from mailseal.roles.journal_retry import retry_report
 from mailseal.roles.key_search import search_keys
+from mailseal.roles.quarantine_house import EXPIRE, end_held, expire_held
 from mailseal.roles.queue_try import try_waiting
 from mailseal.roles.sts_look import look_first, refresh
 from mailseal.store import (
@@ -27,6 +28,9 @@ from mailseal.store import (
     lookup_waits,
     lookups,
     pgp_candidates,
+    quarantine_actions,
+    quarantine_events,
+    quarantine_work,
     revalidate,
     stored_messages,
     sts_policies,
@@ -124,6 +128,8 @@ def purge_old(node: Node, job: Job) -> float | None:  # noqa: ARG001 -- a Handle
     harvest.purge_candidates(turn)
     pgp_candidates.purge_candidates(turn)
     sts_policies.purge(now, turn)
+    quarantine_work.purge(now - timedelta(days=node.config.log.retention_days), turn)
+    quarantine_events.purge(node.config.log.retention_days, turn)
     stored_messages.purge(turn)
     journal_failures.purge(now - timedelta(days=node.config.log.retention_days), turn)
     _purge_tls_reports(now - timedelta(days=node.config.tls_reports.keep_days), turn)
@@ -173,6 +179,8 @@ HANDLERS: Mapping[str, Kind] = {
     sts_policies.REFRESH: Kind(refresh, every_seconds=60, lane=Lane.SEARCH),
     lookup_waits.TRY: Kind(try_waiting, lane=Lane.NETWORK),
     journal_failures.RETRY: Kind(retry_report, lane=Lane.NETWORK),
+    quarantine_actions.ENDED: Kind(end_held),
+    EXPIRE: Kind(expire_held, every_seconds=60),
     tls_reports.COLLECT: Kind(tls_reporting.collect, every_seconds=3600),
     tls_reports.SEND: Kind(tls_reporting.send, lane=Lane.SEARCH),
 }

@@ -34,6 +34,11 @@ class StoreMeasures:
         meter.set(table.JOURNAL_BYTES, journals.size_bytes)
         meter.set(table.JOURNAL_IMPORTED, journals.imported.timestamp())
         meter.set(table.CERTIFICATES_DUE, gauges.certificates_due())
+        held = gauges.held()
+        for why, number in held.by_why.items():
+            meter.set(table.HELD_MAILS, number, why)
+        meter.set(table.HELD_OLDEST, held.oldest.timestamp() if held.oldest else 0.0)
+        meter.set(table.HELD_NEXT_END, held.next_end.timestamp() if held.next_end else 0.0)
         if time.monotonic() >= self._ask_expiry_at:
             expiry = gauges.expiry()
             meter.set(table.KEY_EXPIRY, expiry.first.timestamp() if expiry.first else 0.0)

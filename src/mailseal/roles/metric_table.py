@@ -88,6 +88,9 @@ QUEUE_RECIPIENTS = "queue_recipients_waiting"
 QUEUE_OLDEST = "queue_oldest_timestamp_seconds"
 QUEUE_SEEN = "queue_seen_timestamp_seconds"
 MTA_STS_DOMAINS = "mta_sts_domains"
+HELD_MAILS = "quarantine_mails"
+HELD_OLDEST = "quarantine_oldest_timestamp_seconds"
+HELD_NEXT_END = "quarantine_next_expiry_timestamp_seconds"
 MAP_ANSWERS = "map_answers"
 LOGINS = "logins"
 HEARTBEAT = "heartbeat_timestamp_seconds"
@@ -327,6 +330,28 @@ METRICS: tuple[MetricInfo, ...] = (
         by=By.WORKER,
         labels=("mode",),
         help="Domains that mail goes to and that have an MTA-STS policy in force, by mode; `testing` changes nothing.",
+    ),
+    MetricInfo(
+        name=HELD_MAILS,
+        kind=Kind.GAUGE,
+        by=By.WORKER,
+        labels=("why",),
+        help="Mails in the quarantine, one for each recipient, by what somebody has to look at them for.",
+        alert="sum(mailseal_quarantine_mails) > 100",
+    ),
+    MetricInfo(
+        name=HELD_OLDEST,
+        kind=Kind.GAUGE,
+        by=By.WORKER,
+        help="When the mail came that has been in the quarantine for longest; 0 without any.",
+        alert="0 < mailseal_quarantine_oldest_timestamp_seconds < time() - 7 * 86400",
+    ),
+    MetricInfo(
+        name=HELD_NEXT_END,
+        kind=Kind.GAUGE,
+        by=By.WORKER,
+        help="When the first of them expires, which deletes it; 0 without any.",
+        alert="0 < mailseal_quarantine_next_expiry_timestamp_seconds < time() + 86400",
     ),
     MetricInfo(
         name=MAP_ANSWERS,

@@ -3,14 +3,15 @@
 import contextlib
 import json
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain, takewhile
 from pathlib import Path
 
-from django.db.models import Exists, F, OuterRef
+from django.db.models import Count, Exists, F, Min, OuterRef
 
+from mailseal.ports import WhyHeld
 from mailseal.store import records
 from mailseal.store.certificate_rows import Purpose
 from mailseal.store.configure import this_node
@@ -18,6 +19,8 @@ from mailseal.store.jobs import ANY_NODE, State
 from mailseal.store.journal_import import SUFFIX
 from mailseal.store.models import CertificateRow, CertificateUse, JobRow, JournalRow
 from mailseal.store.pgp_expiry import expiring
+from mailseal.store.quarantine import OPEN
+from mailseal.store.quarantine_models import QuarantineRow
 from mailseal.store.row import utc_now
 from mailseal.store.transaction import reads
 
@@ -49,6 +52,30 @@ class Expiry:
 
     first: datetime | None
     within_30_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldMails:
+    """Mails in the quarantine: how many for which reason, since when the oldest, and when the next expires."""
+
+    by_why: Mapping[str, int]
+    oldest: datetime | None
+    next_end: datetime | None
+
+    @property
+    def count(self) -> int:
+        """Of all."""
+        return sum(self.by_why.values())
+
+
+@reads
+def held() -> HeldMails:
+    """Those that wait for somebody, and those that are being released."""
+    rows = QuarantineRow.objects.filter(state__in=[one.value for one in OPEN])
+    found = dict(rows.values_list("why").annotate(Count("id")))
+    first = rows.aggregate(oldest=Min("created"), next_end=Min("expires"))
+    counts = {why.value: found.get(why.value, 0) for why in WhyHeld}
+    return HeldMails(counts, first["oldest"], first["next_end"])
 
 
 @reads

@@ -11,7 +11,7 @@ import logging
 import os
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from mailseal.store.harvest import insert_candidates
 from mailseal.store.journal_lines import parse
 from mailseal.store.models import JournalRow
 from mailseal.store.pace import Pace, Turn
+from mailseal.store.records import LogRecord
 from mailseal.store.revalidate import REVALIDATE
 from mailseal.store.transaction import insert_new, read, run
 
@@ -87,6 +88,13 @@ def import_journals(directory: Path, turn: Turn | None = None) -> Imported:
     if failure is not None:
         raise failure
     return total
+
+
+def log_now(records: Iterable[LogRecord]) -> None:
+    """Log what did not come by a journal, in the caller's transaction: with that of which it tells."""
+    found = parse(b"".join(record.line() for record in records))
+    insert_new(_INSERT, found.rows)
+    insert_new(_INSERT_QUEUE_IDS, found.queue_ids)
 
 
 @contextlib.contextmanager

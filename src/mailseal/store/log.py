@@ -1,6 +1,5 @@
 """The message log: what became of each copy, searched by sender, recipient, outcome, time, Message-ID, queue ID."""
 
-import contextlib
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from mailseal.mail.address import Address, AddressError
 from mailseal.policy.model import Fate
 from mailseal.policy.reason import Reason
 from mailseal.store.models import LogRow
-from mailseal.store.outcomes import Json, reasons_from_json
+from mailseal.store.outcomes import known_reasons
 from mailseal.store.owners import domain_name
 from mailseal.store.pace import Turn
 from mailseal.store.purge import delete_before
@@ -131,7 +130,7 @@ def _filtered(wanted: LogFilter) -> QuerySet[LogRow]:
     rows = LogRow.objects.all()
     for column, text in (("sender_key", wanted.sender), ("recipient_key", wanted.recipient)):
         if text is not None:
-            rows = rows.filter(**_party(column, text))
+            rows = rows.filter(**party_filter(column, text))
     # SQLite has no statistics and would read all rows of a fate instead of those few; a LIKE finds no index there.
     named = wanted.message or wanted.message_id or wanted.queue_id
     narrow = named or _is_address(wanted.sender) or _is_address(wanted.recipient)
@@ -158,7 +157,8 @@ def _is_address(text: str | None) -> bool:
     return text is not None and "@" in text.strip().removeprefix("@")
 
 
-def _party(column: str, text: str) -> dict[str, str]:
+def party_filter(column: str, text: str) -> dict[str, str]:
+    """A filter on a column of address keys: an address, a domain for all of it, "<>"; raises LogFilterError."""
     text = text.strip()
     try:
         if text in {"", "<>"}:
@@ -168,15 +168,6 @@ def _party(column: str, text: str) -> dict[str, str]:
         return {f"{column}__endswith": f"@{domain_name(text.removeprefix('@'))}"}
     except AddressError as error:
         raise LogFilterError(f"{text[:100]!r} is neither an address nor a domain: {error}") from None
-
-
-def _reasons(values: Iterable[Json]) -> tuple[Reason, ...]:
-    """The reasons that this release knows: in a cluster that is being upgraded, others may have been written."""
-    known: list[Reason] = []
-    for value in values:
-        with contextlib.suppress(ValueError, KeyError):
-            known += reasons_from_json([value])
-    return tuple(known)
 
 
 def _entries(rows: Iterable[LogRow]) -> tuple[LogEntry, ...]:
@@ -200,7 +191,7 @@ def _entry(row: LogRow, queue: LogQueueRow | None) -> LogEntry:
         row.treatment,
         row.method,
         row.reply,
-        _reasons(row.reasons),
+        known_reasons(row.reasons),
         tuple((name, value) for name, value in row.details),
         row.subject,
         queue.queue_id if queue else "",

@@ -1,5 +1,6 @@
 """Outcomes, replies and reasons as JSON values, for the ledger and the log."""
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -19,6 +20,15 @@ def reasons_to_json(reasons: Iterable[Reason]) -> list[Json]:
 def reasons_from_json(values: Iterable[Json]) -> tuple[Reason, ...]:
     """The reasons; raises ValueError or KeyError for a code that this release does not know."""
     return tuple(Reason(ReasonCode(one["code"]), tuple(one["parameters"].items())) for one in values)
+
+
+def known_reasons(values: Iterable[Json]) -> tuple[Reason, ...]:
+    """The reasons that this release knows: in a cluster that is being upgraded, others may have been written."""
+    known: list[Reason] = []
+    for value in values:
+        with contextlib.suppress(ValueError, KeyError):
+            known += reasons_from_json([value])
+    return tuple(known)
 
 
 def outcome_to_json(outcome: Outcome) -> Json:

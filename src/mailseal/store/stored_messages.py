@@ -9,6 +9,8 @@ from datetime import timedelta
 from mmap import mmap
 from uuid import UUID
 
+from django.db.models import Exists, OuterRef, QuerySet
+
 from mailseal.keys.message_key import MessageKey
 from mailseal.keys.sealing import BrokenSealError, SealError, sealed_by
 from mailseal.store.pace import Turn
@@ -19,6 +21,7 @@ from mailseal.store.stored_message_models import MessageChunkRow, StoredMessageR
 from mailseal.store.transaction import read, run
 
 CHUNK_BYTES = 1 << 20
+PIECES_AT_ONCE = 4
 INCOMPLETE_HOURS = 24
 """After which what was begun and never completed is deleted: its writer has died, and the client tried again."""
 
@@ -78,7 +81,35 @@ def delete(message: UUID) -> None:
     StoredMessageRow.objects.filter(pk=message).delete()
 
 
+def drop_unless_held(message: UUID) -> bool:
+    """In the caller's transaction: what no row refers to any more is no mail any more. True: `delete_dropped` it."""
+    StoredMessageRow.objects.select_for_update().filter(pk=message).first()  # nobody refers to it anew meanwhile
+    return bool(_unheld().filter(pk=message).update(complete=False))
+
+
+def delete_dropped(message: UUID) -> None:
+    """Delete the pieces of what is no mail, a few at a time: deleting 50 MB at once would keep all others waiting."""
+    pieces_of = MessageChunkRow.objects.filter(message_id=message, message__complete=False)
+    while found := read(lambda: list(pieces_of.values_list("pk", flat=True)[:PIECES_AT_ONCE])):
+        run(lambda found=found: MessageChunkRow.objects.filter(pk__in=found).delete())  # type: ignore[misc]
+    run(lambda: StoredMessageRow.objects.filter(pk=message, complete=False).delete())
+
+
+def _unheld() -> QuerySet[StoredMessageRow]:
+    """Mails that no row of any other table refers to."""
+    rows = StoredMessageRow.objects.all()
+    for relation in StoredMessageRow._meta.related_objects:  # noqa: SLF001 -- documented API
+        if relation.related_model is not MessageChunkRow:
+            of_it = {relation.field.name: OuterRef("pk")}
+            rows = rows.filter(~Exists(relation.related_model._default_manager.filter(**of_it)))  # noqa: SLF001 -- as above
+    return rows
+
+
 def purge(turn: Turn | None = None) -> int:
-    """Delete mails that were begun long ago and never completed; returns how many."""
+    """Delete mails that were begun long ago and never completed, or lost the last row about them; returns how many.
+
+    Two nodes of a cluster may each leave a mail of two recipients to the other.
+    """
     old = utc_now() - timedelta(hours=INCOMPLETE_HOURS)
-    return delete_all(StoredMessageRow.objects.filter(complete=False, created__lt=old), turn)
+    deleted = delete_all(StoredMessageRow.objects.filter(complete=False, created__lt=old), turn)
+    return deleted + delete_all(_unheld().filter(complete=True, created__lt=old), turn)

@@ -20,6 +20,7 @@ from mailseal.store.ledger import StoreLedger
 from mailseal.store.logins import StoreSenderLogins
 from mailseal.store.lookups import Patience, StoreLookups
 from mailseal.store.pgp_certificates import StorePgpCertificates
+from mailseal.store.quarantine import StoreQuarantine
 from mailseal.store.reports import StoreReports
 from mailseal.store.routes import StoreRoutes
 from mailseal.store.stamps import Scope, StampWatch
@@ -28,7 +29,7 @@ from mailseal.transport.relay import SmtpRelay
 from mailseal.wiring.clock import SystemClock
 from mailseal.wiring.domain_keys import StoredAndPublished
 from mailseal.wiring.loop_keys import KekLoopKeys
-from mailseal.wiring.memory import NoEffect, NoInbox, NoKeeping, NoLookups, NoNewKeys
+from mailseal.wiring.memory import NoEffect, NoHolding, NoInbox, NoKeeping, NoLookups, NoNewKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ def open_node(config: Config) -> Node:
         authentication=_authentication(config, domain_keys),
         logins=logins,
         tls_reports=_inbox(config),
+        quarantine=StoreQuarantine(kek),
     )
     stamps = StampWatch(
         {
@@ -148,4 +150,5 @@ def without_effects(gateway: Gateway) -> Gateway:
         neighbour=gateway.neighbour,
         logins=gateway.logins,
         tls_reports=None if gateway.tls_reports is None else NoInbox(gateway.tls_reports),
+        quarantine=None if gateway.quarantine is None else NoHolding(),
     )

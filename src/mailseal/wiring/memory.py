@@ -12,6 +12,7 @@ from mailseal.mail.reply import ACCEPTED, Reply
 from mailseal.openpgp.certificate import StoredPgpCertificate
 from mailseal.policy.model import Outcome
 from mailseal.ports import (
+    Held,
     Hop,
     Journal,
     Journals,
@@ -179,6 +180,18 @@ class NoKeeping:
 
     def note(self, report: Unopened) -> None:
         """Notes nothing."""
+
+
+class NoHolding:
+    """Implements `ports.Quarantine` without its effect, for explaining."""
+
+    def hold(self, held: Held, message: Message) -> str:  # noqa: ARG002 -- the port's signature
+        """Holds nothing."""
+        return ""
+
+    def has(self, attempt: bytes, recipient: Address) -> bool:  # noqa: ARG002 -- the port's signature
+        """Nothing is held."""
+        return False
 
 
 @dataclass(frozen=True, slots=True)
