@@ -42,7 +42,7 @@ class ReleasePayload(TypedDict):
 
 
 class EndedPayload(TypedDict):
-    """Of a job of kind ENDED: which mail ended, and what is left of it, "" when others still have it."""
+    """Of a job of kind ENDED: which mail ended, and as what it was stored."""
 
     quarantine: str
     stored: str
@@ -142,10 +142,11 @@ def end(row: QuarantineRow, state: State, actor: Actor, action: Action, note: st
     row.state, row.ended, row.stored_id = state.value, utc_now(), None
     row.asked_by, row.asked_until = "", None
     _change(row, "state", "ended", "stored_id", "asked_by", "asked_until", "error")
-    left = stored_messages.drop_unless_held(stored) if stored is not None else False
+    if stored is not None:
+        stored_messages.drop_unless_held(stored)
     quarantine_events.add(row, actor, action, note)
     mail = quarantine_events.mail_of(row)
-    payload = EndedPayload(quarantine=str(row.pk), stored=str(stored) if left else "", mail=mail)
+    payload = EndedPayload(quarantine=str(row.pk), stored=str(stored or ""), mail=mail)
     jobs.enqueue(ENDED, payload, dedupe=str(row.pk), once=True, node=jobs.ANY_NODE)
     return held_mail(row)
 

@@ -152,6 +152,8 @@ def abandoned(limit: int) -> tuple[HeldMail, ...]:
 def forget(held: UUID, stored: UUID | None) -> None:
     """What is left of a mail that has ended: its pieces, and what is sealed of it."""
     if stored is not None:
+        # Once more: on a cluster two nodes may each have left a mail of two recipients to the other.
+        run(lambda: stored_messages.drop_unless_held(stored))
         stored_messages.delete_dropped(stored)
     run(lambda: QuarantineRow.objects.filter(pk=held).exclude(ended=None).update(sealed=None))
 

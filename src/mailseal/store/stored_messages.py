@@ -81,10 +81,10 @@ def delete(message: UUID) -> None:
     StoredMessageRow.objects.filter(pk=message).delete()
 
 
-def drop_unless_held(message: UUID) -> bool:
-    """In the caller's transaction: what no row refers to any more is no mail any more. True: `delete_dropped` it."""
+def drop_unless_held(message: UUID) -> None:
+    """In the caller's transaction: what no row refers to any more is no mail any more; `delete_dropped` deletes it."""
     StoredMessageRow.objects.select_for_update().filter(pk=message).first()  # nobody refers to it anew meanwhile
-    return bool(_unheld().filter(pk=message).update(complete=False))
+    _unheld().filter(pk=message).update(complete=False)
 
 
 def delete_dropped(message: UUID) -> None:
@@ -106,10 +106,6 @@ def _unheld() -> QuerySet[StoredMessageRow]:
 
 
 def purge(turn: Turn | None = None) -> int:
-    """Delete mails that were begun long ago and never completed, or lost the last row about them; returns how many.
-
-    Two nodes of a cluster may each leave a mail of two recipients to the other.
-    """
+    """Delete mails that were begun long ago and never completed; returns how many."""
     old = utc_now() - timedelta(hours=INCOMPLETE_HOURS)
-    deleted = delete_all(StoredMessageRow.objects.filter(complete=False, created__lt=old), turn)
-    return deleted + delete_all(_unheld().filter(complete=True, created__lt=old), turn)
+    return delete_all(StoredMessageRow.objects.filter(complete=False, created__lt=old), turn)
