@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain, takewhile
 from pathlib import Path
 
-from django.db.models import Count, Exists, F, Min, OuterRef
+from django.db.models import Count, Exists, F, Min, OuterRef, Q
 
 from mailseal.ports import WhyHeld
 from mailseal.store import records
@@ -20,6 +20,7 @@ from mailseal.store.journal_import import SUFFIX
 from mailseal.store.models import CertificateRow, CertificateUse, JobRow, JournalRow
 from mailseal.store.pgp_expiry import expiring
 from mailseal.store.quarantine import OPEN
+from mailseal.store.quarantine import State as HeldState
 from mailseal.store.quarantine_models import QuarantineRow
 from mailseal.store.row import utc_now
 from mailseal.store.transaction import reads
@@ -73,7 +74,8 @@ def held() -> HeldMails:
     """Those that wait for somebody, and those that are being released."""
     rows = QuarantineRow.objects.filter(state__in=[one.value for one in OPEN])
     found = dict(rows.values_list("why").annotate(Count("id")))
-    first = rows.aggregate(oldest=Min("created"), next_end=Min("expires"))
+    waits = Q(state=HeldState.HELD.value)  # what is being released does not expire
+    first = rows.aggregate(oldest=Min("created"), next_end=Min("expires", filter=waits))
     counts = {why.value: found.get(why.value, 0) for why in WhyHeld}
     return HeldMails(counts, first["oldest"], first["next_end"])
 
