@@ -26,8 +26,8 @@ def port(store, kek) -> StoreQuarantine:
     return StoreQuarantine(kek)
 
 
-def ids(wanted: HeldFilter = HeldFilter(), **more) -> list[str]:
-    return [str(one.id) for one in quarantine.search(wanted, **more)]
+def ids(wanted: HeldFilter | None = None, **more) -> list[str]:
+    return [str(one.id) for one in quarantine.search(wanted or HeldFilter(), **more)]
 
 
 def test_what_is_held_is_whole_again(port, kek):

@@ -5,6 +5,7 @@ import re
 import shutil
 import sys
 import textwrap
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -12,12 +13,15 @@ import click
 
 from mailseal.cli.output import cell, json_option, jsonable, plain, show
 from mailseal.cli.session import Session, pass_session
+from mailseal.mail.address import Address
 from mailseal.policy.model import Fate
 from mailseal.policy.text import render
 from mailseal.store import log as store_log
+from mailseal.store import quarantine
 from mailseal.store.log import LogEntry, LogFilter
 
 _INDENT = "    "
+_HELD = "held"
 _AGO = re.compile(r"(\d{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -89,14 +93,14 @@ def log(
         since=since,
         until=until,
     )
-    rows = [row_of(entry) for entry in reversed(store_log.search(wanted, before=before, limit=limit))]
+    rows = rows_of([*reversed(store_log.search(wanted, before=before, limit=limit))])
     if not follow and (as_json or not rows):
         show(rows, (), as_json=as_json, nothing="no mail yet that fits")
         return
     for row in rows:
         print_row(row, as_json=as_json)
     for entry in store_log.follow(wanted) if follow else ():
-        print_row(row_of(entry), as_json=as_json)
+        print_row(*rows_of([entry]), as_json=as_json)
 
 
 def print_row(row: dict[str, object], *, as_json: bool) -> None:
@@ -106,7 +110,8 @@ def print_row(row: dict[str, object], *, as_json: bool) -> None:
         return
     way = f"{cell(row['time'])} {row['direction']} {row['sender']} -> {row['recipient']}"
     queue = f"; came as {row['queue_id']}" if row.get("queue_id") else ""
-    what = plain(f"{way}: {row['fate']}, {row['treatment']}; {row['reply']}{queue}")
+    held = f"; quarantine {row['quarantine']}" if row.get("quarantine") else ""
+    what = plain(f"{way}: {row['fate']}, {row['treatment']}; {row['reply']}{queue}{held}")
     reasons = cell(row["reasons"])
     if sys.stdout.isatty():
         click.echo(click.style(what, bold=True))
@@ -117,6 +122,18 @@ def print_row(row: dict[str, object], *, as_json: bool) -> None:
         )
     else:
         click.echo(f"{what}; {reasons}")
+
+
+def rows_of(entries: Sequence[LogEntry]) -> list[dict[str, object]]:
+    """The rows, and under which ID a copy is or was held."""
+    held = quarantine.of_mails(frozenset(one.message for one in entries if one.fate == _HELD))
+    return [row_of(one) | {"quarantine": _held_as(one, held)} for one in entries]
+
+
+def _held_as(entry: LogEntry, held: Mapping[tuple[str, str], UUID]) -> str | None:
+    told = dict(entry.details).get("quarantine")
+    found = held.get((entry.message, Address.parse(entry.recipient).key)) if entry.fate == _HELD else None
+    return told or (None if found is None else str(found))
 
 
 def row_of(entry: LogEntry) -> dict[str, object]:

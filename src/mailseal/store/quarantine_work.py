@@ -110,6 +110,12 @@ def to_notice(now: datetime, limit: int) -> tuple[HeldMail, ...]:
     return tuple(held_mail(row) for row in soon.defer("sealed")[:limit])
 
 
+@reads
+def expiring(until: datetime) -> int:
+    """How many mails expire before a time."""
+    return QuarantineRow.objects.filter(state=State.HELD.value, expires__lt=until).count()
+
+
 @writes
 def noticed(mail: HeldMail) -> bool:
     """Whoever is to be told that it will expire has been told, unless that has just been put off (False)."""
