@@ -17,8 +17,11 @@ from mailseal.mail.envelope import Envelope, Recipient
 from mailseal.mail.message import Message, Octets
 from mailseal.mail.reply import Reply
 from mailseal.mail.tls_report import TlsReport
+from mailseal.notices.facts import NoticeFacts
 from mailseal.openpgp.certificate import StoredPgpCertificate
+from mailseal.policy.dlp.scanner import Scanner
 from mailseal.policy.model import Finding, Outcome, Party
+from mailseal.policy.notice_kind import NoticeKind, Role
 from mailseal.policy.reason import Reason
 from mailseal.smime.certificate import Certificate, StoredCertificate
 
@@ -257,6 +260,40 @@ class Quarantine(Protocol):
         """Whether this attempt is held for a recipient, or was and has been decided upon since."""
 
 
+class Patterns(Protocol):
+    """What is looked for in the mails of whom (DLP)."""
+
+    def of(self, *addresses: Address | None) -> Scanner:
+        """The patterns assigned to any of these, to their domains or to all mail, as one program.
+
+        One that cannot be used any more is never left out: raises TransientError.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What one reader is told of one recipient's copy of a mail (`about`).
+
+    `sender`: of the mail. `hop`: where the notice goes; None: where mail to its reader goes. See `pipeline.telling`.
+    """
+
+    kind: NoticeKind
+    attempt: bytes
+    about: Address
+    reader: Address
+    role: Role
+    sender: Address | None
+    facts: NoticeFacts
+    hop: Hop | None = None
+
+
+class Notices(Protocol):
+    """Mails that Mailseal itself writes, sent by the worker later."""
+
+    def request(self, notice: Notice) -> None:
+        """Commit that somebody is to be told, once per (attempt, recipient, kind, reader)."""
+
+
 class SenderLogins(Protocol):
     """Who may hand in mail with which envelope sender."""
 
@@ -369,3 +406,5 @@ class Gateway:
     logins: SenderLogins | None = None
     tls_reports: TlsReportInbox | None = None
     quarantine: Quarantine | None = None
+    patterns: Patterns | None = None
+    notices: Notices | None = None

@@ -7,6 +7,8 @@ from enum import StrEnum
 from functools import lru_cache
 
 from mailseal.errors import PermanentError
+from mailseal.mail.address import Address, AddressError
+from mailseal.policy.lists import LISTS
 from mailseal.policy.pattern import MAX_PATTERN_LENGTH, PatternError, compile_pattern
 from mailseal.policy.setting_info import SettingInfo
 from mailseal.policy.table import SETTINGS, Settings
@@ -14,15 +16,14 @@ from mailseal.policy.table import SETTINGS, Settings
 SUBJECT_TRIGGERS = ("encrypt_subject_trigger", "sign_subject_trigger")
 AS_PATTERN = "subject_trigger_is_pattern"
 MAX_TEXT_LENGTH = MAX_PATTERN_LENGTH
-MAX_FINGERPRINTS = 100
+MAX_ELEMENTS = 100
 
 _YES = frozenset({"yes", "true", "on", "1"})
 _NO = frozenset({"no", "false", "off", "0"})
 _SIZE = re.compile(r"([0-9]{1,18})\s*(?:([kmg])(?:i?b)?)?", re.IGNORECASE)
 _SIZE_FACTOR = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
-_SHA256 = (re.compile(r"[0-9a-f]{64}"), "a SHA-256 fingerprint (64 hexadecimal digits)")
-_KEY_FINGERPRINT = (re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}"), "the fingerprint of a key (40 or 64 hexadecimal digits)")
-_FINGERPRINTS = {"additional_certificates": _SHA256, "pgp_additional_keys": _KEY_FINGERPRINT}
+_ADDRESSES = ("notice_from", "notice_envelope_from")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8}){0,3}")
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,76}")
 
 _BY_NAME = {info.name: info for info in SETTINGS}
@@ -123,14 +124,18 @@ def _number(info: SettingInfo, text: str) -> int:
     return number
 
 
-def _fingerprints(info: SettingInfo, text: str) -> tuple[str, ...]:
-    found = dict.fromkeys(one.replace(":", "").lower() for one in re.split(r"[\s,]+", text) if one)
-    if len(found) > MAX_FINGERPRINTS:
-        raise _bad(info, f"more than {MAX_FINGERPRINTS} certificates", ("0" * 64,))
-    pattern, name = _FINGERPRINTS[info.name]
-    for one in found:
-        if not pattern.fullmatch(one):
-            raise _bad(info, f"{one[:80]!r} is not {name}", ("0" * 64,))
+def _elements(info: SettingInfo, text: str) -> tuple[str, ...]:
+    kind = LISTS[info.name]
+    example = (kind.example,)
+    texts = [one for one in re.split(r"[\s,]+", text) if one]
+    found: dict[str, None] = {}
+    for one in texts[: 10 * MAX_ELEMENTS]:
+        element = kind.read(one)
+        if element is None:
+            raise _bad(info, f"{one[:80]!r} is not {kind.one}", example)
+        found[element] = None
+    if len(found) > MAX_ELEMENTS or len(texts) > 10 * MAX_ELEMENTS:
+        raise _bad(info, f"more than {MAX_ELEMENTS} {kind.many}", example)
     return tuple(found)
 
 
@@ -142,7 +147,18 @@ def _text(info: SettingInfo, text: str) -> str:
         rest = text.replace("{signer}", "") if info.name in _TAGS_WITH_SIGNER else text
         if "{" in rest or "}" in rest:
             raise _bad(info, "a tag has braces only in {signer}, where a signer is known")
-    return text
+    if info.name in _ADDRESSES and text:
+        return _address(info, text)
+    if info.name == "notice_language" and not _LANGUAGE.fullmatch(text.lower()):
+        raise _bad(info, f"{text[:80]!r} is not the name of a language")
+    return text.lower() if info.name == "notice_language" else text
+
+
+def _address(info: SettingInfo, text: str) -> str:
+    try:
+        return str(Address.parse(text))
+    except AddressError as error:
+        raise _bad(info, str(error), "postmaster@example.com") from None
 
 
 def _plain(info: SettingInfo, text: str) -> str:
@@ -175,6 +191,6 @@ def _header_trigger(info: SettingInfo, text: str) -> str:
 _READERS: dict[type, Callable[[SettingInfo, str], object]] = {
     bool: _flag,
     int: _number,
-    tuple: _fingerprints,
+    tuple: _elements,
     str: _text,
 }

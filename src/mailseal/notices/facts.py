@@ -1,0 +1,49 @@
+"""What a notice may say of a mail: names, counts, IDs and times. Never what was found, and nothing of the content."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from mailseal.policy.model import Action, Finding
+from mailseal.policy.reason import Reason
+
+SUBJECT = "subject"
+"""The place of a finding in the subject (`policy.inspection.Passage`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A pattern that was found, by its name, and how often."""
+
+    name: str
+    count: int
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeFacts:
+    """Of one recipient's copy; what is not known is empty. `at`: aware UTC.
+
+    `mail`: Mailseal's ID of the mail. `subject`: "" unless it may be shown (`shown_subject`). `quarantine`: the ID
+    under which the copy is held, until `expires`. `detail`: the method that encrypted it, or the way of its release.
+    """
+
+    at: datetime
+    mail: str = ""
+    message_id: str = ""
+    subject: str = ""
+    found: tuple[Found, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+    quarantine: str = ""
+    expires: datetime | None = None
+    detail: str = ""
+
+
+def found_of(findings: tuple[Finding, ...]) -> tuple[Found, ...]:
+    """What is safe to say of findings."""
+    return tuple(Found(one.name, one.count, one.action) for one in findings)
+
+
+def shown_subject(subject: str, findings: tuple[Finding, ...], *, allowed: bool) -> str:
+    """The subject if the settings allow it (`notice_subject`) and nothing was found in it."""
+    hit = any(place.casefold().startswith(SUBJECT) for one in findings for place in one.places)
+    return "" if hit or not allowed else subject
