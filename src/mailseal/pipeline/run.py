@@ -8,12 +8,12 @@ from datetime import datetime
 from mailseal.errors import TransientError
 from mailseal.mail import reply
 from mailseal.mail.address import Address
-from mailseal.mail.envelope import Envelope
+from mailseal.mail.envelope import Envelope, Origin
 from mailseal.mail.message import Message
 from mailseal.mail.mime import Entity, MimeError
 from mailseal.mail.reply import Reply
 from mailseal.pipeline.neighbour import Arrival
-from mailseal.policy.model import Fate, Outcome
+from mailseal.policy.model import Fate, Outcome, Waiver
 from mailseal.policy.reason import Reason, ReasonCode, because
 from mailseal.ports import Gateway, Hop
 
@@ -22,7 +22,8 @@ from mailseal.ports import Gateway, Hop
 class Run:
     """One mail on its way. `fault` says why its structure cannot be trusted, though its headers can be read.
 
-    `envelope.origin` is never NEIGHBOUR: what such mail counts as is in `arrival`.
+    `waiver`: it was held, and somebody has decided. `envelope.origin` is never NEIGHBOUR: what such mail counts as is
+    in `arrival`.
     """
 
     envelope: Envelope
@@ -34,6 +35,7 @@ class Run:
     root: Entity
     fault: MimeError | None
     arrival: Arrival
+    waiver: Waiver | None = None
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     internal: set[str] = field(default_factory=set)
     subject_for: set[str] = field(default_factory=set)
@@ -46,6 +48,11 @@ class Run:
     def back(self) -> Hop | None:
         """The hop by which the sender is told something; None: the one that mail to him takes."""
         return Hop.NEIGHBOUR if self.arrival.returns else None
+
+    @property
+    def came(self) -> Envelope:
+        """The envelope as the mail came."""
+        return replace(self.envelope, origin=Origin.NEIGHBOUR) if self.arrival.returns else self.envelope
 
     def address(self, index: int) -> Address:
         """The address of the recipient at an index."""

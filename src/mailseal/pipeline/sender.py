@@ -22,7 +22,8 @@ from mailseal.ports import Directory, SenderLogins
 class Sender:
     """The sending side of a mail. `identity` is the address to sign as; without one, `no_identity` says why.
 
-    `settings` is the stricter of `each`: the settings of the envelope sender and of From.
+    `settings` is the stricter of `each`: the settings of the envelope sender and of From. `addresses` are these two,
+    or the one.
     """
 
     settings: Settings
@@ -31,6 +32,7 @@ class Sender:
     authorised: bool
     identity: Address | None
     no_identity: Reason | None
+    addresses: tuple[Address | None, ...] = ()
 
     @property
     def ours(self) -> bool:
@@ -56,7 +58,9 @@ def sender_of(envelope: Envelope, root: Entity, directory: Directory, logins: Se
     author = next(iter(senders), None)
     if identity is not None and envelope.submission and not _may_all_use(author, envelope.sender, logins):
         identity, missing = None, because(ReasonCode.FROM_NOT_ALLOWED)
-    return Sender(settings, each, internal, envelope.origin is Origin.AUTHORISED, identity, missing)
+    authorised = envelope.origin is Origin.AUTHORISED
+    addresses = [envelope.sender, *([] if origin_party is None else [origin_party.address])]
+    return Sender(settings, each, internal, authorised, identity, missing, tuple(dict.fromkeys(addresses)))
 
 
 def _internal_from(senders: tuple[Address | None, ...], directory: Directory) -> Party | None:

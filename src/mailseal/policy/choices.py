@@ -16,7 +16,18 @@ class OnFailure(StrEnum):
     """What becomes of a mail that must be encrypted and cannot be, weakest first. It is never sent in clear."""
 
     NOTIFY = "notify"
+    QUARANTINE = "quarantine"
     REFUSE = "refuse"
+
+
+class OnGap(StrEnum):
+    """What follows when something in a mail cannot be read, weakest first: as of a pattern that is found."""
+
+    IGNORE = "ignore"
+    WARN = "warn"
+    MUST_ENCRYPT = "must-encrypt"
+    QUARANTINE = "quarantine"
+    BLOCK = "block"
 
 
 class Cipher(StrEnum):

@@ -5,7 +5,7 @@ The order is that of the protect path in docs/policy.md. One more finding or a s
 
 from collections.abc import Sequence
 
-from mailseal.policy.model import Action, Already, Asked, Decision, Finding, SignWish
+from mailseal.policy.model import Action, Already, Asked, Decision, Finding, SignWish, Waiver
 from mailseal.policy.reason import Reason, ReasonCode, because
 from mailseal.policy.settings import Mode, OnFailure, Settings
 
@@ -24,10 +24,14 @@ def decide(
     *,
     authorised: bool,
     internal_sender: bool,
+    waiver: Waiver | None = None,
 ) -> Decision:
-    """The decision under a combined policy. Only an authorised, internal sender signs, triggers and is notified."""
+    """The decision under a combined policy. Only an authorised, internal sender signs, triggers and is notified.
+
+    `findings`: those that count whatever becomes of the mail.
+    """
     ours = authorised and internal_sender
-    must = _demands(policy, findings, asked, ours=ours)
+    must = _demands(policy, findings, asked, waiver, ours=ours)
     skipped = None if must else _skipped(policy, asked)
     encrypt, encrypt_reasons = _encryption(policy, asked, must, skipped)
     sign, sign_reason = _signature(policy, asked, skipped, ours=ours)
@@ -40,26 +44,47 @@ def decide(
         reasons=(*(finding_reason(one) for one in findings), *encrypt_reasons, *sign_reason),
         already=asked.already,
         size_bytes=asked.size_bytes,
+        hold=holding(findings),
     )
 
 
 def blocking(findings: Sequence[Finding]) -> Reason | None:
     """The finding that forbids the mail to leave at all."""
-    return next((finding_reason(one) for one in findings if one.action is Action.BLOCK), None)
+    return _first_of(Action.BLOCK, findings)
+
+
+def holding(findings: Sequence[Finding]) -> Reason | None:
+    """The finding for which somebody has to look at the mail."""
+    return _first_of(Action.QUARANTINE, findings)
+
+
+def _first_of(action: Action, findings: Sequence[Finding]) -> Reason | None:
+    return next((finding_reason(one) for one in findings if one.action is action), None)
 
 
 def finding_reason(finding: Finding) -> Reason:
-    """A finding as a reason."""
-    return because(ReasonCode.FINDING, name=finding.name, action=finding.action)
+    """A finding as a reason: never what was found."""
+    return because(ReasonCode.FINDING, name=finding.name, action=finding.action, count=finding.count)
 
 
-def _demands(policy: Settings, findings: Sequence[Finding], asked: Asked, *, ours: bool) -> tuple[Reason, ...]:
+def unwaived(findings: Sequence[Finding], waiver: Waiver | None) -> tuple[Finding, ...]:
+    """The findings that still count: a release waives what held the mail, never what demands encryption or forbids."""
+    if waiver is None:
+        return tuple(findings)
+    return tuple(one for one in findings if one.action is not Action.QUARANTINE or one.key not in waiver.approved)
+
+
+def _demands(
+    policy: Settings, findings: Sequence[Finding], asked: Asked, waiver: Waiver | None, *, ours: bool
+) -> tuple[Reason, ...]:
     """Everything that demands encryption."""
     demands = [finding_reason(one) for one in findings if one.action is Action.MUST_ENCRYPT]
     if policy.mode is Mode.MANDATORY:
         demands.append(_MODE_REASONS[Mode.MANDATORY])
     if ours and asked.encrypt is not None:
         demands.append(asked.encrypt)
+    if waiver is not None and waiver.must_encrypt:
+        demands.append(because(ReasonCode.RELEASED_ENCRYPTED))
     return tuple(demands)
 
 

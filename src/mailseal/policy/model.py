@@ -91,7 +91,8 @@ class SignWish(StrEnum):
 class Decision:
     """What shall happen to one recipient's copy, before keys are known.
 
-    `refuse` set: nothing else counts. `must_encrypt` implies `try_encrypt`. `already` and `size_bytes` are the mail's.
+    `refuse` set: nothing else counts; else `hold`. `must_encrypt` implies `try_encrypt`. `already` and `size_bytes`
+    are the mail's.
     """
 
     try_encrypt: bool
@@ -102,6 +103,20 @@ class Decision:
     reasons: tuple[Reason, ...] = ()
     already: Already = Already.NOTHING
     size_bytes: int = 0
+    hold: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """What somebody has decided about a mail that was held, for its release.
+
+    `approved`: keys of findings that hold it no longer. `must_encrypt`: it leaves encrypted or not at all. `as_is`: it
+    leaves as it came, the only way round must-encrypt; two different people have said so.
+    """
+
+    approved: frozenset[str] = frozenset()
+    must_encrypt: bool = False
+    as_is: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +184,14 @@ class Defer:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """Accept and keep in the quarantine until somebody decides."""
+
+    reason: Reason
+    reasons: tuple[Reason, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Refuse:
     """Answer 5xx."""
 
@@ -176,7 +199,7 @@ class Refuse:
     reasons: tuple[Reason, ...] = field(default=(), compare=False)
 
 
-Plan = Clear | Protect | Notify | Defer | Refuse
+Plan = Clear | Protect | Notify | Hold | Defer | Refuse
 
 
 class Treatment(StrEnum):
@@ -196,6 +219,7 @@ class Fate(StrEnum):
     RELAYED = "relayed"
     NOTIFIED = "notified"
     KEPT = "kept"
+    HELD = "held"
     DEFERRED = "deferred"
     REFUSED = "refused"
 

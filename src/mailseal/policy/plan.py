@@ -6,7 +6,7 @@ What must be encrypted never comes out as Clear, and nothing does while keys are
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mailseal.policy.decide import blocking, finding_reason
+from mailseal.policy.decide import blocking, finding_reason, holding
 from mailseal.policy.model import (
     Able,
     Action,
@@ -15,6 +15,7 @@ from mailseal.policy.model import (
     Decision,
     Defer,
     Finding,
+    Hold,
     MethodName,
     Notify,
     Plan,
@@ -42,6 +43,8 @@ def plan(
     """
     if decision.refuse is not None:
         return Refuse(decision.refuse, decision.reasons)
+    if decision.hold is not None:
+        return Hold(decision.hold, decision.reasons)
     reasons = list(decision.reasons)
     if decision.try_encrypt:
         protect = _protect(decision, policy, able, reasons)
@@ -72,6 +75,8 @@ def _protect(decision: Decision, policy: Settings, able: Able, reasons: list[Rea
 
 def _failed(decision: Decision, reasons: Sequence[Reason], *, null_sender: bool) -> Plan:
     reason = because(ReasonCode.MUST_ENCRYPT_FAILED)
+    if decision.on_failure is OnFailure.QUARANTINE:
+        return Hold(reason, tuple(reasons))
     if decision.on_failure is OnFailure.NOTIFY and not null_sender:
         return Notify(reason, tuple(reasons))
     return Refuse(reason, tuple(reasons))
@@ -85,6 +90,7 @@ def _with_delayed(decision: Decision, delayed: Sequence[Finding]) -> Decision:
         try_encrypt=must or decision.try_encrypt,
         must_encrypt=must,
         refuse=blocking(delayed),
+        hold=holding(delayed),
         reasons=(*decision.reasons, *(finding_reason(one) for one in delayed)),
     )
 

@@ -7,11 +7,11 @@ reference page and the command line read it. See docs/policy.md, which is writte
 from dataclasses import dataclass, fields
 
 from mailseal.policy.setting_info import SettingInfo
-from mailseal.policy.table_dkim import DkimSettings
+from mailseal.policy.table_notices import NoticeSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Settings(DkimSettings):
+class Settings(NoticeSettings):
     """The value of every setting for one party, or combined for a pair. `Settings()` is the factory level."""
 
 

@@ -20,8 +20,9 @@ class GeneralSettings:
     on_failure: OnFailure = row(
         Pairing.SENDER,
         Strength.HIGHER,
-        "What becomes of a mail that must be encrypted and cannot be: `refuse` (550) or `notify` (accepted, not sent "
-        "on, the sender gets a report). A null sender and a sender outside always get `refuse`.",
+        "What becomes of a mail that must be encrypted and cannot be: `refuse` (550), `quarantine` (accepted and held "
+        "until somebody decides) or `notify` (accepted, not sent on, the sender gets a report; a null sender gets "
+        "`refuse`). A sender outside always gets `refuse`.",
         default=OnFailure.REFUSE,
     )
     sign: bool = row(

@@ -19,12 +19,25 @@ from mailseal.policy.model import (
     Protect,
     Refuse,
 )
+from mailseal.policy.notice_kind import EVENTS, FOR_RECIPIENTS
 from mailseal.policy.reason import ReasonCode, because
 from mailseal.policy.settings import SETTINGS, SettingInfo, Settings
 
 FINGERPRINT = st.text("0123456789abcdef", min_size=64, max_size=64)
 PRINTABLE = st.text(st.characters(exclude_categories=["C", "Z"]) | st.just(" "), max_size=20).map(str.strip)
 HEADER_TRIGGERS = st.sampled_from(["", "X-Secure", "X-Secure: (?i)^yes$", "Sensitivity: Company"])
+ADDRESS = st.sampled_from(["a@example.com", "B.c@example.net", '"d e"@example.org'])
+ELEMENTS = {
+    "dlp_managers": ADDRESS,
+    "notify_managers": st.sampled_from(EVENTS),
+    "notify_sender": st.sampled_from(EVENTS),
+    "notify_recipient": st.sampled_from(FOR_RECIPIENTS),
+}
+TEXTS = {
+    "notice_from": st.just("") | ADDRESS,
+    "notice_envelope_from": st.just("") | ADDRESS,
+    "notice_language": st.sampled_from(["en", "de", "pt-br"]),
+}
 
 
 def value_of(info: SettingInfo) -> st.SearchStrategy:
@@ -35,7 +48,9 @@ def value_of(info: SettingInfo) -> st.SearchStrategy:
     if info.type is int:
         return st.integers(info.lowest, info.highest)
     if info.type is tuple:
-        return st.lists(FINGERPRINT, max_size=3, unique=True).map(tuple)
+        return st.lists(ELEMENTS.get(info.name, FINGERPRINT), max_size=3, unique=True).map(tuple)
+    if info.name in TEXTS:
+        return TEXTS[info.name]
     if "header_trigger" in info.name:
         return HEADER_TRIGGERS
     if info.name.startswith("tag_"):

@@ -81,6 +81,32 @@ FACTORY = {
     "dkim_valid_days": 0,
     "authentication_results": True,
     "arc_seal": True,
+    "dlp_managers": (),
+    "notify_outside_managers": False,
+    "notify_managers": (
+        "dlp-warn",
+        "dlp-block",
+        "dlp-quarantine",
+        "must-encrypt-held",
+        "ambiguous-held",
+        "expires-soon",
+    ),
+    "notify_sender": (
+        "dlp-warn",
+        "dlp-block",
+        "dlp-quarantine",
+        "must-encrypt-held",
+        "ambiguous-held",
+        "released",
+        "deleted",
+        "expired",
+    ),
+    "notify_recipient": (),
+    "notice_subject": False,
+    "notice_from": "",
+    "notice_envelope_from": "",
+    "notice_language": "en",
+    "notices_per_hour": 10,
 }
 
 DECLARED = {
@@ -137,6 +163,16 @@ DECLARED = {
     "dkim_valid_days": (Pairing.SENDER, Strength.FIXED),
     "authentication_results": (Pairing.RECIPIENT, Strength.FIXED),
     "arc_seal": (Pairing.RECIPIENT, Strength.FIXED),
+    "dlp_managers": (Pairing.UNION, Strength.SUPERSET),
+    "notify_outside_managers": (Pairing.SENDER, Strength.LOWER),
+    "notify_managers": (Pairing.SENDER, Strength.SUPERSET),
+    "notify_sender": (Pairing.SENDER, Strength.SUPERSET),
+    "notify_recipient": (Pairing.RECIPIENT, Strength.SUPERSET),
+    "notice_subject": (Pairing.BOTH, Strength.LOWER),
+    "notice_from": (Pairing.RECIPIENT, Strength.FIXED),
+    "notice_envelope_from": (Pairing.RECIPIENT, Strength.FIXED),
+    "notice_language": (Pairing.RECIPIENT, Strength.FIXED),
+    "notices_per_hour": (Pairing.RECIPIENT, Strength.FIXED),
 }
 
 
