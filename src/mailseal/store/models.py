@@ -8,6 +8,7 @@ from django.db.models import CASCADE, Index, UniqueConstraint
 
 from mailseal.store import (  # noqa: F401 -- Django looks for all tables here
     dkim_models,
+    dlp_models,
     journaling_models,
     login_models,
     pgp_models,

@@ -25,6 +25,7 @@ class Scope(StrEnum):
     KEKS = "keks"
     TLS = "tls"
     LOGINS = "logins"
+    PATTERNS = "patterns"
 
 
 def bump(scope: Scope) -> None:
