@@ -11,6 +11,7 @@ from typing import Protocol
 
 from mailseal.config.values import Network
 from mailseal.dkim.sign import DkimKey
+from mailseal.extract.mail import Documents
 from mailseal.keys import PrivateKey
 from mailseal.mail.address import Address
 from mailseal.mail.envelope import Envelope, Recipient
@@ -407,4 +408,5 @@ class Gateway:
     tls_reports: TlsReportInbox | None = None
     quarantine: Quarantine | None = None
     patterns: Patterns | None = None
+    documents: Documents | None = None
     notices: Notices | None = None

@@ -102,8 +102,7 @@ def _show_list(oldest: Sequence[Waiting], summary: Summary, *, as_json: bool, no
         click.echo(nothing, err=True)
         return
     queues = ", ".join(f"{number} {name}" for name, number in summary.mails.most_common())
-    mails, recipients = counted(count, "mail"), counted(summary.recipients.total(), "recipient")
-    click.echo(plain(f"{mails} for {recipients} ({queues})"))
+    click.echo(plain(f"{counted(count, 'mail')} for {counted(summary.recipients.total(), 'recipient')} ({queues})"))
     click.echo()
     show(groups, SUMMARY_COLUMNS, as_json=False)
     if oldest:

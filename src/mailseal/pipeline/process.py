@@ -23,7 +23,7 @@ from mailseal.pipeline.protect_path import protect_tasks
 from mailseal.pipeline.relayed import report_relayed
 from mailseal.pipeline.run import Run, failure_reason, in_order
 from mailseal.pipeline.tls_report_path import report_taken
-from mailseal.policy.model import Fate, Outcome, Party
+from mailseal.policy.model import Fate, Outcome, Party, Waiver
 from mailseal.policy.reason import Reason, ReasonCode, because
 from mailseal.ports import Gateway, Hop, Journal, Transfer
 
@@ -43,17 +43,22 @@ class Processed:
     subject_for: frozenset[str] = frozenset()
 
 
-def process(envelope: Envelope, message: Message, gateway: Gateway) -> list[Outcome]:
-    """Send every recipient's copy on its way. Never raises; one Outcome per RCPT in order, duplicates included."""
-    return process_mail(envelope, message, gateway, attempt_id(envelope, message)).outcomes
+def process(envelope: Envelope, message: Message, gateway: Gateway, waiver: Waiver | None = None) -> list[Outcome]:
+    """Send every recipient's copy on its way. Never raises; one Outcome per RCPT in order, duplicates included.
+
+    `waiver`: of a mail that was held and is released.
+    """
+    return process_mail(envelope, message, gateway, attempt_id(envelope, message), waiver).outcomes
 
 
-def process_mail(envelope: Envelope, message: Message, gateway: Gateway, attempt: bytes) -> Processed:
+def process_mail(
+    envelope: Envelope, message: Message, gateway: Gateway, attempt: bytes, waiver: Waiver | None = None
+) -> Processed:
     """As `process`, for a caller that has the `attempt_id` and keeps a log. Never raises."""
     run: Run | None = None
     outcomes: dict[str, Outcome] = {}
     try:
-        run = begin(envelope, message, gateway, attempt)
+        run = begin(envelope, message, gateway, attempt, waiver)
         outcomes = run.outcomes
         _carry_out(run)
         _remember_for_smtp(run)
@@ -70,7 +75,7 @@ def process_mail(envelope: Envelope, message: Message, gateway: Gateway, attempt
     return Processed(in_turn, message_id, subject, frozenset(run.internal), frozenset(run.subject_for))
 
 
-def begin(envelope: Envelope, message: Message, gateway: Gateway, attempt: bytes) -> Run:
+def begin(envelope: Envelope, message: Message, gateway: Gateway, attempt: bytes, waiver: Waiver | None = None) -> Run:
     """Parse the mail, resolve its origin class and take over what the ledger has settled.
 
     Raises MimeError if not even the header is readable, TransientError.
@@ -80,7 +85,7 @@ def begin(envelope: Envelope, message: Message, gateway: Gateway, attempt: bytes
     deadline = clock.monotonic() + gateway.deadline_seconds
     arrival = arrival_of(envelope, parsed.root, gateway.neighbour)
     envelope = replace(envelope, origin=arrival.origin)
-    run = Run(envelope, message, gateway, attempt, clock.now(), deadline, parsed.root, parsed.fault, arrival)
+    run = Run(envelope, message, gateway, attempt, clock.now(), deadline, parsed.root, parsed.fault, arrival, waiver)
     before = because(ReasonCode.SETTLED_BEFORE)
     for key, outcome in gateway.ledger.settled(attempt).items():
         if gateway.directory.party(outcome.recipient).internal:
@@ -121,8 +126,9 @@ def plan_tasks(run: Run) -> list[Task]:
             party = run.gateway.directory.party(run.address(index))
             journal = journal_of(run, run.address(index))
             taken = journal is None and report_taken(run, index)
-        except TransientError as error:
-            run.defer(index, failure_reason(error), reply.STORE_UNAVAILABLE)
+        except BaseException as error:  # noqa: BLE001 -- a report is parsed here; the others' copies go on
+            answer = reply.STORE_UNAVAILABLE if isinstance(error, TransientError) else reply.DEFERRED
+            run.defer(index, failure_reason(error), answer)
             continue
         if taken:
             run.internal.add(run.address(index).key)

@@ -15,8 +15,10 @@ from mailseal.mail.header import addresses, decoded_subject
 from mailseal.mail.mime import Entity
 from mailseal.methods import METHODS
 from mailseal.pipeline.able import able_for
+from mailseal.pipeline.content import Content
 from mailseal.pipeline.copy import Copy, Task
 from mailseal.pipeline.domain_signature import author_to_sign_for, signed_for
+from mailseal.pipeline.hold import hold
 from mailseal.pipeline.loop import BeenThrough
 from mailseal.pipeline.outgoing import Fields, Outgoing, Written
 from mailseal.pipeline.run import Run, failure_reason
@@ -31,6 +33,8 @@ from mailseal.policy.model import (
     Decision,
     Defer,
     Fate,
+    Finding,
+    Hold,
     Notify,
     Party,
     Plan,
@@ -56,6 +60,7 @@ class Considered:
     decision: Decision
     able: Able
     plan: Plan
+    findings: tuple[Finding, ...] = ()
 
 
 def protect_tasks(run: Run, recipients: Sequence[tuple[int, Party]]) -> list[Task]:
@@ -79,6 +84,7 @@ class ProtectPath:
         self.run = run
         self.sender: Sender = sender_of(run.envelope, run.root, run.gateway.directory, run.gateway.logins)
         self.outgoing = Outgoing(run.root)
+        self._content = Content(run, self.sender.addresses)
         self._author = author_to_sign_for(run, self.sender)
         self._asked = self._what_is_asked()
         self._been_through = BeenThrough(run.root, run.envelope.sender, run.at) if run.arrival.returns else None
@@ -89,15 +95,23 @@ class ProtectPath:
         policy = combine(self.sender.settings, party.settings)
         if policy.log_subject:
             self.run.subject_for.add(self.run.address(index).key)
+        waiver = self.run.waiver
+        as_is = waiver is not None and waiver.as_is
+        findings = () if as_is else self._content.findings(self.run.address(index), policy)
         decision = decide(
             policy,
-            (),
+            [one for one in findings if not one.delayed],
             self._asked_for(index),
             authorised=self.sender.authorised,
             internal_sender=self.sender.internal,
+            waiver=waiver,
         )
+        if as_is:
+            plain = Clear(None, (because(ReasonCode.RELEASED_AS_IS),))
+            return Considered(index, policy, decision, Able({}, {}, {}), plain)
         able = able_for(self.run, self.sender, self.run.address(index), policy, decision)
-        return Considered(index, policy, decision, able, self._plan(index, decision, policy, able))
+        plan = self._plan(index, decision, policy, able, findings)
+        return Considered(index, policy, decision, able, plan, findings)
 
     def _asked_for(self, index: int) -> Asked:
         """What the mail asks of all recipients, and whether this one's copy has been here before."""
@@ -107,11 +121,11 @@ class ProtectPath:
         before = self._been_through.holds_for(self.run.address(index), neighbour.loop)
         return replace(self._asked, been_through=before)
 
-    def _plan(self, index: int, decision: Decision, policy: Settings, able: Able) -> Plan:
+    def _plan(self, index: int, decision: Decision, policy: Settings, able: Able, findings: Sequence[Finding]) -> Plan:
         # Only an internal, authorised sender is told by a report of ours, and only if that is not declined (RFC 3461).
         envelope = self.run.envelope
         mute = envelope.sender is None or not self.sender.ours or not envelope.recipients[index].wants_failure
-        made = plan(decision, policy, able, null_sender=mute)
+        made = plan(decision, policy, able, delayed=[one for one in findings if one.delayed], null_sender=mute)
         if not isinstance(made, Protect):
             return made
         missing = [one for one in METHODS[made.method].additional(policy) if one not in made.keys]
@@ -140,10 +154,12 @@ class ProtectPath:
         for one in considered:
             match one.plan:
                 case Refuse(reason, reasons):
-                    answer = reply.NOT_PROTECTED
+                    answer = reply.BLOCKED if reason.code is ReasonCode.FINDING else reply.NOT_PROTECTED
                     self.run.settle(one.index, Fate.REFUSED, answer, (*reasons, reason))
                 case Defer(reason, reasons):
                     self.run.defer(one.index, reason, before=reasons)
+                case Hold():
+                    hold(self.run, one.index, one.plan, one.policy, one.findings)
                 case Notify():
                     self._notify(one, one.plan)
                 case Clear() | Protect():
@@ -207,7 +223,7 @@ class ProtectPath:
         else:
             left = {name: one for name, one in able.signers.items() if Signer(name, one) not in self.outgoing.failed}
             able = replace(able, signers=left, no_signer=reason)
-        return replace(one, able=able, plan=self._plan(one.index, one.decision, one.policy, able))
+        return replace(one, able=able, plan=self._plan(one.index, one.decision, one.policy, able, one.findings))
 
     def _build(self, wish: Plan, policy: Settings) -> Copy:
         subject, fields = self._asked.subject, self._announced(policy)

@@ -1,0 +1,65 @@
+"""What DLP finds in one mail: it is read once, whoever it is for, and looked through once for each set of patterns.
+
+Nothing is read while nobody has patterns. What fails here defers the copies that were to be looked at.
+"""
+
+from collections.abc import Callable, Hashable
+from typing import TypeVar
+
+from mailseal.errors import TransientError
+from mailseal.extract.mail import inspect
+from mailseal.mail.address import Address
+from mailseal.mail.mime import ParsedMessage
+from mailseal.pipeline.run import Run, failure_reason
+from mailseal.policy.decide import unwaived
+from mailseal.policy.dlp.gaps import gap_findings
+from mailseal.policy.dlp.scanner import Scanner
+from mailseal.policy.inspection import Inspection
+from mailseal.policy.model import Finding
+from mailseal.policy.settings import Settings
+from mailseal.policy.text import render
+
+T = TypeVar("T")
+
+
+class Content:
+    """The content of a mail of these senders (the envelope's, and From if that is another)."""
+
+    def __init__(self, run: Run, senders: tuple[Address | None, ...]) -> None:
+        self._run = run
+        self._senders = senders
+        self._known: dict[Hashable, object] = {}
+        self._failed: dict[Hashable, BaseException] = {}
+
+    def findings(self, recipient: Address, policy: Settings) -> tuple[Finding, ...]:
+        """What counts for one recipient; raises TransientError, and whatever reading and looking raise."""
+        patterns = self._run.gateway.patterns
+        if patterns is None or not policy.dlp:
+            return ()
+        scanner = patterns.of(*self._senders, recipient)
+        if not scanner.patterns and not policy.dlp_without_patterns:
+            return ()
+        inspection = self._once("read", self._read)
+        found = self._once(scanner, lambda: scanner.findings(inspection))
+        gaps = self._gaps(scanner, inspection, policy)
+        return unwaived((*found, *gaps), self._run.waiver)
+
+    def _gaps(self, scanner: Scanner, inspection: Inspection, policy: Settings) -> tuple[Finding, ...]:
+        heeded = (policy.dlp_uninspectable, policy.dlp_partial, policy.dlp_unknown_format)
+        return self._once((scanner, *heeded), lambda: gap_findings(inspection, policy, scanner.masked))
+
+    def _read(self) -> Inspection:
+        run = self._run
+        return inspect(ParsedMessage(run.root, run.fault), run.gateway.documents, run.deadline)
+
+    def _once(self, key: Hashable, work: Callable[[], T]) -> T:
+        """The result of work that may take long: it is not done again for each recipient, nor when it has failed."""
+        if key in self._failed:
+            raise TransientError(f"the content could not be read: {render(failure_reason(self._failed[key]))}")
+        if key not in self._known:
+            try:
+                self._known[key] = work()
+            except BaseException as error:
+                self._failed[key] = error
+                raise
+        return self._known[key]  # type: ignore[return-value]  # a key is always that of the same work

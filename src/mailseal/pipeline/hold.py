@@ -1,0 +1,54 @@
+"""Holding a copy: its mail is in the quarantine, committed, before anybody is told 250."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mailseal.errors import TransientError
+from mailseal.mail import reply
+from mailseal.mail.header import decoded_subject
+from mailseal.pipeline.run import Run, failure_reason
+from mailseal.policy.model import Fate, Finding, Hold
+from mailseal.policy.reason import ReasonCode, because
+from mailseal.policy.settings import Settings
+from mailseal.ports import Held, WhyHeld
+
+
+class NoQuarantineError(TransientError):
+    """There is no quarantine here, so the client keeps the mail."""
+
+
+def hold(run: Run, index: int, plan: Hold, policy: Settings, findings: Sequence[Finding]) -> None:
+    """Hold the copy of the recipient at an index, or defer it. Never raises: the others' copies go on."""
+    reasons = (*plan.reasons, plan.reason)
+    if run.out_of_time():
+        run.defer(index, because(ReasonCode.OUT_OF_TIME), reply.OUT_OF_TIME, reasons)
+        return
+    try:
+        quarantine = _hold(run, index, plan, policy, findings)
+    except BaseException as error:  # noqa: BLE001 -- one recipient's failure, or panic, must not touch the others
+        run.defer(index, failure_reason(error), reply.STORE_UNAVAILABLE, reasons)
+        return
+    run.settle(index, Fate.HELD, reply.HELD, (*reasons, because(ReasonCode.HELD, quarantine=quarantine)))
+
+
+def _hold(run: Run, index: int, plan: Hold, policy: Settings, findings: Sequence[Finding]) -> str:
+    if run.gateway.quarantine is None:
+        raise NoQuarantineError("this mail is to be held, and there is no quarantine here")
+    held = Held(
+        run.attempt,
+        replace(run.came, recipients=(run.envelope.recipients[index],)),
+        run.root.header("message-id") or "",
+        decoded_subject(run.root) if policy.log_subject else "",
+        _why(run, plan),
+        (*plan.reasons, plan.reason),
+        tuple(findings),
+        policy.quarantine_days,
+        run.at,
+    )
+    return run.gateway.quarantine.hold(held, run.message)
+
+
+def _why(run: Run, plan: Hold) -> WhyHeld:
+    if plan.reason.code is not ReasonCode.MUST_ENCRYPT_FAILED:
+        return WhyHeld.DLP
+    return WhyHeld.MUST_ENCRYPT_FAILED if run.fault is None else WhyHeld.AMBIGUOUS
