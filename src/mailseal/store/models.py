@@ -11,6 +11,7 @@ from mailseal.store import (  # noqa: F401 -- Django looks for all tables here
     dlp_models,
     journaling_models,
     login_models,
+    notice_models,
     pgp_models,
     quarantine_models,
     queue_models,
