@@ -1,27 +1,29 @@
-r"""What a pattern is to RE2: expressions as they are, keywords with the word boundaries of Unicode.
+r"""What a pattern is to RE2: its expression, compiled, and what is wrong with expressions that RE2 would take.
 
-`\b` of RE2 knows ASCII alone: `\bécole\b` never matches (google/re2, syntax).
+RE2 has neither lookaround nor back-references, and takes linear time. `\b`, `\w` and `\d` are ASCII there.
 """
 
 import re
-import unicodedata
+from functools import lru_cache
 from typing import Any
 
 import re2
 
+from mailseal.policy.dlp import keywords
 from mailseal.policy.dlp.model import Kind, Pattern
+from mailseal.policy.dlp.normal import normalise
 from mailseal.policy.pattern import PatternError
 
 MAX_TEXT_CHARS = 16_384
-MAX_KEYWORDS = 500
 MAX_PROGRAM_BYTES = 8 << 20
-_BEFORE = r"(?:^|[^\pL\pM\pN_])"
-_AFTER = r"(?:$|[^\pL\pM\pN_])"
-_WORD = re.compile(r"\w")
+VALUE = "value"
+"""The name of the group that holds what was found, when it is not all of the match."""
+_PROBES = (b"", b" ", b"a", b"0", b"a a", "é".encode())
+_ESCAPE_OR_CLASS = re.compile(r"\\Q.*?\\E|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|\\.", re.DOTALL)
 
 
 def options(max_bytes: int = MAX_PROGRAM_BYTES) -> Any:
-    """Of every program that reads mails: UTF-8, any case."""
+    """Of every program that reads mails: UTF-8, any case; `(?-i)` in an expression makes case count."""
     made = re2.Options()
     made.log_errors = False  # RE2 would write to standard error; the caller gets the message instead
     made.max_mem = max_bytes
@@ -31,42 +33,49 @@ def options(max_bytes: int = MAX_PROGRAM_BYTES) -> Any:
 
 
 def source(pattern: Pattern) -> str:
-    """The expression of a pattern; the first of its groups that matches is what was found. Raises PatternError."""
+    """The expression of a pattern; raises PatternError."""
     if len(pattern.text) > MAX_TEXT_CHARS:
         raise PatternError(f"the pattern is longer than {MAX_TEXT_CHARS} characters")
-    if pattern.kind is Kind.EXPRESSION:
-        return pattern.text
-    lines = [" ".join(unicodedata.normalize("NFKC", line).split()) for line in pattern.text.splitlines()]
-    words = [line for line in lines if line.strip("* ")]
-    if not words:
-        raise PatternError("there is no keyword")
-    if len(words) > MAX_KEYWORDS:
-        raise PatternError(f"there are more than {MAX_KEYWORDS} keywords")
-    forms: dict[tuple[str, str], list[str]] = {}
-    for word in words:
-        stem = word.rstrip("*").rstrip()
-        before = _BEFORE if _WORD.match(stem[:1]) else ""
-        after = _AFTER if stem == word and _WORD.match(stem[-1:]) else ""
-        forms.setdefault((before, after), []).append(_escaped(stem))
-    return "|".join(f"{before}({'|'.join(told)}){after}" for (before, after), told in forms.items())
+    return pattern.text if pattern.kind is Kind.EXPRESSION else keywords.expression(pattern.text)
 
 
 def compiled(pattern: Pattern) -> Any:
     """The program that finds its matches; raises PatternError in RE2's words."""
-    text = source(pattern)
+    return _program(source(pattern))
+
+
+@lru_cache(maxsize=4096)
+def _program(text: str) -> Any:
     try:
-        program = re2.compile(text.encode(), options())
+        return re2.compile(text.encode(), options())
     except re2.error as error:
         detail = error.args[0] if error.args else ""
         words = detail.decode(errors="replace") if isinstance(detail, bytes) else str(detail)
         raise PatternError(f"not an RE2 pattern: {words}") from None
-    if program.search(b"") is not None:
+    except UnicodeEncodeError:
+        raise PatternError("the pattern is no Unicode text") from None
+
+
+def lint(pattern: Pattern) -> None:
+    """Raises PatternError for an expression that finds nothing, or everything, though RE2 takes it."""
+    program = compiled(pattern)
+    if any((match := program.search(probe)) is not None and not match.group() for probe in _PROBES):
         raise PatternError("the pattern matches the empty text, so it would match every mail")
-    return program
+    if pattern.kind is not Kind.EXPRESSION:
+        return
+    ascii_only = pattern.text.isascii()
+    if not ascii_only and re.search(r"\\[bBwW]", pattern.text):
+        raise PatternError(
+            r"\b and \w know ASCII letters alone, so they fail beside others: "
+            r"use keywords, (?:^|[^\pL\pN_]) for a border, or [\pL\pN_] for a letter"
+        )
+    changed = [one for one in pattern.text if not one.isspace() and not ascii_only and normalise(one) != one]
+    if changed:
+        shown = ", ".join(f"{one} (U+{ord(one):04X})" if one.isprintable() else f"U+{ord(one):04X}" for one in changed)
+        raise PatternError(f"texts are normalised first (NFKC), after which none has {shown}: write what it becomes")
+    outside = _ESCAPE_OR_CLASS.sub(lambda match: match.group() if match.group() in _WHITE else "·", pattern.text)
+    if any(one in outside for one in (*_WHITE, "\n", "\r", "\t", "\u00a0", "  ")):
+        raise PatternError(r"every run of white space is one space before patterns see it: write a space, or \s+")
 
 
-def _escaped(word: str) -> str:
-    escaped = re2.escape(word)
-    for sharp in ("ß", "ẞ"):  # any case of it but SS is known to RE2
-        escaped = escaped.replace(sharp, "(?:ß|ẞ|ss)")
-    return str(escaped)
+_WHITE = (r"\n", r"\r", r"\t", r"\f", r"\v")

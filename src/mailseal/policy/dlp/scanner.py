@@ -4,47 +4,40 @@ One `re2.Set` says which patterns are in a passage; only these are looked for on
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import re2
 
-from mailseal.policy.dlp.expression import compiled, options, source
-from mailseal.policy.dlp.model import Kind, Mask, Pattern
-from mailseal.policy.dlp.normal import normalise
-from mailseal.policy.dlp.validators import VALIDATORS, compact, valid_values
+from mailseal.errors import TransientError
+from mailseal.policy.dlp import masks
+from mailseal.policy.dlp.expression import lint, options, source
+from mailseal.policy.dlp.matches import Matcher, Span, TooManyError
+from mailseal.policy.dlp.model import Pattern
+from mailseal.policy.dlp.normal import normalise, readings, skeleton
 from mailseal.policy.inspection import Inspection
 from mailseal.policy.model import Finding
 from mailseal.policy.pattern import PatternError
 
 SET_BYTES = 512 << 20
-MAX_HITS = 10_000
-"""Matches of one pattern in one mail that are looked at; a table of 60,000 card numbers needs no more."""
 MAX_VALUES = 1_000
+"""What is counted of one pattern; there may be more of it."""
+MAX_HITS = 10_000
+"""Matches of one pattern that are looked at when it counts already."""
 MAX_PLACES = 20
 _SHOWN = 4
 
 
-class ScanError(Exception):
+class ScanError(TransientError):
     """RE2 gave up: what it has not found may be there. The mail waits."""
 
 
-def check_pattern(pattern: Pattern) -> None:
-    """Raises PatternError, with RE2's own words, for a pattern that cannot be used."""
-    compiled(pattern)
-    if pattern.validator and pattern.validator not in VALIDATORS:
-        raise PatternError(f"there is no validator {pattern.validator!r}: {', '.join(VALIDATORS)}")
-    if pattern.threshold < 1:
-        raise PatternError("the threshold is at least 1")
-    if pattern.kind is Kind.EXPRESSION and r"\b" in pattern.text and not pattern.text.isascii():
-        raise PatternError(r"\b knows ASCII letters alone, so it fails beside others: use keywords instead")
-
-
 class Scanner:
-    """Patterns, compiled once. Raises PatternError for one that is none: it must not be left out."""
+    """Patterns, compiled once. Raises PatternError for one that cannot be used: it must not be left out."""
 
     def __init__(self, patterns: Sequence[Pattern]) -> None:
         self.patterns = tuple(sorted(patterns, key=lambda one: (one.name, one.id)))
-        self._programs = [compiled(one) for one in self.patterns]
+        self._matchers = [Matcher(one) for one in self.patterns]
         self._set = re2.Set.SearchSet(options(SET_BYTES))
         try:
             for one in self.patterns:
@@ -53,99 +46,127 @@ class Scanner:
             self._canary = self._set.Add(b"")
             self._set.Compile()
         except re2.error as error:
-            raise PatternError(f"the patterns cannot be used together: {error.args[0] if error.args else ''}") from None
+            raise PatternError(f"the patterns cannot be used together: {_words(error)}") from None
 
     def findings(self, inspection: Inspection) -> tuple[Finding, ...]:
         """What is found, in the order of `patterns`; raises ScanError."""
         if not self.patterns:
             return ()
-        seen = [_Seen(pattern) for pattern in self.patterns]
+        seen = [_Seen(pattern, matcher) for pattern, matcher in zip(self.patterns, self._matchers, strict=True)]
         for passage in inspection.passages:
-            octets = normalise(passage.text).encode("utf-8", "replace")
-            for index in self._hits(octets):
-                seen[index].look(self._programs[index], octets, passage.place)
-        return tuple(one.finding() for one in seen if one.counts)
+            for octets in readings(passage.text):
+                for index in self._hits(octets):
+                    seen[index].look(octets, passage.place)
+        return tuple(self._finding(one) for one in seen if one.counts)
 
     def masked(self, text: str) -> str:
-        """The text, normalised, with every match of a pattern masked: for the safe view."""
-        octets = normalise(text).encode("utf-8", "replace")
-        spans: list[tuple[int, int]] = []
-        for index in self._hits(octets):
-            spans += [match.span(_group(match)) for match in _matches(self._programs[index], octets)]
-        pieces, at = [], 0
-        for start, end in sorted(spans):
-            if end > at:
-                pieces += [octets[at : max(at, start)].decode(errors="replace"), "█" * min(12, end - max(at, start))]
-                at = end
-        return "".join([*pieces, octets[at:].decode(errors="replace")])
+        """The text, normalised, with all that is found in it masked: for the safe view. Raises ScanError.
 
-    def _hits(self, octets: bytes) -> list[int]:
+        What is found in one reading of it only makes that reading the one shown.
+        """
+        every = [self._spans(octets) for octets in readings(text)]
+        known = [{skeleton(octets[slice(*span)].decode(errors="replace")) for span in spans} for octets, spans in every]
+        fullest = max(range(len(every)), key=lambda index: (len(known[index]), -index))
+        if known[fullest] != set().union(*known):
+            return masks.hidden(len(text))
+        return _hide(*every[fullest])
+
+    def shown(self, text: str) -> str:
+        """The same, but as it stands when nothing is found: for places. Raises ScanError."""
+        masked = self.masked(text)
+        return text if masked == normalise(text) else masked
+
+    def _spans(self, octets: bytes) -> tuple[bytes, list[Span]]:
+        try:
+            spans = [
+                span
+                for matcher in map(self._matchers.__getitem__, self._hits(octets))
+                for span in matcher.spans(octets, matcher.judge())
+            ]
+        except TooManyError:
+            raise ScanError("there is more to check in the text than can be masked") from None
+        return octets, sorted(spans)
+
+    def _hits(self, octets: bytes) -> Iterator[int]:
+        """The patterns that match somewhere."""
         hits = self._set.Match(octets) or []
         if self._canary not in hits:
             raise ScanError("RE2 could not look through a text with these patterns")
-        return [index for index in sorted(hits) if index != self._canary]
+        return (index for index in sorted(hits) if index != self._canary)
 
-
-class _Seen:
-    """The matches of one pattern in one mail."""
-
-    def __init__(self, pattern: Pattern) -> None:
-        self._pattern = pattern
-        self._values: dict[str, str] = {}
-        self._places: dict[str, None] = {}
-        self._looked_at = 0
-
-    @property
-    def counts(self) -> bool:
-        return len(self._values) >= self._pattern.threshold
-
-    def look(self, program: Any, octets: bytes, place: str) -> None:
-        for match in _matches(program, octets):
-            self._looked_at += 1
-            if self._looked_at > MAX_HITS or len(self._values) >= max(MAX_VALUES, self._pattern.threshold):
-                return
-            found = match.group(_group(match)).decode(errors="replace")
-            name = self._pattern.validator
-            for value in valid_values(name, found) if name else (compact(found),):
-                self._values.setdefault(value, found)
-                if len(self._places) < MAX_PLACES:
-                    self._places.setdefault(place)
-
-    def finding(self) -> Finding:
-        pattern = self._pattern
-        shown = [_shown(found, pattern.mask) for found in list(self._values.values())[:_SHOWN]]
+    def _finding(self, seen: "_Seen") -> Finding:
+        pattern = seen.pattern
         return Finding(
-            pattern.name,
-            pattern.action,
-            pattern.delayed,
-            len(self._values),
-            tuple(self._places),
-            ", ".join(shown),
-            pattern.key,
+            name=pattern.name,
+            action=pattern.action,
+            delayed=pattern.delayed,
+            count=max(len(seen.values), pattern.threshold),
+            places=tuple(map(self.shown, seen.places)),  # a file's name may be what was looked for
+            excerpt=", ".join(masks.masked(found, pattern.mask) for found in list(seen.values.values())[:_SHOWN]),
+            key=pattern.key,
         )
 
 
-def _matches(program: Any, octets: bytes) -> Iterator[Any]:
-    """All matches; the next is looked for where the last began, if that found more than one piece."""
-    at = 0
-    while (match := program.search(octets, at)) is not None:
-        yield match
-        at = max(match.end(_group(match)), at + 1)
+class _Seen:
+    """What was found of one pattern in one mail. `values`: each match as it was first written, by its skeleton."""
+
+    def __init__(self, pattern: Pattern, matcher: Matcher) -> None:
+        self.pattern = pattern
+        self.values: dict[str, str] = {}
+        self.places: dict[str, None] = {}
+        self._matcher = matcher
+        self._judge = matcher.judge()
+        self._looked_at = 0
+        self._too_many = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether there is enough of it; also when there were more candidates than could be checked."""
+        return self._too_many or len(self.values) >= self.pattern.threshold
+
+    def look(self, octets: bytes, place: str) -> None:
+        with suppress(_Enough):
+            try:
+                for span in self._matcher.spans(octets, self._judge):
+                    self._add(octets[slice(*span)].decode(errors="replace"), place)
+            except TooManyError:
+                self._too_many = True
+                self._place(place)
+
+    def _add(self, found: str, place: str) -> None:
+        if self.counts and (len(self.values) >= MAX_VALUES or self._looked_at >= MAX_HITS):
+            raise _Enough
+        self._looked_at += 1
+        self.values.setdefault(skeleton(found), found)
+        self._place(place)
+
+    def _place(self, place: str) -> None:
+        if len(self.places) < MAX_PLACES:
+            self.places.setdefault(place)
 
 
-def _group(match: Any) -> int:
-    """The first group that took part, else the whole match."""
-    return next((number for number in range(1, match.re.groups + 1) if match.span(number) != (-1, -1)), 0)
+class _Enough(Exception):  # noqa: N818 - no error
+    """The rest need not be looked at."""
 
 
-def _shown(found: str, mask: Mask) -> str:
-    hidden = "█" * min(12, max(4, len(found)))
-    if len(found) < 2 * _SHOWN + 4:
-        return hidden
-    match mask:
-        case Mask.ALL:
-            return hidden
-        case Mask.FIRST4:
-            return found[:4] + hidden
-        case Mask.LAST4:
-            return hidden + found[-4:]
+def _hide(octets: bytes, spans: Sequence[Span]) -> str:
+    pieces, at = [], 0
+    for start, end in spans:
+        if end > at:
+            found = octets[max(at, start) : end].decode(errors="replace")
+            pieces += [octets[at : max(at, start)].decode(errors="replace"), masks.hidden(len(found))]
+            at = end
+    return "".join([*pieces, octets[at:].decode(errors="replace")])
+
+
+def _words(error: Any) -> str:
+    detail = error.args[0] if error.args else ""
+    return detail.decode(errors="replace") if isinstance(detail, bytes) else str(detail)
+
+
+def check_pattern(pattern: Pattern) -> None:
+    """Raises PatternError, with RE2's own words, for a pattern that cannot be used or should not be."""
+    if pattern.threshold < 1:
+        raise PatternError("the threshold is at least 1")
+    lint(pattern)
+    Scanner([pattern])

@@ -1,0 +1,101 @@
+"""The matches of one pattern in octets, and which of them are the numbers that its validator wants."""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from mailseal.policy.dlp.expression import VALUE, compiled
+from mailseal.policy.dlp.model import Kind, Pattern
+from mailseal.policy.dlp.validators import VALIDATORS, Validator
+from mailseal.policy.pattern import PatternError
+
+MAX_CANDIDATES = 100_000
+"""Different texts of one mail that a validator is asked about; each takes some microseconds."""
+_MAX_PIECES = 20
+"""Pieces of a match that may be parts of one number; "4111 1111 1111 1111" has four."""
+_PIECE = re.compile(rb"[0-9A-Za-z\x80-\xff]+")
+
+Span = tuple[int, int]
+
+
+class TooManyError(Exception):
+    """There are more candidates than are looked at: what is among the others is not known."""
+
+
+class Judge:
+    """What a pattern's validator says of the texts of one mail."""
+
+    def __init__(self, validator: Validator) -> None:
+        self.lengths = validator.lengths
+        self._holds = validator.holds
+        self._said: dict[bytes, bool] = {}
+
+    def holds(self, octets: bytes) -> bool:
+        """Whether it is such a number; raises TooManyError."""
+        said = self._said.get(octets)
+        if said is None:
+            if len(self._said) >= MAX_CANDIDATES:
+                raise TooManyError
+            said = self._said[octets] = self._holds(octets.decode(errors="replace"))
+        return said
+
+
+class Matcher:
+    """A pattern, compiled. Raises PatternError for one that cannot be used."""
+
+    def __init__(self, pattern: Pattern) -> None:
+        self._program = compiled(pattern)
+        self._keywords = pattern.kind is Kind.KEYWORDS
+        self._group = self._program.groupindex.get(VALUE, 0)
+        if pattern.validator and pattern.validator not in VALIDATORS:
+            raise PatternError(f"there is no validator {pattern.validator!r}: {', '.join(VALIDATORS)}")
+        self._validator = VALIDATORS[pattern.validator] if pattern.validator else None
+
+    def judge(self) -> Judge | None:
+        """A new one for each mail: it remembers what it was asked about."""
+        return None if self._validator is None else Judge(self._validator)
+
+    def spans(self, octets: bytes, judge: Judge | None) -> Iterator[Span]:
+        """Where its matches are; of keywords also those that overlap. Raises TooManyError."""
+        at = 0
+        while (match := self._program.search(octets, at)) is not None:
+            start, end = self._span(match)
+            if judge is None:
+                if end > start:
+                    yield start, end
+                at = self._after_word(octets, start, end) if self._keywords else end
+            else:
+                pieces = [one.span() for one in islice(_PIECE.finditer(octets, start, end), _MAX_PIECES)]
+                number = _number(octets, (start, end), pieces, judge)
+                if number is not None:
+                    yield number
+                # A match is greedy, "1 4111 1111 1111 111" too: the number may begin at its second piece.
+                at = number[1] if number is not None else pieces[0][1] if pieces else end
+            at = max(at, match.start() + 1)
+
+    def _span(self, match: Any) -> Span:
+        if self._keywords:  # each of its groups is a keyword
+            group = next(one for one in range(1, match.re.groups + 1) if match.start(one) >= 0)
+        else:
+            group = self._group if self._group and match.start(self._group) >= 0 else 0
+        start, end = match.span(group)
+        return start, end
+
+    @staticmethod
+    def _after_word(octets: bytes, start: int, end: int) -> int:
+        word = _PIECE.search(octets, start, end)
+        return end if word is None else word.end()
+
+
+def _number(octets: bytes, whole: Span, pieces: Sequence[Span], judge: Judge) -> Span | None:
+    """The longest number that a match begins with, all of it or up to the end of one of its pieces."""
+    if judge.lengths == () and judge.holds(octets[slice(*whole)]):
+        return whole
+    letters = 0
+    fitting = []
+    for start, end in pieces:
+        letters += end - start
+        if not judge.lengths or letters in judge.lengths:
+            fitting.append(end)
+    return next(((pieces[0][0], end) for end in reversed(fitting) if judge.holds(octets[pieces[0][0] : end])), None)
