@@ -17,6 +17,7 @@ from mailseal.roles import tls_reporting
 from mailseal.roles.journal_retry import retry_report
 from mailseal.roles.key_search import search_keys
 from mailseal.roles.quarantine_house import EXPIRE, end_held, expire_held
+from mailseal.roles.quarantine_release import release_held
 from mailseal.roles.queue_try import try_waiting
 from mailseal.roles.sts_look import look_first, refresh
 from mailseal.store import (
@@ -179,6 +180,7 @@ HANDLERS: Mapping[str, Kind] = {
     sts_policies.REFRESH: Kind(refresh, every_seconds=60, lane=Lane.SEARCH),
     lookup_waits.TRY: Kind(try_waiting, lane=Lane.NETWORK),
     journal_failures.RETRY: Kind(retry_report, lane=Lane.NETWORK),
+    quarantine_actions.RELEASE: Kind(release_held, lane=Lane.NETWORK),
     quarantine_actions.ENDED: Kind(end_held),
     EXPIRE: Kind(expire_held, every_seconds=60),
     tls_reports.COLLECT: Kind(tls_reporting.collect, every_seconds=3600),
