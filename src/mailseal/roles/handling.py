@@ -131,7 +131,8 @@ class MailHandling:
     ) -> Reply:
         try:
             end = conclude(envelope, message, done.outcomes, self._node.config.hostname, datetime.now(UTC))
-            if not end.reply.deferred and (ledger.used or end.report):
+            held = any(one.fate is Fate.HELD for one in done.outcomes)
+            if not end.reply.deferred and (ledger.used or end.report or held):
                 self._node.reports.conclude_smtp(attempt, envelope.sender, end.report)
         except StoreUnavailable:
             return reply.STORE_UNAVAILABLE

@@ -30,7 +30,7 @@ from mailseal.store.quarantine_events import MAILSEAL, Action
 from mailseal.store.quarantine_models import QuarantineRow
 from mailseal.store.row import OWNER_CHARS, first_uuid7, storable, utc_now, uuid7
 from mailseal.store.stored_message_models import StoredMessageRow
-from mailseal.store.transaction import read, reads, run
+from mailseal.store.transaction import read, reads, run, select
 
 
 class State(StrEnum):
@@ -43,6 +43,7 @@ class State(StrEnum):
     EXPIRED = "expired"
 
 
+_HAS = "SELECT 1 FROM store_quarantine WHERE once = %s AND recipient_key = %s"
 OPEN = (State.HELD, State.RELEASING)
 
 
@@ -102,7 +103,7 @@ class StoreQuarantine:
 
     def has(self, attempt: bytes, recipient: Address) -> bool:
         """As of the port; raises StoreUnavailable."""
-        return read(lambda: _known(attempt, recipient)) is not None
+        return bool(select(_HAS, (attempt.hex(), recipient.key)))
 
     def hold(self, held: Held, message: Message) -> str:
         """As of the port; raises SealError, StoreUnavailable."""

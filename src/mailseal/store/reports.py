@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mailseal.mail.address import Address
 from mailseal.pipeline.process import mail_id
 from mailseal.ports import Hop
-from mailseal.store import jobs, ledger
+from mailseal.store import jobs, ledger, quarantine
 from mailseal.store.jobs import Job
 from mailseal.store.private_keys import Sealing
 from mailseal.store.row import uuid7
@@ -42,13 +42,14 @@ class StoreReports:
         self._enqueue(sender, report, hop, mail=mail_id(attempt), dedupe=dedupe, once=True)
 
     def conclude_smtp(self, attempt: bytes, sender: Address | None = None, report: bytes | None = None) -> None:
-        """The one commit before SMTP's 250: the report, if there is one, and the ledger forgets the attempt."""
+        """The one commit before SMTP's 250: the report, if there is one; ledger and quarantine forget the attempt."""
 
         def work() -> None:
             if sender is not None and report is not None:
                 # Not once: an identical mail after the 250 is a new mail, and may fail anew.
                 self._enqueue(sender, report, None, mail=mail_id(attempt), dedupe=attempt.hex(), once=False)
             ledger.forget(attempt)
+            quarantine.conclude(attempt)
 
         run(work)
 
