@@ -10,6 +10,7 @@ from mailseal.keys.sealing import Kek
 from mailseal.ports import Hop
 from mailseal.store.certificates import StoreCertificates
 from mailseal.store.directory import StoreDirectory
+from mailseal.store.dlp_scanners import StorePatterns
 from mailseal.store.journaling import StoreJournals
 from mailseal.store.keks import activate, open_ring
 from mailseal.store.routes import StoreRoutes
@@ -21,6 +22,7 @@ FORGETS = {
     Scope.SETTINGS: [(StoreDirectory, "clear"), (StoreRoutes, "clear"), (StoreJournals, "clear")],
     Scope.KEYS: [(StoreCertificates, "clear")],
     Scope.KEKS: [(KekRing, "forget")],
+    Scope.PATTERNS: [(StorePatterns, "clear")],
 }
 
 

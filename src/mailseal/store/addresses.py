@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from mailseal.mail.address import Address
+from mailseal.store.dlp_models import DlpAssignmentRow
 from mailseal.store.models import CertificateUse, KnownAddress, SettingOverride
 from mailseal.store.pgp_models import PgpUseRow
 from mailseal.store.stamps import Scope, bump
@@ -68,7 +69,9 @@ def _counts(owners: Iterable[tuple[object, ...]]) -> dict[object, int]:
 
 @writes
 def delete(address: Address) -> bool:
-    """Forget an address with its overrides and what was chosen for it by hand; its certificates stay."""
+    """Forget an address with its overrides, what was chosen for it by hand, and the DLP patterns assigned to it;
+    its certificates stay.
+    """
     deleted, _ = KnownAddress.objects.filter(key=address.key).delete()
     settings, _ = SettingOverride.objects.filter(owner=address.key).delete()
     chosen = 0
@@ -78,4 +81,7 @@ def delete(address: Address) -> bool:
         bump(Scope.SETTINGS)
     if chosen:
         bump(Scope.KEYS)
-    return bool(deleted or settings or chosen)
+    assigned, _ = DlpAssignmentRow.objects.filter(owner=address.key).delete()
+    if assigned:
+        bump(Scope.PATTERNS)
+    return bool(deleted or settings or chosen or assigned)

@@ -14,6 +14,7 @@ from mailseal.store.configure import setup
 from mailseal.store.credentials import open_password
 from mailseal.store.directory import StoreDirectory
 from mailseal.store.dkim_keys import StoreDomainKeys
+from mailseal.store.dlp_scanners import StorePatterns
 from mailseal.store.journaling import StoreJournals
 from mailseal.store.keks import open_ring
 from mailseal.store.ledger import StoreLedger
@@ -53,6 +54,7 @@ def open_node(config: Config) -> Node:
     pgp = StorePgpCertificates(kek)
     routes = StoreRoutes()
     logins = StoreSenderLogins()
+    patterns = StorePatterns()
     relay = SmtpRelay(
         {Hop.INSIDE: config.relay.inside, Hop.OUTSIDE: config.relay.outside, **_back(config)},
         config.hostname,
@@ -80,6 +82,7 @@ def open_node(config: Config) -> Node:
         logins=logins,
         tls_reports=_inbox(config),
         quarantine=StoreQuarantine(kek),
+        patterns=patterns,
     )
     stamps = StampWatch(
         {
@@ -87,6 +90,7 @@ def open_node(config: Config) -> Node:
             Scope.KEYS: [certificates.clear, pgp.clear, domain_keys.clear],
             Scope.KEKS: [kek.forget],
             Scope.LOGINS: [logins.clear],
+            Scope.PATTERNS: [patterns.clear],
         }
     )
     return Node(config, gateway, relay, reports, stamps, kek)
@@ -151,4 +155,5 @@ def without_effects(gateway: Gateway) -> Gateway:
         logins=gateway.logins,
         tls_reports=None if gateway.tls_reports is None else NoInbox(gateway.tls_reports),
         quarantine=None if gateway.quarantine is None else NoHolding(),
+        patterns=gateway.patterns,
     )

@@ -1,0 +1,180 @@
+"""DLP patterns as administrators make and change them; each change of a pattern is another revision of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from django.db.models import F
+
+from mailseal.policy.dlp.model import Pattern
+from mailseal.policy.dlp.scanner import check_pattern
+from mailseal.policy.pattern import PatternError
+from mailseal.store.dlp_models import DlpPatternRow
+from mailseal.store.dlp_names import DlpError, name_key, read_description, read_home, read_name
+from mailseal.store.dlp_rows import FIELDS, columns_of, problem_of, read_pattern
+from mailseal.store.row import utc_now
+from mailseal.store.stamps import Scope, bump
+from mailseal.store.transaction import read, reads, writes
+
+
+@dataclass(frozen=True, slots=True)
+class PatternInfo:
+    """A stored pattern. `pattern` is None where it cannot be read; `problem` then says why, and so for one that RE2
+    does not take any more. `owner`: a domain, "" is everybody's.
+    """
+
+    name: str
+    owner: str
+    pattern: Pattern | None
+    problem: str
+    groups: tuple[str, ...]
+    assigned_to: tuple[str, ...]
+    created: datetime
+    changed: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """Names of patterns by what an import did."""
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
+
+
+def add(pattern: Pattern, *, owner: str = "") -> PatternInfo:
+    """Store a new pattern (its `id` and `revision` are made); raises PatternError, DlpError, AddressError."""
+    pattern, home = _fit(pattern), read_home(owner)
+    _insert(pattern, home)
+    return find(pattern.name)
+
+
+def change(name: str, changes: Mapping[str, Any]) -> PatternInfo:
+    """Set fields of a pattern; raises as `add`, and DlpError when somebody else has just changed it.
+
+    What cannot be read any more is mended like this too.
+    """
+    row = read(lambda: _row(name))
+    before = _raw(row)
+    pattern = _fit(read_pattern(before | {one: changes[one] for one in FIELDS if one in changes}))
+    if any(before[one] != value for one, value in columns_of(pattern).items()):
+        _update(row, pattern)
+    return find(pattern.name)
+
+
+def put(patterns: Sequence[Pattern], *, owner: str = "", replacing: bool = False) -> Imported:
+    """Store several patterns, all or none; those whose names are taken are changed if `replacing`, else DlpError.
+
+    Raises as `add`.
+    """
+    home = read_home(owner)
+    fit = [_fit(one) for one in patterns]
+    if len({name_key(one.name) for one in fit}) < len(fit):
+        raise DlpError("two of the patterns have the same name")
+    return _put(fit, home, replacing=replacing)
+
+
+@writes
+def remove(name: str, *, force: bool = False) -> None:
+    """Delete a pattern; raises DlpError for none, and for one that is assigned or in a group unless `force`."""
+    row = _row(name, to_change=True)
+    info = _info(row)
+    if not force and (info.assigned_to or info.groups):
+        raise DlpError(f"{row.name} is in use: {in_use(info.assigned_to, info.groups)}")
+    row.delete()
+    bump(Scope.PATTERNS)
+
+
+@reads
+def find(name: str) -> PatternInfo:
+    """One pattern; raises DlpError."""
+    return _info(_row(name))
+
+
+@reads
+def list_patterns() -> tuple[PatternInfo, ...]:
+    """All of them, by name."""
+    rows = DlpPatternRow.objects.order_by("key").prefetch_related("memberships__group", "assignments")
+    return tuple(_info(row) for row in rows)
+
+
+def in_use(assigned_to: Sequence[str], groups: Sequence[str] = ()) -> str:
+    """Where, in words."""
+    told = [f"assigned to {', '.join(one or 'all mail' for one in assigned_to)}"] if assigned_to else []
+    told += [f"in the group {', '.join(groups)}"] if groups else []
+    return "; ".join(told)
+
+
+def _fit(pattern: Pattern) -> Pattern:
+    """With its name as it is kept; compiled for the trial, so outside of transactions."""
+    try:
+        pattern = replace(pattern, name=read_name(pattern.name), description=read_description(pattern.description))
+        check_pattern(pattern)
+    except PatternError as error:
+        raise PatternError(f"{pattern.name}: {error}") from None
+    return pattern
+
+
+@writes
+def _insert(pattern: Pattern, home: str) -> None:
+    key = name_key(pattern.name)
+    _, made = DlpPatternRow.objects.get_or_create(key=key, defaults=columns_of(pattern) | {"owner": home})
+    if not made:
+        raise DlpError(f"there is a pattern {pattern.name} already")
+    bump(Scope.PATTERNS)
+
+
+@writes
+def _update(row: DlpPatternRow, pattern: Pattern) -> None:
+    key = name_key(pattern.name)
+    if DlpPatternRow.objects.filter(key=key).exclude(pk=row.pk).exists():
+        raise DlpError(f"there is a pattern {pattern.name} already")
+    values = columns_of(pattern) | {"key": key, "revision": F("revision") + 1, "changed": utc_now()}
+    if not DlpPatternRow.objects.filter(pk=row.pk, revision=row.revision).update(**values):
+        raise DlpError(f"somebody else has just changed {row.name}; look at it, then try again")
+    bump(Scope.PATTERNS)
+
+
+@writes
+def _put(patterns: Sequence[Pattern], home: str, *, replacing: bool) -> Imported:
+    rows = DlpPatternRow.objects.select_for_update().filter(key__in=[name_key(one.name) for one in patterns])
+    known = {row.key: row for row in rows}
+    taken = [row.name for row in known.values() if not replacing or row.owner != home]
+    if taken:
+        raise DlpError(f"there are patterns with these names already: {', '.join(sorted(taken))}")
+    told: dict[str, list[str]] = {"added": [], "changed": [], "unchanged": []}
+    for pattern in patterns:
+        row = known.get(name_key(pattern.name))
+        if row is None:
+            _insert(pattern, home)
+            told["added"].append(pattern.name)
+        elif any(_raw(row)[one] != value for one, value in columns_of(pattern).items()):
+            _update(row, pattern)
+            told["changed"].append(pattern.name)
+        else:
+            told["unchanged"].append(pattern.name)
+    return Imported(**{one: tuple(names) for one, names in told.items()})
+
+
+def _row(name: str, *, to_change: bool = False) -> DlpPatternRow:
+    rows = DlpPatternRow.objects.select_for_update() if to_change else DlpPatternRow.objects.all()
+    row = rows.filter(key=name_key(name)).first()
+    if row is None:
+        raise DlpError(f"there is no pattern {name}; `mailseal dlp pattern list` shows all")
+    return row
+
+
+def _raw(row: DlpPatternRow) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in ("id", "revision", *FIELDS)}
+
+
+def _info(row: DlpPatternRow) -> PatternInfo:
+    try:
+        pattern = read_pattern(_raw(row))
+        problem = problem_of(pattern)
+    except PatternError as error:
+        pattern, problem = None, str(error)
+    groups = sorted(one.group.name for one in row.memberships.all())
+    owners = sorted(one.owner for one in row.assignments.all())
+    return PatternInfo(row.name, row.owner, pattern, problem, tuple(groups), tuple(owners), row.created, row.changed)

@@ -1,0 +1,136 @@
+"""What is looked for in the mail of whom: the patterns of an address, compiled once for all that have the same."""
+
+import threading
+from collections.abc import Collection, Sequence
+
+from mailseal.mail.address import Address
+from mailseal.policy.dlp.model import Pattern
+from mailseal.policy.dlp.scanner import Scanner
+from mailseal.policy.pattern import PatternError
+from mailseal.store.dlp_rows import FIELDS, BrokenPatternError, key_of, problem_of, read_pattern
+from mailseal.store.lru import Lru
+from mailseal.store.owners import owners_of_domain, with_places
+from mailseal.store.transaction import select
+
+_OF_OWNERS = (
+    "SELECT a.owner, p.id, p.revision FROM store_dlp_assignment a JOIN store_dlp_pattern p ON p.id = a.pattern_id"
+    " WHERE a.owner IN (:owners)"
+    " UNION ALL SELECT a.owner, p.id, p.revision FROM store_dlp_assignment a"
+    " JOIN store_dlp_member m ON m.group_id = a.group_id JOIN store_dlp_pattern p ON p.id = m.pattern_id"
+    " WHERE a.owner IN (:owners)"
+)
+_COLUMNS = ("id", "revision", *FIELDS)
+_PATTERNS = f"SELECT {', '.join(_COLUMNS)} FROM store_dlp_pattern WHERE id IN (:owners)"  # noqa: S608 -- names of our own
+_PAGE = 500
+KEPT_PATTERNS = 5_000
+"""In all compiled sets together: a set of 1,000 that has read much has 160 MB (pdf-dlp, section 2.1)."""
+KEPT_SECONDS = 3600.0
+
+_Keys = frozenset[str]
+"""Of `Pattern.key`: which patterns, and which revision of each."""
+
+
+class StorePatterns:
+    """Implements `ports.Patterns`: one query for the owners that the cache does not know."""
+
+    def __init__(self, *, entries: int = 20_000) -> None:
+        self._of: Lru[str, _Keys] = Lru(entries)
+        self._scanners: Lru[_Keys, Scanner] = Lru(KEPT_PATTERNS, KEPT_SECONDS)
+        self._broken: Lru[_Keys, str] = Lru(1000)
+        self._compiling = threading.Lock()
+        self._nothing = Scanner(())
+
+    def of(self, *addresses: Address | None) -> Scanner:
+        """As of the port; raises BrokenPatternError and StoreUnavailable, both transient."""
+        owners = _owners(addresses)
+        for _ in range(2):
+            keys = self._keys(owners)
+            if not keys:
+                return self._nothing
+            scanner = self._scanners.get(keys) or self._compiled(keys)
+            if scanner is not None:
+                return scanner
+            self._of.clear()
+        raise BrokenPatternError("the patterns change while they are read")
+
+    def clear(self) -> None:
+        """Forget who has what: the stamp `patterns` changed. A compiled set stays what it is."""
+        self._of.clear()
+        self._broken.clear()
+
+    def _keys(self, owners: Sequence[str]) -> _Keys:
+        known = {owner: keys for owner in owners if (keys := self._of.get(owner)) is not None}
+        unknown = [owner for owner in owners if owner not in known]
+        if unknown:
+            generation = self._of.generation
+            found: dict[str, set[str]] = {owner: set() for owner in unknown}
+            for owner, identity, revision in select(with_places(_OF_OWNERS, len(unknown)), (*unknown, *unknown)):
+                found[owner].add(key_of(identity, revision))
+            for owner in unknown:
+                known[owner] = frozenset(found[owner])
+                self._of.put(owner, known[owner], generation)
+        some = [keys for keys in known.values() if keys]
+        return some[0] if len(some) == 1 else frozenset().union(*some)
+
+    def _compiled(self, keys: _Keys) -> Scanner | None:
+        """None: the patterns of these revisions are not there any more."""
+        with self._compiling:
+            known = self._scanners.get(keys)
+            if known is not None:
+                return known
+            if (problem := self._broken.get(keys)) is not None:
+                raise BrokenPatternError(problem)
+            generations = self._scanners.generation, self._broken.generation
+            try:
+                patterns = load(keys)
+                if patterns is None:
+                    return None
+                scanner = compile_together(patterns)
+            except BrokenPatternError as error:
+                self._broken.put(keys, str(error), generations[1])
+                raise
+            self._scanners.put(keys, scanner, generations[0], min(len(keys), KEPT_PATTERNS))
+            return scanner
+
+
+def _owners(addresses: Sequence[Address | None]) -> tuple[str, ...]:
+    """Each once; "" is that of all mail."""
+    known = [one for one in addresses if one is not None]
+    return tuple(dict.fromkeys(["", *(owner for one in known for owner in (one.key, *owners_of_domain(one.domain)))]))
+
+
+def load(keys: Collection[str]) -> tuple[Pattern, ...] | None:
+    """The patterns of exactly these `Pattern.key`s; None: one has changed meanwhile.
+
+    Raises BrokenPatternError, StoreUnavailable.
+    """
+    identities = [key.partition(":")[0] for key in keys]
+    found: list[Pattern] = []
+    for start in range(0, len(identities), _PAGE):
+        page = identities[start : start + _PAGE]
+        for values in select(with_places(_PATTERNS, len(page)), page):
+            row = dict(zip(_COLUMNS, values, strict=True))
+            if key_of(row["id"], row["revision"]) not in keys:
+                return None
+            try:
+                found.append(read_pattern(row))
+            except PatternError as error:
+                raise broken(row["name"], str(error)) from None
+    return tuple(found) if len(found) == len(keys) else None
+
+
+def compile_together(patterns: Sequence[Pattern]) -> Scanner:
+    """One program of them all; raises BrokenPatternError, which names the first that is at fault."""
+    try:
+        return Scanner(patterns)
+    except PatternError as error:
+        for one in patterns:
+            if problem := problem_of(one):
+                raise broken(one.name, problem) from None
+        raise BrokenPatternError(f"{error}; assign fewer") from None
+
+
+def broken(name: str, problem: str) -> BrokenPatternError:
+    """A pattern cannot be used."""
+    text = f"the DLP pattern {name} cannot be used, set it again (`mailseal dlp pattern set`): {problem}"
+    return BrokenPatternError(text)
