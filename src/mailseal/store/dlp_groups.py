@@ -107,13 +107,16 @@ def _found(row: DlpGroupRow | None, name: str) -> DlpGroupRow:
 
 
 def _include(row: DlpGroupRow, names: Sequence[str]) -> None:
+    rows = DlpPatternRow.objects.select_for_update().filter(key__in=[name_key(name) for name in names])
+    found = {one.key: one for one in rows.only("key", "name", "owner")}
     for name in names:
-        pattern = DlpPatternRow.objects.select_for_update().filter(key=name_key(name)).first()
+        pattern = found.get(name_key(name))
         if pattern is None:
             raise DlpError(f"there is no pattern {name}; `mailseal dlp pattern list` shows all")
         if pattern.owner not in {"", row.owner}:
             raise DlpError(f"{pattern.name} belongs to {pattern.owner}, so it cannot be in a group of others")
-        DlpMemberRow.objects.get_or_create(group=row, pattern=pattern)
+    members = [DlpMemberRow(group=row, pattern=one) for one in found.values()]
+    DlpMemberRow.objects.bulk_create(members, batch_size=500, ignore_conflicts=True)
     bump(Scope.PATTERNS)
 
 

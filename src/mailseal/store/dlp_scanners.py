@@ -20,7 +20,8 @@ _OF_OWNERS = (
     " WHERE a.owner IN (:owners)"
 )
 _COLUMNS = ("id", "revision", *FIELDS)
-_PATTERNS = f"SELECT {', '.join(_COLUMNS)} FROM store_dlp_pattern WHERE id IN (:owners)"  # noqa: S608 -- names of our own
+# `delayed` is a keyword of MariaDB, but not behind a point.
+_PATTERNS = f"SELECT {', '.join(f'p.{name}' for name in _COLUMNS)} FROM store_dlp_pattern p WHERE p.id IN (:owners)"  # noqa: S608 -- names of our own
 _PAGE = 500
 KEPT_PATTERNS = 5_000
 """In all compiled sets together: a set of 1,000 that has read much has 160 MB (pdf-dlp, section 2.1)."""
