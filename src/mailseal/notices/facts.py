@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mailseal.policy.model import Action, Finding
+from mailseal.policy.notice_kind import NoticeKind, Role
 from mailseal.policy.reason import Reason
 
 SUBJECT = "subject"
@@ -47,3 +48,15 @@ def shown_subject(subject: str, findings: tuple[Finding, ...], *, allowed: bool)
     """The subject if the settings allow it (`notice_subject`) and nothing was found in it."""
     hit = any(place.casefold().startswith(SUBJECT) for one in findings for place in one.places)
     return "" if hit or not allowed else subject
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One recipient's copy in a notice to one reader: what `ports.Notice` says, without the way it goes."""
+
+    kind: NoticeKind
+    role: Role
+    attempt: bytes
+    recipient: str
+    sender: str
+    facts: NoticeFacts

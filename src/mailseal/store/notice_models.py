@@ -31,7 +31,7 @@ class NoticeRow(Row):
     `batch`: the job that tells it, alone or together with others, since `taken`. `error`: why it was not told.
     """
 
-    once = models.CharField(max_length=64, null=True, blank=True, unique=True)  # noqa: DJ001 -- NULL is many times unique
+    once = models.CharField(max_length=64, null=True, blank=True, unique=True)
     attempt = models.CharField(max_length=64, db_index=True)
     kind = models.CharField(max_length=32)
     reader = models.CharField(max_length=OWNER_CHARS)
