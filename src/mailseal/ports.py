@@ -303,7 +303,7 @@ class SenderLogins(Protocol):
 
 
 class LoopKeys(Protocol):
-    """What `pipeline.loop` makes its MACs with."""
+    """What `pipeline.loop` makes its MACs with, and other keys `notices.mark`."""
 
     def known(self) -> Sequence[bytes]:
         """Keys of 32 octets; the first writes, all verify. Raises TransientError."""
@@ -410,3 +410,4 @@ class Gateway:
     patterns: Patterns | None = None
     documents: Documents | None = None
     notices: Notices | None = None
+    notice_keys: LoopKeys | None = None

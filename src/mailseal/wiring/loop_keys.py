@@ -1,4 +1,4 @@
-"""The keys of the loop header: made from the KEKs (HKDF, RFC 5869), so that every node of a cluster has the same.
+"""The keys of the loop header and of the mark of notices: made from the KEKs (HKDF, RFC 5869), so that every node of a cluster has the same.
 
 Nothing more has to be kept, copied or rotated: the KEK that seals gives the key that writes, and a new one gives
 another. The KEKs before it, which every node still has for a while, verify what was written before the change.
@@ -8,14 +8,16 @@ from collections.abc import Sequence
 
 from mailseal.keys.kek_ring import KekRing
 
-_PURPOSE = b"loop header"
+LOOP, NOTICE = b"loop header", b"notice"
+"""What a key is for: no key is for two purposes."""
 
 
 class KekLoopKeys:
     """Implements `ports.LoopKeys`. Safe to share between threads."""
 
-    def __init__(self, kek: KekRing) -> None:
+    def __init__(self, kek: KekRing, purpose: bytes = LOOP) -> None:
         self._kek = kek
+        self._purpose = purpose
         self._made: dict[str, bytes] = {}
 
     def known(self) -> Sequence[bytes]:
@@ -27,5 +29,5 @@ class KekLoopKeys:
     def _of(self, kek_id: str) -> bytes:
         made = self._made.get(kek_id)
         if made is None:
-            made = self._made[kek_id] = self._kek.kek(kek_id).derive(_PURPOSE)
+            made = self._made[kek_id] = self._kek.kek(kek_id).derive(self._purpose)
         return made
