@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import F
 
 from mailseal.policy.dlp.model import Pattern
-from mailseal.policy.dlp.scanner import check_pattern
+from mailseal.policy.dlp.trial import try_pattern
 from mailseal.policy.pattern import PatternError
 from mailseal.store.dlp_models import DlpPatternRow
 from mailseal.store.dlp_names import DlpError, name_key, read_description, read_home, read_name
@@ -110,7 +110,7 @@ def _fit(pattern: Pattern) -> Pattern:
     """With its name as it is kept; compiled for the trial, so outside of transactions."""
     try:
         pattern = replace(pattern, name=read_name(pattern.name), description=read_description(pattern.description))
-        check_pattern(pattern)
+        try_pattern(pattern)
     except PatternError as error:
         raise PatternError(f"{pattern.name}: {error}") from None
     return pattern

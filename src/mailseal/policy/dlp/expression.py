@@ -32,28 +32,38 @@ def options(max_bytes: int = MAX_PROGRAM_BYTES) -> Any:
     return made
 
 
-def source(pattern: Pattern) -> str:
-    """The expression of a pattern; raises PatternError."""
+def filtering(pattern: Pattern) -> str:
+    """An expression that matches wherever the pattern does, to look for first. Raises PatternError."""
     if len(pattern.text) > MAX_TEXT_CHARS:
         raise PatternError(f"the pattern is longer than {MAX_TEXT_CHARS} characters")
-    return pattern.text if pattern.kind is Kind.EXPRESSION else keywords.expression(pattern.text)
+    return pattern.text if pattern.kind is Kind.EXPRESSION else keywords.borderless(pattern.text)
 
 
 def compiled(pattern: Pattern) -> Any:
     """The program that finds its matches; raises PatternError in RE2's words."""
-    return _program(source(pattern))
+    text = filtering(pattern)
+    return _program(text) if pattern.kind is Kind.EXPRESSION else _keyword_program(pattern.text)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
+def _keyword_program(text: str) -> Any:
+    """Compiled when a mail has one of the words, since it is large: half a megabyte."""
+    return _program(keywords.expression(text))
+
+
 def _program(text: str) -> Any:
     try:
         return re2.compile(text.encode(), options())
     except re2.error as error:
-        detail = error.args[0] if error.args else ""
-        words = detail.decode(errors="replace") if isinstance(detail, bytes) else str(detail)
-        raise PatternError(f"not an RE2 pattern: {words}") from None
+        raise PatternError(f"not an RE2 pattern: {words(error)}") from None
     except UnicodeEncodeError:
         raise PatternError("the pattern is no Unicode text") from None
+
+
+def words(error: Any) -> str:
+    """What RE2 says is wrong."""
+    detail = error.args[0] if error.args else ""
+    return detail.decode(errors="replace") if isinstance(detail, bytes) else str(detail)
 
 
 def lint(pattern: Pattern) -> None:

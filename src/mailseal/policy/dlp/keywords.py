@@ -5,6 +5,7 @@ for; nor has the end of a Korean word, where particles are. An underscore is a b
 """
 
 import re
+from typing import Any
 
 import re2
 
@@ -30,24 +31,35 @@ def expression(text: str) -> str:
 
     `word*` is the beginning of words, `*word` their end. Space, hyphen and underscore inside a phrase are the same.
     """
-    lines = list(dict.fromkeys(filter(None, map(normalise, text.splitlines()))))
-    if not lines:
-        raise PatternError("there is no keyword")
-    if len(lines) > MAX_KEYWORDS:
-        raise PatternError(f"there are more than {MAX_KEYWORDS} keywords")
     borders: dict[tuple[str, str], list[str]] = {}
-    for line in sorted(lines, reverse=True):  # of two with the same beginning the longer one first
+    for line in _lines(text):
         word = line.strip("* ")
-        if not word:
-            raise PatternError(f"{line!r} is no keyword: it would match every mail")
         before = "" if line.startswith("*") else _border(_BEFORE, word[0], _BORDERLESS_START)
         after = "" if line.endswith("*") else _border(_AFTER, word[-1], _BORDERLESS_END)
         borders.setdefault((before, after), []).append(_escaped(word))
     return "|".join(f"{before}({'|'.join(words)}){after}" for (before, after), words in borders.items())
 
 
-def _border(border: str, character: str, borderless: object) -> str:
-    if _IN_WORD.match(character) is None or borderless.match(character) is not None:  # type: ignore[attr-defined]  # re2 has no types
+def borderless(text: str) -> str:
+    """What matches wherever the expression does, a thousandth of its size: a border is 1,300 instructions of RE2."""
+    return "|".join(_escaped(line.strip("* ")) for line in _lines(text))
+
+
+def _lines(text: str) -> list[str]:
+    """The keywords, normalised; of two with the same beginning the longer one first."""
+    lines = sorted(set(filter(None, map(normalise, text.splitlines()))), reverse=True)
+    if not lines:
+        raise PatternError("there is no keyword")
+    if len(lines) > MAX_KEYWORDS:
+        raise PatternError(f"there are more than {MAX_KEYWORDS} keywords")
+    for line in lines:
+        if not line.strip("* "):
+            raise PatternError(f"{line!r} is no keyword: it would match every mail")
+    return lines
+
+
+def _border(border: str, character: str, none_beside: Any) -> str:
+    if _IN_WORD.match(character) is None or none_beside.match(character) is not None:
         return ""
     return border
 

@@ -1,6 +1,7 @@
 """The matches of one pattern in octets, and which of them are the numbers that its validator wants."""
 
 import re
+import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -12,6 +13,8 @@ from mailseal.policy.pattern import PatternError
 
 MAX_CANDIDATES = 100_000
 """Different texts of one mail that a validator is asked about; each takes some microseconds."""
+MAX_SECONDS = 10
+"""Of processor time for one pattern in one text; a bound for patterns that look far ahead for each match."""
 _MAX_PIECES = 20
 """Pieces of a match that may be parts of one number; "4111 1111 1111 1111" has four."""
 _PIECE = re.compile(rb"[0-9A-Za-z\x80-\xff]+")
@@ -45,9 +48,10 @@ class Matcher:
     """A pattern, compiled. Raises PatternError for one that cannot be used."""
 
     def __init__(self, pattern: Pattern) -> None:
-        self._program = compiled(pattern)
+        self._pattern = pattern
         self._keywords = pattern.kind is Kind.KEYWORDS
-        self._group = self._program.groupindex.get(VALUE, 0)
+        self._program = None if self._keywords else compiled(pattern)
+        self._group = 0 if self._program is None else self._program.groupindex.get(VALUE, 0)
         if pattern.validator and pattern.validator not in VALIDATORS:
             raise PatternError(f"there is no validator {pattern.validator!r}: {', '.join(VALIDATORS)}")
         self._validator = VALIDATORS[pattern.validator] if pattern.validator else None
@@ -58,8 +62,13 @@ class Matcher:
 
     def spans(self, octets: bytes, judge: Judge | None) -> Iterator[Span]:
         """Where its matches are; of keywords also those that overlap. Raises TooManyError."""
-        at = 0
-        while (match := self._program.search(octets, at)) is not None:
+        at, program = 0, self._program or compiled(self._pattern)
+        ends = time.thread_time() + MAX_SECONDS
+        looks = 0
+        while (match := program.search(octets, at)) is not None:
+            looks += 1
+            if looks % 256 == 0 and time.thread_time() > ends:
+                raise TooManyError
             start, end = self._span(match)
             if judge is None:
                 if end > start:

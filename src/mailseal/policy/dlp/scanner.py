@@ -5,13 +5,12 @@ One `re2.Set` says which patterns are in a passage; only these are looked for on
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any
 
 import re2
 
 from mailseal.errors import TransientError
 from mailseal.policy.dlp import masks
-from mailseal.policy.dlp.expression import lint, options, source
+from mailseal.policy.dlp.expression import filtering, lint, options, words
 from mailseal.policy.dlp.matches import Matcher, Span, TooManyError
 from mailseal.policy.dlp.model import Pattern
 from mailseal.policy.dlp.normal import normalise, readings, skeleton
@@ -41,12 +40,12 @@ class Scanner:
         self._set = re2.Set.SearchSet(options(SET_BYTES))
         try:
             for one in self.patterns:
-                self._set.Add(source(one).encode())
+                self._set.Add(filtering(one).encode())
             # Matches anything: a search that ran out of memory finds nothing, and says nothing.
             self._canary = self._set.Add(b"")
             self._set.Compile()
         except re2.error as error:
-            raise PatternError(f"the patterns cannot be used together: {_words(error)}") from None
+            raise PatternError(f"the patterns cannot be used together: {words(error)}") from None
 
     def findings(self, inspection: Inspection) -> tuple[Finding, ...]:
         """What is found, in the order of `patterns`; raises ScanError."""
@@ -159,14 +158,9 @@ def _hide(octets: bytes, spans: Sequence[Span]) -> str:
     return "".join([*pieces, octets[at:].decode(errors="replace")])
 
 
-def _words(error: Any) -> str:
-    detail = error.args[0] if error.args else ""
-    return detail.decode(errors="replace") if isinstance(detail, bytes) else str(detail)
-
-
 def check_pattern(pattern: Pattern) -> None:
-    """Raises PatternError, with RE2's own words, for a pattern that cannot be used or should not be."""
-    if pattern.threshold < 1:
-        raise PatternError("the threshold is at least 1")
+    """Raises PatternError, with RE2's own words, for a pattern that cannot be used, or finds nothing or everything."""
+    if not 1 <= pattern.threshold <= MAX_VALUES:
+        raise PatternError(f"the threshold is between 1 and {MAX_VALUES}")
     lint(pattern)
     Scanner([pattern])
