@@ -1,20 +1,28 @@
 """A mail for somebody who must look at it: decoded text without anything that acts or misleads (RFC 2047, UAX #9).
 
-Never HTML, never an attachment's content; what DLP patterns match is masked. Texts come out of an inspection, which
-reads documents in the sandbox.
+Never HTML, never an attachment's content: no attachment is opened. What DLP patterns of today match is masked.
 """
 
+import time
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mailseal.extract.budget import Budget
+from mailseal.extract.mail import inspect
 from mailseal.mail.encoded_word import decode_words
 from mailseal.mail.entity import Entity, MimeError
-from mailseal.mail.mime import ParsedMessage
+from mailseal.mail.envelope import Envelope
+from mailseal.mail.header import authors
+from mailseal.mail.message import Octets
+from mailseal.mail.mime import ParsedMessage, parse
 from mailseal.policy.dlp.normal import normalise
 from mailseal.policy.dlp.scanner import ScanError, Scanner
 from mailseal.policy.inspection import Gap, Inspection, Passage
+from mailseal.ports import Patterns
 
+VIEW_SECONDS = 20.0
+READ_CHARS = 4 << 20
 MAX_FIELDS = 200
 MAX_FIELD_CHARS = 2000
 MAX_TEXT_CHARS = 200_000
@@ -23,7 +31,8 @@ MAX_ATTACHMENT_BYTES = 1 << 30
 NOT_SHOWN = "(not shown: what was found in it could not be masked)"
 REPLACED = "\ufffd"
 _MISLEADING = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-_BODY = "body"
+_BODY = ("body", "message (as it stands)")
+"""The places (`extract.mail`) of what is shown; the second is a mail whose structure can be read in several ways."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +56,32 @@ class SafeView:
     cut: bool = False
 
 
+class _Unopened:
+    """Implements `extract.mail.Documents`: nothing is opened, so that nothing can be broken by it."""
+
+    def read(self, document: Octets, name: str, media_type: str, budget: Budget, deadline: float) -> Inspection:  # noqa: ARG002 -- the port's signature
+        return Inspection()
+
+
+def view_of(envelope: Envelope, octets: Octets, patterns: Patterns) -> SafeView:
+    """The view of a mail that came with an envelope; raises MimeError, TransientError."""
+    parsed = parse(octets)
+    until = time.monotonic() + VIEW_SECONDS
+    inspection = inspect(parsed, _Unopened(), until, Budget(characters=READ_CHARS, until=until))
+    of = (envelope.sender, *authors(parsed.root), *(one.address for one in envelope.recipients))
+    return safe_view(parsed, inspection, patterns.of(*of))
+
+
 def safe_view(parsed: ParsedMessage, inspection: Inspection, scanner: Scanner) -> SafeView:
     """The view of a mail; `inspection` need be of its body only."""
     root = parsed.root
-    bodies = [one for one in inspection.passages if one.place.startswith(_BODY)]
+    bodies: dict[str, Passage] = {}  # each text once, where it stands first
+    for one in inspection.passages:
+        if one.place.startswith(_BODY):
+            bodies.setdefault(normalise(one.text), one)
     files = [] if parsed.fault else [one for one in root.walk() if _is_file(one)]
     texts, left = [], MAX_TEXT_CHARS
-    for passage in bodies:
+    for passage in bodies.values():
         text = _masked(passage.text, scanner)
         texts.append(Passage(clean(passage.place), text[:left]))
         left -= min(left, len(text))
