@@ -36,13 +36,16 @@ class Formats:
         return self.styles[style] if 0 <= style < len(self.styles) else 0
 
 
-def render(value: float, style: int, formats: Formats) -> str:
-    """The value as a date where its format is one; else its digits, and once more as its format groups them."""
+def render(value: float, style: int, formats: Formats, exact: str = "") -> str:
+    """The value as a date where its format is one; else its digits, and once more as its format groups them.
+
+    `exact` are the digits where they are known better than as a float.
+    """
     number = formats.number(style)
     code = formats.codes.get(number, "")[:_MAX_CODE]
     if is_date(number, code) and 0 <= value <= _MAX_DAY:
         return _date(value, since_1904=formats.since_1904)
-    plain = digits(value)
+    plain = exact or digits(value)
     grouped = _grouped(plain, code.split(";")[0])
     return plain if grouped in ("", plain) else f"{plain}\t{grouped}"
 

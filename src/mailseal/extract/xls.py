@@ -132,13 +132,13 @@ class Workbook:
 
     def rk(self, record: Record) -> Texts:
         row, _, style, packed = struct.unpack_from("<HHHI", record.body)
-        yield from self._cell(row, render(_unpacked(packed), style, self._formats))
+        yield from self._cell(row, render(unpacked(packed), style, self._formats))
 
     def many_rk(self, record: Record) -> Texts:
         (row,) = struct.unpack_from("<H", record.body)
         for at in range(4, len(record.body) - 7, 6):
             style, packed = struct.unpack_from("<HI", record.body, at)
-            yield from self._cell(row, render(_unpacked(packed), style, self._formats))
+            yield from self._cell(row, render(unpacked(packed), style, self._formats))
 
     def formula(self, record: Record) -> Texts:
         (kind,) = struct.unpack_from("<H", record.body, 12)
@@ -160,7 +160,7 @@ class Workbook:
             yield "author of a comment", self._text(record, 8)
 
 
-def _unpacked(packed: int) -> float:
+def unpacked(packed: int) -> float:
     """An RK number (§2.5.217): an integer of 30 bits or the upper half of a double, perhaps of hundredths."""
     if packed & 2:
         value = float((packed >> 2) - (1 << 30 if packed & 0x80000000 else 0))
