@@ -1,0 +1,75 @@
+"""What a pattern costs, tried when it is saved: RE2 takes linear time, but some patterns a thousand times others'."""
+
+import random
+import re
+import string
+import time
+from collections.abc import Iterator
+from functools import lru_cache
+
+from mailseal.policy.dlp.keywords import expression
+from mailseal.policy.dlp.model import Kind, Pattern
+from mailseal.policy.dlp.scanner import Scanner, check_pattern
+from mailseal.policy.inspection import Inspection, Passage
+from mailseal.policy.model import Action
+from mailseal.policy.pattern import PatternError
+
+MAX_TIMES = 100
+"""So many times the processor time that `_REFERENCE` takes: machines differ, and a busy one is slow for both."""
+_REFERENCE = Pattern("", 0, "", Kind.EXPRESSION, r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}\b", Action.WARN, threshold=100)
+TRIAL_CHARS = 32_768
+_PROSE = (
+    "Dear Ms Meier, the contract of 12 March (no. 2024-0815) comes to 1,250.00 EUR; call +49 30 1234567 or write to "
+    "anna.meier@alpha.example. Sehr geehrte Damen und Herren, anbei die Unterlagen für Größe 42 aus Köln. "
+)
+_OWN = re.compile(r"\\.|[A-Za-z0-9@._ -]|[^\x00-\x7f]")
+_MOST = 12
+
+
+def try_pattern(pattern: Pattern) -> None:
+    """As `check_pattern`, for one that is to be saved: raises PatternError for one that is too slow, too."""
+    check_pattern(pattern)
+    seconds, allowed = seconds_per_mb(pattern), MAX_TIMES * _reference()
+    if seconds > allowed:
+        raise PatternError(
+            f"the pattern is too slow: {seconds:.1f} seconds for 1 MB of some texts, {allowed:.1f} are allowed; "
+            "shorten counted repetitions such as {0,90}, and what may match almost anything"
+        )
+
+
+def seconds_per_mb(pattern: Pattern) -> float:
+    """Processor time for 1 MB of the text that is worst for it, of those tried; the better of two runs counts."""
+    scanner = Scanner([pattern])
+    return max((_measured(scanner, text) for text in _texts(pattern)), default=0.0)
+
+
+def _measured(scanner: Scanner, text: str) -> float:
+    inspection = Inspection((Passage("trial", text),))
+    best = float("inf")
+    for _ in range(2):
+        before = time.thread_time()
+        scanner.findings(inspection)
+        best = min(best, (time.thread_time() - before) * 1e6 / len(text.encode()))
+    return best
+
+
+@lru_cache(maxsize=1)
+def _reference() -> float:
+    return seconds_per_mb(_REFERENCE)
+
+
+def _texts(pattern: Pattern) -> Iterator[str]:
+    """Prose, digits, and what the pattern itself is made of, mixed and each on its own."""
+    yield _filled(_PROSE)
+    choice = random.Random(pattern.text)  # noqa: S311 - the same texts each time, no secret
+    yield "".join(choice.choices(string.digits + " -", k=TRIAL_CHARS))
+    source = expression(pattern.text) if pattern.kind is Kind.KEYWORDS else pattern.text
+    own = sorted({one for one in _OWN.findall(source) if not one.startswith("\\")})
+    if own:
+        yield "".join(choice.choices(own, k=TRIAL_CHARS))
+    for one in choice.sample(own, min(_MOST, len(own))):
+        yield _filled(one)
+
+
+def _filled(piece: str) -> str:
+    return (piece * (TRIAL_CHARS // len(piece) + 1))[:TRIAL_CHARS]
