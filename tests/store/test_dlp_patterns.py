@@ -2,21 +2,21 @@
 
 import pytest
 
-from dlp_patterns import a_pattern
+from dlp_patterns import a_pattern, stored
 from mailseal.mail.address import Address, AddressError
 from mailseal.policy.dlp.model import Kind, Mask
 from mailseal.policy.model import Action
 from mailseal.policy.pattern import PatternError
 from mailseal.policy.settings import Level
-from mailseal.store import addresses, dlp_assignments, dlp_groups, dlp_patterns
+from mailseal.store import addresses, dlp_assignments, dlp_groups, dlp_import, dlp_patterns
+from mailseal.store.dlp_import import Entry
 from mailseal.store.dlp_models import DlpAssignmentRow, DlpMemberRow, DlpPatternRow
 from mailseal.store.dlp_names import DlpError
 from mailseal.store.stamps import stamps
 
 
-def add(*names: str, **more) -> None:
-    for name in names:
-        dlp_patterns.add(a_pattern(name), **more)
+def add(*names: str, owner: str = "") -> None:
+    stored(*map(a_pattern, names), owner=owner)
 
 
 def stamp() -> int:
@@ -93,33 +93,55 @@ def test_what_is_no_name(store, name):
 @pytest.mark.parametrize("owner", ["*.ours.example", "anna@ours.example", "a b"])
 def test_who_can_own_none(store, owner):
     with pytest.raises((DlpError, AddressError)):
-        add("x", owner=owner)
+        dlp_patterns.add(a_pattern("x"), owner=owner)
 
 
 def test_names_are_taken_once(store):
-    add("Mergers and  acquisitions", "other")
+    dlp_patterns.add(a_pattern("Mergers and  acquisitions"))
+    add("other")
     with pytest.raises(DlpError, match="already"):
-        add("mergers AND acquisitions")
+        dlp_patterns.add(a_pattern("mergers AND acquisitions"))
     with pytest.raises(DlpError, match="already"):
         dlp_patterns.change("other", {"name": "MERGERS and acquisitions"})
 
 
 def test_an_import_does_all_or_nothing(store):
     add("one")
-    dlp_patterns.add(a_pattern("theirs"), owner="a.example")
+    add("theirs", owner="a.example")
+
+    def put(*patterns, **more):
+        return dlp_import.put([Entry(one) for one in patterns], **more)
+
     with pytest.raises(DlpError, match="one, theirs"):
-        dlp_patterns.put([a_pattern("one"), a_pattern("two"), a_pattern("theirs")])
+        put(a_pattern("one"), a_pattern("two"), a_pattern("theirs"))
     with pytest.raises(DlpError, match="already: theirs"):
-        dlp_patterns.put([a_pattern("one"), a_pattern("theirs")], replacing=True)
+        put(a_pattern("one"), a_pattern("theirs"), replacing=True)
     with pytest.raises(PatternError, match="three"):
-        dlp_patterns.put([a_pattern("two"), a_pattern("three", "(", kind=Kind.EXPRESSION)], replacing=True)
+        put(a_pattern("two"), a_pattern("three", "(", kind=Kind.EXPRESSION), replacing=True)
     with pytest.raises(DlpError, match="same name"):
-        dlp_patterns.put([a_pattern("two"), a_pattern("TWO")])
+        put(a_pattern("two"), a_pattern("TWO"))
     assert [one.name for one in dlp_patterns.list_patterns()] == ["one", "theirs"]
-    done = dlp_patterns.put([a_pattern("ONE", "else"), a_pattern("two")], replacing=True)
+    done = put(a_pattern("ONE", "else"), a_pattern("two"), replacing=True)
     assert (done.added, done.changed, done.unchanged) == (("two",), ("ONE",), ())
-    assert dlp_patterns.put([a_pattern("ONE", "else"), a_pattern("two")], replacing=True).unchanged == ("ONE", "two")
+    assert put(a_pattern("ONE", "else"), a_pattern("two"), replacing=True).unchanged == ("ONE", "two")
     assert (dlp_patterns.find("one").pattern.revision, dlp_patterns.find("two").pattern.revision) == (2, 1)
+
+
+def test_an_import_makes_groups(store):
+    add("one")
+    dlp_groups.add("old", ["one"])
+    done = dlp_import.put([Entry(a_pattern("two"), ("Old", "new")), Entry(a_pattern("three"), ("new",))])
+    assert done.groups == ("new",)
+    assert {one.name: one.patterns for one in dlp_groups.list_groups()} == {
+        "new": ("three", "two"),
+        "old": ("one", "two"),
+    }
+    with pytest.raises(DlpError, match=r"belongs to a\.example"):
+        dlp_import.put([Entry(a_pattern("four"), ("new",))], owner="a.example")
+    with pytest.raises(DlpError, match="no pattern four"):
+        dlp_patterns.find("four")
+    assert dlp_import.put([Entry(a_pattern("four"), ("theirs",))], owner="a.example").groups == ("theirs",)
+    assert dlp_groups.find("theirs").owner == "a.example"
 
 
 def test_what_is_in_use_is_not_removed_unless_forced(store):
@@ -234,7 +256,7 @@ def test_an_address_that_is_forgotten_has_none(store):
 
 def test_every_change_is_told(store):
     for change in (
-        lambda: add("one"),
+        lambda: dlp_patterns.add(a_pattern("one")),
         lambda: dlp_patterns.change("one", {"threshold": 2}),
         lambda: dlp_groups.add("g", ["one"]),
         lambda: dlp_groups.exclude("g", ["one"]),
@@ -242,7 +264,7 @@ def test_every_change_is_told(store):
         lambda: dlp_assignments.assign("", ["one"], ["g"]),
         lambda: dlp_assignments.unassign("", ["one"]),
         lambda: dlp_groups.remove("g", force=True),
-        lambda: dlp_patterns.put([a_pattern("one", "else")], replacing=True),
+        lambda: dlp_import.put([Entry(a_pattern("one", "else"))], replacing=True),
         lambda: dlp_patterns.remove("one"),
     ):
         before = stamp()

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from dlp_patterns import a_pattern
+from dlp_patterns import a_pattern, stored
 from mailseal.errors import TransientError
 from mailseal.mail.address import Address
 from mailseal.policy.dlp.model import Kind
@@ -22,8 +22,7 @@ ANNA, OLGA, PETER = map(Address.parse, ("anna@ours.example", "olga@theirs.test",
 @pytest.fixture
 def assigned(store):
     """a: all mail; b, c: by a group for ours.example; d: all below theirs.test; e: Olga."""
-    for name in "abcdef":
-        dlp_patterns.add(a_pattern(name, f"needle{name}"))
+    stored(*(a_pattern(name, f"needle{name}") for name in "abcdef"))
     dlp_groups.add("g", ["b", "c"])
     dlp_assignments.assign("", ["a"])
     dlp_assignments.assign("ours.example", groups=["g"])
@@ -68,7 +67,7 @@ def test_all_that_is_assigned_to_anybody_counts(assigned, addresses, found):
 
 def test_nothing_assigned_is_nothing_looked_for(store, questions):
     patterns = StorePatterns()
-    dlp_patterns.add(a_pattern("a"))
+    stored(a_pattern("a"))
     assert patterns.of(ANNA, OLGA).patterns == ()
     assert patterns.of(ANNA, OLGA) is patterns.of(None)
     assert len(questions) == 1, "one for both, none for what is known"
@@ -185,12 +184,9 @@ def test_threads_that_want_the_same_compile_it_once(assigned, in_threads, monkey
 
 def test_a_thousand_patterns(store):
     """More than one page of them; each is looked for."""
-    expressions = [a_pattern(f"p{n:04d}", rf"code {n:04d}x\d", kind=Kind.EXPRESSION) for n in range(1000)]
-    DlpPatternRow.objects.bulk_create(
-        DlpPatternRow(key=one.name, name=one.name, kind=one.kind, text=one.text, action=one.action, mask=one.mask)
-        for one in expressions
-    )
-    dlp_groups.add("all", [one.name for one in expressions])
+    patterns = [a_pattern(f"p{n:04d}", rf"code {n:04d}x\d", kind=Kind.EXPRESSION) for n in range(1000)]
+    stored(*patterns)
+    dlp_groups.add("all", [one.name for one in patterns])
     dlp_assignments.assign("", groups=["all"])
     scanner = StorePatterns().of(ANNA)
     assert len(scanner.patterns) == 1000

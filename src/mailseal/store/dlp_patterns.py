@@ -34,19 +34,10 @@ class PatternInfo:
     changed: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """Names of patterns by what an import did."""
-
-    added: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
-    unchanged: tuple[str, ...] = ()
-
-
 def add(pattern: Pattern, *, owner: str = "") -> PatternInfo:
     """Store a new pattern (its `id` and `revision` are made); raises PatternError, DlpError, AddressError."""
-    pattern, home = _fit(pattern), read_home(owner)
-    _insert(pattern, home)
+    pattern, home = fit(pattern), read_home(owner)
+    insert(pattern, home)
     return find(pattern.name)
 
 
@@ -57,22 +48,9 @@ def change(name: str, changes: Mapping[str, Any]) -> PatternInfo:
     """
     row = read(lambda: _row(name))
     before = _raw(row)
-    pattern = _fit(read_pattern(before | {one: changes[one] for one in FIELDS if one in changes}))
-    if any(before[one] != value for one, value in columns_of(pattern).items()):
-        _update(row, pattern)
+    pattern = fit(read_pattern(before | {one: changes[one] for one in FIELDS if one in changes}))
+    update_if_other(row, pattern)
     return find(pattern.name)
-
-
-def put(patterns: Sequence[Pattern], *, owner: str = "", replacing: bool = False) -> Imported:
-    """Store several patterns, all or none; those whose names are taken are changed if `replacing`, else DlpError.
-
-    Raises as `add`.
-    """
-    home = read_home(owner)
-    fit = [_fit(one) for one in patterns]
-    if len({name_key(one.name) for one in fit}) < len(fit):
-        raise DlpError("two of the patterns have the same name")
-    return _put(fit, home, replacing=replacing)
 
 
 @writes
@@ -106,8 +84,8 @@ def in_use(assigned_to: Sequence[str], groups: Sequence[str] = ()) -> str:
     return "; ".join(told)
 
 
-def _fit(pattern: Pattern) -> Pattern:
-    """With its name as it is kept; compiled for the trial, so outside of transactions."""
+def fit(pattern: Pattern) -> Pattern:
+    """A pattern with its name as it is kept; tried here, so outside of transactions. Raises PatternError, DlpError."""
     try:
         pattern = replace(pattern, name=read_name(pattern.name), description=read_description(pattern.description))
         try_pattern(pattern)
@@ -117,7 +95,8 @@ def _fit(pattern: Pattern) -> Pattern:
 
 
 @writes
-def _insert(pattern: Pattern, home: str) -> None:
+def insert(pattern: Pattern, home: str) -> None:
+    """Store what `fit` has made fit; raises DlpError."""
     key = name_key(pattern.name)
     _, made = DlpPatternRow.objects.get_or_create(key=key, defaults=columns_of(pattern) | {"owner": home})
     if not made:
@@ -126,7 +105,11 @@ def _insert(pattern: Pattern, home: str) -> None:
 
 
 @writes
-def _update(row: DlpPatternRow, pattern: Pattern) -> None:
+def update_if_other(row: DlpPatternRow, pattern: Pattern) -> bool:
+    """Change the pattern of a row to this one; False: it is that. Raises DlpError."""
+    before = _raw(row)
+    if all(before[one] == value for one, value in columns_of(pattern).items()):
+        return False
     key = name_key(pattern.name)
     if DlpPatternRow.objects.filter(key=key).exclude(pk=row.pk).exists():
         raise DlpError(f"there is a pattern {pattern.name} already")
@@ -134,27 +117,7 @@ def _update(row: DlpPatternRow, pattern: Pattern) -> None:
     if not DlpPatternRow.objects.filter(pk=row.pk, revision=row.revision).update(**values):
         raise DlpError(f"somebody else has just changed {row.name}; look at it, then try again")
     bump(Scope.PATTERNS)
-
-
-@writes
-def _put(patterns: Sequence[Pattern], home: str, *, replacing: bool) -> Imported:
-    rows = DlpPatternRow.objects.select_for_update().filter(key__in=[name_key(one.name) for one in patterns])
-    known = {row.key: row for row in rows}
-    taken = [row.name for row in known.values() if not replacing or row.owner != home]
-    if taken:
-        raise DlpError(f"there are patterns with these names already: {', '.join(sorted(taken))}")
-    told: dict[str, list[str]] = {"added": [], "changed": [], "unchanged": []}
-    for pattern in patterns:
-        row = known.get(name_key(pattern.name))
-        if row is None:
-            _insert(pattern, home)
-            told["added"].append(pattern.name)
-        elif any(_raw(row)[one] != value for one, value in columns_of(pattern).items()):
-            _update(row, pattern)
-            told["changed"].append(pattern.name)
-        else:
-            told["unchanged"].append(pattern.name)
-    return Imported(**{one: tuple(names) for one, names in told.items()})
+    return True
 
 
 def _row(name: str, *, to_change: bool = False) -> DlpPatternRow:

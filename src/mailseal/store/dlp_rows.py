@@ -7,7 +7,7 @@ from uuid import UUID
 
 from mailseal.errors import TransientError
 from mailseal.policy.dlp.model import Kind, Mask, Pattern
-from mailseal.policy.dlp.scanner import check_pattern
+from mailseal.policy.dlp.scanner import Scanner
 from mailseal.policy.dlp.validators import VALIDATORS
 from mailseal.policy.model import Action
 from mailseal.policy.pattern import PatternError
@@ -56,9 +56,9 @@ def read_pattern(row: Mapping[str, Any]) -> Pattern:
 
 
 def problem_of(pattern: Pattern) -> str:
-    """Why a pattern cannot be used, "" if it can."""
+    """Why a pattern cannot be used, "" if it can: what would not be taken today may have been when it was stored."""
     try:
-        check_pattern(pattern)
+        Scanner([pattern])
     except PatternError as error:
         return str(error)
     return ""

@@ -1,0 +1,75 @@
+"""Several DLP patterns stored at once, all or none, with the groups that they are in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mailseal.policy.dlp.model import Pattern
+from mailseal.store import dlp_groups
+from mailseal.store.dlp_models import DlpGroupRow, DlpPatternRow
+from mailseal.store.dlp_names import DlpError, name_key, read_home
+from mailseal.store.dlp_patterns import fit, insert, update_if_other
+from mailseal.store.transaction import writes
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A pattern, and the groups it shall be in."""
+
+    pattern: Pattern
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """Names of patterns by what an import did, and of the groups it made."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    unchanged: tuple[str, ...]
+    groups: tuple[str, ...]
+
+
+def put(entries: Sequence[Entry], *, owner: str = "", replacing: bool = False) -> Imported:
+    """Store patterns; those whose names are taken are changed if `replacing`, else DlpError. Groups are made.
+
+    Raises PatternError, DlpError, AddressError.
+    """
+    home = read_home(owner)
+    entries = [Entry(fit(one.pattern), one.groups) for one in entries]
+    if len({name_key(one.pattern.name) for one in entries}) < len(entries):
+        raise DlpError("two of the patterns have the same name")
+    return _put(entries, home, replacing=replacing)
+
+
+@writes
+def _put(entries: Sequence[Entry], home: str, *, replacing: bool) -> Imported:
+    keys = [name_key(one.pattern.name) for one in entries]
+    known = {row.key: row for row in DlpPatternRow.objects.select_for_update().filter(key__in=keys)}
+    taken = [row.name for row in known.values() if not replacing or row.owner != home]
+    if taken:
+        raise DlpError(f"there are patterns with these names already: {', '.join(sorted(taken))}")
+    added, changed, unchanged = [], [], []
+    for key, entry in zip(keys, entries, strict=True):
+        pattern = entry.pattern
+        if key not in known:
+            insert(pattern, home)
+            added.append(pattern.name)
+        elif update_if_other(known[key], pattern):
+            changed.append(pattern.name)
+        else:
+            unchanged.append(pattern.name)
+    return Imported(tuple(added), tuple(changed), tuple(unchanged), _group(entries, home))
+
+
+def _group(entries: Sequence[Entry], home: str) -> tuple[str, ...]:
+    wanted: dict[str, list[str]] = {}
+    for entry in entries:
+        for name in entry.groups:
+            wanted.setdefault(name, []).append(entry.pattern.name)
+    made = []
+    for name, patterns in wanted.items():
+        if DlpGroupRow.objects.filter(key=name_key(name)).exists():
+            dlp_groups.include(name, patterns)
+        else:
+            made.append(dlp_groups.add(name, patterns, owner=home).name)
+    return tuple(made)
