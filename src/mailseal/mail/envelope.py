@@ -99,6 +99,11 @@ def attempt_id(envelope: Envelope, message: Message) -> bytes:
     return digest.digest()
 
 
+def mail_id(attempt: bytes) -> str:
+    """The ID under which the log and the Received field know a mail; the same when the mail is tried again."""
+    return attempt[:8].hex()
+
+
 def _attempt_parts(envelope: Envelope) -> Iterable[bytes]:
     yield (envelope.queue_id or "").encode()
     yield envelope.client.address.encode()

@@ -10,6 +10,7 @@ from mailseal.errors import TransientError
 from mailseal.extract.mail import inspect
 from mailseal.mail.address import Address
 from mailseal.mail.mime import ParsedMessage
+from mailseal.pipeline.own_notice import is_own_notice, not_ours
 from mailseal.pipeline.run import Run, failure_reason
 from mailseal.policy.decide import unwaived
 from mailseal.policy.dlp.gaps import gap_findings
@@ -50,7 +51,10 @@ class Content:
 
     def _read(self) -> Inspection:
         run = self._run
-        return inspect(ParsedMessage(run.root, run.fault), run.gateway.documents, run.deadline)
+        inspection = inspect(ParsedMessage(run.root, run.fault), run.gateway.documents, run.deadline)
+        if is_own_notice(run.root, run.gateway.notice_keys, run.at):
+            return not_ours(inspection)
+        return inspection
 
     def _once(self, key: Hashable, work: Callable[[], T]) -> T:
         """The result of work that may take long: it is not done again for each recipient, nor when it has failed."""

@@ -8,7 +8,7 @@ from mailseal.mail import reply
 from mailseal.mail.header import decoded_subject
 from mailseal.pipeline.run import Run, failure_reason
 from mailseal.policy.model import Fate, Finding, Hold
-from mailseal.policy.reason import ReasonCode, because
+from mailseal.policy.reason import Reason, ReasonCode, because
 from mailseal.policy.settings import Settings
 from mailseal.ports import Held, WhyHeld
 
@@ -17,21 +17,36 @@ class NoQuarantineError(TransientError):
     """There is no quarantine here, so the client keeps the mail."""
 
 
+def held_before(run: Run, index: int) -> bool:
+    """Whether an earlier attempt has held the copy, though its client has not heard; then that is its outcome.
+
+    What is held goes on from there, so it must not go on from here as well, whatever policy says by now. Raises
+    TransientError.
+    """
+    quarantine = run.gateway.quarantine
+    if quarantine is None or not quarantine.has(run.attempt, run.address(index)):
+        return False
+    run.settle(index, Fate.HELD, reply.HELD, [because(ReasonCode.HELD_BEFORE)])
+    return True
+
+
 def hold(run: Run, index: int, plan: Hold, policy: Settings, findings: Sequence[Finding]) -> None:
     """Hold the copy of the recipient at an index, or defer it. Never raises: the others' copies go on."""
     reasons = (*plan.reasons, plan.reason)
+    if plan.reason.code is ReasonCode.MUST_ENCRYPT_FAILED and run.fault is not None:
+        reasons = (*reasons, because(ReasonCode.AMBIGUOUS))
     if run.out_of_time():
         run.defer(index, because(ReasonCode.OUT_OF_TIME), reply.OUT_OF_TIME, reasons)
         return
     try:
-        quarantine = _hold(run, index, plan, policy, findings)
+        quarantine = _hold(run, index, reasons, policy, findings)
     except BaseException as error:  # noqa: BLE001 -- one recipient's failure, or panic, must not touch the others
         run.defer(index, failure_reason(error), reply.STORE_UNAVAILABLE, reasons)
         return
     run.settle(index, Fate.HELD, reply.HELD, (*reasons, because(ReasonCode.HELD, quarantine=quarantine)))
 
 
-def _hold(run: Run, index: int, plan: Hold, policy: Settings, findings: Sequence[Finding]) -> str:
+def _hold(run: Run, index: int, reasons: tuple[Reason, ...], policy: Settings, findings: Sequence[Finding]) -> str:
     if run.gateway.quarantine is None:
         raise NoQuarantineError("this mail is to be held, and there is no quarantine here")
     held = Held(
@@ -39,8 +54,8 @@ def _hold(run: Run, index: int, plan: Hold, policy: Settings, findings: Sequence
         replace(run.came, recipients=(run.envelope.recipients[index],)),
         run.root.header("message-id") or "",
         decoded_subject(run.root) if policy.log_subject else "",
-        _why(run, plan),
-        (*plan.reasons, plan.reason),
+        _why({one.code for one in reasons}),
+        reasons,
         tuple(findings),
         policy.quarantine_days,
         run.at,
@@ -48,7 +63,7 @@ def _hold(run: Run, index: int, plan: Hold, policy: Settings, findings: Sequence
     return run.gateway.quarantine.hold(held, run.message)
 
 
-def _why(run: Run, plan: Hold) -> WhyHeld:
-    if plan.reason.code is not ReasonCode.MUST_ENCRYPT_FAILED:
-        return WhyHeld.DLP
-    return WhyHeld.MUST_ENCRYPT_FAILED if run.fault is None else WhyHeld.AMBIGUOUS
+def _why(codes: set[ReasonCode]) -> WhyHeld:
+    if ReasonCode.AMBIGUOUS in codes:
+        return WhyHeld.AMBIGUOUS
+    return WhyHeld.MUST_ENCRYPT_FAILED if ReasonCode.MUST_ENCRYPT_FAILED in codes else WhyHeld.DLP

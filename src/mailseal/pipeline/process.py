@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from mailseal.errors import PermanentError, TransientError
 from mailseal.mail import reply
-from mailseal.mail.envelope import Envelope, Protocol, Recipient, attempt_id
+from mailseal.mail.envelope import Envelope, Protocol, Recipient, attempt_id, mail_id
 from mailseal.mail.header import decoded_subject
 from mailseal.mail.message import Message
 from mailseal.mail.mime import MimeError, parse
@@ -22,6 +22,7 @@ from mailseal.pipeline.open_path import open_tasks
 from mailseal.pipeline.protect_path import protect_tasks
 from mailseal.pipeline.relayed import report_relayed
 from mailseal.pipeline.run import Run, failure_reason, in_order
+from mailseal.pipeline.telling import tell
 from mailseal.pipeline.tls_report_path import report_taken
 from mailseal.policy.model import Fate, Outcome, Party, Waiver
 from mailseal.policy.reason import Reason, ReasonCode, because
@@ -63,6 +64,7 @@ def process_mail(
         _carry_out(run)
         _remember_for_smtp(run)
         report_relayed(run)
+        tell(run)
     except MimeError:
         _fill(envelope, outcomes, Fate.REFUSED, reply.BAD_MESSAGE, because(ReasonCode.MESSAGE_UNREADABLE))
     except BaseException as error:  # noqa: BLE001 -- rule 2: whatever it is defers, also a panic of Rust code
@@ -264,8 +266,3 @@ def _remember_for_smtp(run: Run) -> None:
 def _fill(envelope: Envelope, outcomes: dict[str, Outcome], fate: Fate, answer: reply.Reply, reason: Reason) -> None:
     for recipient in envelope.recipients:
         outcomes.setdefault(recipient.address.key, Outcome(recipient.address, fate, answer, reasons=(reason,)))
-
-
-def mail_id(attempt: bytes) -> str:
-    """The ID under which the log and the Received field know a mail; the same when the mail is tried again."""
-    return attempt[:8].hex()

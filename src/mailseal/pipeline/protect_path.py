@@ -15,10 +15,11 @@ from mailseal.mail.header import addresses, decoded_subject
 from mailseal.mail.mime import Entity
 from mailseal.methods import METHODS
 from mailseal.pipeline.able import able_for
+from mailseal.pipeline.case import Case
 from mailseal.pipeline.content import Content
 from mailseal.pipeline.copy import Copy, Task
 from mailseal.pipeline.domain_signature import author_to_sign_for, signed_for
-from mailseal.pipeline.hold import hold
+from mailseal.pipeline.hold import held_before, hold
 from mailseal.pipeline.loop import BeenThrough
 from mailseal.pipeline.outgoing import Fields, Outgoing, Written
 from mailseal.pipeline.run import Run, failure_reason
@@ -71,7 +72,8 @@ def protect_tasks(run: Run, recipients: Sequence[tuple[int, Party]]) -> list[Tas
     considered = []
     for index, party in recipients:
         try:
-            considered.append(path.consider(index, party))
+            if not held_before(run, index):
+                considered.append(path.consider(index, party))
         except BaseException as error:  # noqa: BLE001 -- one recipient's failure, or panic, must not touch the others
             run.defer(index, failure_reason(error))
     return path.tasks(considered)
@@ -98,6 +100,8 @@ class ProtectPath:
         waiver = self.run.waiver
         as_is = waiver is not None and waiver.as_is
         findings = () if as_is else self._content.findings(self.run.address(index), policy)
+        told = self.run.envelope.sender if self.sender.ours else None
+        self.run.cases[self.run.address(index).key] = Case(policy, findings, told)
         decision = decide(
             policy,
             [one for one in findings if not one.delayed],

@@ -12,6 +12,7 @@ from mailseal.mail.envelope import Envelope, Origin
 from mailseal.mail.message import Message
 from mailseal.mail.mime import Entity, MimeError
 from mailseal.mail.reply import Reply
+from mailseal.pipeline.case import Case
 from mailseal.pipeline.neighbour import Arrival
 from mailseal.policy.model import Fate, Outcome, Waiver
 from mailseal.policy.reason import Reason, ReasonCode, because
@@ -23,7 +24,7 @@ class Run:
     """One mail on its way. `fault` says why its structure cannot be trusted, though its headers can be read.
 
     `waiver`: it was held, and somebody has decided. `envelope.origin` is never NEIGHBOUR: what such mail counts as is
-    in `arrival`.
+    in `arrival`. `cases`: by `Address.key`, of the copies of the protect path whose fate may be told.
     """
 
     envelope: Envelope
@@ -39,6 +40,7 @@ class Run:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     internal: set[str] = field(default_factory=set)
     subject_for: set[str] = field(default_factory=set)
+    cases: dict[str, Case] = field(default_factory=dict)
 
     def hop(self, direction: Hop) -> Hop:
         """Where copies go that would go in this direction: mail of a neighbour goes back there, whoever it is for."""

@@ -22,6 +22,8 @@ class ReasonCode(StrEnum):
     FINDING = "finding"
     HELD = "held"
     HELD_BEFORE = "held-before"
+    AMBIGUOUS = "ambiguous"
+    NOTICE_NOT_KEPT = "notice-not-kept"
     RELEASED = "released"
     RELEASED_ENCRYPTED = "released-encrypted"
     RELEASED_AS_IS = "released-as-is"

@@ -15,8 +15,14 @@ class DlpSettings(DkimSettings):
         Pairing.BOTH,
         Strength.HIGHER,
         "Look for the patterns that are assigned to sender and recipient (`mailseal dlp assign`) in mail to outside "
-        "recipients. Without patterns nothing is looked at.",
+        "recipients. Without patterns nothing is looked at, unless `dlp_without_patterns` is set.",
         default=True,
+    )
+    dlp_without_patterns: bool = row(
+        Pairing.EITHER,
+        Strength.HIGHER,
+        "Read also mail that no patterns are assigned to, so that the next three settings count for it.",
+        default=False,
     )
     dlp_uninspectable: OnGap = row(
         Pairing.EITHER,

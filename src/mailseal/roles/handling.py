@@ -8,12 +8,11 @@ from datetime import UTC, datetime
 
 from mailseal.config import Instance
 from mailseal.mail import reply
-from mailseal.mail.envelope import Envelope, Protocol, attempt_id
+from mailseal.mail.envelope import Envelope, Protocol, attempt_id, mail_id
 from mailseal.mail.message import Message
 from mailseal.mail.queue_id import is_queue_id
 from mailseal.mail.reply import Reply
 from mailseal.pipeline import Processed, process_mail
-from mailseal.pipeline.process import mail_id
 from mailseal.pipeline.smtp_reply import conclude
 from mailseal.policy.model import Fate, Outcome
 from mailseal.policy.reason import ReasonCode, because

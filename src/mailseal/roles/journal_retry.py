@@ -6,13 +6,12 @@ from uuid import UUID
 
 from mailseal.errors import PermanentError, TransientError
 from mailseal.mail.address import Address
-from mailseal.mail.envelope import Envelope, Origin, Recipient
+from mailseal.mail.envelope import Envelope, Origin, Recipient, mail_id
 from mailseal.mail.message import Octets
 from mailseal.mail.mime import ParsedMessage, parse
 from mailseal.mail.trace import received_field
 from mailseal.pipeline.journal_path import archive_hop
 from mailseal.pipeline.opened_report import NotOpenedError, open_report
-from mailseal.pipeline.process import mail_id
 from mailseal.ports import Journal, Transfer
 from mailseal.store import jobs, journal_failures, stored_messages
 from mailseal.store.jobs import Job

@@ -2,9 +2,8 @@
 
 from datetime import datetime
 
-from mailseal.mail.envelope import Envelope
+from mailseal.mail.envelope import Envelope, mail_id
 from mailseal.pipeline import Processed
-from mailseal.pipeline.process import mail_id
 from mailseal.policy.model import Harvest, Outcome
 from mailseal.store.journal import CandidateRecord, LogRecord, Record
 

@@ -79,7 +79,7 @@ def add(row: QuarantineRow, actor: Actor, action: Action, note: str = "") -> Non
 
 
 def mail_of(row: QuarantineRow) -> str:
-    """Mailseal's ID of the mail, as of `pipeline.process.mail_id`."""
+    """Mailseal's ID of the mail, as of `mail.envelope.mail_id`."""
     return row.attempt[:_MAIL_DIGITS]
 
 

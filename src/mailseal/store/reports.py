@@ -5,7 +5,7 @@ from base64 import b64decode, b64encode
 from dataclasses import dataclass
 
 from mailseal.mail.address import Address
-from mailseal.pipeline.process import mail_id
+from mailseal.mail.envelope import mail_id
 from mailseal.ports import Hop
 from mailseal.store import jobs, ledger, quarantine
 from mailseal.store.jobs import Job

@@ -156,4 +156,6 @@ def without_effects(gateway: Gateway) -> Gateway:
         tls_reports=None if gateway.tls_reports is None else NoInbox(gateway.tls_reports),
         quarantine=None if gateway.quarantine is None else NoHolding(),
         patterns=gateway.patterns,
+        documents=gateway.documents,
+        notice_keys=gateway.notice_keys,
     )

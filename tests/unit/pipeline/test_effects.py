@@ -7,13 +7,12 @@ import pytest
 from mailseal.errors import TransientError
 from mailseal.mail import reply
 from mailseal.mail.address import Address
-from mailseal.mail.envelope import Client, Origin, Protocol, attempt_id
+from mailseal.mail.envelope import Client, Origin, Protocol, attempt_id, mail_id
 from mailseal.mail.message import Message
 from mailseal.mail.reply import Reply
 from mailseal.mail.trace import received_field
 from mailseal.methods.smime import Smime
 from mailseal.pipeline import Processed, process, process_mail
-from mailseal.pipeline.process import mail_id
 from mailseal.policy.model import Fate, MethodName, Outcome, Treatment
 from mailseal.policy.reason import Reason, ReasonCode, because
 from mailseal.policy.settings import Mode, OnFailure, Settings

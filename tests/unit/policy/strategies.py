@@ -13,6 +13,7 @@ from mailseal.policy.model import (
     Clear,
     Defer,
     Finding,
+    Hold,
     MethodName,
     Notify,
     Plan,
@@ -68,7 +69,10 @@ settings_values = st.builds(
     encrypt_subject_trigger=st.sampled_from(["", "a"]),
 )
 
-findings = st.lists(st.builds(Finding, st.sampled_from(["card", "iban"]), st.sampled_from(Action)), max_size=3)
+findings = st.lists(
+    st.builds(Finding, st.sampled_from(["card", "iban"]), st.sampled_from(Action), key=st.sampled_from("ab")),
+    max_size=3,
+)
 
 asked_values = st.builds(
     Asked,
@@ -109,7 +113,7 @@ def strength(plan: Plan) -> int:
             return 0
         case Protect():
             return 1
-        case Notify() | Refuse() | Defer():
+        case Notify() | Hold() | Refuse() | Defer():
             return 2
         case _:
             raise AssertionError(plan)

@@ -75,7 +75,7 @@ def test_a_finding_beats_every_mode(mode):
 def test_a_warning_is_told_and_changes_nothing():
     decision = _decide(found=[WARN], mode=Mode.NEVER)
     assert decision == replace(_decide(mode=Mode.NEVER), reasons=(finding_reason(WARN), because(ReasonCode.MODE_NEVER)))
-    assert finding_reason(WARN) == because(ReasonCode.FINDING, name="name", action="warn")
+    assert finding_reason(WARN) == because(ReasonCode.FINDING, name="name", action="warn", count=1)
 
 
 def test_a_block_refuses():

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailseal.policy.decide import decide
-from mailseal.policy.model import Action, Already, Clear, Defer, MethodName, Notify
+from mailseal.policy.decide import decide, unwaived
+from mailseal.policy.model import Action, Already, Clear, Defer, Finding, Hold, MethodName, Notify, Refuse, Waiver
 from mailseal.policy.plan import obstacle, plan
 from mailseal.policy.settings import Mode, OnFailure, combine, stricter
 from mailseal.policy.text import render
@@ -16,8 +16,9 @@ from unit.policy.strategies import able_values, asked_values, findings, settings
 origins = st.fixed_dictionaries({"authorised": st.booleans(), "internal_sender": st.booleans()})
 
 
-def _outcome(policy, found, asked, able, origin, delayed=(), *, null_sender=False):
-    return plan(decide(policy, found, asked, **origin), policy, able, delayed=delayed, null_sender=null_sender)
+def _outcome(policy, found, asked, able, origin, delayed=(), *, null_sender=False, waiver=None):
+    decision = decide(policy, unwaived(found, waiver), asked, **origin, waiver=waiver)
+    return plan(decision, policy, able, delayed=unwaived(delayed, waiver), null_sender=null_sender)
 
 
 @given(settings_values, settings_values, findings, asked_values, able_values, origins, findings, st.booleans())
@@ -32,7 +33,11 @@ def test_what_must_be_encrypted_is_never_clear(sender, recipient, found, asked, 
     if demanded and asked.already is not Already.ENCRYPTED:
         assert not isinstance(made, Clear)
     if any(one.action is Action.BLOCK for one in found):
-        assert strength(made) == 2
+        assert isinstance(made, Refuse)
+    elif any(one.action is Action.QUARANTINE for one in found):
+        assert isinstance(made, Hold)
+    elif {one.action for one in delayed} & {Action.QUARANTINE, Action.BLOCK}:
+        assert not isinstance(made, Clear)
 
 
 @given(settings_values, settings_values, findings, asked_values, able_values, origins, findings)
@@ -56,6 +61,33 @@ def test_one_more_finding_never_weakens(policy, found, asked, able, origin, dela
     assert strength(_outcome(policy, found, asked, able, origin, delayed + more)) >= before
     # A finding that gets the mail encrypted lifts a delayed block, which is about mail in clear: never back to clear.
     assert strength(_outcome(policy, found + more, asked, able, origin, delayed)) >= min(before, 1)
+
+
+@given(settings_values, findings, asked_values, able_values, origins, findings, st.sampled_from(Action), st.booleans())
+def test_one_more_finding_never_takes_a_held_mail_out_of_the_quarantine(
+    policy, found, asked, able, origin, delayed, action, late
+):
+    held = isinstance(_outcome(policy, found, asked, able, origin, delayed), Hold)
+    more = [Finding("more", action)]
+    made = _outcome(policy, found + ([] if late else more), asked, able, origin, delayed + (more if late else []))
+    if held and any(one.action is Action.QUARANTINE for one in found):
+        assert isinstance(made, Hold | Refuse)
+    elif held:  # for a delayed finding, or since it could not be encrypted
+        assert not isinstance(made, Clear)
+
+
+@given(settings_values, findings, asked_values, able_values, origins, findings, st.booleans())
+def test_a_release_lets_out_no_more_than_if_what_was_approved_had_not_been_found(
+    policy, found, asked, able, origin, delayed, must
+):
+    approved = frozenset(one.key for one in [*found, *delayed])
+    made = _outcome(policy, found, asked, able, origin, delayed, waiver=Waiver(approved, must_encrypt=must))
+    left, later = ([one for one in group if one.action is not Action.QUARANTINE] for group in (found, delayed))
+    assert strength(made) >= strength(_outcome(policy, left, asked, able, origin, later))
+    if must and asked.already is not Already.ENCRYPTED:
+        assert not isinstance(made, Clear)
+    nothing = _outcome(policy, found, asked, able, origin, delayed, waiver=Waiver())
+    assert nothing == _outcome(policy, found, asked, able, origin, delayed)
 
 
 @pytest.mark.parametrize("name", ["mode", "skip_calendar", "on_failure"])

@@ -2,6 +2,7 @@ from dataclasses import FrozenInstanceError, fields
 
 import pytest
 
+from mailseal.policy.model import Action
 from mailseal.policy.settings import (
     SETTINGS,
     Cipher,
@@ -14,6 +15,7 @@ from mailseal.policy.settings import (
     Mode,
     NewKey,
     OnFailure,
+    OnGap,
     Pairing,
     PgpCompression,
     PgpFormat,
@@ -81,6 +83,12 @@ FACTORY = {
     "dkim_valid_days": 0,
     "authentication_results": True,
     "arc_seal": True,
+    "dlp": True,
+    "dlp_without_patterns": False,
+    "dlp_uninspectable": "quarantine",
+    "dlp_partial": "quarantine",
+    "dlp_unknown_format": "warn",
+    "quarantine_days": 30,
     "dlp_managers": (),
     "notify_outside_managers": False,
     "notify_managers": (
@@ -163,6 +171,12 @@ DECLARED = {
     "dkim_valid_days": (Pairing.SENDER, Strength.FIXED),
     "authentication_results": (Pairing.RECIPIENT, Strength.FIXED),
     "arc_seal": (Pairing.RECIPIENT, Strength.FIXED),
+    "dlp": (Pairing.BOTH, Strength.HIGHER),
+    "dlp_without_patterns": (Pairing.EITHER, Strength.HIGHER),
+    "dlp_uninspectable": (Pairing.EITHER, Strength.HIGHER),
+    "dlp_partial": (Pairing.EITHER, Strength.HIGHER),
+    "dlp_unknown_format": (Pairing.EITHER, Strength.HIGHER),
+    "quarantine_days": (Pairing.SENDER, Strength.FIXED),
     "dlp_managers": (Pairing.UNION, Strength.SUPERSET),
     "notify_outside_managers": (Pairing.SENDER, Strength.LOWER),
     "notify_managers": (Pairing.SENDER, Strength.SUPERSET),
@@ -203,7 +217,8 @@ def test_numbers_have_a_unit_and_bounds():
 
 def test_values_are_listed_weakest_first():
     assert list(Mode) == ["never", "allow", "force", "mandatory"]
-    assert list(OnFailure) == ["notify", "refuse"]
+    assert list(OnFailure) == ["notify", "quarantine", "refuse"]
+    assert list(OnGap) == ["ignore", *Action]
     assert list(Cipher) == ["aes128-cbc", "aes192-cbc", "aes256-cbc", "aes128-gcm", "aes192-gcm", "aes256-gcm"]
     assert list(CipherBits) == ["128", "192", "256"]
     assert list(Digest) == ["sha256", "sha384", "sha512"]

@@ -10,9 +10,8 @@ import pytest
 from mailseal.config import Instance, LogAddresses
 from mailseal.mail import reply
 from mailseal.mail.address import Address
-from mailseal.mail.envelope import Protocol, attempt_id
+from mailseal.mail.envelope import Protocol, attempt_id, mail_id
 from mailseal.mail.message import Message
-from mailseal.pipeline.process import mail_id
 from mailseal.policy.model import Fate, Outcome
 from mailseal.policy.reason import ReasonCode, because
 from mailseal.policy.settings import Mode, Settings

@@ -1,0 +1,126 @@
+"""Who is told what of a copy, once its fate is known (docs/notices.md).
+
+Told are the managers of DLP and the sender, as the settings say; he only if internal and authorised, and never a null
+sender. A notice that cannot be kept changes nothing of the mail's fate.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from mailseal.mail.address import Address
+from mailseal.mail.envelope import mail_id
+from mailseal.mail.header import decoded_subject
+from mailseal.notices.facts import NoticeFacts, found_of, shown_subject
+from mailseal.pipeline.case import Case
+from mailseal.pipeline.own_notice import is_own_notice
+from mailseal.pipeline.run import Run, failure_reason
+from mailseal.policy.decide import finding_reason
+from mailseal.policy.model import Action, Fate, Finding, Outcome, Treatment
+from mailseal.policy.notice_kind import NoticeKind, Role
+from mailseal.policy.reason import ReasonCode, because
+from mailseal.ports import Notice, Notices
+
+_ENCRYPTED = (Treatment.ENCRYPTED, Treatment.SIGNED_ENCRYPTED)
+
+
+def tell(run: Run) -> None:
+    """Ask for the notices about all copies of the protect path. Never raises: the copies have left, or are held."""
+    notices = run.gateway.notices
+    if notices is None or _is_notice(run):
+        return
+    for key, case in run.cases.items():
+        outcome = run.outcomes.get(key)
+        if outcome is None:
+            continue
+        try:
+            _tell(run, notices, outcome, case)
+        except BaseException as error:  # noqa: BLE001 -- a 451 now would only have the copy sent again
+            reasons = (*outcome.reasons, because(ReasonCode.NOTICE_NOT_KEPT), failure_reason(error))
+            run.outcomes[key] = replace(outcome, reasons=reasons)
+
+
+def _is_notice(run: Run) -> bool:
+    """Nobody is told of what becomes of a notice of ours; if that cannot be said now, of nothing."""
+    try:
+        return is_own_notice(run.root, run.gateway.notice_keys, run.at)
+    except BaseException:  # noqa: BLE001 -- the copies have left, or are held
+        return True
+
+
+def _tell(run: Run, notices: Notices, outcome: Outcome, case: Case) -> None:
+    for kind in kinds_of(outcome, case, released=run.waiver is not None):
+        facts = None
+        for reader, role in _readers(run, kind, case):
+            facts = facts or _facts(run, kind, outcome, case)
+            notices.request(
+                Notice(kind, run.attempt, outcome.recipient, reader, role, run.envelope.sender, facts, run.back)
+            )
+
+
+def counted(outcome: Outcome, case: Case) -> tuple[Finding, ...]:
+    """The findings that the plan went by: delayed ones are left out of a copy that was encrypted."""
+    return tuple(one for one in case.findings if finding_reason(one) in outcome.reasons)
+
+
+def kinds_of(outcome: Outcome, case: Case, *, released: bool) -> tuple[NoticeKind, ...]:
+    """What a copy's fate is worth telling. Of a mail that is released, only that it was encrypted."""
+    warned = any(one.action is Action.WARN for one in counted(outcome, case))
+    match outcome.fate:
+        case Fate.RELAYED:
+            encrypted = (NoticeKind.ENCRYPTED,) if outcome.treatment in _ENCRYPTED else ()
+            return (*((NoticeKind.DLP_WARN,) if warned and not released else ()), *encrypted)
+        case Fate.HELD | Fate.REFUSED | Fate.NOTIFIED if not released:
+            return _not_sent(outcome)
+        case _:
+            return ()
+
+
+def _not_sent(outcome: Outcome) -> tuple[NoticeKind, ...]:
+    codes = [one.code for one in outcome.reasons]
+    if outcome.fate is not Fate.HELD:  # a next hop may have refused it as well
+        told = {ReasonCode.FINDING: NoticeKind.DLP_BLOCK, ReasonCode.MUST_ENCRYPT_FAILED: NoticeKind.NOT_ENCRYPTED}
+        return (told[codes[-1]],) if codes and codes[-1] in told else ()
+    if ReasonCode.MUST_ENCRYPT_FAILED not in codes:
+        return (NoticeKind.DLP_QUARANTINE,)
+    return (NoticeKind.AMBIGUOUS_HELD if ReasonCode.AMBIGUOUS in codes else NoticeKind.MUST_ENCRYPT_HELD,)
+
+
+def _readers(run: Run, kind: NoticeKind, case: Case) -> Iterator[tuple[Address, Role]]:
+    """Each once: a sender who looks after DLP himself is told as that."""
+    told: set[str] = set()
+    if kind in case.policy.notify_managers:
+        for text in case.policy.dlp_managers:
+            manager = Address.parse(text)
+            outside = not run.gateway.directory.party(manager).internal
+            if manager.key in told or (outside and not case.policy.notify_outside_managers):
+                continue
+            told.add(manager.key)
+            yield manager, Role.MANAGER
+    if kind in case.policy.notify_sender and case.sender is not None and case.sender.key not in told:
+        yield case.sender, Role.SENDER
+
+
+def _facts(run: Run, kind: NoticeKind, outcome: Outcome, case: Case) -> NoticeFacts:
+    quarantine = _quarantine(outcome)
+    return NoticeFacts(
+        at=run.at,
+        mail=mail_id(run.attempt),
+        message_id=run.root.header("message-id") or "",
+        subject=shown_subject(decoded_subject(run.root), case.findings, allowed=case.policy.notice_subject),
+        found=found_of(counted(outcome, case)),
+        reasons=outcome.reasons,
+        quarantine=quarantine,
+        expires=_expires(run.at, case) if quarantine else None,
+        detail=outcome.method.value if kind is NoticeKind.ENCRYPTED and outcome.method is not None else "",
+    )
+
+
+def _expires(at: datetime, case: Case) -> datetime:
+    return at + timedelta(days=case.policy.quarantine_days)
+
+
+def _quarantine(outcome: Outcome) -> str:
+    """The ID under which a copy is held; "" for one that is not."""
+    held = next((one for one in outcome.reasons if one.code is ReasonCode.HELD), None)
+    return "" if held is None else dict(held.parameters)["quarantine"]
