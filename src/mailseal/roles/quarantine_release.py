@@ -80,7 +80,7 @@ class HeldAgain:
 
 
 def release_attempt(mail: HeldMail) -> bytes:
-    """What names one release: equal when it is tried again. Mailseal's ID of the mail stays (`process.mail_id`)."""
+    """What names one release: equal when it is tried again. Mailseal's ID of the mail stays (`envelope.mail_id`)."""
     name = hashlib.sha256(b"release\0" + mail.id.bytes + mail.releases.to_bytes(4, "big")).digest()
     return mail.attempt[:_ID_OCTETS] + name[_ID_OCTETS:]
 
