@@ -137,10 +137,11 @@ def test_an_import_makes_groups(store):
         "old": ("one", "two"),
     }
     with pytest.raises(DlpError, match=r"belongs to a\.example"):
-        dlp_import.put([Entry(a_pattern("four"), ("new",))], owner="a.example")
+        dlp_import.put([Entry(a_pattern("four"), ("new",), "a.example")])
     with pytest.raises(DlpError, match="no pattern four"):
         dlp_patterns.find("four")
-    assert dlp_import.put([Entry(a_pattern("four"), ("theirs",))], owner="a.example").groups == ("theirs",)
+    entries = [Entry(a_pattern("five"), ("theirs",)), Entry(a_pattern("four"), ("theirs",), "A.example")]
+    assert dlp_import.put(entries).groups == ("theirs",)
     assert dlp_groups.find("theirs").owner == "a.example"
 
 

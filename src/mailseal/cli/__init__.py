@@ -47,6 +47,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "crl": ("mailseal.cli.crl:crl", "Certificate revocation lists."),
         "ctl": ("mailseal.cli.ctl:ctl", "Certificates trusted or refused by thumbprint."),
         "journal": ("mailseal.cli.journal:journal", "Exchange journaling: reports opened for an archive."),
+        "dlp": ("mailseal.cli.dlp:dlp", "What is looked for in outgoing mail, and in whose."),
         "quarantine": ("mailseal.cli.quarantine:quarantine", "Mails that are held: look, release, delete."),
         "log": ("mailseal.cli.log:log", "What became of each mail."),
         "queue": ("mailseal.cli.queue:queue", "Mail that waits in Postfix: why, and what to do with it."),

@@ -13,10 +13,11 @@ from mailseal.store.transaction import writes
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A pattern, and the groups it shall be in."""
+    """A pattern, the groups it shall be in, and whose it is: a domain, "" is everybody's."""
 
     pattern: Pattern
     groups: tuple[str, ...] = ()
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,47 +30,50 @@ class Imported:
     groups: tuple[str, ...]
 
 
-def put(entries: Sequence[Entry], *, owner: str = "", replacing: bool = False) -> Imported:
+def put(entries: Sequence[Entry], *, replacing: bool = False) -> Imported:
     """Store patterns; those whose names are taken are changed if `replacing`, else DlpError. Groups are made.
 
     Raises PatternError, DlpError, AddressError.
     """
-    home = read_home(owner)
-    entries = [Entry(fit(one.pattern), one.groups) for one in entries]
+    entries = [Entry(fit(one.pattern), one.groups, read_home(one.owner)) for one in entries]
     if len({name_key(one.pattern.name) for one in entries}) < len(entries):
         raise DlpError("two of the patterns have the same name")
-    return _put(entries, home, replacing=replacing)
+    return _put(entries, replacing=replacing)
 
 
 @writes
-def _put(entries: Sequence[Entry], home: str, *, replacing: bool) -> Imported:
+def _put(entries: Sequence[Entry], *, replacing: bool) -> Imported:
     keys = [name_key(one.pattern.name) for one in entries]
     known = {row.key: row for row in DlpPatternRow.objects.select_for_update().filter(key__in=keys)}
-    taken = [row.name for row in known.values() if not replacing or row.owner != home]
+    homes = {name_key(one.pattern.name): one.owner for one in entries}
+    taken = [row.name for row in known.values() if not replacing or row.owner != homes[row.key]]
     if taken:
         raise DlpError(f"there are patterns with these names already: {', '.join(sorted(taken))}")
     added, changed, unchanged = [], [], []
     for key, entry in zip(keys, entries, strict=True):
         pattern = entry.pattern
         if key not in known:
-            insert(pattern, home)
+            insert(pattern, entry.owner)
             added.append(pattern.name)
         elif update_if_other(known[key], pattern):
             changed.append(pattern.name)
         else:
             unchanged.append(pattern.name)
-    return Imported(tuple(added), tuple(changed), tuple(unchanged), _group(entries, home))
+    return Imported(tuple(added), tuple(changed), tuple(unchanged), _group(entries))
 
 
-def _group(entries: Sequence[Entry], home: str) -> tuple[str, ...]:
-    wanted: dict[str, list[str]] = {}
+def _group(entries: Sequence[Entry]) -> tuple[str, ...]:
+    wanted: dict[str, list[Entry]] = {}
     for entry in entries:
         for name in entry.groups:
-            wanted.setdefault(name, []).append(entry.pattern.name)
+            wanted.setdefault(name, []).append(entry)
     made = []
-    for name, patterns in wanted.items():
+    for name, members in wanted.items():
+        patterns = [one.pattern.name for one in members]
         if DlpGroupRow.objects.filter(key=name_key(name)).exists():
             dlp_groups.include(name, patterns)
         else:
+            # With patterns of a domain in it, it is that domain's.
+            home = max(one.owner for one in members)
             made.append(dlp_groups.add(name, patterns, owner=home).name)
     return tuple(made)
