@@ -31,7 +31,9 @@ class DocError(ValueError):
 
 def is_encrypted(main: bytes) -> bool:
     """Whether the stream "WordDocument" says that it is encrypted or obfuscated (§2.5.2)."""
-    return len(main) >= 12 and bool(struct.unpack_from("<H", main, 10)[0] & _ENCRYPTED)
+    if len(main) < 12 or struct.unpack_from("<H", main)[0] not in _IDENTS:
+        return False
+    return bool(struct.unpack_from("<H", main, 10)[0] & _ENCRYPTED)
 
 
 def table_name(main: bytes) -> str:

@@ -13,6 +13,7 @@ from mailseal.extract.walk import Walk
 
 FIXED_PROPERTIES = "__properties_version1.0"
 _STREAM = re.compile(r"__substg1\.0_([0-9a-f]{4})([0-9a-f]{4})(-[0-9a-f]{8})?", re.IGNORECASE)
+_PARTS = ("__recip_version1.0_", "__attach_version1.0_", "__nameid_version1.0")
 _ENTRY_OCTETS = 16
 _NAMES = (mapi.ATTACH_LONG_NAME, mapi.ATTACH_NAME, mapi.DISPLAY_NAME)
 
@@ -20,6 +21,11 @@ _NAMES = (mapi.ATTACH_LONG_NAME, mapi.ATTACH_NAME, mapi.DISPLAY_NAME)
 def is_message(storage: Storage) -> bool:
     """Whether a storage is a message, a recipient or an attachment."""
     return bool(storage.all(FIXED_PROPERTIES))
+
+
+def is_part(storage: Storage) -> bool:
+    """Whether a storage is a recipient or an attachment, which has no place beside that of its message."""
+    return storage.name.lower().startswith(_PARTS)
 
 
 def is_property(name: str) -> bool:

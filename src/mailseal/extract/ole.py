@@ -7,8 +7,9 @@ The known streams are read by their formats; of all others, but pictures, the st
 import zlib
 from dataclasses import replace
 
-from mailseal.extract import doc, msg, ppt
+from mailseal.extract import doc, msg, ppt, vba
 from mailseal.extract.cfb import SIGNATURE, CompoundFile, CompoundFileError, Storage, Stream
+from mailseal.extract.codepage import LATIN, decode
 from mailseal.extract.office_encrypted import encryption_of
 from mailseal.extract.ole_package import NATIVE, package
 from mailseal.extract.property_set import property_texts
@@ -24,6 +25,8 @@ MAX_PLACES = 50
 
 _READ_WHOLE = ("worddocument", "workbook", "book", "powerpoint document", "encryptedpackage")
 """Streams of a known document, read by its format."""
+_READ_AS_STRINGS = (NATIVE, "package", "contents", "equation native", "project")
+"""Streams of embedded objects, form controls and macros."""
 _NOISE = ("pictures", "\x01compobj", "\x01ole", "\x03objinfo", "\x02olepres000", "thumbnail", "current user")
 """Pictures, and what programs tell each other."""
 _FILES = (b"PK\x03\x04", b"%PDF-", SIGNATURE, b"{\\rtf", b"Rar!", b"7z\xbc\xaf", TNEF)
@@ -46,7 +49,8 @@ def read_ole(octets: Octets, walk: Walk) -> None:
         known = known or _is_known(storage)
         name = _read_storage(storage, here)
         for inner in reversed(storage.storages):
-            there = replace(here.into(name or inner.name), depth=here.depth) if depth < MAX_PLACES else here
+            named = depth < MAX_PLACES and not msg.is_part(inner)
+            there = replace(here.into(name or inner.name), depth=here.depth) if named else here
             waiting.append((inner, there, depth + 1))
     if not known:
         walk.gap(GapStatus.PARTIAL, GapReason.UNKNOWN_FORMAT, "a compound file of a program that is not known")
@@ -56,7 +60,7 @@ def read_ole(octets: Octets, walk: Walk) -> None:
 
 def _is_known(storage: Storage) -> bool:
     names = {stream.name.lower() for stream in storage.streams}
-    return msg.is_message(storage) or not names.isdisjoint((*_READ_WHOLE, NATIVE))
+    return msg.is_message(storage) or not names.isdisjoint((*_READ_WHOLE, *_READ_AS_STRINGS))
 
 
 def _read_storage(storage: Storage, walk: Walk) -> str:
@@ -95,6 +99,8 @@ def _say_stream(stream: Stream, walk: Walk, *, is_message: bool) -> None:
         walk.say("\n".join(set(strings(octets)).difference(texts)), "properties")
     else:
         walk.say(sweep(octets), "strings")
+        for source in vba.sources(octets):
+            walk.say(decode(source, LATIN), "macro")
 
 
 def _say_word(main: bytes, tables: list[bytes], walk: Walk) -> None:

@@ -37,7 +37,7 @@ class Workbook:
         self._strings: list[str] = []
         self._used: set[int] = set()
         self._formats = Formats()
-        self._row = -1
+        self._row = self._string_row = -1
         self._line: list[str] = []
         self._length = 0
 
@@ -124,7 +124,7 @@ class Workbook:
         yield from self._cell(row, self._strings[index])
 
     def formula_string(self, record: Record) -> Texts:
-        yield from self._cell(self._row, self._text(record, 0))
+        yield from self._cell(self._string_row, self._text(record, 0))
 
     def number(self, record: Record) -> Texts:
         row, _, style, value = struct.unpack_from("<HHHd", record.body)
@@ -145,7 +145,7 @@ class Workbook:
         if kind != _NO_NUMBER:
             yield from self.number(record)
         else:  # its text, if it is one, is in the next record
-            (self._row,) = struct.unpack_from("<H", record.body)
+            (self._string_row,) = struct.unpack_from("<H", record.body)
 
     def text_box(self, record: Record) -> Texts:
         (count,) = struct.unpack_from("<H", record.body, 10)
