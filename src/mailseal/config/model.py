@@ -14,6 +14,7 @@ from mailseal.config.key import Key, key
 from mailseal.config.sections.authentication import Authentication
 from mailseal.config.sections.database import Database
 from mailseal.config.sections.discover import Discover
+from mailseal.config.sections.dlp import Dlp
 from mailseal.config.sections.dns import Dns
 from mailseal.config.sections.keys import Keys
 from mailseal.config.sections.ledger import Ledger
@@ -21,6 +22,7 @@ from mailseal.config.sections.limits import Limits
 from mailseal.config.sections.listen import Listen
 from mailseal.config.sections.log import Log
 from mailseal.config.sections.metrics import Metrics
+from mailseal.config.sections.notices import Notices
 from mailseal.config.sections.office365 import Office365
 from mailseal.config.sections.postfix import Postfix
 from mailseal.config.sections.relay import Relay
@@ -85,6 +87,8 @@ class Config:
     tls: TlsPolicies = field()
     tls_reports: TlsReports = field()
     limits: Limits = field()
+    dlp: Dlp = field()
+    notices: Notices = field()
     log: Log = field()
     metrics: Metrics = field()
     ledger: Ledger = field()
@@ -124,6 +128,8 @@ SECTIONS: dict[str, type[Any]] = {
     "tls": TlsPolicies,
     "tls_reports": TlsReports,
     "limits": Limits,
+    "dlp": Dlp,
+    "notices": Notices,
     "log": Log,
     "metrics": Metrics,
     "ledger": Ledger,

@@ -1,21 +1,15 @@
 """The kinds of job and who does them: one row each in HANDLERS."""
 
 import logging
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from mailseal.errors import PermanentError, TransientError
-from mailseal.mail.envelope import Recipient
-from mailseal.mail.mime import parse
-from mailseal.pipeline.domain_signature import own_mail_signed
-from mailseal.pipeline.loop import loop_field
-from mailseal.ports import Gateway, Hop, Transfer
-from mailseal.roles import tls_reporting
+from mailseal.roles import own_mail, tls_reporting
 from mailseal.roles.journal_retry import retry_report
 from mailseal.roles.key_search import search_keys
+from mailseal.roles.notice_sending import send_notice
 from mailseal.roles.quarantine_house import EXPIRE, end_held, expire_held
 from mailseal.roles.quarantine_release import release_held
 from mailseal.roles.queue_try import try_waiting
@@ -28,6 +22,7 @@ from mailseal.store import (
     log,
     lookup_waits,
     lookups,
+    notice_requests,
     pgp_candidates,
     quarantine_actions,
     quarantine_events,
@@ -42,12 +37,10 @@ from mailseal.store import (
 from mailseal.store.clock import CLOCK
 from mailseal.store.jobs import Job
 from mailseal.store.pace import Turn
-from mailseal.store.reports import REPORT, Report
+from mailseal.store.reports import REPORT
 from mailseal.wiring.gateway import Node
 
 PURGE = "purge"
-REPORT_SECONDS = 120.0
-
 PURGE_SECONDS = 2.0
 PURGE_AGAIN_SECONDS = 1.0
 LOOKUPS_KEPT_DAYS = 400
@@ -63,52 +56,12 @@ TransientError: try again later; PermanentError: never.
 """
 
 
-class LostJobError(TransientError):
-    """Another worker has taken the job over meanwhile."""
-
-
 def send_report(node: Node, job: Job) -> float | None:
     """Send a delivery status notification with the null sender; a refused one is gone for good (RFC 5321 §4.5.5)."""
     report = node.reports.open(job)
-    hop = _hop_of(node.gateway, report)
-    relay = node.gateway.relay
-    route = relay.route(hop, report.recipient)
-    if not jobs.fence(job):
-        raise LostJobError("another worker has taken this job over")
-    deadline = time.monotonic() + REPORT_SECONDS
-    utf8 = not report.content.isascii()  # then in its header (RFC 6531 §3.2): all reports have seven-bit bodies
-    transfer = Transfer(
-        hop,
-        None,
-        (Recipient(report.recipient),),
-        (*_loop_mark(node.gateway, hop, report), *own_mail_signed(node.gateway, report.content, datetime.now(UTC))),
-        eight_bit=utf8,
-        smtputf8=utf8,
-        deadline=deadline,
-        route=route,
-    )
-    (answer,) = relay.send(transfer)
-    if answer.refused:
-        raise PermanentError(f"the next hop refused the report: {answer.code} {answer.text}")
-    if not answer.accepted:
-        raise TransientError(f"the next hop deferred the report: {answer.code} {answer.text}")
+    own_mail.send(node.gateway, job, report.content, None, report.recipient, report.hop)
     logger.info("a report to the sender was sent on")
     return None
-
-
-def _hop_of(gateway: Gateway, report: Report) -> Hop:
-    if report.hop is Hop.NEIGHBOUR and gateway.neighbour is not None:
-        return report.hop
-    return Hop.INSIDE if gateway.directory.party(report.recipient).internal else Hop.OUTSIDE
-
-
-def _loop_mark(gateway: Gateway, hop: Hop, report: Report) -> tuple[bytes, ...]:
-    """As on every copy that goes to the neighbour, which else would send the report here first."""
-    if hop is not Hop.NEIGHBOUR or gateway.neighbour is None:
-        return ()
-    content = (report.content,)
-    message_id = parse(report.content).root.header("message-id") or ""
-    return (loop_field(gateway.neighbour.loop, content, message_id, None, [report.recipient], datetime.now(UTC)),)
 
 
 def revalidate_due(node: Node, job: Job) -> float | None:  # noqa: ARG001 -- a Handler's signature
@@ -126,6 +79,7 @@ def purge_old(node: Node, job: Job) -> float | None:  # noqa: ARG001 -- a Handle
     jobs.purge(now - timedelta(days=node.config.ledger.retention_days), turn)
     lookups.purge(now - timedelta(days=LOOKUPS_KEPT_DAYS), turn)
     lookup_waits.purge(now - timedelta(days=WAITS_KEPT_DAYS), turn)
+    notice_requests.purge(now - timedelta(days=node.config.ledger.retention_days), turn)
     harvest.purge_candidates(turn)
     pgp_candidates.purge_candidates(turn)
     sts_policies.purge(now, turn)
@@ -173,6 +127,7 @@ def kinds_of(lane: Lane) -> tuple[str, ...]:
 
 HANDLERS: Mapping[str, Kind] = {
     REPORT: Kind(send_report, lane=Lane.NETWORK),
+    notice_requests.NOTICE: Kind(send_notice, lane=Lane.SEARCH),
     revalidate.REVALIDATE: Kind(revalidate_due, every_seconds=60),
     PURGE: Kind(purge_old, every_seconds=3600),
     lookups.LOOK_UP: Kind(search_keys, lane=Lane.SEARCH),

@@ -12,8 +12,9 @@ from uuid import UUID
 
 from mailseal.keys.kek_ring import KekRing
 from mailseal.keys.sealing import SealError, sealed_by
-from mailseal.store import credentials, jobs, private_keys, quarantine_details, stored_messages
+from mailseal.store import credentials, jobs, notice_payload, private_keys, quarantine_details, stored_messages
 from mailseal.store.models import CredentialRow, JobRow, PrivateKeyRow
+from mailseal.store.notice_models import NoticeRow
 from mailseal.store.quarantine_models import QuarantineRow
 from mailseal.store.stored_message_models import StoredMessageRow
 from mailseal.store.transaction import connection, read, run, select
@@ -56,6 +57,10 @@ SEALED: tuple[SealedColumn, ...] = (
     SealedColumn(
         QuarantineRow, "held mail", "id", quarantine_details.identity, named=True,
         mend="restore the database; without it that mail cannot be released or shown any more, only deleted",
+    ),
+    SealedColumn(
+        NoticeRow, "notice", "id", notice_payload.identity, named=True,
+        mend="nothing: that somebody was to be told is lost, the mail is not",
     ),
     SealedColumn(
         JobRow, "job", "id", jobs.identity, named=False,

@@ -20,6 +20,7 @@ from mailseal.store.keks import open_ring
 from mailseal.store.ledger import StoreLedger
 from mailseal.store.logins import StoreSenderLogins
 from mailseal.store.lookups import Patience, StoreLookups
+from mailseal.store.notice_requests import StoreNotices
 from mailseal.store.pgp_certificates import StorePgpCertificates
 from mailseal.store.quarantine import StoreQuarantine
 from mailseal.store.reports import StoreReports
@@ -29,7 +30,7 @@ from mailseal.store.tls_received import StoreTlsReports
 from mailseal.transport.relay import SmtpRelay
 from mailseal.wiring.clock import SystemClock
 from mailseal.wiring.domain_keys import StoredAndPublished
-from mailseal.wiring.loop_keys import KekLoopKeys
+from mailseal.wiring.loop_keys import NOTICE, KekLoopKeys
 from mailseal.wiring.memory import NoEffect, NoHolding, NoInbox, NoKeeping, NoLookups, NoNewKeys
 
 
@@ -82,6 +83,8 @@ def open_node(config: Config) -> Node:
         logins=logins,
         tls_reports=_inbox(config),
         quarantine=StoreQuarantine(kek),
+        notices=StoreNotices(kek),
+        notice_keys=KekLoopKeys(kek, NOTICE),
         patterns=patterns,
     )
     stamps = StampWatch(

@@ -1,4 +1,4 @@
-"""The keys of the loop header and of the mark of notices: made from the KEKs (HKDF, RFC 5869), so that every node of a cluster has the same.
+"""The keys of the loop header and of the mark of notices: made from the KEKs (HKDF, RFC 5869), the same on every node.
 
 Nothing more has to be kept, copied or rotated: the KEK that seals gives the key that writes, and a new one gives
 another. The KEKs before it, which every node still has for a while, verify what was written before the change.

@@ -11,7 +11,7 @@ from mailseal.mail.address import Address
 from mailseal.mail.mime import parse
 from mailseal.pipeline.loop import BeenThrough
 from mailseal.ports import Hop
-from mailseal.roles import handlers
+from mailseal.roles import handlers, own_mail
 from mailseal.store.reports import Report
 from stage import Stage
 
@@ -43,7 +43,7 @@ def test_refused_is_gone_and_deferred_is_tried_again(monkeypatch, answer, error)
 
 def test_a_job_that_somebody_else_has_taken_over_sends_nothing(monkeypatch):
     stage = Stage()
-    with pytest.raises(handlers.LostJobError):
+    with pytest.raises(own_mail.LostJobError):
         sent(monkeypatch, "anna@inside.example", b"\r\n", stage=stage, ours=False)
     assert not stage.sent
 
