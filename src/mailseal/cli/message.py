@@ -8,8 +8,8 @@ import click
 
 from mailseal.cli.errors import CommandError
 from mailseal.cli.message_pgp import read_public_keys, read_secret_keys
-from mailseal.cli.message_view import explanation_rows, opened_json, show_opened
-from mailseal.cli.output import json_option, one_of, print_json, read_file, read_password, show
+from mailseal.cli.message_view import opened_json, show_explanations, show_opened
+from mailseal.cli.output import json_option, one_of, print_json, read_file, read_password
 from mailseal.cli.session import Session, pass_session
 from mailseal.errors import MailsealError
 from mailseal.mail.address import Address
@@ -256,8 +256,7 @@ def explain_message(
         internal = gateway.directory.party(from_address).internal
         origin = Origin.AUTHORISED if internal else Origin.OUTSIDE
     envelope = Envelope(from_address, to, Origin(origin), client=Client("explain"), submission=submission)
-    rows = explanation_rows(explain(envelope, Message(octets), without_effects(gateway)))
-    show(rows, ("recipient", "outcome", "method", "reasons"), as_json=as_json)
+    show_explanations(explain(envelope, Message(octets), without_effects(gateway)), as_json=as_json)
 
 
 def _gateway(session: Session):  # type: ignore[no-untyped-def]  # noqa: ANN202 - ports.Gateway, loaded late

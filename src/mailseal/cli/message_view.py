@@ -10,6 +10,7 @@ from mailseal.methods.layer import Layer, SignerReport
 from mailseal.pipeline.explain import Explanation
 from mailseal.pipeline.marks import result_headers
 from mailseal.pipeline.open_path import Opened
+from mailseal.policy.model import Finding
 from mailseal.policy.text import render
 
 
@@ -84,6 +85,15 @@ def show_opened(opened: Opened, errors: Sequence[str]) -> None:
         click.echo(f"note: {error}", err=True)
 
 
+def show_explanations(explanations: Sequence[Explanation], *, as_json: bool) -> None:
+    """A row per recipient; of the findings people get names and counts."""
+    rows = explanation_rows(explanations)
+    if not as_json:
+        for row, one in zip(rows, explanations, strict=True):
+            row["findings"] = [f"{found.name} ({found.count})" for found in one.findings]
+    show(rows, ("recipient", "outcome", "method", "findings", "reasons"), as_json=as_json)
+
+
 def explanation_rows(explanations: Sequence[Explanation]) -> list[dict[str, object]]:
     """A row per recipient."""
     return [
@@ -97,9 +107,23 @@ def explanation_rows(explanations: Sequence[Explanation]) -> list[dict[str, obje
             "reasons": [render(reason) for reason in one.reasons],
             "codes": [reason.code.value for reason in one.reasons],
             "details": dict(one.details),
+            "findings": [finding_row(found) for found in one.findings],
         }
         for one in explanations
     ]
+
+
+def finding_row(found: Finding) -> dict[str, object]:
+    """What DLP has found; the excerpt is masked."""
+    return {
+        "finding": found.name,
+        "count": found.count,
+        "places": list(found.places),
+        "excerpt": found.excerpt,
+        "action": found.action.value,
+        "delayed": found.delayed,
+        "key": found.key,
+    }
 
 
 def _yes(value: bool) -> str:  # noqa: FBT001 -- a formatter of truth values

@@ -7,15 +7,18 @@ from mailseal.mail.envelope import Envelope, attempt_id
 from mailseal.mail.message import Message
 from mailseal.mail.trace import hop_count
 from mailseal.pipeline.process import begin, plan_tasks
-from mailseal.pipeline.run import failure_reason
-from mailseal.policy.model import Fate, MethodName, Treatment
+from mailseal.pipeline.run import Run, failure_reason
+from mailseal.policy.model import Fate, Finding, MethodName, Treatment
 from mailseal.policy.reason import Reason, ReasonCode, because
 from mailseal.ports import Gateway, Hop
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What one recipient's copy would become, and each reason. `fate` RELAYED means: handed to the next hop."""
+    """What one recipient's copy would become, and each reason. `fate` RELAYED means: handed to the next hop.
+
+    `findings`: all that DLP finds for this recipient, those too that change nothing.
+    """
 
     recipient: str
     fate: Fate
@@ -24,6 +27,7 @@ class Explanation:
     method: MethodName | None
     reasons: tuple[Reason, ...]
     details: tuple[tuple[str, str], ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 def explain(envelope: Envelope, message: Message, gateway: Gateway) -> list[Explanation]:
@@ -52,10 +56,15 @@ def explain(envelope: Envelope, message: Message, gateway: Gateway) -> list[Expl
             address = run.address(index)
             found[address.key] = Explanation(
                 str(address), Fate.RELAYED, task.hop, copy.treatment, copy.method,
-                (*task.reasons(index), *copy.reasons), copy.details,
+                (*task.reasons(index), *copy.reasons), copy.details, _findings(run, address.key),
             )  # fmt: skip
     for key, outcome in run.outcomes.items():
         found[key] = Explanation(
-            str(outcome.recipient), outcome.fate, None, outcome.treatment, outcome.method, outcome.reasons
-        )
+            str(outcome.recipient), outcome.fate, None, outcome.treatment, outcome.method, outcome.reasons,
+            findings=_findings(run, key),
+        )  # fmt: skip
     return [found[one.address.key] for one in envelope.recipients if one.address.key in found]
+
+
+def _findings(run: Run, key: str) -> tuple[Finding, ...]:
+    return run.cases[key].findings if key in run.cases else ()
