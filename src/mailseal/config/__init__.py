@@ -7,6 +7,7 @@ from mailseal.config.problem import Problem
 from mailseal.config.reference import commented_file, page
 from mailseal.config.sections.database import Database
 from mailseal.config.sections.discover import Discover
+from mailseal.config.sections.dlp import Dlp
 from mailseal.config.sections.keys import Keys
 from mailseal.config.sections.ledger import Ledger
 from mailseal.config.sections.limits import Limits
@@ -27,6 +28,7 @@ from mailseal.config.sockets import (
     MAIL_SOCKETS,
     METRICS,
     QUEUE,
+    SANDBOX,
     SMTP,
     SOCKETMAP,
     SOCKETS,
@@ -45,6 +47,7 @@ __all__ = [
     "MAIL_SOCKETS",
     "METRICS",
     "QUEUE",
+    "SANDBOX",
     "SMTP",
     "SOCKETMAP",
     "SOCKETS",
@@ -54,6 +57,7 @@ __all__ = [
     "Database",
     "DefaultLevel",
     "Discover",
+    "Dlp",
     "Endpoint",
     "Instance",
     "Keys",

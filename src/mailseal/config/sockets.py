@@ -33,6 +33,7 @@ METRICS = "metrics"
 SOCKETMAP = "socketmap"
 AUTH = "auth"
 QUEUE = "queue"
+SANDBOX = "sandbox"
 
 
 def _with_postfix(config: Config, place: Endpoint) -> Endpoint | None:
@@ -111,6 +112,15 @@ SOCKETS: tuple[SocketInfo, ...] = (
         "postfix.instance",
         "Postfix's queue, for the job worker and `mailseal queue`",
         lambda config: _with_postfix(config, Endpoint(path=config.run_dir / "queue")),
+        for_owner=True,
+    ),
+    SocketInfo(
+        SANDBOX,
+        "documents",
+        "none",
+        "data_dir",
+        "documents to read (DLP), from the mail workers and the job worker",
+        lambda config: Endpoint(path=config.run_dir / "sandbox"),
         for_owner=True,
     ),
 )

@@ -6,6 +6,7 @@ from mailseal.config import values
 from mailseal.config.key import key
 
 METRICS_USER = "mailseal-metrics"
+SANDBOX_USER = "mailseal-sandbox"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,4 +33,11 @@ class Users:
         "The user of the metrics role, who can read none of that. `mailseal init --make-users` makes it.",
         example='"mailseal-metrics"',
         default=METRICS_USER,
+    )
+    sandbox: str = key(
+        values.text,
+        "The user of the processes that read documents (DLP), who can read none of it either, and owns nothing. "
+        "`mailseal init --make-users` makes it.",
+        example='"mailseal-sandbox"',
+        default=SANDBOX_USER,
     )

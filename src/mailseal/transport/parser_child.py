@@ -1,0 +1,88 @@
+"""A process that reads documents, as who starts it sees it: exec, hand over, kill; standard library only (unix(7))."""
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from mailseal.errors import TransientError
+
+COMMAND = (sys.executable, "-P", "-m", "mailseal.extract.child")
+_ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", "MALLOC_ARENA_MAX": "1"}
+MAX_MESSAGE_BYTES = 16 * 1024
+DONE, LAST = b"done", b"last"
+"""`extract.child.DONE` and `LAST`, without what that module loads."""
+BURY_SECONDS = 5.0
+_SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+
+
+class ParserStartError(TransientError):
+    """It did not come up."""
+
+
+class ParserChild:
+    """One process. `control` is a socket that keeps messages apart; an empty message is its end."""
+
+    def __init__(self, memory_bytes: int, user: str | None = None, command: Sequence[str] = COMMAND) -> None:
+        """Start it, as another user where that is asked for by root; raises ParserStartError."""
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.lacking: tuple[str, ...] = ()
+        with theirs:
+            try:
+                self._process = subprocess.Popen(  # noqa: S603 - our own command line, no shell
+                    [*command, str(theirs.fileno()), str(memory_bytes)],
+                    pass_fds=[theirs.fileno()],
+                    env=_ENVIRONMENT,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    cwd="/",
+                    user=user,
+                    group=user,
+                    extra_groups=None if user is None else (),
+                )
+            except (OSError, ValueError) as error:
+                self.control.close()
+                raise ParserStartError(f"a process that reads documents cannot be started: {error}") from None
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    def take_ready(self, message: bytes) -> None:
+        """Its first message; raises ParserStartError."""
+        try:
+            self.lacking = tuple(json.loads(message)["lacking"])
+        except (ValueError, KeyError, TypeError):
+            self.kill()
+            raise ParserStartError("a process that reads documents ended before it was ready") from None
+
+    def hand_over(self, request: bytes, document: int, answer: int) -> None:
+        """Have it read a document, and answer there; raises OSError when it is gone."""
+        socket.send_fds(self.control, [request], [document, answer])
+
+    def kill(self) -> None:
+        """End it, whatever it does."""
+        with contextlib.suppress(OSError):
+            self._process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(BURY_SECONDS)
+        self.control.close()
+
+
+def sealed(document: bytes | memoryview, name: str = "document") -> int:
+    """A descriptor of these octets in memory that nobody can change any more; the caller closes it. Raises OSError."""
+    descriptor = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        view = memoryview(document)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
