@@ -1,100 +1,199 @@
-"""Text of HTML, for DLP: what a reader sees, and what he does not see (comments, hidden text, attributes, scripts).
+"""Text of HTML, for DLP: what a reader sees, and what he does not see (hidden text, comments, attributes, scripts).
 
-One pass, no tree: depth costs nothing, and each character is looked at a bounded number of times. Where a tag ends
-depends on quotes, about which readers differ in broken HTML: then there are two readings.
+One pass over the tags: no tree, so depth costs nothing. The end of a block is a line end, an inline tag is nothing.
 """
 
 import re
+from dataclasses import dataclass, field
 from html import unescape
 
-_TAG_NAME = re.compile(r"</?([A-Za-z][A-Za-z0-9:-]{0,40})")
-_QUOTES_AHEAD = 4000
 _TAG = re.compile(
-    rf"""<[^>"']*+(?:(?:"[^"]{{0,{_QUOTES_AHEAD}}}+"|'[^']{{0,{_QUOTES_AHEAD}}}+')[^>"']*+)*+(>?)""",
+    r"""</?([A-Za-z][^\s/><]*+)((?:[^>"'=]++|=\s*+(?:"[^"]*+"|'[^']*+')?+|["'])*+)>""",
 )
-_ATTRIBUTE = re.compile(r"""=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s>"']++))""")
+_STRICT_TAG = re.compile(r"</?([A-Za-z][^\s/><]*+)([^<>]*+)>")
+_ATTRIBUTE = re.compile(r"""=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s"'>]++))""")
+_HIDDEN = re.compile(
+    r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?![.\d]*[1-9])|mso-hide\s*:\s*all"
+    r"|\shidden(?=[\s=/]|$)",
+    re.IGNORECASE,
+)
+_LONG_NUMBER = re.compile(r"&#(?:0*+([0-9]+)|[xX]0*+([0-9A-Fa-f]+));?")
 _INLINE = frozenset(
-    ("a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em", "font", "i", "ins",
-     "kbd", "mark", "o:p", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "tt", "u", "var", "wbr")
-)  # fmt: skip
-_RAW = frozenset({"script", "style", "xmp", "noembed", "noframes", "textarea", "title"})
-_SHOWN_RAW = frozenset({"textarea", "title", "xmp", "noembed", "noframes"})
+    """
+    a abbr acronym b bdi bdo big blink cite code data del dfn em font i img ins kbd label mark nobr o:p
+    q s samp small span strike strong sub sup time tt u var wbr
+    """.split()  # noqa: SIM905  a list of a hundred strings is no easier to read
+)
+_BLOCKS = frozenset(
+    """
+    address applet area article aside audio base basefont blockquote body br button canvas caption
+    center col colgroup datalist dd details dialog dir div dl dt embed fieldset figcaption figure footer
+    form frame frameset h1 h2 h3 h4 h5 h6 head header hgroup hr html iframe input legend li link main
+    map menu meta meter nav noembed noframes noscript object ol optgroup option output p param picture
+    pre progress rp rt ruby script section select source style summary svg table tbody td template
+    textarea tfoot th thead title tr track ul video xmp
+    """.split()  # noqa: SIM905  a list of a hundred strings is no easier to read
+)
+_VOID = frozenset(
+    """
+    area base br col embed hr img input link meta param source track wbr
+    """.split()  # noqa: SIM905  a list of a hundred strings is no easier to read
+)
+_RAW = frozenset({"script", "style", "xmp", "noembed", "iframe"})
+_WINDOW = 1 << 17
+_MAX_UNENDED = 100
 
 
-def readings(html: str) -> tuple[str, ...]:
-    """The texts to look at: what is shown, as one or two ways of reading have it, and then all that is not shown."""
-    shown, unseen, plain = _Sweep(html, by_quotes=True).texts()
-    if plain:
-        return (shown, unseen)
-    return (shown, _Sweep(html, by_quotes=False).texts()[0], unseen)
+@dataclass(slots=True)
+class HtmlText:
+    """`all`: between tags. `seen`: without what is hidden, "" if nothing is. `unseen`: what no reader shows."""
+
+    all: str
+    seen: str
+    unseen: str
 
 
+def text_of(html: str) -> HtmlText:
+    """Read HTML; never raises, whatever it is."""
+    sweep = _Sweep(html)
+    sweep.run()
+    comments = _Sweep("\n".join(sweep.comments))  # conditional comments hold what Outlook shows
+    comments.run()
+    unseen = [*sweep.unseen, "".join(comments.all), *comments.unseen, *comments.comments]
+    seen = "".join(sweep.seen) if sweep.has_hidden else ""
+    return HtmlText("".join(sweep.all), seen, "\n".join(unseen))
+
+
+@dataclass(slots=True)
 class _Sweep:
-    def __init__(self, html: str, *, by_quotes: bool) -> None:
-        self._html = html
-        self._lower = html.lower() if len(html.lower()) == len(html) else html
-        self._by_quotes = by_quotes
-        self._shown: list[str] = []
-        self._unseen: list[str] = []
-        self._plain = True
-        self._never_closed: set[str] = set()
-        self._last_close = html.rfind("-->")
-        self._last_end = html.rfind(">")
+    html: str
+    all: list[str] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
+    comments: list[str] = field(default_factory=list)
+    has_hidden: bool = False
+    _hidden: str = ""
+    _depth: int = 0
+    _unended: int = 0
+    _last: dict[str, int] = field(default_factory=dict)
 
-    def texts(self) -> tuple[str, str, bool]:
-        """What is shown, what is not, and whether no quote had a say in where tags end."""
-        html, at = self._html, 0
+    def run(self) -> None:
+        html, at = self.html, 0
         while (start := html.find("<", at)) >= 0:
-            self._shown.append(html[at:start])
+            self._text(html[at:start])
             at = self._markup(start)
-        self._shown.append(html[at:])
-        return unescape("".join(self._shown)), unescape("\n".join(self._unseen)), self._plain
+        self._text(html[at:])
+
+    def _text(self, text: str) -> None:
+        if text:
+            decoded = entities(text)
+            self.all.append(decoded)
+            if not self._hidden:
+                self.seen.append(decoded)
+
+    def _find(self, what: str, at: int) -> int:
+        """As `str.find`, with a memory: what is far away, or nowhere, is looked for once only."""
+        last = self._last.get(what, 0)
+        if 0 <= last < at or what not in self._last:
+            last = self._last[what] = self.html.find(what, at)
+        return last
 
     def _markup(self, start: int) -> int:
-        """Where what begins with "<" ends."""
-        html = self._html
+        """Read what begins with "<"; where it ends."""
+        html = self.html
+        following = html[start + 1 : start + 2]
+        if following.isalpha() or (following == "/" and html[start + 2 : start + 3].isalpha()):
+            return self._tag(start)
+        if following not in ("!", "?", "/"):
+            self._text("<")
+            return start + 1
         if html.startswith("<!--", start):
             return self._comment(start)
-        if start > self._last_end or not (
-            html[start + 1 : start + 2].isalpha() or html[start + 1 : start + 2] in "/!?"
-        ):
-            self._shown.append("<")
+        if html.startswith("<![CDATA[", start):
+            return start + 9
+        end = self._find(">", start)
+        if end < 0:
+            self._text("<")
             return start + 1
-        end = self._tag_end(start)
-        if html[end - 1] != ">":  # a quote that never ends: all up to there is text
-            self._shown.append(html[start:end])
-            return end
-        self._unseen += [one or two or three for one, two, three in _ATTRIBUTE.findall(html[start:end])]
-        name = _TAG_NAME.match(html, start, end)
-        word = name.group(1).lower() if name else ""
-        if word not in _INLINE:
-            self._shown.append("\n")
-        return self._raw(word, end) if word in _RAW and html[start + 1] != "/" else end
+        self.unseen.append(entities(html[start + 2 : end]))
+        return end + 1
 
     def _comment(self, start: int) -> int:
-        if start + 2 > self._last_close:
-            self._shown.append("<")
-            return start + 4
-        close = self._html.find("-->", start + 2)  # `<!-->` is a whole one
-        self._unseen.append(self._html[start + 4 : close])
-        return close + 3
+        for short in ("<!-->", "<!--->"):
+            if self.html.startswith(short, start):
+                return start + len(short)
+        ends = [end for end in (self._find("-->", start + 4), self._find("--!>", start + 4)) if end >= 0]
+        if not ends:  # readers differ on what a comment without an end hides
+            self._text("<")
+            return start + 1
+        end = min(ends)
+        self.comments.append(self.html[start + 4 : end])
+        return self.html.index(">", end) + 1
 
-    def _tag_end(self, start: int) -> int:
-        first = self._html.find(">", start) + 1
-        if not self._by_quotes:
-            return first
-        match = _TAG.match(self._html, start)
-        end = match.end() if match is not None else first
-        self._plain = self._plain and end == first
-        return max(end, start + 1)
+    def _tag(self, start: int) -> int:
+        html = self.html
+        tag = None
+        if self._unended < _MAX_UNENDED:
+            tag = _TAG.match(html, start, start + _WINDOW)
+            self._unended += tag is None
+        tag = tag or _STRICT_TAG.match(html, start)
+        if tag is None:
+            self._text("<")
+            return start + 1
+        name, closing = tag[1].lower(), html[start + 1] == "/"
+        attributes = tag[2]
+        if attributes:
+            found = [entities("".join(one)) for one in _ATTRIBUTE.findall(attributes)]
+            if found:
+                self.unseen.append("\n".join(found))
+        if name not in _INLINE:
+            self._break()
+            if name not in _BLOCKS:
+                self.unseen.append(entities(tag[0][1:-1]))
+        self._hide(name, attributes, closing=closing)
+        return self._raw(name, tag.end()) if name in _RAW and not closing else tag.end()
 
-    def _raw(self, word: str, end: int) -> int:
-        """Up to the closing tag nothing is markup. Without one all that follows is both."""
-        close = -1 if word in self._never_closed else self._lower.find(f"</{word}", end)
-        if close < 0:
-            if not self._never_closed:
-                self._unseen.append(self._html[end:])
-            self._never_closed.add(word)
-            return end
-        (self._shown if word in _SHOWN_RAW else self._unseen).append(self._html[end:close])
-        return close
+    def _break(self) -> None:
+        self.all.append("\n")
+        if not self._hidden:
+            self.seen.append("\n")
+
+    def _hide(self, name: str, attributes: str, *, closing: bool) -> None:
+        """Count the elements of the hidden one's name until it ends."""
+        if self._hidden:
+            if name == self._hidden:
+                self._depth += -1 if closing else 1
+                if self._depth == 0:
+                    self._hidden = ""
+        elif not closing and attributes and name not in _VOID and _HIDDEN.search(attributes):
+            self._hidden, self._depth, self.has_hidden = name, 1, True
+
+    def _raw(self, name: str, at: int) -> int:
+        """Scripts and the like: no tags in them. Where they end."""
+        end = self._raw_end(name, at)
+        self.unseen.append(self.html[at:end])
+        return end
+
+    def _raw_end(self, name: str, at: int) -> int:
+        key = f"</{name}"
+        if self._last.get(key) == -1:
+            return at
+        found = re.compile(re.escape(key), re.IGNORECASE).search(self.html, at)
+        if found is None:
+            self._last[key] = -1
+            return at  # without an end: its text is read as all other
+        return found.start()
+
+
+def entities(text: str) -> str:
+    """Character references resolved (HTML §13.5)."""
+    if "&" not in text:
+        return text
+    return unescape(_LONG_NUMBER.sub(_number, text)) if "&#" in text else unescape(text)
+
+
+def _number(found: re.Match[str]) -> str:
+    decimal, digits = found[1], found[1] or found[2]
+    if len(digits) > 7:
+        return "\ufffd"
+    return f"&#{digits};" if decimal else f"&#x{digits};"

@@ -2,6 +2,7 @@
 
 import codecs
 
+from mailseal.extract.sniff import looks_like_utf16
 from mailseal.mail.encoded_word import decode_text, is_text_in
 
 _MARKS = (
@@ -11,34 +12,30 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_SAMPLE = 4096
+_UNLIKE_ASCII = ("utf-16", "utf-7", "hz-", "iso-2022-")
 
 
 def readings(octets: bytes, charset: str = "") -> tuple[str, ...]:
     """The texts that octets can be, the likeliest first; never none, and more than one only if they differ."""
-    for mark, codec in _MARKS:
-        if octets.startswith(mark):
-            return (octets[len(mark) :].decode(codec, "replace"), *_named(octets, charset))
-    if octets.isascii() and b"\0" not in octets and b"\x1b" not in octets:
-        plain = octets.decode("ascii")
-        return tuple(dict.fromkeys((*_named(octets, charset), plain)))
-    found = list(_named(octets, charset))
-    if not charset or not is_text_in(octets, charset):
+    found = [octets[len(mark) :].decode(codec, "replace") for mark, codec in _MARKS if octets.startswith(mark)][:1]
+    named = decode_text(octets, charset) if charset else None
+    if named is not None:
+        found.append(named)
+    if not found or charset.lower().startswith(_UNLIKE_ASCII) or not (charset == "" or is_text_in(octets, charset)):
         found += _likely(octets)
-    return tuple(dict.fromkeys(found)) or (octets.decode("latin-1"),)
-
-
-def _named(octets: bytes, charset: str) -> tuple[str, ...]:
-    text = decode_text(octets, charset) if charset else None
-    return () if text is None else (text,)
+    return tuple(dict.fromkeys(found))
 
 
 def _likely(octets: bytes) -> list[str]:
-    sample = octets[:_SAMPLE]
-    if sample.count(b"\0") > len(sample) // 8:
-        even, odd = sample[::2].count(b"\0"), sample[1::2].count(b"\0")
-        return [octets.decode("utf-16-le" if odd >= even else "utf-16-be", "replace"), octets.decode("latin-1")]
+    found = []
+    if looks_like_utf16(octets):
+        sample = octets[:4096]
+        little = sample[1::2].count(0) >= sample[::2].count(0)
+        found.append(octets.decode("utf-16-le" if little else "utf-16-be", "replace"))
+    if b"\x1b$" in octets:
+        found.append(octets.decode("iso-2022-jp", "replace"))
     try:
-        return [octets.decode("utf-8")]
+        found.append(octets.decode("utf-8"))
     except UnicodeDecodeError:
-        return [octets.decode("utf-8", "replace"), octets.decode("cp1252", "replace")]
+        found += [octets.decode("utf-8", "replace"), octets.decode("cp1252", "replace")]
+    return found
