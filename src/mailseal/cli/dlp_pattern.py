@@ -201,9 +201,10 @@ def _changes(given: dict[str, Any]) -> dict[str, Any]:
 
 def _words_of(file: Path) -> str:
     try:
-        return read_file(file).decode("utf-8-sig")
+        lines = read_file(file).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise CommandError(f"{file} is not UTF-8") from None
+    return "\n".join(line for line in lines if line.strip())
 
 
 def _row(one: PatternInfo) -> dict[str, object]:

@@ -1,0 +1,196 @@
+"""`mailseal dlp` as it is typed, what `mailseal check` says of it, and what becomes of a mail."""
+
+import json
+
+import pytest
+from django.db import connections
+
+from mailseal.cli import run
+from mailseal.cli.checks.dlp import dlp as checked
+from mailseal.store.dlp_models import DlpPatternRow
+
+MAIL = (
+    b"From: anna@ours.test\r\nTo: bob@out.test\r\nSubject: The merger\r\n\r\n"
+    b"Merger code-1234, code-5678, code-5678.\r\n"
+)
+
+
+@pytest.fixture
+def node(tmp_path, capsys):
+    """A node made by `mailseal init`."""
+    file = tmp_path / "mailseal.toml"
+
+    def mailseal(*arguments, status=0):
+        found = run(["--config", str(file), *map(str, arguments)])
+        captured = capsys.readouterr()
+        mailseal.err = captured.err
+        assert found == status, captured.err + captured.out
+        return json.loads(captured.out) if "--json" in arguments else captured.out
+
+    mailseal("init", "--data", tmp_path / "data", "--hostname", "gw.ours.test", "--internal-domain", "ours.test")
+    yield mailseal
+    connections.close_all()
+
+
+@pytest.fixture
+def mail(tmp_path):
+    path = tmp_path / "mail.eml"
+    path.write_bytes(MAIL)
+    return path
+
+
+def dlp(node, *arguments, **more):
+    return node("dlp", *arguments, **more)
+
+
+def explained(node, mail, to="bob@out.test"):
+    (row,) = node("message", "explain", mail, "--from", "anna@ours.test", "--to", to, "--json")
+    return row
+
+
+def test_patterns(node, tmp_path):
+    words = tmp_path / "words"
+    words.write_text("\ufeffProjekt Größe\n\nmerger*\n", encoding="utf-8")
+    made = dlp(node, "pattern", "add", "Mergers", "--keywords-file", words, "--action", "quarantine", "--json")
+    assert (made["kind"], made["text"], made["revision"]) == ("keywords", "Projekt Größe\nmerger*", 1)
+    dlp(node, "pattern", "add", "Cards", "--expression", r"\d[\d ]{11,18}\d", "--validator", "card", "--threshold", 3,
+        "--action", "block", "--mask", "last4", "--delayed", "--description", "P", "--owner", "Ours.test")  # fmt: skip
+    changed = dlp(node, "pattern", "set", "cards", "--at-once", "--name", "Card numbers", "--json")
+    assert (changed["delayed"], changed["pattern"], changed["revision"], changed["mask"]) == (
+        False, "Card numbers", 2, "last4",
+    )  # fmt: skip
+    assert [one["pattern"] for one in dlp(node, "pattern", "list", "--json")] == ["Card numbers", "Mergers"]
+    assert "block" in dlp(node, "pattern", "show", "card NUMBERS")
+    for wrong, words in (
+        (["add", "x", "--expression", r"(?<!\d)\d{9}", "--action", "warn"], "invalid perl operator"),
+        (["add", "x", "--keyword", "a", "--action", "warn", "--validator", "tarot"], "no validator"),
+        (["add", "mergers", "--keyword", "a", "--action", "warn"], "already"),
+        (["set", "nothing", "--threshold", "1"], "no pattern nothing"),
+        (["add", "x", "--keywords-file", "/dev/null", "--action", "warn"], "keyword"),
+    ):
+        dlp(node, "pattern", *wrong, status=1)
+        assert words in node.err
+    for wrong in (
+        ["add", "x", "--keyword", "a"],
+        ["add", "x", "--action", "warn"],
+        ["add", "x", "--keyword", "a", "--expression", "b", "--action", "warn"],
+        ["set", "mergers"],
+    ):
+        dlp(node, "pattern", *wrong, status=2)
+
+
+def test_groups_and_assignments(node):
+    for name in ("one", "two"):
+        dlp(node, "pattern", "add", name, "--keyword", name, "--action", "warn")
+    assert dlp(node, "group", "add", "g", "two", "--json")["patterns"] == ["two"]
+    assert dlp(node, "group", "include", "g", "one", "--json")["patterns"] == ["one", "two"]
+    assert dlp(node, "group", "exclude", "g", "two", "--json")["patterns"] == ["one"]
+    assert dlp(node, "group", "set", "g", "--name", "h", "--description", "d", "--json")["group"] == "h"
+    assert (
+        dlp(node, "assign", "one", "--group", "h", "--domain", "*.Ours.test", "--json")[0]["mail_of"] == "*.ours.test"
+    )
+    dlp(node, "assign", "two", "--global")
+    dlp(node, "assign", "two", "--address", "Anna@ours.test")
+    told = [(one["mail_of"], one["pattern"] or one["group"]) for one in dlp(node, "assignments", "--json")]
+    assert told == [("everybody", "two"), ("*.ours.test", "one"), ("*.ours.test", "h"), ("anna@ours.test", "two")]
+    assert len(dlp(node, "assignments", "--global", "--json")) == 1
+    assert dlp(node, "group", "show", "h", "--json")["assigned_to"] == ["*.ours.test"]
+    dlp(node, "unassign", "one", "--global", status=1)
+    assert "not assigned to all mail" in node.err
+    for wrong in (["one"], ["--global"], ["one", "--global", "--domain", "x.test"], ["one", "--address", "x.test"],
+                  ["one", "--domain", "a@x.test"]):  # fmt: skip
+        dlp(node, "assign", *wrong, status=2)
+    dlp(node, "group", "remove", "h", "--yes", status=1)
+    assert "in use: assigned to *.ours.test" in node.err
+    assert "--force" in node.err
+    dlp(node, "pattern", "remove", "two", "--yes", status=1)
+    assert "assigned to all mail, anna@ours.test" in node.err
+    dlp(node, "pattern", "remove", "two", "--yes", "--force")
+    dlp(node, "group", "remove", "h", "--yes", "--force")
+    assert [one["pattern"] for one in dlp(node, "assignments", "--json")] == ["one"]
+    assert dlp(node, "unassign", "one", "--domain", "*.ours.test", "--json") == []
+
+
+def test_export_and_import(node, tmp_path):
+    dlp(node, "pattern", "add", "one", "--keyword", "größer", "--action", "warn", "--description", "d")
+    dlp(node, "pattern", "add", "two", "--expression", "a+", "--action", "block", "--owner", "ours.test")
+    dlp(node, "group", "add", "g", "one")
+    file = tmp_path / "patterns.json"
+    dlp(node, "pattern", "export", "--output", file)
+    before = json.loads(file.read_text())
+    assert [one["name"] for one in json.loads(dlp(node, "pattern", "export", "two"))["patterns"]] == ["two"]
+    for name in ("one", "two"):
+        dlp(node, "pattern", "remove", name, "--yes", "--force")
+    dlp(node, "group", "remove", "g", "--yes")
+    assert dlp(node, "pattern", "import", file, "--json")["groups_made"] == ["g"]
+    assert json.loads(dlp(node, "pattern", "export")) == before
+    dlp(node, "pattern", "import", file, status=1)
+    assert "already: one, two" in node.err
+    assert dlp(node, "pattern", "import", file, "--replace", "--json")["unchanged"] == ["one", "two"]
+
+    (row,) = [one for one in before["patterns"] if one["name"] == "two"]
+    for damaged, words in (
+        ({"patterns": [row]}, "no file of patterns"),
+        ({"mailseal_dlp_patterns": 2, "patterns": [row]}, "no file of patterns"),
+        ([], "no file of patterns"),
+        (before | {"patterns": [row | {"action": "explode"}]}, "pattern 1 (two): action is one of warn"),
+        (before | {"patterns": [row | {"threshold": True}]}, "threshold is not int"),
+        (before | {"patterns": [row | {"future": 1}]}, "'future', which this release does not know"),
+        (before | {"patterns": [{"name": "x"}]}, "lacks kind, text, action"),
+        (before | {"patterns": [row, row]}, "same name"),
+        (before | {"patterns": [row | {"name": "new"}, row | {"name": "bad", "text": "("}]}, "bad: not an RE2 pattern"),
+    ):
+        file.write_text(json.dumps(damaged))
+        dlp(node, "pattern", "import", file, "--replace", status=1)
+        assert words in node.err
+    file.write_text("[" * 100_000)
+    dlp(node, "pattern", "import", file, status=1)
+    assert len(dlp(node, "pattern", "list", "--json")) == 2, "all of a file or none"
+
+
+def test_what_is_assigned_is_looked_for_and_explained(node, mail):
+    assert explained(node, mail)["findings"] == []
+    dlp(node, "pattern", "add", "Mergers", "--keyword", "merger", "--action", "warn")
+    dlp(node, "pattern", "add", "Codes", "--expression", r"code-\d{4}", "--action", "block", "--threshold", 2)
+    dlp(node, "assign", "Mergers", "--global")
+    dlp(node, "assign", "Codes", "--address", "bob@out.test")
+    row = explained(node, mail)
+    assert row["fate"] == "refused"
+    assert {one["finding"]: one["count"] for one in row["findings"]} == {"Codes": 2, "Mergers": 1}
+    assert "1234" not in json.dumps(row)
+    told = node("message", "explain", mail, "--from", "anna@ours.test", "--to", "bob@out.test")
+    assert "Codes (2), Mergers (1)" in told
+    row = explained(node, mail, "eve@out.test")
+    assert [one["finding"] for one in row["findings"]] == ["Mergers"]
+    assert row["fate"] == "relayed"
+    dlp(node, "pattern", "set", "Codes", "--threshold", 3)
+    assert explained(node, mail)["fate"] == "relayed"
+
+
+def test_check_tells_what_is_not_looked_for(node, mail):
+    assert list(checked(None)) == []
+    dlp(node, "pattern", "add", "one", "--keyword", "merger", "--action", "warn")
+    dlp(node, "pattern", "add", "two", "--keyword", "two", "--action", "warn")
+    dlp(node, "group", "add", "not assigned", "two")
+    dlp(node, "assign", "one", "--global")
+    DlpPatternRow.objects.filter(key="two").update(action="explode")
+    assert [(one.status, one.text) for one in checked(None)] == [("ok", "1 pattern looked for")]
+    node("settings", "set", "dlp", "false", "--domain", "ours.test")
+    assert len(list(checked(None))) == 1
+    dlp(node, "assign", "one", "--domain", "ours.test")
+    assert "setting dlp is off there" in node.err
+    assert [one.text for one in checked(None)][1:] == [
+        "patterns are assigned to ours.test, and the setting dlp is off there"
+    ]
+    node("settings", "unset", "dlp", "--domain", "ours.test")
+    DlpPatternRow.objects.filter(key="one").update(text="(", kind="expression")
+    (found,) = checked(None)
+    assert found.status == "fail"
+    assert "one: not an RE2 pattern: missing )" in found.text
+    row = explained(node, mail)
+    assert row["fate"] == "deferred"
+    assert "one" in json.dumps(row["reasons"])
+    assert "problem" in dlp(node, "pattern", "show", "one")
+    dlp(node, "pattern", "set", "one", "--expression", "merger")
+    assert [one.status for one in checked(None)] == ["ok"]
+    assert explained(node, mail)["fate"] == "relayed"
