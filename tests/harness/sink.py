@@ -84,6 +84,7 @@ class Sink:
         self.port = port or (0 if path else free_port())
         self._kept: list[Transaction] = []
         self._cleared = 0
+        self._answered = 0
         self._changed = threading.Condition()
         self._connections: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
@@ -126,6 +127,13 @@ class Sink:
         self.data_reply = "250 2.0.0 kept"
         self.data_delay_seconds = 0.0
         self.drops_after_data = 0
+
+    def answer(self) -> None:
+        """Take the mails that are delayed, now."""
+        with self._changed:
+            self.data_delay_seconds = 0.0
+            self._answered += 1
+            self._changed.notify_all()
 
     # ---- up and down
 
@@ -184,9 +192,11 @@ class Sink:
     def keep(self, mail: Transaction) -> list[str]:
         """Take a mail; the replies to its end, or none to drop the connection. A dropped mail is kept too."""
         with self._changed:
-            began = self._cleared
+            began, answered = self._cleared, self._answered
             self.delays = bool(self.data_delay_seconds)
-            self._changed.wait_for(lambda: self._cleared != began, self.data_delay_seconds)
+            self._changed.wait_for(
+                lambda: (self._cleared, self._answered) != (began, answered), self.data_delay_seconds
+            )
             self.delays = False
         replies = self.on_mail(mail) if self.on_mail else [self.data_reply] * (len(mail.recipients) if self.lmtp else 1)
         with self._changed:
