@@ -16,7 +16,7 @@ from mailseal.policy.pattern import PatternError
 
 MAX_TEXT_CHARS = 16_384
 MAX_PROGRAM_BYTES = 8 << 20
-VALUE = "value"
+VALUE = b"value"
 """The name of the group that holds what was found, when it is not all of the match."""
 _PROBES = (b"", b" ", b"a", b"0", b"a a", "é".encode())
 _ESCAPE_OR_CLASS = re.compile(r"\\Q.*?\\E|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|\\.", re.DOTALL)

@@ -26,6 +26,7 @@ _ISSUERS = re.compile(
 _NINO = re.compile(r"(?!BG|GB|KN|NK|NT|TN|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]\d{6}[A-D]?")
 _SVNR = re.compile(r"\d{2}(?:0[1-9]|[12]\d|3[01]|[5-8]\d)(?:0\d|1[0-2])\d{2}[A-Z]\d{3}")
 _SVNR_WEIGHTS = (2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1)
+_KVNR = re.compile(r"[A-Z]\d{9}")
 _MRZ_PASSPORT = re.compile(r"[A-Z0-9<]{9}\d[A-Z<]{3}\d{7}[MFX<]\d{7}[A-Z0-9<]{14}[\d<]\d")
 _MRZ_CARD = re.compile(r"[A-Z0-9<]{9}\d[A-Z0-9<]{15}")
 _MRZ_WEIGHTS = (7, 3, 1)
@@ -51,6 +52,16 @@ def is_svnr(text: str) -> bool:
     digits = f"{number[:8]}{ord(number[8]) - 64:02}{number[9:]}"
     weighed = (int(one) * weight for one, weight in zip(digits, _SVNR_WEIGHTS, strict=False))
     return sum(one // 10 + one % 10 for one in weighed) % 10 == int(digits[12])
+
+
+def is_kvnr(text: str) -> bool:
+    """A German health insurance number (SGB V §290): a letter as its place in the alphabet, weights 1 and 2."""
+    number = _bare(text)
+    if _KVNR.fullmatch(number) is None:
+        return False
+    digits = f"{ord(number[0]) - 64:02}{number[1:9]}"
+    weighed = (int(one) * (2 if at % 2 else 1) for at, one in enumerate(digits))
+    return sum(one // 10 + one % 10 for one in weighed) % 10 == int(number[9])
 
 
 def is_taj(text: str) -> bool:

@@ -1,5 +1,6 @@
 """The validators that a pattern may name: numbers with a check in them, by python-stdnum where it has them."""
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
@@ -36,7 +37,7 @@ from stdnum.se import personnummer
 from stdnum.si import emso
 from stdnum.us import itin, ssn
 
-from mailseal.policy.dlp.numbers import is_card, is_jwt, is_mrz, is_nino, is_svnr, is_taj
+from mailseal.policy.dlp.numbers import is_card, is_jwt, is_kvnr, is_mrz, is_nino, is_svnr, is_taj
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ class Validator:
 def _stdnum(what: str, module: object, *lengths: int) -> Validator:
     def holds(text: str) -> bool:
         try:
-            module.validate(text)  # type: ignore[attr-defined]  # each module of python-stdnum has one
+            # Some take a number with spaces and dots only without them, for some a hyphen or a plus sign tells.
+            module.validate(re.sub(r"[ .]", "", text))  # type: ignore[attr-defined]  # each module of python-stdnum has one
         except ValidationError:
             return False
         except (ValueError, IndexError, KeyError, TypeError):  # a few do so for texts of another form
@@ -77,6 +79,7 @@ VALIDATORS: Mapping[str, Validator] = {
     "cz-rc": _stdnum("Czechia and Slovakia: rodné číslo", cz_rc, 9, 10),
     "de-idnr": _stdnum("Germany: Steuer-Identifikationsnummer", idnr, 11),
     "de-svnr": Validator("Germany: Rentenversicherungsnummer", is_svnr, {12}),
+    "de-kvnr": Validator("Germany: Krankenversichertennummer", is_kvnr, {10}),
     "dk-cpr": _stdnum("Denmark: CPR-nummer, by its date", cpr, 10),
     "ee-ik": _stdnum("Estonia: isikukood", ik, 11),
     "es-dni": _stdnum("Spain: DNI", dni, 9),
