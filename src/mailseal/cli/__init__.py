@@ -49,6 +49,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "journal": ("mailseal.cli.journal:journal", "Exchange journaling: reports opened for an archive."),
         "dlp": ("mailseal.cli.dlp:dlp", "What is looked for in outgoing mail, and in whose."),
         "quarantine": ("mailseal.cli.quarantine:quarantine", "Mails that are held: look, release, delete."),
+        "notice": ("mailseal.cli.notice:notice", "The mails that Mailseal itself writes: templates, languages."),
         "log": ("mailseal.cli.log:log", "What became of each mail."),
         "queue": ("mailseal.cli.queue:queue", "Mail that waits in Postfix: why, and what to do with it."),
         "backup": ("mailseal.cli.backup:backup", "Write a whole node to one file under a passphrase."),

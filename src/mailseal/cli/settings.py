@@ -1,31 +1,13 @@
 """`mailseal settings`: policy at its levels, with where each value comes from."""
 
-from collections.abc import Callable
-from typing import Any
-
 import click
 
 from mailseal.cli.errors import CommandError
+from mailseal.cli.level_options import level_options, owner_of
 from mailseal.cli.output import json_option, show
 from mailseal.cli.session import Session, pass_session
 from mailseal.policy import settings as policy
 from mailseal.store import overrides
-
-
-def _level_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    domain = click.option("--domain", help="For a domain, or a wildcard such as *.example.com.")
-    address = click.option("--address", help="For one address.")
-    return domain(address(function))
-
-
-def _owner(domain: str | None, address: str | None) -> str:
-    if domain and address:
-        raise click.UsageError("--domain and --address exclude each other")
-    if address and "@" not in address:
-        raise click.UsageError(f"--address wants local-part@domain, not {address}")
-    if domain and "@" in domain:
-        raise click.UsageError(f"--domain wants a domain; for {domain} use --address")
-    return domain or address or ""
 
 
 @click.group()
@@ -35,7 +17,7 @@ def settings() -> None:
 
 @settings.command("show")
 @click.argument("name", required=False)
-@_level_options
+@level_options
 @click.option("--help-text", is_flag=True, help="Also what each setting does.")
 @json_option
 @pass_session
@@ -43,7 +25,7 @@ def show_(
     session: Session, *, name: str | None, domain: str | None, address: str | None, help_text: bool, as_json: bool
 ) -> None:
     """Every setting as it counts there, and the level it comes from."""
-    owner = _owner(domain, address)
+    owner = owner_of(domain, address)
     session.open_store()
 
     if name is not None:
@@ -69,7 +51,7 @@ def show_(
 @settings.command("set")
 @click.argument("name")
 @click.argument("value")
-@_level_options
+@level_options
 @click.option("--lock", is_flag=True, help="Levels below may only make it stricter.")
 @json_option
 @pass_session
@@ -77,7 +59,7 @@ def set_(
     session: Session, *, name: str, value: str, domain: str | None, address: str | None, lock: bool, as_json: bool
 ) -> None:
     """Set a setting for everybody, a domain or an address."""
-    owner = _owner(domain, address)
+    owner = owner_of(domain, address)
     session.open_store()
 
     made = overrides.set_override(owner, name, value, locked=lock)
@@ -90,11 +72,11 @@ def set_(
 
 @settings.command("unset")
 @click.argument("name")
-@_level_options
+@level_options
 @pass_session
 def unset(session: Session, *, name: str, domain: str | None, address: str | None) -> None:
     """Let a level inherit the setting again."""
-    owner = _owner(domain, address)
+    owner = owner_of(domain, address)
     session.open_store()
 
     policy.setting(name)
@@ -105,12 +87,12 @@ def unset(session: Session, *, name: str, domain: str | None, address: str | Non
 
 
 @settings.command("list")
-@_level_options
+@level_options
 @json_option
 @pass_session
 def list_(session: Session, *, domain: str | None, address: str | None, as_json: bool) -> None:
     """What is set anywhere, or at one level."""
-    owner = _owner(domain, address)
+    owner = owner_of(domain, address)
     session.open_store()
 
     rows = [_override_row(one) for one in overrides.list_overrides(owner or None)]

@@ -12,12 +12,14 @@ from mailseal.notices.errors import TemplateError
 from mailseal.notices.facts import Found, Told
 from mailseal.notices.kinds import KINDS
 from mailseal.notices.template import Part, compiled
+from mailseal.policy.model import MethodName
 from mailseal.policy.notice_kind import NoticeKind
 from mailseal.policy.text import render as render_reason
 
 MAX_VALUE_CHARS = 300
 MAX_LISTED = 50
 MAX_SUBJECT_CHARS = 200
+METHODS = {MethodName.SMIME.value: "S/MIME", MethodName.PGP.value: "OpenPGP"}
 
 Record = dict[str, str | int | None]
 Value = str | int | None | list[str] | list[Record]
@@ -59,7 +61,7 @@ def values_of(told: Sequence[Told], reader: str, gateway: str, catalogue: Catalo
         "reasons": _reasons(told),
         "held": [_held(one) for one in told[:MAX_LISTED] if one.facts.quarantine],
         "expires": _time(min((one.facts.expires for one in told if one.facts.expires), default=None)),
-        "method": plain(first.facts.detail),
+        "method": METHODS.get(first.facts.detail) or plain(first.facts.detail),
         "way": plain(first.facts.detail),
     }
     return values | {name: about[name] for name in KINDS[kind].variables}
