@@ -1,12 +1,17 @@
 """What people do with held mails: each once, with its event; as it is by two different people; and what stays of it."""
 
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from uuid import UUID, uuid4
 
 import pytest
 
-from held_mails import X, Y, held, message
-from mailseal.errors import PermanentError
+from held_mails import ANNA, X, Y, held, message
+from mailseal.errors import PermanentError, TransientError
+from mailseal.policy.notice_kind import NoticeKind
+from mailseal.policy.settings import Settings
+from mailseal.ports import Notice
 from mailseal.roles import quarantine_house
 from mailseal.store import (
     gauges,
@@ -30,7 +35,10 @@ from mailseal.store.quarantine_actions import (
 from mailseal.store.quarantine_events import Action, Actor
 from mailseal.store.quarantine_models import QuarantineEventRow, QuarantineRow
 from mailseal.store.stored_message_models import MessageChunkRow, StoredMessageRow
+from stage import Stage
 
+QUIET = SimpleNamespace(gateway=SimpleNamespace(notices=None))
+"""A node that tells nobody."""
 PIA, QUINN = Actor("user:pia", "pia"), Actor("user:quinn", "quinn")
 
 
@@ -47,11 +55,11 @@ def state(held_id: UUID) -> State:
     return quarantine.find(held_id).state
 
 
-def work(kind: str, handle) -> int:
+def work(kind: str, handle, node=None) -> int:
     """Do the jobs of a kind that wait; how many."""
     done = 0
     while job := jobs.claim("worker", kinds=[kind]):
-        handle(None, job)
+        handle(node or QUIET, job)
         jobs.done(job)
         done += 1
     return done
@@ -121,9 +129,9 @@ def test_a_worker_that_dies_before_everything_is_deleted(one, monkeypatch):
     monkeypatch.setattr(stored_messages, "delete_dropped", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
     job = jobs.claim("worker", kinds=[ENDED])
     with pytest.raises(KeyboardInterrupt):
-        quarantine_house.end_held(None, job)
+        quarantine_house.end_held(QUIET, job)
     monkeypatch.undo()
-    quarantine_house.end_held(None, job)
+    quarantine_house.end_held(QUIET, job)
     assert not MessageChunkRow.objects.exists()
 
 
@@ -207,10 +215,10 @@ def test_extended(one):
             quarantine_actions.extend(one, PIA, bad)
 
 
-def expire() -> float | None:
+def expire(node=None) -> float | None:
     job = jobs.claim("worker", kinds=[quarantine_house.EXPIRE])
     assert job is not None
-    again = quarantine_house.expire_held(None, job)
+    again = quarantine_house.expire_held(node or QUIET, job)
     jobs.done(job, again_seconds=0)
     return again
 
@@ -236,6 +244,48 @@ def test_expiry_is_said_before_it_happens_and_once(one, recurring):
     assert events(one)[3:] == [("Mailseal", "expired")]
     assert work(ENDED, quarantine_house.end_held) == 1
     assert not MessageChunkRow.objects.exists()
+
+
+@dataclass
+class Told:
+    """Implements `ports.Notices`: what was asked for."""
+
+    asked: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def request(self, notice: Notice) -> None:
+        self.asked.append((notice.kind.value, str(notice.reader), notice.facts.quarantine))
+
+
+@pytest.fixture
+def telling(kek) -> SimpleNamespace:
+    """A node that tells the sender of everything."""
+    on = Stage(internal={"alpha.example"}, settings={"": Settings(notify_sender=tuple(NoticeKind))})
+    return SimpleNamespace(gateway=replace(on.gateway(), notices=Told()), kek=kek)
+
+
+def test_the_sender_is_told_of_each_end_before_everything_is_forgotten(store, kek, recurring, telling):
+    port, told = StoreQuarantine(kek), telling.gateway.notices.asked
+    deleted, ended = (UUID(port.hold(held(to, number=number), message())) for number, to in enumerate((X, Y)))
+    quarantine_actions.delete(deleted, PIA)
+    work(ENDED, quarantine_house.end_held, telling)
+    assert told == [("deleted", ANNA, str(deleted))]
+
+    now = datetime.now(UTC)
+    QuarantineRow.objects.filter(pk=ended).update(created=now - timedelta(days=20), expires=now + timedelta(days=1))
+    expire(telling)
+    QuarantineRow.objects.filter(pk=ended).update(expires=now)
+    expire(telling)
+    work(ENDED, quarantine_house.end_held, telling)
+    assert told[1:] == [("expires-soon", ANNA, str(ended)), ("expired", ANNA, str(ended))]
+
+
+def test_nobody_can_be_told_and_it_is_deleted_all_the_same(one, telling, monkeypatch):
+    monkeypatch.setattr(
+        telling.gateway.notices, "request", lambda _: (_ for _ in ()).throw(TransientError("no KEK")), raising=False
+    )
+    quarantine_actions.delete(one, PIA)
+    assert work(ENDED, quarantine_house.end_held, telling) == 1
+    assert QuarantineRow.objects.get().sealed is None
 
 
 def test_put_off_it_is_said_anew(one, recurring):
