@@ -194,3 +194,25 @@ def test_check_tells_what_is_not_looked_for(node, mail):
     dlp(node, "pattern", "set", "one", "--expression", "merger")
     assert [one.status for one in checked(None)] == ["ok"]
     assert explained(node, mail)["fate"] == "relayed"
+
+
+def test_the_library(node):
+    every = dlp(node, "pattern", "library", "list", "--json")
+    payment = dlp(node, "pattern", "library", "list", "--group", "payment", "--json")
+    assert {one["group"] for one in payment} == {"payment"}
+    assert len(every) > len(payment) > 3
+    wanted = [one["pattern"] for one in payment]
+    done = dlp(
+        node, "pattern", "library", "import", "--group", "payment", "nl-bsn", "iban", "--action", "block", "--json"
+    )
+    assert done["added"] == [*wanted, "Netherlands: BSN"]
+    assert dlp(node, "group", "show", "payment", "--json")["patterns"] == sorted(wanted, key=str.casefold)
+    assert {one["action"] for one in dlp(node, "pattern", "list", "--json")} == {"block"}
+    dlp(node, "pattern", "library", "import", "NL-BSN", status=1)
+    assert "already: Netherlands: BSN" in node.err
+    done = dlp(node, "pattern", "library", "import", "netherlands: bsn", "--replace", "--json")
+    assert done["changed"] == ["Netherlands: BSN"]
+    for wrong in (["import", "nobody's"], ["import", "--group", "nobody's"], ["list", "--group", "nobody's"]):
+        dlp(node, "pattern", "library", *wrong, status=1)
+        assert "nobody's" in node.err
+    dlp(node, "pattern", "library", "import", status=2)

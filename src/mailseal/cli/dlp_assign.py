@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from mailseal.cli.level_options import owner_of
 from mailseal.cli.output import json_option, show
 from mailseal.cli.session import Session, pass_session
 from mailseal.store import dlp_assignments, overrides
@@ -83,11 +84,7 @@ def _owner(*, everybody: bool, domain: str | None, address: str | None, needed: 
     """As the store takes it; None: it was not said."""
     if sum(map(bool, (everybody, domain, address))) > 1:
         raise click.UsageError("--global, --domain and --address exclude each other")
-    if address and "@" not in address:
-        raise click.UsageError(f"--address wants local-part@domain, not {address}")
-    if domain and "@" in domain:
-        raise click.UsageError(f"--domain wants a domain; for {domain} use --address")
-    owner = "" if everybody else domain or address
+    owner = "" if everybody else owner_of(domain, address) or None
     if owner is None and needed:
         raise click.UsageError("give --global, --domain or --address")
     return owner

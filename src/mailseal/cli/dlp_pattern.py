@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 from mailseal.cli.dlp_file import read_patterns, written
+from mailseal.cli.dlp_library import library
+from mailseal.cli.dlp_view import imported_row, pattern_row
 from mailseal.cli.errors import CommandError
 from mailseal.cli.export_file import PUBLIC_MODE, destination_of, write
 from mailseal.cli.output import confirm, json_option, one_of, read_file, show, show_one, yes_option
@@ -16,8 +18,6 @@ from mailseal.policy.dlp.model import Kind, Mask, Pattern
 from mailseal.policy.dlp.validators import VALIDATORS
 from mailseal.policy.model import Action
 from mailseal.store import dlp_import, dlp_patterns
-from mailseal.store.dlp_import import Imported
-from mailseal.store.dlp_patterns import PatternInfo
 
 COLUMNS = (
     "pattern",
@@ -85,7 +85,7 @@ def add(session: Session, /, *, name: str, owner: str, as_json: bool, **given: A
     made = Pattern("", 0, **({"name": name} | values))
     session.open_store()
 
-    show_one(_row(dlp_patterns.add(made, owner=owner)), as_json=as_json)
+    show_one(pattern_row(dlp_patterns.add(made, owner=owner)), as_json=as_json)
 
 
 @pattern.command("set")
@@ -101,7 +101,7 @@ def set_(session: Session, /, *, name: str, new_name: str | None, as_json: bool,
         raise click.UsageError("nothing to change was given")
     session.open_store()
 
-    show_one(_row(dlp_patterns.change(name, changes)), as_json=as_json)
+    show_one(pattern_row(dlp_patterns.change(name, changes)), as_json=as_json)
 
 
 @pattern.command("list")
@@ -111,7 +111,7 @@ def list_(session: Session, *, as_json: bool) -> None:
     """All patterns, and where each is assigned."""
     session.open_store()
 
-    rows = [_row(one) for one in dlp_patterns.list_patterns()]
+    rows = [pattern_row(one) for one in dlp_patterns.list_patterns()]
     nothing = "no pattern yet; `mailseal dlp pattern library list` shows some to begin with"
     show(rows, COLUMNS, as_json=as_json, nothing=nothing)
 
@@ -124,7 +124,7 @@ def show_(session: Session, *, name: str, as_json: bool) -> None:
     """All of one pattern."""
     session.open_store()
 
-    show_one(_row(dlp_patterns.find(name)), as_json=as_json)
+    show_one(pattern_row(dlp_patterns.find(name)), as_json=as_json)
 
 
 @pattern.command("remove")
@@ -173,14 +173,7 @@ def import_(session: Session, *, file: Path, replace: bool, owner: str | None, a
     show_one(imported_row(dlp_import.put(entries, replacing=replace)), as_json=as_json)
 
 
-def imported_row(done: Imported) -> dict[str, object]:
-    """What an import did."""
-    return {
-        "added": list(done.added),
-        "changed": list(done.changed),
-        "unchanged": list(done.unchanged),
-        "groups_made": list(done.groups),
-    }
+pattern.add_command(library)
 
 
 def _changes(given: dict[str, Any]) -> dict[str, Any]:
@@ -205,24 +198,3 @@ def _words_of(file: Path) -> str:
     except UnicodeDecodeError:
         raise CommandError(f"{file} is not UTF-8") from None
     return "\n".join(line for line in lines if line.strip())
-
-
-def _row(one: PatternInfo) -> dict[str, object]:
-    found = one.pattern
-    row: dict[str, object] = {"pattern": one.name}
-    if found is not None:
-        row |= {
-            "kind": found.kind.value,
-            "text": found.text,
-            "validator": found.validator,
-            "threshold": found.threshold,
-            "action": found.action.value,
-            "delayed": found.delayed,
-            "mask": found.mask.value,
-            "description": found.description,
-            "id": found.id,
-            "revision": found.revision,
-        }
-    row |= {"groups": list(one.groups), "assigned_to": [owner or "all mail" for owner in one.assigned_to]}
-    row |= {"owner": one.owner, "created": one.created, "changed": one.changed}
-    return row | ({"problem": one.problem} if one.problem else {})
