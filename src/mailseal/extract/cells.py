@@ -20,9 +20,7 @@ from mailseal.policy.inspection import GapReason, GapStatus
 MAX_PARTS = 10_000
 _CHUNK = 1 << 20
 _HEAD = 4096
-_ROOT = re.compile(
-    rb"(?:<[?!][^>]*+>|[^<])*+<(?:[\w.-]+:)?(worksheet|sst|styleSheet|workbook|document-content|document)\b"
-)
+_ROOT = re.compile(rb"(?:<[?!][^>]*+>|[^<])*+<(?:[\w.-]+:)?(worksheet|sst|styleSheet|workbook|document-content)\b")
 _UNPACKING = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError, OSError)
 """What a part raises that cannot be unpacked; the reader of ZIP files tells of it."""
 
@@ -120,6 +118,5 @@ _REFERRED: Mapping[str | int, _Reader] = {
 _SAYING: Mapping[str | int, _Reader] = {
     "worksheet": _Package.sheet,
     "document-content": _Package.content,
-    "document": _Package.content,
     xlsb.SHEET: _Package.binary_sheet,
 }

@@ -17,7 +17,7 @@ def say_properties(found: Iterable[Property], walk: Walk, codepage: int, interne
     for one in found:
         if one.number == mapi.HTML:
             charset = "utf-16-le" if one.kind == mapi.UNICODE else codec(internet_codepage)
-            walk.descend(one.octets, "body.html", f"text/html; charset={charset}")
+            walk.descend(one.octets, "", f"text/html; charset={charset}", "body (HTML)")
         elif one.number == mapi.COMPRESSED_RTF:
             _say_rtf(one.octets, walk)
         elif one.number not in _NOT_TEXT:
@@ -31,4 +31,4 @@ def _say_rtf(octets: bytes, walk: Walk) -> None:
         walk.gap(GapStatus.PARTIAL, GapReason.BROKEN, "no compressed RTF", "body")
         return
     walk.budget.unpack(len(rtf))
-    walk.descend(rtf, "body.rtf", "application/rtf")
+    walk.descend(rtf, "", "application/rtf", "body (RTF)")

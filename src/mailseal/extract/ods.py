@@ -10,7 +10,7 @@ _VALUES = ("date-value", "time-value", "string-value", "boolean-value")
 
 
 def read_content(chunks: Iterable[bytes], rows: RowText) -> None:
-    """A part with the root `document-content` or `document`. Raises XmlError, OverBudgetError."""
+    """A part with the root `document-content`. Raises XmlError, OverBudgetError."""
     tell(chunks, _Tables(rows))
 
 

@@ -6,12 +6,14 @@ earlier revisions, alternate texts) is found as well. A text that was said once 
 
 import ctypes
 import io
+import re
 from collections.abc import Iterator
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
 from mailseal.extract import pdf_objects, pdf_page
+from mailseal.extract.string_sweep import sweep
 from mailseal.extract.walk import Walk
 from mailseal.mail.message import Octets
 from mailseal.policy.inspection import GapReason, GapStatus
@@ -21,6 +23,9 @@ MAX_BOOKMARKS = 10_000
 MAX_ATTACHMENTS = 1_000
 MAX_SCRIPTS = 1_000
 _KEYS = (*pdfium.PdfDocument.METADATA_KEYS, "Company", "Manager", "Category", "Comments", "SourceModified", "Trapped")
+_COUNT = re.compile(rb"/Count(?=\s*-?\d)")
+_NO_COUNT = b"/Kount"
+"""Without counts PDFium walks the page tree, which may hold more pages than it says."""
 _REMOVE_SECURITY = 3
 _PLAIN = -1
 """The security handler of a document that has none."""
@@ -30,13 +35,14 @@ def read_pdf(octets: Octets, walk: Walk) -> None:
     """Say all text of a PDF."""
     data = bytes(octets)
     try:
-        document = pdfium.PdfDocument(data)
+        document = pdfium.PdfDocument(_COUNT.sub(_NO_COUNT, data))
     except pdfium.PdfiumError as error:
         if error.err_code in (pdfium_c.FPDF_ERR_PASSWORD, pdfium_c.FPDF_ERR_SECURITY):
             walk.gap(GapStatus.UNINSPECTABLE, GapReason.ENCRYPTED, "it is opened with a password")
             return
         walk.gap(GapStatus.UNINSPECTABLE, GapReason.BROKEN, "no reader of PDF opens it")
         _Reading(walk).say_objects(data)
+        walk.say(sweep(data), "strings")
         return
     try:
         reading = _Reading(walk)
@@ -150,7 +156,7 @@ class _Reading:
                 self._walk.gap(GapStatus.PARTIAL, GapReason.UNSUPPORTED, "objects in a rare form of compression")
                 continue
             if inner.lstrip()[:1] == b"<" and b"/ObjStm" not in objects[-pdf_objects.MAX_DICTIONARY :]:
-                self._walk.descend(inner, "metadata.xml", "text/xml")
+                self._walk.descend(inner, "", "text/xml", "metadata")
                 continue
             for text in pdf_objects.object_strings(inner):
                 self._say_once(text, "objects")

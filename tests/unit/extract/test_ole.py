@@ -5,6 +5,7 @@ import struct
 
 import olefile
 import pytest
+
 from documents.cfb_writer import compound
 from documents.office_writer import (
     atom,
@@ -19,7 +20,6 @@ from documents.office_writer import (
     xls,
 )
 from documents.reading import read, text_of
-
 from mailseal.extract.cfb import CompoundFile, CompoundFileError
 from mailseal.policy.inspection import GapReason, GapStatus
 
