@@ -46,8 +46,12 @@ def found_of(findings: tuple[Finding, ...]) -> tuple[Found, ...]:
 
 def shown_subject(subject: str, findings: tuple[Finding, ...], *, allowed: bool) -> str:
     """The subject if the settings allow it (`notice_subject`) and nothing was found in it."""
-    hit = any(place.casefold().startswith(SUBJECT) for one in findings for place in one.places)
-    return "" if hit or not allowed else subject
+    return "" if in_subject(findings) or not allowed else subject
+
+
+def in_subject(findings: tuple[Finding, ...]) -> bool:
+    """Whether something was found in the subject of the mail itself."""
+    return any(place.casefold().startswith(SUBJECT) for one in findings for place in one.places)
 
 
 @dataclass(frozen=True, slots=True)

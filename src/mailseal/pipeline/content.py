@@ -12,7 +12,6 @@ from mailseal.mail.address import Address
 from mailseal.mail.mime import ParsedMessage
 from mailseal.pipeline.own_notice import is_own_notice, not_ours
 from mailseal.pipeline.run import Run, failure_reason
-from mailseal.policy.decide import unwaived
 from mailseal.policy.dlp.gaps import gap_findings
 from mailseal.policy.dlp.scanner import Scanner
 from mailseal.policy.inspection import Inspection
@@ -33,7 +32,7 @@ class Content:
         self._failed: dict[Hashable, BaseException] = {}
 
     def findings(self, recipient: Address, policy: Settings) -> tuple[Finding, ...]:
-        """What counts for one recipient; raises TransientError, and whatever reading and looking raise."""
+        """What is there for one recipient; raises TransientError, and whatever reading and looking raise."""
         patterns = self._run.gateway.patterns
         if patterns is None or not policy.dlp:
             return ()
@@ -43,15 +42,18 @@ class Content:
         inspection = self._once("read", self._read)
         found = self._once(scanner, lambda: scanner.findings(inspection))
         gaps = self._gaps(scanner, inspection, policy)
-        return unwaived((*found, *gaps), self._run.waiver)
+        return (*found, *gaps)
 
     def _gaps(self, scanner: Scanner, inspection: Inspection, policy: Settings) -> tuple[Finding, ...]:
         heeded = (policy.dlp_uninspectable, policy.dlp_partial, policy.dlp_unknown_format)
-        return self._once((scanner, *heeded), lambda: gap_findings(inspection, policy, scanner.masked))
+        return self._once((scanner, *heeded), lambda: gap_findings(inspection, policy, scanner.shown))
 
     def _read(self) -> Inspection:
         run = self._run
-        inspection = inspect(ParsedMessage(run.root, run.fault), run.gateway.documents, run.deadline)
+        # Half of what is left is for all else: what is not read by then is a gap, and out of time nothing leaves.
+        now = run.gateway.clock.monotonic()
+        until = now + (run.deadline - now) / 2
+        inspection = inspect(ParsedMessage(run.root, run.fault), run.gateway.documents, until)
         if is_own_notice(run.root, run.gateway.notice_keys, run.at):
             return not_ours(inspection)
         return inspection

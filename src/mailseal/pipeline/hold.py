@@ -6,7 +6,9 @@ from dataclasses import replace
 from mailseal.errors import TransientError
 from mailseal.mail import reply
 from mailseal.mail.header import decoded_subject
-from mailseal.pipeline.run import Run, failure_reason
+from mailseal.notices.facts import shown_subject
+from mailseal.pipeline.run import Run, ending_with, failure_reason
+from mailseal.policy.decide import counted
 from mailseal.policy.model import Fate, Finding, Hold
 from mailseal.policy.reason import Reason, ReasonCode, because
 from mailseal.policy.settings import Settings
@@ -32,7 +34,7 @@ def held_before(run: Run, index: int) -> bool:
 
 def hold(run: Run, index: int, plan: Hold, policy: Settings, findings: Sequence[Finding]) -> None:
     """Hold the copy of the recipient at an index, or defer it. Never raises: the others' copies go on."""
-    reasons = (*plan.reasons, plan.reason)
+    reasons = ending_with(plan.reasons, plan.reason)
     if plan.reason.code is ReasonCode.MUST_ENCRYPT_FAILED and run.fault is not None:
         reasons = (*reasons, because(ReasonCode.AMBIGUOUS))
     if run.out_of_time():
@@ -43,7 +45,9 @@ def hold(run: Run, index: int, plan: Hold, policy: Settings, findings: Sequence[
     except BaseException as error:  # noqa: BLE001 -- one recipient's failure, or panic, must not touch the others
         run.defer(index, failure_reason(error), reply.STORE_UNAVAILABLE, reasons)
         return
-    run.settle(index, Fate.HELD, reply.HELD, (*reasons, because(ReasonCode.HELD, quarantine=quarantine)))
+    if quarantine:  # what only explains holds nothing
+        reasons = (*reasons, because(ReasonCode.HELD, quarantine=quarantine))
+    run.settle(index, Fate.HELD, reply.HELD, reasons)
 
 
 def _hold(run: Run, index: int, reasons: tuple[Reason, ...], policy: Settings, findings: Sequence[Finding]) -> str:
@@ -53,10 +57,10 @@ def _hold(run: Run, index: int, reasons: tuple[Reason, ...], policy: Settings, f
         run.attempt,
         replace(run.came, recipients=(run.envelope.recipients[index],)),
         run.root.header("message-id") or "",
-        decoded_subject(run.root) if policy.log_subject else "",
+        shown_subject(decoded_subject(run.root), tuple(findings), allowed=policy.log_subject),
         _why({one.code for one in reasons}),
         reasons,
-        tuple(findings),
+        counted(findings, reasons),
         policy.quarantine_days,
         run.at,
     )

@@ -14,6 +14,7 @@ from mailseal.mail.dsn import cut_to_headers, status_report
 from mailseal.mail.header import addresses, decoded_subject
 from mailseal.mail.mime import Entity
 from mailseal.methods import METHODS
+from mailseal.notices.facts import in_subject
 from mailseal.pipeline.able import able_for
 from mailseal.pipeline.case import Case
 from mailseal.pipeline.content import Content
@@ -22,10 +23,10 @@ from mailseal.pipeline.domain_signature import author_to_sign_for, signed_for
 from mailseal.pipeline.hold import held_before, hold
 from mailseal.pipeline.loop import BeenThrough
 from mailseal.pipeline.outgoing import Fields, Outgoing, Written
-from mailseal.pipeline.run import Run, failure_reason
+from mailseal.pipeline.run import Run, ending_with, failure_reason
 from mailseal.pipeline.sender import Sender, sender_of
 from mailseal.policy.combine import combine
-from mailseal.policy.decide import decide
+from mailseal.policy.decide import decide, unwaived
 from mailseal.policy.model import (
     Able,
     Already,
@@ -44,7 +45,7 @@ from mailseal.policy.model import (
     Signer,
     Treatment,
 )
-from mailseal.policy.plan import plan
+from mailseal.policy.plan import plan, with_delayed
 from mailseal.policy.reason import Reason, ReasonCode, because
 from mailseal.policy.settings import Settings
 from mailseal.policy.text import render
@@ -95,13 +96,11 @@ class ProtectPath:
     def consider(self, index: int, party: Party) -> Considered:
         """Decide and plan for one recipient."""
         policy = combine(self.sender.settings, party.settings)
-        if policy.log_subject:
-            self.run.subject_for.add(self.run.address(index).key)
         waiver = self.run.waiver
         as_is = waiver is not None and waiver.as_is
-        findings = () if as_is else self._content.findings(self.run.address(index), policy)
-        told = self.run.envelope.sender if self.sender.ours else None
-        self.run.cases[self.run.address(index).key] = Case(policy, findings, told)
+        found = () if as_is else self._content.findings(self.run.address(index), policy)
+        self._note(index, policy, found, looked=not as_is)
+        findings = unwaived(found, waiver)
         decision = decide(
             policy,
             [one for one in findings if not one.delayed],
@@ -113,9 +112,23 @@ class ProtectPath:
         if as_is:
             plain = Clear(None, (because(ReasonCode.RELEASED_AS_IS),))
             return Considered(index, policy, decision, Able({}, {}, {}), plain)
-        able = able_for(self.run, self.sender, self.run.address(index), policy, decision)
+        able = self._able(index, policy, decision, findings)
         plan = self._plan(index, decision, policy, able, findings)
         return Considered(index, policy, decision, able, plan, findings)
+
+    def _able(self, index: int, policy: Settings, decision: Decision, findings: Sequence[Finding]) -> Able:
+        if decision.refuse is not None or decision.hold is not None:
+            return Able({}, {}, {})  # no keys are looked for, or made, for what does not leave
+        # A mail that nobody wanted to encrypt may have to be for a delayed finding: then keys are needed.
+        strongest = with_delayed(decision, [one for one in findings if one.delayed])
+        return able_for(self.run, self.sender, self.run.address(index), policy, strongest)
+
+    def _note(self, index: int, policy: Settings, found: tuple[Finding, ...], *, looked: bool) -> None:
+        """What log and notices may say of the copy: no subject that something was found in."""
+        key = self.run.address(index).key
+        self.run.cases[key] = Case(policy, found, self.sender.reader(self.run.envelope))
+        if policy.log_subject and looked and not in_subject(found):
+            self.run.subject_for.add(key)
 
     def _asked_for(self, index: int) -> Asked:
         """What the mail asks of all recipients, and whether this one's copy has been here before."""
@@ -159,7 +172,7 @@ class ProtectPath:
             match one.plan:
                 case Refuse(reason, reasons):
                     answer = reply.BLOCKED if reason.code is ReasonCode.FINDING else reply.NOT_PROTECTED
-                    self.run.settle(one.index, Fate.REFUSED, answer, (*reasons, reason))
+                    self.run.settle(one.index, Fate.REFUSED, answer, ending_with(reasons, reason))
                 case Defer(reason, reasons):
                     self.run.defer(one.index, reason, before=reasons)
                 case Hold():

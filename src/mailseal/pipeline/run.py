@@ -99,6 +99,11 @@ def in_order(envelope: Envelope, outcomes: dict[str, Outcome]) -> list[Outcome]:
     return result
 
 
+def ending_with(reasons: Sequence[Reason], last: Reason) -> tuple[Reason, ...]:
+    """The reasons, the decisive one once and at the end."""
+    return (*(one for one in reasons if one != last), last)
+
+
 def failure_reason(error: BaseException) -> Reason:
     """Why a copy is deferred: an expected failure by its text, any other by its kind and place only.
 

@@ -39,6 +39,10 @@ class Sender:
         """Internal and authorised: may sign, trigger and be notified."""
         return self.internal and self.authorised
 
+    def reader(self, envelope: Envelope) -> Address | None:
+        """Who may be told what becomes of the mail; None: nobody."""
+        return envelope.sender if self.ours else None
+
 
 def sender_of(envelope: Envelope, root: Entity, directory: Directory, logins: SenderLogins | None = None) -> Sender:
     """Read the envelope sender and, if different, the single internal From; the stricter settings win.

@@ -12,6 +12,7 @@ from mailseal.mail.mime import parse
 from mailseal.mail.reply import Reply
 from mailseal.pipeline.relayed import ends_without_dsn
 from mailseal.policy.model import Fate, Outcome
+from mailseal.policy.reason import ReasonCode
 from mailseal.policy.text import render
 
 
@@ -56,4 +57,7 @@ def conclude(
 
 
 def _why(outcome: Outcome) -> str:
-    return render(outcome.reasons[-1]) if outcome.reasons else ""
+    """The decisive reason; never what was found: the report may go anywhere."""
+    if not outcome.reasons or outcome.reasons[-1].code is ReasonCode.FINDING:
+        return ""
+    return render(outcome.reasons[-1])

@@ -15,8 +15,8 @@ from mailseal.notices.facts import NoticeFacts, found_of, shown_subject
 from mailseal.pipeline.case import Case
 from mailseal.pipeline.own_notice import is_own_notice
 from mailseal.pipeline.run import Run, failure_reason
-from mailseal.policy.decide import finding_reason
-from mailseal.policy.model import Action, Fate, Finding, Outcome, Treatment
+from mailseal.policy.decide import counted
+from mailseal.policy.model import Action, Fate, Outcome, Treatment
 from mailseal.policy.notice_kind import NoticeKind, Role
 from mailseal.policy.reason import ReasonCode, because
 from mailseal.ports import Notice, Notices
@@ -36,8 +36,9 @@ def tell(run: Run) -> None:
         try:
             _tell(run, notices, outcome, case)
         except BaseException as error:  # noqa: BLE001 -- a 451 now would only have the copy sent again
-            reasons = (*outcome.reasons, because(ReasonCode.NOTICE_NOT_KEPT), failure_reason(error))
-            run.outcomes[key] = replace(outcome, reasons=reasons)
+            *before, last = outcome.reasons
+            why = (because(ReasonCode.NOTICE_NOT_KEPT), failure_reason(error))
+            run.outcomes[key] = replace(outcome, reasons=(*before, *why, last))  # the last is why the copy is refused
 
 
 def _is_notice(run: Run) -> bool:
@@ -58,14 +59,9 @@ def _tell(run: Run, notices: Notices, outcome: Outcome, case: Case) -> None:
             )
 
 
-def counted(outcome: Outcome, case: Case) -> tuple[Finding, ...]:
-    """The findings that the plan went by: delayed ones are left out of a copy that was encrypted."""
-    return tuple(one for one in case.findings if finding_reason(one) in outcome.reasons)
-
-
 def kinds_of(outcome: Outcome, case: Case, *, released: bool) -> tuple[NoticeKind, ...]:
     """What a copy's fate is worth telling. Of a mail that is released, only that it was encrypted."""
-    warned = any(one.action is Action.WARN for one in counted(outcome, case))
+    warned = any(one.action is Action.WARN for one in counted(case.findings, outcome.reasons))
     match outcome.fate:
         case Fate.RELAYED:
             encrypted = (NoticeKind.ENCRYPTED,) if outcome.treatment in _ENCRYPTED else ()
@@ -108,7 +104,7 @@ def _facts(run: Run, kind: NoticeKind, outcome: Outcome, case: Case) -> NoticeFa
         mail=mail_id(run.attempt),
         message_id=run.root.header("message-id") or "",
         subject=shown_subject(decoded_subject(run.root), case.findings, allowed=case.policy.notice_subject),
-        found=found_of(counted(outcome, case)),
+        found=found_of(counted(case.findings, outcome.reasons)),
         reasons=outcome.reasons,
         quarantine=quarantine,
         expires=_expires(run.at, case) if quarantine else None,

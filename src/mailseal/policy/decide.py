@@ -67,6 +67,11 @@ def finding_reason(finding: Finding) -> Reason:
     return because(ReasonCode.FINDING, name=finding.name, action=finding.action, count=finding.count)
 
 
+def counted(findings: Sequence[Finding], reasons: Sequence[Reason]) -> tuple[Finding, ...]:
+    """The findings that a plan with these reasons went by: no delayed ones for a copy that would not leave in clear."""
+    return tuple(one for one in findings if finding_reason(one) in reasons)
+
+
 def unwaived(findings: Sequence[Finding], waiver: Waiver | None) -> tuple[Finding, ...]:
     """The findings that still count: a release waives what held the mail, never what demands encryption or forbids."""
     if waiver is None:

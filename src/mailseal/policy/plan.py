@@ -53,7 +53,7 @@ def plan(
     if decision.must_encrypt:
         return _failed(decision, reasons, null_sender=null_sender)
     if delayed:
-        stronger = _with_delayed(decision, delayed)
+        stronger = with_delayed(decision, delayed)
         return plan(stronger, policy, able, null_sender=null_sender)
     return _clear(decision, policy, able, reasons)
 
@@ -82,13 +82,13 @@ def _failed(decision: Decision, reasons: Sequence[Reason], *, null_sender: bool)
     return Refuse(reason, tuple(reasons))
 
 
-def _with_delayed(decision: Decision, delayed: Sequence[Finding]) -> Decision:
+def with_delayed(decision: Decision, delayed: Sequence[Finding]) -> Decision:
     """The decision with findings that were held back: as if they had been there from the start."""
     must = any(one.action is Action.MUST_ENCRYPT for one in delayed) and decision.already is not Already.ENCRYPTED
     return replace(
         decision,
         try_encrypt=must or decision.try_encrypt,
-        must_encrypt=must,
+        must_encrypt=must or decision.must_encrypt,
         refuse=blocking(delayed),
         hold=holding(delayed),
         reasons=(*decision.reasons, *(finding_reason(one) for one in delayed)),

@@ -33,7 +33,7 @@ def count_mail(meter: Meter, mail: Handled) -> None:
 
 
 def _count_reason(meter: Meter, outcome: Outcome) -> None:
-    last = outcome.reasons[-1] if outcome.reasons else None
+    last = next((one for one in reversed(outcome.reasons) if one.code is not ReasonCode.HELD), None)
     code = ReasonCode.UNEXPECTED_FAILURE if last is None else last.code
     meter.count(table.REFUSALS, outcome.fate.value, code.value)
     if last is not None and outcome.fate is Fate.DEFERRED and code is ReasonCode.NEXT_HOP_REPLIED:

@@ -110,7 +110,7 @@ METRICS: tuple[MetricInfo, ...] = (
         kind=Kind.COUNTER,
         by=By.MAIL,
         labels=("outcome", "reason"),
-        help="Copies that were refused, deferred, kept or answered with a report, by the last of their reasons.",
+        help="Copies that were refused, deferred, held, kept or answered with a report, by the last of their reasons.",
         alert='increase(mailseal_refusals_total{reason="unexpected-failure"}[1h]) > 0',
     ),
     MetricInfo(
