@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from mailseal.extract import confinement, nested
 from mailseal.extract.budget import Budget
 from mailseal.extract.sandbox_lines import MAX_REQUEST_BYTES, Request, Spent, answer_lines, parse_request
+from mailseal.extract.walk import shown
 
 MAX_DOCUMENTS = 500
 """After so many another process goes on: whatever one of them has left behind in this one, it does not last."""
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str]) -> None:
             return
         document, there = descriptors
         with os.fdopen(document, "rb", buffering=0) as file, socket.socket(fileno=there) as answer:
-            answer.setblocking(True)  # noqa: FBT003 - the socket takes no keyword here
+            answer.settimeout(None)
             file.seek(0)
             _serve(parse_request(line), file.readall(), answer)
         used_up = count == MAX_DOCUMENTS or _resident_bytes(memory) > GROWN_FRACTION * memory_bytes
@@ -57,7 +58,7 @@ def _serve(request: Request, octets: bytes, answer: socket.socket) -> None:
     found = nested.read_document(octets, request.name, request.media_type, budget)
     spent = Spent(max(0, request.octets - budget.octets), max(0, request.files - budget.files))
     try:
-        for line in answer_lines(found, spent):
+        for line in answer_lines(found, spent, shown(request.name)):
             answer.sendall(line)
     except OSError:
         pass  # who asked is gone

@@ -19,6 +19,7 @@ from mailseal.extract import system_calls
 
 MAX_FILES = 64
 UMASK = 0o777
+SPARE_SECONDS = 8
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 1, 4, 38, 22
 _PR_CAPBSET_DROP, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 24, 47, 4
 _CAPABILITIES, _CAPABILITY_VERSION_3 = 64, 0x20080522
@@ -46,13 +47,8 @@ def confine(memory_bytes: int) -> tuple[str, ...]:
     if sys.platform != "linux":
         return ("no namespaces, landlock or seccomp: this is not Linux",)
     libc = ctypes.CDLL(None, use_errno=True)
-    for option, value in (
-        (_PR_SET_NO_NEW_PRIVS, 1),
-        (_PR_SET_DUMPABLE, 0),
-        (_PR_SET_PDEATHSIG, signal.SIGKILL),
-        (_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL),
-    ):
-        _call(libc.prctl, option, value, 0, 0, 0)
+    _prctl(libc, _PR_SET_NO_NEW_PRIVS, 1)
+    _prctl(libc, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     lacking = []
     walls: Sequence[tuple[str, Callable[[ctypes.CDLL], None]]] = (
         ("namespaces of user and network", _leave_network),
@@ -67,6 +63,9 @@ def confine(memory_bytes: int) -> tuple[str, ...]:
             wall(libc)
         except OSError as error:
             lacking.append(f"{name}: {error.strerror}")
+    # Not before: who enters a namespace loses both.
+    _prctl(libc, _PR_SET_DUMPABLE, 0)
+    _prctl(libc, _PR_SET_PDEATHSIG, signal.SIGKILL)
     return tuple(lacking)
 
 
@@ -89,15 +88,19 @@ def _limit(memory_bytes: int) -> None:
 def limit_time(seconds: float) -> None:
     """Of processor and clock from now on: a second wall, should nobody be left to kill this process."""
     used = resource.getrusage(resource.RUSAGE_SELF)
-    soft = int(used.ru_utime + used.ru_stime + seconds) + 2
+    soft = int(used.ru_utime + used.ru_stime + seconds) + SPARE_SECONDS
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
     resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
-    signal.alarm(int(seconds) + 2)  # SIGALRM, which nobody handles, ends it
+    signal.alarm(int(seconds) + SPARE_SECONDS)  # SIGALRM, which nobody handles, ends it
 
 
 def no_time_limit() -> None:
     """It waits for the next document."""
     signal.alarm(0)
+
+
+def _prctl(libc: ctypes.CDLL, option: int, value: int) -> None:
+    _call(libc.prctl, option, value, 0, 0, 0)
 
 
 def _call(function: Callable[..., int], *arguments: int | ctypes.Array[ctypes.c_char] | None) -> int:

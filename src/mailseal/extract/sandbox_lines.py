@@ -50,6 +50,22 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Status:
+    """How it stands with the sandbox. `lacking`: the walls around its processes that could not be had."""
+
+    user: str
+    extractors: int
+    running: int
+    waiting: int
+    lacking: tuple[str, ...]
+    trouble: str
+
+    def line(self) -> bytes:
+        """As `parse_status` reads it."""
+        return _line(asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
 class Spent:
     """What reading a document has cost of the mail's budget."""
 
@@ -72,8 +88,19 @@ def parse_request(line: bytes) -> Request:
     return Request(**found)
 
 
-def answer_lines(inspection: Inspection, spent: Spent) -> Iterator[bytes]:
-    """An answer from BEGUN on; what is more than a reader takes is a gap."""
+def parse_status(line: bytes) -> Status:
+    """Raises LinesError."""
+    found = _value(line)
+    try:
+        lacking = tuple(_text(one) for one in found["lacking"])
+        numbers = (_count(found[name]) for name in ("extractors", "running", "waiting"))
+        return Status(_text(found["user"]), *numbers, lacking, _text(found["trouble"]))
+    except (KeyError, TypeError, ValueError):
+        raise LinesError("that is no status") from None
+
+
+def answer_lines(inspection: Inspection, spent: Spent, place: str) -> Iterator[bytes]:
+    """An answer from BEGUN on; what is more than a reader takes is a gap of the document's own place."""
     for passage in inspection.passages[:MAX_PASSAGES]:
         place, text = passage.place[:MAX_PLACE], passage.text
         for start in range(0, len(text), PIECE_CHARACTERS):
@@ -81,7 +108,7 @@ def answer_lines(inspection: Inspection, spent: Spent) -> Iterator[bytes]:
             yield _line({"place": place, "text": text[start:end], "more": end < len(text)})
     gaps = inspection.gaps[: MAX_GAPS - 1]
     if len(inspection.passages) > MAX_PASSAGES or len(inspection.gaps) >= MAX_GAPS:
-        gaps = (*gaps, Gap("", GapStatus.PARTIAL, GapReason.TOO_MANY, "there are more places than are looked at"))
+        gaps = (*gaps, Gap(place, GapStatus.PARTIAL, GapReason.TOO_MANY, "there are more places than are looked at"))
     for gap in gaps:
         shown = {"place": gap.place[:MAX_PLACE], "detail": gap.detail[:MAX_PLACE]}
         yield _line({"gap": gap.reason.value, "status": gap.status.value, **shown})
@@ -159,11 +186,11 @@ class Answer:
             self._passages.append(Passage(place, "".join(self._pieces)))
             self._pieces.clear()
 
-    def inspection(self) -> Inspection:
-        """What was read, with a gap for all of it if it was broken off."""
+    def inspection(self, place: str) -> Inspection:
+        """What was read of a document at that place, with a gap for all of it if it was broken off."""
         gaps = self._gaps
         if self.failed is not None:
-            gaps = [*gaps, Gap("", GapStatus.UNINSPECTABLE, self.failed, _WHY.get(self.failed, ""))]
+            gaps = [*gaps, Gap(place, GapStatus.UNINSPECTABLE, self.failed, _WHY.get(self.failed, ""))]
         return Inspection(tuple(self._passages), tuple(gaps))
 
 

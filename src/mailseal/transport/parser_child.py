@@ -1,9 +1,7 @@
 """A process that reads documents, as who starts it sees it: exec, hand over, kill; standard library only (unix(7))."""
 
 import contextlib
-import fcntl
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -17,7 +15,6 @@ MAX_MESSAGE_BYTES = 16 * 1024
 DONE, LAST = b"done", b"last"
 """`extract.child.DONE` and `LAST`, without what that module loads."""
 BURY_SECONDS = 5.0
-_SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
 class ParserStartError(TransientError):
@@ -72,17 +69,3 @@ class ParserChild:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(BURY_SECONDS)
         self.control.close()
-
-
-def sealed(document: bytes | memoryview, name: str = "document") -> int:
-    """A descriptor of these octets in memory that nobody can change any more; the caller closes it. Raises OSError."""
-    descriptor = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    try:
-        view = memoryview(document)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
