@@ -4,16 +4,32 @@ libarchive is told which one format it reads: no guesses, no filters that run pr
 """
 
 import bz2
+import importlib
 import lzma
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from types import ModuleType
 from typing import Protocol
 
 from mailseal.extract.budget import OverBudgetError
+from mailseal.extract.strings import strings
 from mailseal.extract.walk import Walk
 from mailseal.policy.inspection import GapReason, GapStatus
 
+
+@cache
+def _library() -> ModuleType | None:
+    """The module that loads the C library, which need not be there."""
+    try:
+        return importlib.import_module("libarchive")
+    except Exception:  # noqa: BLE001  a missing or old library shows as many kinds of error
+        return None
+
+
 _CHUNK = 1 << 18
+_HEADER = 512
+"""Where gzip keeps the name of a file."""
 _MAX_STREAMS = 1000
 _LZMA_MEMORY_BYTES = 256 << 20
 _FORMATS: tuple[tuple[int, bytes, str], ...] = (
@@ -80,11 +96,7 @@ _ERRORS = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
 
 def libarchive_problem() -> str | None:
     """Why archives other than zip, gzip, bzip2 and xz cannot be read on this machine; None if they can."""
-    try:
-        import libarchive  # noqa: F401, PLC0415  loads the C library, which need not be there
-    except Exception as error:  # noqa: BLE001  a missing library shows as many kinds of error
-        return f"libarchive cannot be loaded ({type(error).__name__})"
-    return None
+    return None if _library() is not None else "libarchive is not there, or too old"
 
 
 def read_archives(octets: bytes, walk: Walk) -> None:
@@ -94,15 +106,13 @@ def read_archives(octets: bytes, walk: Walk) -> None:
 
 def read_archive(octets: bytes, walk: Walk, kind: str, packed: str = "none") -> None:
     """An archive of a format by libarchive's name for it; raises OverBudgetError."""
-    problem = libarchive_problem()
-    if problem is not None:
-        walk.gap(GapStatus.UNINSPECTABLE, GapReason.UNSUPPORTED, problem)
+    library = _library()
+    if library is None:
+        walk.gap(GapStatus.UNINSPECTABLE, GapReason.UNSUPPORTED, libarchive_problem() or "")
         return
-    from libarchive import ArchiveError, memory_reader  # noqa: PLC0415  see libarchive_problem
-
     name = ""
     try:
-        with memory_reader(octets, kind, packed) as archive:
+        with library.memory_reader(octets, kind, packed) as archive:
             for entry in archive:
                 name = entry.pathname or ""
                 if entry.isfile or kind == "raw":
@@ -111,7 +121,7 @@ def read_archive(octets: bytes, walk: Walk, kind: str, packed: str = "none") -> 
                 else:
                     walk.budget.open(walk.depth)
                     walk.say("\n".join(filter(None, (name, entry.linkpath))), "name")
-    except ArchiveError as error:
+    except library.ArchiveError as error:
         told = str(error).lower()
         locked = any(word in told for word in _LOCKED)
         walk.gap(
@@ -134,6 +144,8 @@ def read_compressed(octets: bytes, walk: Walk) -> None:
     if make is None:
         read_archive(octets, walk, "raw", next(name for mark, name in _FILTERS if octets.startswith(mark)))
         return
+    if octets.startswith(b"\x1f\x8b") and octets[3:4] > b"\1":  # there are names or comments (RFC 1952 §2.3.1)
+        walk.say(strings(octets[:_HEADER]), "header")
     found: list[bytes] = []
     rest = b""
     try:

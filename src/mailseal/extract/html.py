@@ -11,12 +11,12 @@ _TAG = re.compile(
     r"""</?([A-Za-z][^\s/><]*+)((?:[^>"'=]++|=\s*+(?:"[^"]*+"|'[^']*+')?+|["'])*+)>""",
 )
 _STRICT_TAG = re.compile(r"</?([A-Za-z][^\s/><]*+)([^<>]*+)>")
-_ATTRIBUTE = re.compile(r"""=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s"'>]++))""")
 _HIDDEN = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?![.\d]*[1-9])|mso-hide\s*:\s*all"
     r"|\shidden(?=[\s=/]|$)",
     re.IGNORECASE,
 )
+_START = re.compile("<(?=[A-Za-z!?/])")
 _LONG_NUMBER = re.compile(r"&#(?:0*+([0-9]+)|[xX]0*+([0-9A-Fa-f]+));?")
 _INLINE = frozenset(
     """
@@ -79,9 +79,9 @@ class _Sweep:
 
     def run(self) -> None:
         html, at = self.html, 0
-        while (start := html.find("<", at)) >= 0:
-            self._text(html[at:start])
-            at = self._markup(start)
+        while found := _START.search(html, at):
+            self._text(html[at : found.start()])
+            at = self._markup(found.start())
         self._text(html[at:])
 
     def _text(self, text: str) -> None:
@@ -104,9 +104,6 @@ class _Sweep:
         following = html[start + 1 : start + 2]
         if following.isalpha() or (following == "/" and html[start + 2 : start + 3].isalpha()):
             return self._tag(start)
-        if following not in ("!", "?", "/"):
-            self._text("<")
-            return start + 1
         if html.startswith("<!--", start):
             return self._comment(start)
         if html.startswith("<![CDATA[", start):
@@ -142,14 +139,11 @@ class _Sweep:
             return start + 1
         name, closing = tag[1].lower(), html[start + 1] == "/"
         attributes = tag[2]
-        if attributes:
-            found = [entities("".join(one)) for one in _ATTRIBUTE.findall(attributes)]
-            if found:
-                self.unseen.append("\n".join(found))
+        known = name in _INLINE or name in _BLOCKS
+        if attributes or not known:
+            self.unseen.append(entities(attributes if known else tag[0][1:-1]))
         if name not in _INLINE:
             self._break()
-            if name not in _BLOCKS:
-                self.unseen.append(entities(tag[0][1:-1]))
         self._hide(name, attributes, closing=closing)
         return self._raw(name, tag.end()) if name in _RAW and not closing else tag.end()
 

@@ -6,7 +6,6 @@ text) is set aside.
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from mailseal.extract.html import entities
@@ -26,9 +25,14 @@ _BREAKS = frozenset(
     v f body comment footnote endnote hdr ftr sp txBody page frame text-box title-page oddHeader
     evenHeader firstHeader oddFooter evenFooter firstFooter definedName author pt lvl ser ruby rt
     txbxContent
+    title creator subject keyword initial-creator user-defined
     """.split()  # noqa: SIM905  a list of a hundred strings is no easier to read
 )
 _ENTITY = re.compile(r"<!ENTITY\s+(?:%\s+)?\S+\s+(?:\"([^\"]*+)\"|'([^']*+)')")
+_RUNS = frozenset({"t", "v", "f", "delText", "instrText", "delInstrText"})
+_OPEN_DOCUMENT = "opendocument:xmlns"
+_APART = ("-properties", "/relationships", "/content-types", "xmlns:meta", "/customXml")
+_HEAD = 16_384
 _CDATA, _CDATA_END = "<![CDATA[", "]]>"
 
 
@@ -39,6 +43,12 @@ class XmlText:
     text: str
     aside: str
     has_entities: bool
+
+
+def may_be_records(xml: str) -> bool:
+    """Whether the elements of a part of a document are rather apart: properties, relationships."""
+    head = xml[:_HEAD]
+    return any(name in head for name in _APART)
 
 
 def xml_text(xml: str, *, joins: bool = True) -> XmlText:
@@ -88,7 +98,7 @@ class _Sweep:
     _depth: int = 0
 
     def run(self, xml: str) -> None:
-        is_runs = "<w:t" in xml or "<a:t" in xml
+        is_runs = _OPEN_DOCUMENT not in xml[:_HEAD]
         for token in _TOKEN.finditer(xml):
             tag, text = token[1], token[2]
             if tag is None:
@@ -96,7 +106,7 @@ class _Sweep:
                 continue
             name = self._tag(tag)
             # White space between the elements of runs is how the file is laid out, not what it says.
-            if text and not (is_runs and name != "t" and text.isspace()):
+            if text and not (is_runs and name not in _RUNS and text.isspace()):
                 (self.aside if self._within else self.text).append(entities(text))
 
     def _tag(self, tag: str) -> str:
@@ -120,53 +130,3 @@ class _Sweep:
             if self._depth == 0:
                 self._within = ""
                 self.aside.append("\n")
-
-
-_CELL = re.compile(
-    r"""<(?:[\w.-]+:)?(row|c|v|t|is|f|/c|/row)(?=[\s/>])((?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+)>([^<]*+)"""
-)
-_IS_SHARED = re.compile(r"""\st\s*=\s*["']s["']""")
-_ITEM = re.compile(r"<(?:[\w.-]+:)?(/?si|/?rPh|t)(?=[\s/>])[^<>]*+>([^<]*+)")
-
-
-def shared_strings(xml: str) -> list[str]:
-    """The strings of a workbook (sharedStrings.xml) by index; without how they are pronounced."""
-    found: list[str] = []
-    pieces: list[str] = []
-    pronounced = False
-    for name, text in _ITEM.findall(xml):
-        if name == "si":
-            pieces = []
-        elif name == "/si":
-            found.append(entities("".join(pieces)))
-        elif name in ("rPh", "/rPh"):
-            pronounced = name == "rPh"
-        elif not pronounced:
-            pieces.append(text)
-    return found
-
-
-def sheet_rows(xml: str, strings: list[str]) -> Iterator[str]:
-    """The rows of a worksheet, cells apart by a tab, with the strings that they refer to."""
-    row: list[str] = []
-    cell: list[str] = []
-    is_shared = False
-    for name, attributes, text in _CELL.findall(xml):
-        if name == "c":
-            cell, is_shared = [], _IS_SHARED.search(attributes) is not None
-        elif name in ("v", "t"):
-            cell.append(_value(text, strings) if is_shared and name == "v" else entities(text))
-        elif name == "/c":
-            row.append("".join(cell))
-        elif name == "/row":
-            yield "\t".join(row)
-            row = []
-    if row:
-        yield "\t".join(row)
-
-
-def _value(text: str, strings: list[str]) -> str:
-    index = text.strip()
-    if not (index.isascii() and index.isdecimal() and len(index) < 10 and int(index) < len(strings)):
-        return text
-    return strings[int(index)]

@@ -59,7 +59,7 @@ def _say_header(entity: Entity, walk: Walk) -> None:
     say_fields([one.name for one in entity.fields], octets, walk, "" if not entity.path else "part header")
     values = [one.value(entity.buffer) for one in entity.fields if one.name in _NAMING]
     names = dict.fromkeys(name for value in values for name in _names(value))
-    walk.say("\n".join(names), "file name")
+    walk.say("\n".join(one for one in names if not any(one in value for value in values)), "file name")
 
 
 def _names(value: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from mailseal.extract.archive import read_archives, read_compressed
+from mailseal.extract.archive import libarchive_problem, read_archives, read_compressed
 from mailseal.extract.budget import Budget, OverBudgetError
 from mailseal.extract.cells import read_cells
 from mailseal.extract.dispatch import by_table
@@ -28,6 +28,9 @@ HANDLERS: Mapping[Format, Handler] = {
     Format.CELLS: read_cells,
     Format.TNEF: read_tnef,
 }
+
+LIBARCHIVE_PROBLEM = libarchive_problem()
+"""Asked at import: what has been confined loads no library any more."""
 
 
 def read_document(document: Octets, name: str, media_type: str, budget: Budget) -> Inspection:

@@ -86,7 +86,7 @@ def read_html(octets: bytes, walk: Walk) -> None:
         walk.say(found.seen, "what is not hidden")
         walk.say(found.unseen, "not shown")
         if _XML.match(reading):
-            joined = xml_text(reading)
+            joined = xml_text(reading)  # texts in runs: documents in one file of XML
             walk.say(joined.text, "joined")
             walk.say(joined.aside, "aside")
         for media_type, letters in _DATA.findall(reading):

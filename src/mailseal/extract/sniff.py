@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Format(StrEnum):
-    """What is told apart. CELLS: a workbook, besides being a ZIP. MEDIA: pictures, sound, films, fonts."""
+    """What is told apart. CELLS: what may be a workbook, besides being a ZIP. MEDIA: pictures, sound, films, fonts."""
 
     EMPTY = "empty"
     TEXT = "text"
@@ -119,7 +119,7 @@ def formats(octets: bytes, name: str = "", media_type: str = "") -> tuple[Format
         and b"PK\x01\x02" in octets
     ):
         found.append(Format.ZIP)
-    if Format.ZIP in found and b"xl/" in octets:
+    if Format.ZIP in found and (b"[Content_Types].xml" in octets or b"opendocument" in octets):
         found.append(Format.CELLS)
     if not found or not set(found) - {Format.MEDIA}:
         found += _as_text(octets, name.lower(), media_type)
@@ -151,6 +151,7 @@ def _as_text(octets: bytes, name: str, media_type: str) -> list[Format]:
         if mails:
             return mails
         kinds = [Format.MEDIA] if _MPEG.match(octets) and media_type.startswith("audio/") else []
+        kinds += [Format.TEXT, Format.UNKNOWN] if media_type.startswith("text/") else []
         kinds += [Format.ARCHIVE] if _OLD_TAR.match(octets[:160]) else []
         kinds += [Format.PGP] if _PGP_PACKET.match(octets[:16]) and name.endswith((".pgp", ".gpg", ".asc")) else []
         return kinds

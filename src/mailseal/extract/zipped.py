@@ -1,40 +1,40 @@
 """Zip files (APPNOTE), and the documents that are ones: OOXML and OpenDocument. Every member is read, in one budget."""
 
 import io
+import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from mailseal.extract.archive import read_archive
 from mailseal.extract.budget import OverBudgetError
-from mailseal.extract.markup import shared_strings, sheet_rows, xml_text
+from mailseal.extract.markup import may_be_records, xml_text
 from mailseal.extract.plain import declared_charset
+from mailseal.extract.sniff import Format, formats
+from mailseal.extract.strings import strings
 from mailseal.extract.text import readings
 from mailseal.extract.walk import Walk
 from mailseal.policy.inspection import GapReason, GapStatus
 
 _CHUNK = 1 << 18
 _XML = (".xml", ".rels", ".vml", ".rdf")
-_RUNS = (
-    "word/",
-    "ppt/",
-    "content.xml",
-    "styles.xml",
-    "xl/sharedstrings",
-    "xl/worksheets/",
-    "xl/comments",
-    "xl/drawings/",
-    "xl/charts/",
-    "xl/threadedcomments",
-    "object ",
-)
+_NOISE = re.compile(r"(?:^|/)(?:printersettings[^/]*|layout-cache|[^/]+\.(?:wmf|emf|wdp|bin))$", re.IGNORECASE)
+"""Parts of documents that are of no format that we know, and are in nearly every one: settings of printers, vectors."""
+_DESCRIPTOR_OCTETS = 24
+"""At most, behind the content of a member."""
+_MAX_MEMBERS = 100_000
+_ENTRY = b"PK\x01\x02"
+_DECLARATION = re.compile(rb"(?:\xef\xbb\xbf)?\s*<\?xml\s")
+_IS_UTF8 = 0x800
 _ENCRYPTED = 0x1
-_SHARED = "xl/sharedstrings.xml"
 _READ_ERRORS = (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error, OSError, ValueError, RuntimeError)
 
 
 def read_zip(octets: bytes, walk: Walk) -> None:
     """A zip file: as a document if it is one, its members as files else; raises OverBudgetError."""
+    if octets.count(_ENTRY) > _MAX_MEMBERS:
+        walk.gap(GapStatus.UNINSPECTABLE, GapReason.TOO_MANY, "there are more files than are looked at")
+        return
     try:
         archive = zipfile.ZipFile(io.BytesIO(octets))
     except _READ_ERRORS:
@@ -44,13 +44,26 @@ def read_zip(octets: bytes, walk: Walk) -> None:
         members = archive.infolist()
         names = {member.filename.lower() for member in members}
         walk.say(archive.comment.decode("utf-8", "replace"), "comment")
-        first = min((member.header_offset for member in members), default=0)
-        if first > 0:
-            walk.descend(octets[:first], "", place="what stands before the archive")
+        for start, end in _uncovered(octets, members, archive.start_dir):
+            walk.descend(octets[start:end], "", place="what stands between the files")
         is_document = "[content_types].xml" in names or ("mimetype" in names and "meta-inf/manifest.xml" in names)
         reader = _Members(archive, walk, is_document=is_document)
-        for member in sorted(members, key=lambda one: one.filename.lower() != _SHARED):
+        for member in members:
             reader.read(member)
+
+
+def _uncovered(octets: bytes, members: Sequence[zipfile.ZipInfo], end: int) -> Iterator[tuple[int, int]]:
+    """Where something stands that is of no member: before the first, between two of them."""
+    at = 0
+    for member in sorted(members, key=lambda one: one.header_offset):
+        start = member.header_offset
+        if start - at > _DESCRIPTOR_OCTETS or (at == 0 < start):
+            yield at, start
+        names = octets[start + 26 : start + 30]
+        at = max(at, start + 30 + int.from_bytes(names[:2], "little") + int.from_bytes(names[2:], "little"))
+        at += member.compress_size
+    if end - at > _DESCRIPTOR_OCTETS:
+        yield at, end
 
 
 class _Members:
@@ -58,13 +71,11 @@ class _Members:
         self._archive = archive
         self._walk = walk
         self._is_document = is_document
-        self._strings: list[str] = []
 
     def read(self, member: zipfile.ZipInfo) -> None:
         """Say what a member says. What is broken is a gap of its own; raises OverBudgetError."""
         name = member.filename
-        if member.comment:
-            self._walk.say(member.comment.decode("utf-8", "replace"), name)
+        self._say_entry(member)
         if member.is_dir() and not member.file_size:
             self._walk.budget.open(self._walk.depth)
             self._walk.say(name, "name")
@@ -78,13 +89,27 @@ class _Members:
         except OverBudgetError:
             raise
         except _READ_ERRORS as error:
-            self._walk.gap(GapStatus.UNINSPECTABLE, GapReason.BROKEN, type(error).__name__, name)
+            unknown = isinstance(error, NotImplementedError)
+            reason = GapReason.UNSUPPORTED if unknown else GapReason.BROKEN
+            self._walk.gap(GapStatus.UNINSPECTABLE, reason, type(error).__name__, name)
             return
-        if self._is_document and name.lower().endswith(_XML):
+        if self._is_document and (name.lower().endswith(_XML) or _DECLARATION.match(content)):
             self._walk.budget.open(self._walk.depth)
             self._say_xml(content, name)
+        elif self._is_document and _NOISE.search(name) and formats(content) == (Format.UNKNOWN,):
+            self._walk.say(strings(content), name)
         else:
             self._walk.descend(content, name)
+
+    def _say_entry(self, member: zipfile.ZipInfo) -> None:
+        """The comment, names in every charset that they can be in, fields of other programs."""
+        name = member.orig_filename
+        octets = b"" if member.flag_bits & _IS_UTF8 or name.isascii() else name.encode("cp437", "replace")
+        names = [name, *(readings(octets) if octets else ())]
+        told = "\n".join(one for one in dict.fromkeys(names) if one != member.filename)
+        self._walk.say(told, f"{member.filename}: name")
+        self._walk.say(strings(member.extra), f"{member.filename}: comment")
+        self._walk.say("\n".join(readings(member.comment)), f"{member.filename}: comment")
 
     def _chunks(self, member: zipfile.ZipInfo) -> Iterator[bytes]:
         with self._archive.open(member) as file:
@@ -93,14 +118,11 @@ class _Members:
                 yield chunk
 
     def _say_xml(self, content: bytes, name: str) -> None:
-        lower = name.lower()
         for reading in readings(content, declared_charset(content) or "utf-8"):
-            found = xml_text(reading, joins=lower.startswith(_RUNS))
-            if lower == _SHARED:
-                self._strings = shared_strings(reading)
-            if lower.startswith("xl/worksheets/"):
-                self._walk.say("\n".join(sheet_rows(reading, self._strings)), f"{name}: cells")
+            found = xml_text(reading)
             self._walk.say(found.text, name)
+            if may_be_records(reading):
+                self._walk.say(xml_text(reading, joins=False).text, f"{name}: apart")
             self._walk.say(found.aside, f"{name}: aside")
             if found.has_entities:
                 self._walk.gap(GapStatus.PARTIAL, GapReason.UNSUPPORTED, "it defines entities of its own", name)

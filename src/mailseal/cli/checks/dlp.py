@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from mailseal.cli.checks.finding import Finding, Status
 from mailseal.cli.output import counted
 from mailseal.config import Config
+from mailseal.extract.archive import libarchive_problem
 from mailseal.store import dlp_assignments, dlp_patterns, overrides
 from mailseal.store.dlp_patterns import PatternInfo
 from mailseal.store.dlp_rows import BrokenPatternError
@@ -28,6 +29,10 @@ def dlp(_config: Config) -> Iterator[Finding]:
         yield Finding(SUBJECT, Status.FAIL, text, "`mailseal dlp pattern set`, or `unassign`")
     else:
         yield from _together(patterns)
+    problem = libarchive_problem()
+    if problem is not None:
+        text = f"archives other than zip, gzip, bzip2 and xz cannot be read: {problem}"
+        yield Finding(SUBJECT, Status.WARN, text, "install libarchive (Debian: libarchive13)")
     for owner in dict.fromkeys(one.owner for one in assigned):
         if not overrides.shown(owner)["dlp"][0]:
             text = f"patterns are assigned to {owner or 'all mail'}, and the setting dlp is off there"
