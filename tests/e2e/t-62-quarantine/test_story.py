@@ -36,7 +36,7 @@ from mailseal.config import load
 from mailseal.mail.reply import HELD
 from mailseal.store import setup
 
-ANNA = "anna@alpha.example"
+ANNA, OLGA, NORA = "anna@alpha.example", "olga@out.example", "nora@out.example"
 PIA, QUINN = 1, 2
 """User IDs of two people: daemon, bin."""
 
@@ -291,6 +291,62 @@ def test_an_identical_mail_is_held_anew(house: House) -> None:
     to, first = house.hold()
     assert send(house.port, ANNA, [to], house.octets).end[0].startswith("250")
     assert [one["id"] for one in house.rows("list", "--recipient", to)][1:] == [first]
+
+
+def test_what_was_approved_is_waived_and_nothing_else(house: House) -> None:
+    """Nora has no certificate and her mail need not be encrypted, so it is DLP alone that holds it."""
+    for name, word in (("project", "Nautilus"), ("client", "Albatros")):
+        house.type("dlp", "pattern", "add", name, "--keyword", word, "--action", "quarantine")
+    house.type("dlp", "assign", "project", "--domain", "out.example")
+    house.gateway.wait_until_noticed()
+    octets = mail(ANNA, NORA, body=b"Nautilus is for Albatros.\r\n", subject="Nautilus")
+    assert send(house.port, ANNA, [NORA], octets).end[0] == HELD.line().decode().strip()
+    [row] = house.rows("list", "--recipient", NORA)
+    assert (row["why"], row["findings"]) == ("dlp", ["project (quarantine)"])
+    assert "Nautilus" not in house.type("quarantine", "list", "--json") + house.type("log", "--recipient", NORA)
+    shown = house.type("quarantine", "show", row["id"], "--json")
+    assert "Nautilus" not in shown
+    assert "Albatros" in shown, "nobody looks for it yet"
+
+    house.type("dlp", "assign", "client", "--domain", "out.example")
+    house.type("quarantine", "release", row["id"])
+    wait_until(lambda: house.one(row["id"])["error"])
+    [again] = house.rows("list", "--recipient", NORA)
+    assert sorted(again["findings"]) == ["client (quarantine)", "project (quarantine)"]
+    assert not house.outside.mails
+
+    house.type("dlp", "pattern", "set", "project", "--keyword", "Nautilus", "--keyword", "for")
+    house.type("quarantine", "release", row["id"])
+    wait_until(lambda: house.one(row["id"])["releases"] == 2 and house.one(row["id"])["state"] == "held")
+    assert not house.outside.mails, "what was approved is another revision of the pattern"
+
+    house.type("quarantine", "release", row["id"])
+    assert b"Nautilus is for Albatros." in got(house, NORA).octets
+    house.wait(row["id"], "released")
+    house.type("dlp", "unassign", "project", "client", "--domain", "out.example")
+
+
+def test_released_encrypted_or_not_at_all(house: House) -> None:
+    house.type("dlp", "pattern", "add", "colour", "--keyword", "vermilion", "--action", "quarantine")
+    house.type("dlp", "assign", "colour", "--domain", "out.example")
+    house.gateway.wait_until_noticed()
+    held = {}
+    for to in (NORA, OLGA):
+        assert send(house.port, ANNA, [to], mail(ANNA, to, body=b"vermilion\r\n")).end[0].startswith("250")
+        [row] = house.rows("list", "--recipient", to)
+        held[to] = row["id"]
+
+    house.type("quarantine", "release", *held.values(), "--encrypt")
+
+    octets = got(house, OLGA).octets
+    assert b"vermilion" not in octets
+    assert b"vermilion" in openssl.verify(openssl.decrypt(octets, people().olga), people().root)
+    house.wait(held[OLGA], "released")
+    wait_until(lambda: house.one(held[NORA])["state"] == "held")
+    assert house.one(held[NORA])["error"]
+    assert len(house.outside.mails) == 1
+    house.type("quarantine", "delete", held[NORA], "--yes")
+    house.type("dlp", "unassign", "colour", "--domain", "out.example")
 
 
 def test_damaged_it_is_said_and_can_be_deleted(house: House) -> None:
