@@ -22,7 +22,12 @@ def caller() -> Actor:
         name = pwd.getpwuid(uid).pw_name
     except (KeyError, OverflowError):
         return Actor(f"uid:{uid}", f"user {uid}")
-    return Actor(f"user:{name}", name)
+    return Actor(key_of(name), name)
+
+
+def key_of(account: str) -> str:
+    """By what the actions of an account are found; "uid:1234" is one without a name."""
+    return account if account.startswith("uid:") else f"user:{account}"
 
 
 def _login_uid() -> int:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import click
 
-from mailseal.cli.actor import caller
+from mailseal.cli.actor import caller, key_of
 from mailseal.cli.errors import report
 from mailseal.cli.export_file import PRIVATE_MODE, destination_of, write
 from mailseal.cli.log import Moment
@@ -25,7 +25,7 @@ from mailseal.store.dlp_scanners import StorePatterns
 from mailseal.store.keks import open_ring
 from mailseal.store.quarantine import OPEN, HeldFilter, HeldMail, State
 from mailseal.store.quarantine_actions import Way
-from mailseal.store.quarantine_events import Action
+from mailseal.store.quarantine_events import MAILSEAL, Action
 
 COLUMNS = ("id", "held", "expires", "sender", "recipient", "why", "findings", "state", "error")
 note_option: Callable[[Any], Any] = click.option(
@@ -181,7 +181,7 @@ def extend(session: Session, *, held: Sequence[UUID], days: int, note: str, as_j
 
 @quarantine.command("events")
 @click.argument("held", type=click.UUID, required=False, metavar="[ID]")
-@click.option("--actor", metavar="NAME", help="What one account of a machine has done.")
+@click.option("--actor", metavar="NAME", help="What one account has done; mailseal: what happened by itself.")
 @click.option("--action", type=one_of(Action))
 @click.option("--since", type=Moment(), help="From this time on: ISO 8601, or 15m, 2h, 7d ago.")
 @click.option("--until", type=Moment(), help="Before this time.")
@@ -206,7 +206,7 @@ def events(
 
     found = events_of.list_events(
         held,
-        actor=None if actor is None else f"user:{actor}",
+        actor=actor if actor in (None, MAILSEAL.key) else key_of(str(actor)),
         action=Action(action) if action else None,
         since=since,
         until=until,

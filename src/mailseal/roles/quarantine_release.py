@@ -152,9 +152,9 @@ def _commit(work: Callable[[], object]) -> None:
             work()
         except StoreUnavailable:
             time.sleep(COMMIT_PAUSE_SECONDS)
-        except Exception as error:
-            # Trying again would send it again.
-            logger.exception("a mail has been released, which cannot be stored")
+        except Exception as error:  # noqa: BLE001 -- whatever it is: trying again would send it again
+            # The text of an unexpected exception may hold a piece of the mail.
+            logger.error("a mail has been released, which cannot be stored: %s", type(error).__name__)
             raise PermanentError(f"the next hop has it, which could not be stored ({type(error).__name__})") from None
         else:
             return
