@@ -15,7 +15,7 @@ from mailseal.notices.catalogue import Catalogue, Language
 from mailseal.notices.choose import CATALOGUE, StoredTemplate, checked, choose
 from mailseal.notices.errors import CatalogueError, TemplateError
 from mailseal.notices.kinds import KINDS
-from mailseal.notices.render import Rendered, render, summary_of, values_of
+from mailseal.notices.render import Rendered, render
 from mailseal.notices.template import Part
 from mailseal.policy.notice_kind import NoticeKind, Role
 from mailseal.store import notice_templates
@@ -184,11 +184,7 @@ def languages(session: Session, *, as_json: bool) -> None:
 def _rendered(kind: NoticeKind, role: Role, owner: str, known: Catalogue, language: Language) -> Rendered:
     chosen = choose(kind, language, notice_templates.templates_for(owner), known)
     reader = owner if "@" in owner else sample.READER
-    if kind is NoticeKind.SUMMARY:
-        values = summary_of(sample.samples_for_summary(role), reader, sample.GATEWAY, known, language)
-    else:
-        values = values_of(sample.sample(kind, role), reader, sample.GATEWAY, known, language)
-    return render(values, lambda part: chosen[part].text)
+    return render(sample.values(kind, role, reader, known, language), lambda part: chosen[part].text)
 
 
 def _catalogue(session: Session) -> Catalogue:

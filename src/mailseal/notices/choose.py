@@ -7,7 +7,8 @@ of a message say the same (RFC 2046 §5.1.4).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mailseal.notices.catalogue import Catalogue, Language
+from mailseal.notices import sample
+from mailseal.notices.catalogue import ENGLISH, Catalogue, Language, load
 from mailseal.notices.check import check
 from mailseal.notices.errors import TemplateError
 from mailseal.notices.kinds import KINDS
@@ -52,9 +53,15 @@ def choose(
 
 
 def checked(one: StoredTemplate) -> None:
-    """Raise TemplateError for a template that must not be saved."""
+    """Raise TemplateError for a template that must not be saved; it is tried for each reader it may have."""
     if one.part is not Part.HTML and not one.text.strip():
         raise TemplateError("is empty", part=one.part)
     if one.part is Part.SUBJECT and len(one.text.strip().splitlines()) > 1:
         raise TemplateError("is longer than one line", part=one.part, line=2)
-    check(compiled(one.part, one.text), KINDS[one.kind].known)
+    template = compiled(one.part, one.text)
+    check(template, KINDS[one.kind].known)
+    known = load(None)
+    for role in KINDS[one.kind].roles:
+        values = sample.values(one.kind, role, sample.READER, known, known.languages[ENGLISH])
+        if not template.render(values).strip() and one.part is not Part.HTML:
+            raise TemplateError(f"comes out empty for a {role}", part=one.part)

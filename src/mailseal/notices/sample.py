@@ -2,8 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
+from mailseal.notices.catalogue import Catalogue, Language
 from mailseal.notices.facts import Found, NoticeFacts, Told
 from mailseal.notices.kinds import KINDS
+from mailseal.notices.render import Values, summary_of, values_of
 from mailseal.policy.model import Action
 from mailseal.policy.notice_kind import NoticeKind, Role
 from mailseal.policy.reason import ReasonCode, because
@@ -44,6 +46,8 @@ def sample(kind: NoticeKind, role: Role = Role.SENDER) -> tuple[Told, ...]:
     )
 
 
-def samples_for_summary(role: Role = Role.SENDER) -> tuple[tuple[Told, ...], ...]:
-    """Several mails that a summary stands for."""
-    return (sample(NoticeKind.DLP_QUARANTINE, role),) * 3
+def values(kind: NoticeKind, role: Role, reader: str, known: Catalogue, language: Language) -> Values:
+    """The values of all variables of a kind; a summary stands for three notices."""
+    if kind is NoticeKind.SUMMARY:
+        return summary_of([sample(NoticeKind.DLP_QUARANTINE, role)] * 3, reader, GATEWAY, known, language)
+    return values_of(sample(kind, role), reader, GATEWAY, known, language)

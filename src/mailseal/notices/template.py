@@ -5,6 +5,7 @@ no assignment, so nothing grows; no range, so no loop is longer than a list of o
 and dictionaries: nothing has attributes.
 """
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import lru_cache
@@ -21,7 +22,8 @@ from mailseal.notices.kinds import Variable
 
 MAX_TEMPLATE_CHARS = 16_384
 MAX_MARKS = 400
-"""Tags and outputs in a template: the library's lexer looks at the rest of the text for each that is not closed."""
+"""Tags and outputs in a template."""
+MAX_MARK_CHARS = 300
 MAX_OUTPUT_BYTES = 256 * 1024
 MAX_NESTING = 10
 MAX_ITERATIONS = 5000
@@ -38,6 +40,11 @@ FILTERS: Mapping[str, Any] = {
     "upcase": string.upcase,
     "downcase": string.downcase,
 }
+
+
+_MARK = re.compile(r"\{[{%]")
+_CLOSED_BY = {"{{": "}}", "{%": "%}"}
+_MANY_BLANKS = re.compile(r"\s{20}")
 
 
 class Part(StrEnum):
@@ -76,10 +83,9 @@ class Template:
         self.part = part
         if len(source) > MAX_TEMPLATE_CHARS:
             raise TemplateError(f"is longer than {MAX_TEMPLATE_CHARS} characters", part=part)
-        if source.count("{{") + source.count("{%") > MAX_MARKS:
-            raise TemplateError(f"has more than {MAX_MARKS} tags and outputs", part=part)
         if "\0" in source or source.encode(errors="replace").decode() != source:
             raise TemplateError("has characters that are none", part=part)
+        _look_over(source, part)
         environment = _ESCAPED if part is Part.HTML else _PLAIN
         try:
             self.compiled: BoundTemplate = environment.from_string(source)
@@ -94,6 +100,21 @@ class Template:
             raise _told(error, self.part) from None
         except Exception as error:  # noqa: BLE001 -- whatever the library trips over, the mail of the shipped one goes
             raise TemplateError(f"cannot be rendered ({type(error).__name__})", part=self.part) from None
+
+
+def _look_over(source: str, part: Part) -> None:
+    """Refuse what takes the library's lexer long: it tries each blank of a tag as its beginning, to its end."""
+    marks, position = 0, 0
+    while (mark := _MARK.search(source, position)) is not None:
+        line = source.count("\n", 0, mark.start()) + 1
+        end = source.find(_CLOSED_BY[mark[0]], mark.end(), mark.end() + MAX_MARK_CHARS)
+        if end < 0:
+            raise TemplateError(f"{mark[0]} is not closed within {MAX_MARK_CHARS} characters", part=part, line=line)
+        if _MANY_BLANKS.search(source, mark.end(), end):
+            raise TemplateError("a tag has that many blanks in a row", part=part, line=line)
+        marks, position = marks + 1, end + 2
+    if marks > MAX_MARKS:
+        raise TemplateError(f"has more than {MAX_MARKS} tags and outputs", part=part)
 
 
 @lru_cache(maxsize=512)

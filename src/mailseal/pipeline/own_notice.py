@@ -3,16 +3,17 @@
 The mark says that the text is ours, of the last day; whatever else the header has is looked at as in any mail.
 """
 
-from dataclasses import replace
+import re
 from datetime import datetime
 
 from mailseal.mail.mime import Entity
 from mailseal.notices.mark import COVERED, NAME, is_marked
-from mailseal.policy.inspection import Inspection
+from mailseal.policy.inspection import GapReason, Inspection
 from mailseal.ports import LoopKeys
 
-_BODY = "body ("
-_AS_IT_STANDS = " (as it stands)"
+_FIELDS = frozenset({"subject", *(f"header {name}" for name in COVERED)})
+_BODY = re.compile(r"body \(text/(?:plain|html)\)(?:: not shown)?")
+_OF_SIGNATURES = frozenset({GapReason.ENCRYPTED, GapReason.UNKNOWN_FORMAT, GapReason.UNSUPPORTED})
 
 
 def is_own_notice(root: Entity, keys: LoopKeys | None, at: datetime) -> bool:
@@ -23,10 +24,14 @@ def is_own_notice(root: Entity, keys: LoopKeys | None, at: datetime) -> bool:
 
 
 def not_ours(inspection: Inspection) -> Inspection:
-    """What DLP still looks at in a notice of ours: all but the body and the fields that the mark covers."""
-    left = [one for one in inspection.passages if not _is_covered(one.place)]
-    return replace(inspection, passages=tuple(left))
+    """What DLP still looks at in a notice of ours: all but the body and the fields that the mark covers.
+
+    A signature in the body is ours as well, whether or not it can be read.
+    """
+    passages = [one for one in inspection.passages if not _is_covered(one.place)]
+    gaps = [one for one in inspection.gaps if one.reason not in _OF_SIGNATURES]
+    return Inspection(tuple(passages), tuple(gaps))
 
 
 def _is_covered(place: str) -> bool:
-    return place.startswith(_BODY) or place.removesuffix(_AS_IT_STANDS) in COVERED
+    return place in _FIELDS or _BODY.fullmatch(place) is not None
