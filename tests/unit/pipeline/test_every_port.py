@@ -6,6 +6,7 @@ import pytest
 
 from cms_samples import encrypted_entity
 from dkim_keys import ed25519_key
+from dlp_stage import with_dlp, word
 from journal_stage import ARCHIVE, EMIL, JOURNAL, about, shelf, smime
 from mailseal.dkim.fields import Mail
 from mailseal.dkim.sign import DkimKey, sign
@@ -14,7 +15,7 @@ from mailseal.mail.address import Address
 from mailseal.mail.envelope import Envelope, Origin
 from mailseal.mail.message import Message
 from mailseal.pipeline import process
-from mailseal.policy.model import Fate
+from mailseal.policy.model import Action, Fate
 from mailseal.policy.settings import Mode, OnFailure, Settings
 from mailseal.ports import OnUnopened, ReceivedTlsReport
 from mailseal.smime.form import EncryptionForm
@@ -26,6 +27,13 @@ from tls_reports import mail as tls_report
 CANARY = b"CANARY-77a1"
 BOB, DORA, TLS = "bob@outside.example", "dora@inside.example", "tls@inside.example"
 TEXT = b"Content-Type: text/plain\r\n\r\n" + CANARY + b"\r\n"
+WARNED, HELD, LATE, BLOCKED = (f"{name}@elsewhere.example" for name in ("warned", "held", "late", "blocked"))
+LOOKED_FOR = {
+    WARNED: [word("word", Action.WARN)],
+    HELD: [word("word", Action.QUARANTINE)],
+    LATE: [word("CANARY-77a1", Action.QUARANTINE, delayed=True)],
+    BLOCKED: [word("CANARY-77a1", Action.BLOCK)],
+}
 THEIRS = DkimKey("outside.example", "s", ed25519_key())
 ERRORS = [lambda: RuntimeError("boom"), lambda: TransientError("later"), lambda: PermanentError("never")]
 
@@ -64,6 +72,7 @@ def whole_stage(interrupt: Interrupter) -> Stage:
     made.gateway_settings |= {"journals": journals, "logins": Logins(interrupt), "tls_reports": Inbox(interrupt)}
     made.know(PARTNER).own(SENDER, READER, EMIL).beside_exchange_online()
     made.sign_for_domains(DkimKey("inside.example", "s", ed25519_key()), THEIRS)
+    with_dlp(made, LOOKED_FOR)
     return made
 
 
@@ -75,8 +84,10 @@ def go(interrupt: Interrupter, given: Envelope, raw: bytes) -> Stage:
     for one in outcomes:
         reached = str(one.recipient) in sent_to or (str(one.recipient) == JOURNAL and ARCHIVE in sent_to)
         assert reached or one.fate is not Fate.RELAYED
-        held = [*stage.gateway_settings["tls_reports"].kept, *stage.gateway_settings["journals"].kept]
-        assert one.fate is not Fate.KEPT or held
+        kept = [*stage.gateway_settings["tls_reports"].kept, *stage.gateway_settings["journals"].kept]
+        assert one.fate is not Fate.KEPT or kept
+        held = [str(row.recipient.address) for row in stage.gateway_settings["quarantine"].held]
+        assert one.fate is not Fate.HELD or str(one.recipient) in held
     return stage
 
 
@@ -93,6 +104,9 @@ REPORT = about(smime(READER, entity=TEXT))
 EXAMPLE_OF_US = {**EXAMPLE, "policies": [dict(EXAMPLE["policies"][0])]}
 EXAMPLE_OF_US["policies"][0]["policy"] = {**EXAMPLE["policies"][0]["policy"], "policy-domain": "inside.example"}
 
+FOUND = mail("MIME-Version: 1.0", "Content-Type: multipart/mixed; boundary=b", body=b"--b\r\n\r\n" + CANARY)
+FOUND += b"\r\n--b\r\nContent-Type: application/rtf; name=a.rtf\r\n\r\n{\\rtf1 word}\r\n--b--\r\n"
+
 CASES = {
     "submitted": (
         replace(envelope(BOB, "nobody@outside.example", DORA, JOURNAL, TLS), submission=True), OUT,
@@ -105,6 +119,11 @@ CASES = {
     "a journal report": (
         envelope(JOURNAL, DORA, EMIL.certificate.san_emails[0], BOB), REPORT,
         {ARCHIVE}, {"of", "has", "with_key_of", "private_key"},
+    ),
+    "looked through": (
+        envelope(BOB, WARNED, HELD, LATE, BLOCKED, DORA), FOUND,
+        {DORA, WARNED},
+        {"patterns.of", "documents.budget", "documents.read", "quarantine.has", "quarantine.hold", "notices.request"},
     ),
     "a TLS report": (
         envelope(TLS, DORA, sender=BOB, origin=Origin.OUTSIDE), tls_report(EXAMPLE_OF_US) + CANARY,

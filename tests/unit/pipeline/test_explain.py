@@ -1,17 +1,22 @@
 """`explain`: the same answers as `process`, without an effect, also where a copy fails."""
 
+from dataclasses import replace
+
 import pytest
 
+from dlp_stage import with_dlp, word
 from mailseal.errors import PermanentError, TransientError
 from mailseal.mail.envelope import attempt_id
 from mailseal.mail.message import Message
 from mailseal.methods.smime import Smime
 from mailseal.pipeline import process
 from mailseal.pipeline.explain import Explanation, explain
-from mailseal.policy.model import Fate, Treatment
+from mailseal.policy.model import Action, Fate, Treatment
 from mailseal.policy.reason import ReasonCode, because
 from mailseal.policy.settings import Mode, Settings
+from mailseal.policy.text import render
 from mailseal.ports import Hop
+from mailseal.wiring.gateway import without_effects
 from stage import PARTNER, READER, SENDER, Stage, envelope, mail
 
 TO = envelope("bob@outside.example", "carol@outside.example", "x@elsewhere.example")
@@ -75,3 +80,16 @@ def test_details_are_told_for_what_would_be_sent():
     assert_same(told, done)
     assert told[0].details
     assert [one.hop for one in told] == [Hop.OUTSIDE, None, Hop.OUTSIDE]
+
+
+def test_what_is_found_is_explained_and_nothing_is_held_or_told():
+    told = Settings(dlp_managers=("dlp@inside.example",))
+    made = Stage(settings={"": told}).know(PARTNER).own(SENDER)
+    dlp = with_dlp(made, {"carol@outside.example": [word("canary", Action.QUARANTINE)]})
+    gateway = replace(without_effects(made.gateway()), relay=made, ledger=made)
+    [bob, carol, _] = explain(TO, Message(mail()), gateway)
+    assert (bob.fate, bob.treatment) == (Fate.RELAYED, Treatment.SIGNED_ENCRYPTED)
+    assert (carol.fate, carol.hop) == (Fate.HELD, None)
+    assert carol.reasons[-1] == because(ReasonCode.FINDING, name="canary", action="quarantine", count=1)
+    assert render(carol.reasons[-1]) == "DLP: canary (1), quarantine"
+    assert (dlp.quarantine.held, dlp.notices.asked) == ([], [])

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from cms_samples import encrypted_entity, signed_entity
 from dkim_keys import ed25519_key
+from dlp_stage import with_dlp
 from mailseal.dkim.sign import DkimKey
 from mailseal.errors import PermanentError, TransientError
 from mailseal.mail.address import Address
@@ -129,6 +130,7 @@ def strict_stage(
     settings = {"outside.example": must, "quinn@outside.example": quinn}
     stage = Stage(settings=settings, interrupt=interrupt or Interrupter())
     stage.route_of = lambda address: "" if address.local in {"bob", "dora"} else "smtp://other.example:25"
+    with_dlp(stage)
     stage.know(PARTNER, PARTNER_EC).own(SENDER, READER).beside_exchange_online()
     stage.sign_for_domains(DkimKey("inside.example", "s", ed25519_key()))
     return stage.know_pgp(PGP_PARTNER, PGP_PARTNER_2, QUINN).own_pgp(PGP_SENDER, PGP_READER)
@@ -192,6 +194,7 @@ def been_through(raw: bytes, sender: str | None = "anna@inside.example") -> byte
     [
         *((one, OnFailure.NOTIFY, Origin.AUTHORISED) for one in ERRORS),
         (ERRORS[0], OnFailure.REFUSE, Origin.AUTHORISED),
+        (ERRORS[0], OnFailure.QUARANTINE, Origin.AUTHORISED),
         (ERRORS[0], OnFailure.NOTIFY, Origin.NEIGHBOUR),
         (ERRORS[1], OnFailure.NOTIFY, Origin.NEIGHBOUR),
     ],

@@ -119,6 +119,40 @@ def test_smtp_keeps_settled_recipients_when_it_must_answer_451():
     assert [key for _, key in stage.rows] == ["a@elsewhere.example"]
 
 
+class PanicException(BaseException):
+    """What a panic of Rust code comes as."""
+
+
+class NoJournalOf:
+    """ports.Journals of which asking about one address fails."""
+
+    def __init__(self, address: str, error: BaseException) -> None:
+        self.address, self.error = address, error
+
+    def of(self, address):
+        if str(address) == self.address:
+            raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "answer", "code"),
+    [
+        (TransientError("database is gone"), reply.STORE_UNAVAILABLE, ReasonCode.TRANSIENT_FAILURE),
+        (ValueError("a piece of the mail"), reply.DEFERRED, ReasonCode.UNEXPECTED_FAILURE),
+        (PanicException("a piece of the mail"), reply.DEFERRED, ReasonCode.UNEXPECTED_FAILURE),
+    ],
+)
+def test_what_fails_before_there_are_tasks_defers_that_recipient_alone(error, answer, code):
+    stage = Stage(settings={"": OFF})
+    stage.gateway_settings["journals"] = NoJournalOf("y@elsewhere.example", error)
+    to = ("x@elsewhere.example", "y@elsewhere.example", "dora@inside.example")
+    outcomes = go(stage, mail(), *to)
+    assert [one.fate for one in outcomes] == [Fate.RELAYED, Fate.DEFERRED, Fate.RELAYED]
+    assert outcomes[1].reply == answer
+    assert [one.code for one in outcomes[1].reasons] == [code]
+    assert "a piece" not in repr(outcomes[1])
+
+
 def test_no_effect_starts_after_the_deadline():
     stage = Stage(settings={"": OFF}, gateway_settings={"deadline_seconds": 0.0})
     (outcome,) = go(stage, mail(), "x@elsewhere.example")

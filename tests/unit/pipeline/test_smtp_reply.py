@@ -17,6 +17,7 @@ from stage import envelope, mail
 ANSWERS = {
     Fate.RELAYED: reply.ACCEPTED,
     Fate.NOTIFIED: reply.NOTIFIED,
+    Fate.HELD: reply.HELD,
     Fate.DEFERRED: reply.OUT_OF_TIME,
     Fate.REFUSED: reply.NOT_PROTECTED,
 }
@@ -39,6 +40,10 @@ def concluded(*fates: Fate, sender: str | None = "anna@inside.example", notify: 
         ((Fate.REFUSED, Fate.REFUSED), reply.NOT_PROTECTED, False),
         ((Fate.REFUSED, Fate.RELAYED), reply.ACCEPTED, True),
         ((Fate.REFUSED, Fate.NOTIFIED), reply.NOTIFIED, True),
+        ((Fate.HELD, Fate.HELD), reply.HELD, False),
+        ((Fate.REFUSED, Fate.HELD), reply.HELD, True),
+        ((Fate.HELD, Fate.RELAYED), reply.HELD, False),
+        ((Fate.HELD, Fate.DEFERRED), reply.OUT_OF_TIME, False),
     ],
 )
 def test_table(fates, answer, reported):
@@ -46,6 +51,19 @@ def test_table(fates, answer, reported):
     assert end.reply == answer
     assert (end.report is not None) == reported
     assert end.report is None or (b"CANARY" not in end.report and b"r0@outside.example" in end.report)
+
+
+def test_a_report_says_nothing_of_what_was_found():
+    to = envelope("a@outside.example", "b@outside.example", sender="eve@elsewhere.example", protocol=Protocol.ESMTP)
+    found = because(ReasonCode.FINDING, name="Credit card", action="block", count=3)
+    outcomes = [
+        Outcome(to.recipients[0].address, Fate.REFUSED, reply.BLOCKED, reasons=(found,)),
+        Outcome(to.recipients[1].address, Fate.RELAYED, reply.ACCEPTED),
+    ]
+    report = conclude(to, Message(mail()), outcomes, "gw.example", NOW).report
+    assert b"5.7.1" in report
+    assert b"may not be sent" in report
+    assert b"Credit" not in report
 
 
 @pytest.mark.parametrize("notify", ["NEVER", "SUCCESS", "SUCCESS,DELAY"])
