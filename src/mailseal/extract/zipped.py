@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from mailseal.extract.archive import read_archive
 from mailseal.extract.budget import OverBudgetError
 from mailseal.extract.markup import may_be_records, xml_text
+from mailseal.extract.office_encrypted import is_odf_encrypted
 from mailseal.extract.plain import declared_charset
 from mailseal.extract.sniff import Format, formats
 from mailseal.extract.strings import strings
@@ -23,6 +24,7 @@ _NOISE = re.compile(r"(?:^|/)(?:printersettings[^/]*|layout-cache|[^/]+\.(?:wmf|
 _DESCRIPTOR_OCTETS = 24
 """At most, behind the content of a member."""
 _MAX_MEMBERS = 100_000
+_MANIFEST = "meta-inf/manifest.xml"
 _ENTRY = b"PK\x01\x02"
 _DECLARATION = re.compile(rb"(?:\xef\xbb\xbf)?\s*<\?xml\s")
 _IS_UTF8 = 0x800
@@ -46,7 +48,7 @@ def read_zip(octets: bytes, walk: Walk) -> None:
         walk.say(archive.comment.decode("utf-8", "replace"), "comment")
         for start, end in _uncovered(octets, members, archive.start_dir):
             walk.descend(octets[start:end], "", place="what stands between the files")
-        is_document = "[content_types].xml" in names or ("mimetype" in names and "meta-inf/manifest.xml" in names)
+        is_document = "[content_types].xml" in names or ("mimetype" in names and _MANIFEST in names)
         reader = _Members(archive, walk, is_document=is_document)
         for member in members:
             reader.read(member)
@@ -93,6 +95,8 @@ class _Members:
             reason = GapReason.UNSUPPORTED if unknown else GapReason.BROKEN
             self._walk.gap(GapStatus.UNINSPECTABLE, reason, type(error).__name__, name)
             return
+        if name.lower() == _MANIFEST and is_odf_encrypted(content):
+            self._walk.gap(GapStatus.UNINSPECTABLE, GapReason.ENCRYPTED, "an OpenDocument file with a password")
         if self._is_document and (name.lower().endswith(_XML) or _DECLARATION.match(content)):
             self._walk.budget.open(self._walk.depth)
             self._say_xml(content, name)

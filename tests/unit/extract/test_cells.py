@@ -8,7 +8,7 @@ from documents.reading import read, reasons, text_of
 from documents.workbook_writer import binary_cell, binary_record, ods, package, wide, xlsx
 from mailseal.extract.budget import Budget
 from mailseal.extract.cell_values import Formats, digits, is_date, render
-from mailseal.policy.inspection import GapReason, Inspection
+from mailseal.policy.inspection import GapReason, GapStatus, Inspection
 
 STRINGS = "<si><t>Needle01</t></si><si><r><t>41</t></r><r><t>11 </t></r><rPh><t>phonetic</t></rPh></si>"
 STYLES = (
@@ -113,6 +113,14 @@ def test_rows_of_an_ods() -> None:
     )
     found = read(ods(rows))
     assert cells(found) == "Needle01\t4.11E+15\t4111111111111111\tNew Year\t1999-12-31\n4111\n"
+
+
+def test_an_encrypted_ods_is_a_gap() -> None:
+    manifest = (
+        "<manifest:manifest><manifest:file-entry><manifest:encryption-data/></manifest:file-entry></manifest:manifest>"
+    )
+    found = read(ods("", **{"META-INF/manifest.xml": manifest}))
+    assert (GapStatus.UNINSPECTABLE, GapReason.ENCRYPTED) in [(gap.status, gap.reason) for gap in found.gaps]
 
 
 @pytest.mark.parametrize(
