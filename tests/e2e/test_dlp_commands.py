@@ -1,13 +1,18 @@
 """`mailseal dlp` as it is typed, what `mailseal check` says of it, and what becomes of a mail."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from django.db import connections
 
 from mailseal.cli import run
 from mailseal.cli.checks.dlp import dlp as checked
+from mailseal.config import load
+from mailseal.mail.address import Address
 from mailseal.store.dlp_models import DlpPatternRow
+from mailseal.wiring.gateway import open_node
 
 MAIL = (
     b"From: anna@ours.test\r\nTo: bob@out.test\r\nSubject: The merger\r\n\r\n"
@@ -28,6 +33,7 @@ def node(tmp_path, capsys):
         return json.loads(captured.out) if "--json" in arguments else captured.out
 
     mailseal("init", "--data", tmp_path / "data", "--hostname", "gw.ours.test", "--internal-domain", "ours.test")
+    mailseal.file = file
     yield mailseal
     connections.close_all()
 
@@ -165,6 +171,28 @@ def test_what_is_assigned_is_looked_for_and_explained(node, mail):
     assert row["fate"] == "relayed"
     dlp(node, "pattern", "set", "Codes", "--threshold", 3)
     assert explained(node, mail)["fate"] == "relayed"
+
+
+def test_another_process_knows_at_its_next_poll(node):
+    here = open_node(load(node.file, {}))
+    anna = Address.parse("anna@ours.test")
+
+    def known() -> list[str]:
+        here.stamps.poll(0.0)
+        return [one.text for one in here.gateway.patterns.of(anna).patterns]
+
+    def elsewhere(*arguments):
+        subprocess.run([sys.executable, "-m", "mailseal", "--config", node.file, "dlp", *arguments], check=True)
+
+    try:
+        assert known() == []
+        dlp(node, "pattern", "add", "one", "--keyword", "merger", "--action", "warn")
+        elsewhere("assign", "one", "--domain", "ours.test")
+        assert known() == ["merger"]
+        elsewhere("pattern", "set", "one", "--keyword", "fusion")
+        assert known() == ["fusion"]
+    finally:
+        here.relay.close()
 
 
 def test_check_tells_what_is_not_looked_for(node, mail):

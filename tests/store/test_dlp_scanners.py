@@ -10,10 +10,14 @@ from mailseal.mail.address import Address
 from mailseal.policy.dlp.model import Kind
 from mailseal.policy.inspection import Inspection, Passage
 from mailseal.store import dlp_assignments, dlp_groups, dlp_patterns, dlp_scanners
+from mailseal.store.configure import use
 from mailseal.store.dlp_models import DlpPatternRow
 from mailseal.store.dlp_rows import BrokenPatternError
 from mailseal.store.dlp_scanners import StorePatterns
+from mailseal.store.dump import Place
+from mailseal.store.load import copy
 from mailseal.store.stamps import Scope, StampWatch
+from mailseal.store.transaction import connection
 
 ADDRESSES = {"sqlite": 10_000, "mariadb": 1_000}
 ANNA, OLGA, PETER = map(Address.parse, ("anna@ours.example", "olga@theirs.test", "peter@sub.theirs.test"))
@@ -192,3 +196,15 @@ def test_a_thousand_patterns(store):
     assert len(scanner.patterns) == 1000
     text = Passage("body", "Code 0007x1, code 0999x2, code 1000x3")
     assert [one.name for one in scanner.findings(Inspection((text,)))] == ["p0007", "p0999"]
+
+
+def test_a_copy_of_the_database_looks_for_the_same(assigned, store, request, tmp_path):
+    if store == "sqlite":
+        here = Place(f"sqlite://{connection().settings_dict['NAME']}")
+    else:
+        server = request.getfixturevalue("mariadb")
+        here = Place(server.url, server.password)
+    wanted = [StorePatterns().of(*who).patterns for who in ((None,), (ANNA, PETER), (OLGA,))]
+    use(f"sqlite://{tmp_path}/there.db", node="mx1")
+    copy(here)
+    assert [StorePatterns().of(*who).patterns for who in ((None,), (ANNA, PETER), (OLGA,))] == wanted

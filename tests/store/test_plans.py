@@ -8,6 +8,7 @@ import pymysql
 import pytest
 
 import pgp_craft as craft
+from dlp_patterns import a_pattern, stored
 from mailseal.keys.seal_errors import BrokenSealError
 from mailseal.keys.sealing import Kek
 from mailseal.mail.address import Address
@@ -17,6 +18,8 @@ from mailseal.policy.model import Fate
 from mailseal.store import (
     addresses,
     certificate_admin,
+    dlp_assignments,
+    dlp_groups,
     harvest,
     jobs,
     ledger,
@@ -33,6 +36,8 @@ from mailseal.store import (
 )
 from mailseal.store.certificates import _BEST_OF_OWNERS, StoreCertificates, chain_above
 from mailseal.store.directory import StoreDirectory
+from mailseal.store.dlp_models import DlpAssignmentRow, DlpPatternRow
+from mailseal.store.dlp_scanners import StorePatterns
 from mailseal.store.ledger import StoreLedger
 from mailseal.store.log import LogFilter
 from mailseal.store.models import CertificateRow, CertificateUse, KnownAddress, LedgerRow, LogRow, PrivateKeyRow
@@ -71,6 +76,7 @@ def grown(store, certificates):
         [PrivateKeyRow(spki_sha256=f"{n:064x}", kek_id="k", sealed=b"", algorithm="") for n in range(ROWS)]
     )
     _many_pgp_keys()
+    _many_patterns()
     KnownAddress.objects.bulk_create([KnownAddress(key=f"u{n}@inside.test", text="") for n in range(ROWS)])
     LedgerRow.objects.bulk_create([LedgerRow(attempt=f"{n:064x}", recipient="a", outcome={}) for n in range(ROWS)])
     rows = [_log_row(number) for number in range(4 * ROWS)]
@@ -82,7 +88,8 @@ def grown(store, certificates):
         with connection().cursor() as cursor:
             cursor.execute(
                 "ANALYZE TABLE store_log, store_log_queue, store_certificate, store_certificate_use, store_ledger,"
-                " store_private_key, store_pgp_certificate, store_pgp_component, store_pgp_use"
+                " store_private_key, store_pgp_certificate, store_pgp_component, store_pgp_use, store_dlp_pattern,"
+                " store_dlp_member, store_dlp_assignment"
             )
     return anna
 
@@ -122,6 +129,18 @@ def _many_pgp_keys() -> None:
     )
     PgpUseRow.objects.create(certificate=rows[0], owner=BOB.key, kind="user-id")
     PgpUseRow.objects.create(certificate=rows[2], owner="partner.test", kind="selected")
+
+
+def _many_patterns() -> None:
+    stored(*(a_pattern(f"p{number}") for number in range(ROWS)))
+    rows = list(DlpPatternRow.objects.all())
+    dlp_groups.add("few", [row.name for row in rows[:10]])
+    dlp_groups.add("all", [row.name for row in rows])
+    DlpAssignmentRow.objects.bulk_create(
+        DlpAssignmentRow(owner=f"u{number}@inside.test", pattern=row) for number, row in enumerate(rows)
+    )
+    dlp_assignments.assign("inside.test", groups=["few"])
+    dlp_assignments.assign(ANNA.key, [rows[0].name])
 
 
 def _pgp_row(number: int, made) -> PgpCertificateRow:
@@ -198,6 +217,8 @@ def questions(anna) -> dict:
         "certificate list, conflict": lambda: certificate_admin.list_certificates(conflict=True),
         "conflicts": certificate_admin.count_conflicts,
         **pgp_questions(),
+        "DLP patterns of an address": lambda: StorePatterns().of(ANNA, BOB),
+        "DLP patterns by assignment": lambda: dlp_assignments.counting_for(ANNA, BOB),
         "address list": lambda: addresses.list_addresses(after="u5", limit=10),
     }
 
@@ -251,6 +272,7 @@ def _open_nothing() -> None:
 LARGE = {
     "store_address", "store_certificate", "store_certificate_use", "store_ledger", "store_log", "store_log_queue",
     "store_private_key", "store_job", "store_override", "store_pgp_certificate", "store_pgp_component", "store_pgp_use",
+    "store_dlp_pattern", "store_dlp_member", "store_dlp_assignment",
 }  # fmt: skip
 
 

@@ -36,6 +36,7 @@ class StorePatterns:
 
     def __init__(self, *, entries: int = 20_000) -> None:
         self._of: Lru[str, _Keys] = Lru(entries)
+        self._unions: Lru[frozenset[_Keys], _Keys] = Lru(1000)
         self._scanners: Lru[_Keys, Scanner] = Lru(KEPT_PATTERNS, KEPT_SECONDS)
         self._broken: Lru[_Keys, str] = Lru(1000)
         self._compiling = threading.Lock()
@@ -56,8 +57,8 @@ class StorePatterns:
 
     def clear(self) -> None:
         """Forget who has what: the stamp `patterns` changed. A compiled set stays what it is."""
-        self._of.clear()
-        self._broken.clear()
+        for cache in (self._of, self._unions, self._broken):
+            cache.clear()
 
     def _keys(self, owners: Sequence[str]) -> _Keys:
         known = {owner: keys for owner in owners if (keys := self._of.get(owner)) is not None}
@@ -70,8 +71,17 @@ class StorePatterns:
             for owner in unknown:
                 known[owner] = frozenset(found[owner])
                 self._of.put(owner, known[owner], generation)
-        some = [keys for keys in known.values() if keys]
-        return some[0] if len(some) == 1 else frozenset().union(*some)
+        return self._union(frozenset(keys for keys in known.values() if keys))
+
+    def _union(self, several: frozenset[_Keys]) -> _Keys:
+        """Of large sets it is looked up rather than made: a set knows its own hash."""
+        if len(several) == 1:
+            return next(iter(several))
+        union = self._unions.get(several)
+        if union is None:
+            union = frozenset().union(*several)
+            self._unions.put(several, union, self._unions.generation)
+        return union
 
     def _compiled(self, keys: _Keys) -> Scanner | None:
         """None: the patterns of these revisions are not there any more."""
