@@ -193,7 +193,6 @@ def been_through(raw: bytes, sender: str | None = "anna@inside.example") -> byte
     ("error", "on_failure", "origin"),
     [
         *((one, OnFailure.NOTIFY, Origin.AUTHORISED) for one in ERRORS),
-        (ERRORS[0], OnFailure.REFUSE, Origin.AUTHORISED),
         (ERRORS[0], OnFailure.QUARANTINE, Origin.AUTHORISED),
         (ERRORS[0], OnFailure.NOTIFY, Origin.NEIGHBOUR),
         (ERRORS[1], OnFailure.NOTIFY, Origin.NEIGHBOUR),
