@@ -24,6 +24,8 @@ _SIZE = re.compile(r"([0-9]{1,18})\s*(?:([kmg])(?:i?b)?)?", re.IGNORECASE)
 _SIZE_FACTOR = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _ADDRESSES = ("notice_from", "notice_envelope_from")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8}){0,3}")
+_ELEMENT = re.compile(r'(?:"(?:[^"\\]|\\.)*+"|[^\s,])+')
+"""What stands in quotes is not cut: an address may have a blank there."""
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,76}")
 
 _BY_NAME = {info.name: info for info in SETTINGS}
@@ -127,7 +129,7 @@ def _number(info: SettingInfo, text: str) -> int:
 def _elements(info: SettingInfo, text: str) -> tuple[str, ...]:
     kind = LISTS[info.name]
     example = (kind.example,)
-    texts = [one for one in re.split(r"[\s,]+", text) if one]
+    texts = _ELEMENT.findall(text)
     found: dict[str, None] = {}
     for one in texts[: 10 * MAX_ELEMENTS]:
         element = kind.read(one)
