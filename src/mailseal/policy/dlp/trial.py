@@ -29,8 +29,9 @@ _MOST = 12
 def try_pattern(pattern: Pattern) -> None:
     """As `check_pattern`, for one that is to be saved: raises PatternError for one that is too slow, too."""
     check_pattern(pattern)
-    seconds, allowed = seconds_per_mb(pattern), MAX_TIMES * _reference()
-    if seconds > allowed:
+    allowed = MAX_TIMES * _reference()
+    seconds = next((one for one in _each(pattern) if one > allowed), 0.0)
+    if seconds:
         raise PatternError(
             f"the pattern is too slow: {seconds:.1f} seconds for 1 MB of some texts, {allowed:.1f} are allowed; "
             "shorten counted repetitions such as {0,90}, and what may match almost anything"
@@ -39,8 +40,12 @@ def try_pattern(pattern: Pattern) -> None:
 
 def seconds_per_mb(pattern: Pattern) -> float:
     """Processor time for 1 MB of the text that is worst for it, of those tried; the better of two runs counts."""
+    return max(_each(pattern))
+
+
+def _each(pattern: Pattern) -> Iterator[float]:
     scanner = Scanner([pattern])
-    return max((_measured(scanner, text) for text in _texts(pattern)), default=0.0)
+    return (_measured(scanner, text) for text in _texts(pattern))
 
 
 def _measured(scanner: Scanner, text: str) -> float:

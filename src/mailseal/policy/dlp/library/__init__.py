@@ -29,7 +29,7 @@ class Starter:
 
 @cache
 def starters() -> tuple[Starter, ...]:
-    """All of them, by group and in the order of the files. `Pattern.id` is a name without spaces, not a stored one's."""
+    """All of them, by group and in the order of the files. `Pattern.id` is a short name, not a stored one's."""
     found: list[Starter] = []
     for path in sorted(files(__name__).iterdir(), key=lambda one: one.name):
         if path.name.endswith(".toml"):
