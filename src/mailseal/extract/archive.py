@@ -115,8 +115,8 @@ def read_archive(octets: bytes, walk: Walk, kind: str, packed: str = "none") -> 
         with library.memory_reader(octets, kind, packed) as archive:
             for entry in archive:
                 name = entry.pathname or ""
-                if entry.isfile or kind == "raw":
-                    content = b"".join(_blocks(entry.get_blocks(_CHUNK), walk))
+                content = b"".join(_blocks(entry.get_blocks(_CHUNK), walk))
+                if content or entry.isfile:
                     walk.descend(content, "" if kind == "raw" else name)
                 else:
                     walk.budget.open(walk.depth)

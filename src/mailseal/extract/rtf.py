@@ -172,7 +172,7 @@ class _Reader:
         elif word in _HEX:
             self._change(is_hex=True, aside=True)
         elif word in _ASIDE:
-            self._change(aside=True)
+            self._change(aside=True, is_hex=False)
         elif word in _TOGGLES:
             off = number == b"0"
             self._change(hidden=self.group.hidden - {word} if off else self.group.hidden | {word})

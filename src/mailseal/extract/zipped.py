@@ -40,6 +40,7 @@ def read_zip(octets: bytes, walk: Walk) -> None:
     try:
         archive = zipfile.ZipFile(io.BytesIO(octets))
     except _READ_ERRORS:
+        walk.gap(GapStatus.PARTIAL, GapReason.BROKEN, "the directory of the archive")
         read_archive(octets, walk, "zip")
         return
     with archive:
