@@ -11,9 +11,10 @@ from mailseal.mail.address import Address
 from mailseal.mail.message import Message, Octets
 from mailseal.policy.dlp.model import Kind, Pattern
 from mailseal.policy.dlp.scanner import Scanner
+from mailseal.policy.held import Held
 from mailseal.policy.inspection import Gap, GapReason, GapStatus, Inspection
 from mailseal.policy.model import Action
-from mailseal.ports import Held, Notice
+from mailseal.ports import Notice
 from stage import Interrupter, Stage
 
 

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from mailseal.mail.address import Address
 from mailseal.mail.envelope import Client, Envelope, Origin, Protocol, Recipient, Tls
 from mailseal.mail.message import Message
+from mailseal.policy.held import Held, WhyHeld
 from mailseal.policy.model import Action, Finding
 from mailseal.policy.reason import ReasonCode, because
-from mailseal.ports import Held, WhyHeld
 
 ANNA, X, Y = "Anna@alpha.example", "X@out.example", "y@out.example"
 SECRET = "4111 1111 1111 1111"

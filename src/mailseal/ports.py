@@ -14,14 +14,15 @@ from mailseal.dkim.sign import DkimKey
 from mailseal.extract.mail import Documents
 from mailseal.keys import PrivateKey
 from mailseal.mail.address import Address
-from mailseal.mail.envelope import Envelope, Recipient
+from mailseal.mail.envelope import Recipient
 from mailseal.mail.message import Message, Octets
 from mailseal.mail.reply import Reply
 from mailseal.mail.tls_report import TlsReport
 from mailseal.notices.facts import NoticeFacts
 from mailseal.openpgp.certificate import StoredPgpCertificate
 from mailseal.policy.dlp.scanner import Scanner
-from mailseal.policy.model import Finding, Outcome, Party
+from mailseal.policy.held import Held
+from mailseal.policy.model import Outcome, Party
 from mailseal.policy.notice_kind import NoticeKind, Role
 from mailseal.policy.reason import Reason
 from mailseal.smime.certificate import Certificate, StoredCertificate
@@ -208,44 +209,6 @@ class Journals(Protocol):
 
     def note(self, report: Unopened) -> None:
         """Commit that a report goes on unopened, once per (attempt, journal address)."""
-
-
-class WhyHeld(StrEnum):
-    """What somebody has to look at a held mail for."""
-
-    DLP = "dlp"
-    MUST_ENCRYPT_FAILED = "must-encrypt-failed"
-    AMBIGUOUS = "ambiguous"
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """One recipient's copy that is to be held, with all that it takes to process it again as it came.
-
-    `envelope`: as the mail came, a NEIGHBOUR's origin too, but with this recipient only. `subject`: "" unless it may be
-    shown. `reasons` are safe to log, `findings` are not: they have places and excerpts.
-    """
-
-    attempt: bytes
-    envelope: Envelope
-    message_id: str
-    subject: str
-    why: WhyHeld
-    reasons: tuple[Reason, ...]
-    findings: tuple[Finding, ...]
-    hold_days: int
-    at: datetime
-
-    @property
-    def sender(self) -> Address | None:
-        """None for the null sender."""
-        return self.envelope.sender
-
-    @property
-    def recipient(self) -> Recipient:
-        """The one recipient."""
-        (recipient,) = self.envelope.recipients
-        return recipient
 
 
 class Quarantine(Protocol):

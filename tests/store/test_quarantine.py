@@ -9,7 +9,7 @@ from django.db.models import ProtectedError
 from held_mails import ANNA, CARD, PLACE, RAW, SECRET, WHY, X, Y, envelope, held, message
 from mailseal.keys.sealing import Kek, SealError, sealed_by
 from mailseal.mail.address import Address
-from mailseal.ports import WhyHeld
+from mailseal.policy.held import WhyHeld
 from mailseal.store import quarantine, quarantine_actions, quarantine_events, rewrap, stored_messages
 from mailseal.store.log import LogFilterError
 from mailseal.store.quarantine import HeldFilter, NotHeldError, State, StoreQuarantine

@@ -12,8 +12,9 @@ from mailseal.mail.address import Address
 from mailseal.mail.envelope import Envelope, Origin, Recipient
 from mailseal.mail.message import Message
 from mailseal.mail.reply import Reply
+from mailseal.policy.held import WhyHeld
 from mailseal.policy.settings import Mode, OnFailure, Settings
-from mailseal.ports import Hop, WhyHeld
+from mailseal.ports import Hop
 from mailseal.roles import quarantine_release
 from mailseal.roles.handlers import HANDLERS
 from mailseal.store import jobs, log, quarantine, quarantine_actions, quarantine_events

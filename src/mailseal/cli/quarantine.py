@@ -17,7 +17,7 @@ from mailseal.cli.quarantine_view import event_row, held_row, show_view, view_js
 from mailseal.cli.session import Session, pass_session
 from mailseal.errors import PermanentError
 from mailseal.pipeline.safe_view import view_of
-from mailseal.ports import WhyHeld
+from mailseal.policy.held import WhyHeld
 from mailseal.store import quarantine as held_mails
 from mailseal.store import quarantine_actions as actions
 from mailseal.store import quarantine_events as events_of

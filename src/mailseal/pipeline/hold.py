@@ -9,10 +9,10 @@ from mailseal.mail.header import decoded_subject
 from mailseal.notices.facts import shown_subject
 from mailseal.pipeline.run import Run, ending_with, failure_reason
 from mailseal.policy.decide import counted
+from mailseal.policy.held import Held, WhyHeld
 from mailseal.policy.model import Fate, Finding, Hold
 from mailseal.policy.reason import Reason, ReasonCode, because
 from mailseal.policy.settings import Settings
-from mailseal.ports import Held, WhyHeld
 
 
 class NoQuarantineError(TransientError):

@@ -16,9 +16,10 @@ from mailseal.mail.address import Address
 from mailseal.mail.message import Message
 from mailseal.mail.reply import Reply
 from mailseal.pipeline import Processed, process_mail
+from mailseal.policy.held import Held
 from mailseal.policy.model import Fate, Outcome, Waiver
 from mailseal.policy.text import render
-from mailseal.ports import Held, Hop, Relay, Transfer
+from mailseal.ports import Hop, Relay, Transfer
 from mailseal.roles.records import direction_of
 from mailseal.store import jobs, quarantine, quarantine_work
 from mailseal.store.jobs import MAX_ATTEMPTS, Job

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from django.db.models import Count, Exists, F, Min, OuterRef, Q
 
-from mailseal.ports import WhyHeld
+from mailseal.policy.held import WhyHeld
 from mailseal.store import records
 from mailseal.store.certificate_rows import Purpose
 from mailseal.store.configure import this_node

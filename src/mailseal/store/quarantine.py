@@ -19,8 +19,8 @@ from mailseal.errors import PermanentError
 from mailseal.keys.sealing import BrokenSealError, sealed_by
 from mailseal.mail.address import Address
 from mailseal.mail.message import Message
+from mailseal.policy.held import Held, WhyHeld
 from mailseal.policy.reason import Reason
-from mailseal.ports import Held, WhyHeld
 from mailseal.store import quarantine_details, quarantine_events, stored_messages
 from mailseal.store.log import party_filter
 from mailseal.store.outcomes import known_reasons, reasons_to_json

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db.models import F, QuerySet
 
 from mailseal.keys.sealing import sealed_by
-from mailseal.ports import Held
+from mailseal.policy.held import Held
 from mailseal.store import quarantine_details, quarantine_events, stored_messages
 from mailseal.store.jobs import State as JobState
 from mailseal.store.journal_import import log_now

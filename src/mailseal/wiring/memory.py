@@ -10,9 +10,9 @@ from mailseal.mail.address import Address
 from mailseal.mail.message import Message
 from mailseal.mail.reply import ACCEPTED, Reply
 from mailseal.openpgp.certificate import StoredPgpCertificate
+from mailseal.policy.held import Held
 from mailseal.policy.model import Outcome
 from mailseal.ports import (
-    Held,
     Hop,
     Journal,
     Journals,

@@ -14,10 +14,10 @@ from mailseal.mail import reply
 from mailseal.mail.envelope import Origin
 from mailseal.mail.message import Message
 from mailseal.pipeline import process
+from mailseal.policy.held import WhyHeld
 from mailseal.policy.model import Action, Fate, Outcome, Treatment, Waiver
 from mailseal.policy.reason import ReasonCode
 from mailseal.policy.settings import Mode, OnFailure, OnGap, Settings
-from mailseal.ports import WhyHeld
 from stage import PARTNER, PARTNER_EC, SENDER, TENANT, Interrupter, Stage, envelope, mail
 
 BOB, CAROL, X = "bob@outside.example", "carol@outside.example", "x@elsewhere.example"

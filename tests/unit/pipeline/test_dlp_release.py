@@ -7,10 +7,10 @@ from mailseal.mail import reply
 from mailseal.mail.message import Message
 from mailseal.pipeline import process
 from mailseal.pipeline.process import process_mail
+from mailseal.policy.held import WhyHeld
 from mailseal.policy.model import Action, Fate, Treatment, Waiver
 from mailseal.policy.reason import ReasonCode
 from mailseal.policy.settings import Mode, OnFailure, Settings
-from mailseal.ports import WhyHeld
 from stage import PARTNER, SENDER, Stage, envelope, mail
 
 BOB, X = "bob@outside.example", "x@elsewhere.example"
