@@ -1,8 +1,9 @@
 """The matches of one pattern in octets, and which of them are the numbers that its validator wants."""
 
 import re
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -31,6 +32,7 @@ class Judge:
 
     def __init__(self, validator: Validator) -> None:
         self.lengths = validator.lengths
+        self.longest = max(validator.lengths, default=sys.maxsize)
         self._holds = validator.holds
         self._said: dict[bytes, bool] = {}
 
@@ -75,12 +77,11 @@ class Matcher:
                     yield start, end
                 at = self._after_word(octets, start, end) if self._keywords else end
             else:
-                pieces = [one.span() for one in islice(_PIECE.finditer(octets, start, end), _MAX_PIECES)]
-                number = _number(octets, (start, end), pieces, judge)
+                number = _number(octets, start, end, judge)
                 if number is not None:
                     yield number
                 # A match is greedy, "1 4111 1111 1111 111" too: the number may begin at its second piece.
-                at = number[1] if number is not None else pieces[0][1] if pieces else end
+                at = self._after_word(octets, start, end) if number is None else number[1]
             at = max(at, match.start() + 1)
 
     def _span(self, match: Any) -> Span:
@@ -97,14 +98,17 @@ class Matcher:
         return end if word is None else word.end()
 
 
-def _number(octets: bytes, whole: Span, pieces: Sequence[Span], judge: Judge) -> Span | None:
+def _number(octets: bytes, start: int, end: int, judge: Judge) -> Span | None:
     """The longest number that a match begins with, all of it or up to the end of one of its pieces."""
-    if judge.lengths == () and judge.holds(octets[slice(*whole)]):
-        return whole
-    letters = 0
-    fitting = []
-    for start, end in pieces:
-        letters += end - start
+    if not judge.lengths and judge.holds(octets[start:end]):
+        return start, end
+    letters, first, fitting = 0, start, []
+    for piece in islice(_PIECE.finditer(octets, start, end), _MAX_PIECES):
+        if not letters:
+            first = piece.start()
+        letters += piece.end() - piece.start()
+        if letters > judge.longest:
+            break
         if not judge.lengths or letters in judge.lengths:
-            fitting.append(end)
-    return next(((pieces[0][0], end) for end in reversed(fitting) if judge.holds(octets[pieces[0][0] : end])), None)
+            fitting.append(piece.end())
+    return next(((first, last) for last in reversed(fitting) if judge.holds(octets[first:last])), None)

@@ -14,9 +14,9 @@ from mailseal.policy.inspection import Inspection, Passage
 from mailseal.policy.model import Action
 from mailseal.policy.pattern import PatternError
 
-MAX_TIMES = 100
-"""So many times the processor time that `_REFERENCE` takes: machines differ, and a busy one is slow for both."""
-_REFERENCE = Pattern("", 0, "", Kind.EXPRESSION, r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}\b", Action.WARN, threshold=100)
+MAX_TIMES = 4
+"""So many times the processor time that card numbers take in digits: a slow or busy machine is so for both."""
+_CARDS = Pattern("", 0, "", Kind.EXPRESSION, r"\b\d(?:[ .-]{0,2}\d){11,18}\b", Action.WARN, "card")
 TRIAL_CHARS = 32_768
 _PROSE = (
     "Dear Ms Meier, the contract of 12 March (no. 2024-0815) comes to 1,250.00 EUR; call +49 30 1234567 or write to "
@@ -30,7 +30,7 @@ def try_pattern(pattern: Pattern) -> None:
     """As `check_pattern`, for one that is to be saved: raises PatternError for one that is too slow, too."""
     check_pattern(pattern)
     allowed = MAX_TIMES * _reference()
-    seconds = next((one for one in _each(pattern) if one > allowed), 0.0)
+    seconds = next((one for one in _each(pattern, allowed) if one > allowed), 0.0)
     if seconds:
         raise PatternError(
             f"the pattern is too slow: {seconds:.1f} seconds for 1 MB of some texts, {allowed:.1f} are allowed; "
@@ -40,40 +40,48 @@ def try_pattern(pattern: Pattern) -> None:
 
 def seconds_per_mb(pattern: Pattern) -> float:
     """Processor time for 1 MB of the text that is worst for it, of those tried; the better of two runs counts."""
-    return max(_each(pattern))
+    return max(_each(pattern, 0.0))
 
 
-def _each(pattern: Pattern) -> Iterator[float]:
+def _each(pattern: Pattern, enough: float) -> Iterator[float]:
     scanner = Scanner([pattern])
-    return (_measured(scanner, text) for text in _texts(pattern))
+    return (_measured(scanner, text, enough) for text in _texts(pattern))
 
 
-def _measured(scanner: Scanner, text: str) -> float:
+def _measured(scanner: Scanner, text: str, enough: float) -> float:
+    """Tried again when it took more than is good enough, since the machine may have been busy."""
     inspection = Inspection((Passage("trial", text),))
-    best = float("inf")
-    for _ in range(2):
+    seconds = 0.0
+    for again in (False, True):
         before = time.thread_time()
         scanner.findings(inspection)
-        best = min(best, (time.thread_time() - before) * 1e6 / len(text.encode()))
-    return best
+        run = (time.thread_time() - before) * 1e6 / len(text.encode())
+        seconds = min(run, seconds) if again else run
+        if seconds <= enough:
+            break
+    return seconds
 
 
 @lru_cache(maxsize=1)
 def _reference() -> float:
-    return seconds_per_mb(_REFERENCE)
+    return _measured(Scanner([_CARDS]), _digits(random.Random(0)), 0.0)  # noqa: S311 - no secret
 
 
 def _texts(pattern: Pattern) -> Iterator[str]:
     """Prose, digits, and what the pattern itself is made of, mixed and each on its own."""
     yield _filled(_PROSE)
     choice = random.Random(pattern.text)  # noqa: S311 - the same texts each time, no secret
-    yield "".join(choice.choices(string.digits + " -", k=TRIAL_CHARS))
+    yield _digits(choice)
     source = expression(pattern.text) if pattern.kind is Kind.KEYWORDS else pattern.text
     own = sorted({one for one in _OWN.findall(source) if not one.startswith("\\")})
     if own:
         yield "".join(choice.choices(own, k=TRIAL_CHARS))
     for one in choice.sample(own, min(_MOST, len(own))):
         yield _filled(one)
+
+
+def _digits(choice: random.Random) -> str:
+    return "".join(choice.choices(string.digits + " -", k=TRIAL_CHARS))
 
 
 def _filled(piece: str) -> str:
