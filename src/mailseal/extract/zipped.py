@@ -41,6 +41,7 @@ def read_zip(octets: bytes, walk: Walk) -> None:
         archive = zipfile.ZipFile(io.BytesIO(octets))
     except _READ_ERRORS:
         walk.gap(GapStatus.PARTIAL, GapReason.BROKEN, "the directory of the archive")
+        walk.say(strings(octets), "strings")
         read_archive(octets, walk, "zip")
         return
     with archive:
@@ -53,6 +54,8 @@ def read_zip(octets: bytes, walk: Walk) -> None:
         reader = _Members(archive, walk, is_document=is_document)
         for member in members:
             reader.read(member)
+        if reader.is_broken:
+            walk.say(strings(octets), "strings")
 
 
 def _uncovered(octets: bytes, members: Sequence[zipfile.ZipInfo], end: int) -> Iterator[tuple[int, int]]:
@@ -74,6 +77,7 @@ class _Members:
         self._archive = archive
         self._walk = walk
         self._is_document = is_document
+        self.is_broken = False
 
     def read(self, member: zipfile.ZipInfo) -> None:
         """Say what a member says. What is broken is a gap of its own; raises OverBudgetError."""
@@ -92,6 +96,7 @@ class _Members:
         except OverBudgetError:
             raise
         except _READ_ERRORS as error:
+            self.is_broken = True
             unknown = isinstance(error, NotImplementedError)
             reason = GapReason.UNSUPPORTED if unknown else GapReason.BROKEN
             self._walk.gap(GapStatus.UNINSPECTABLE, reason, type(error).__name__, name)

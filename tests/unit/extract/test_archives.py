@@ -110,7 +110,9 @@ def test_comments_odd_names_and_what_stands_around_the_files_is_read() -> None:
     first, second = zipped({"one": "1"}), zipped({"two": "2"})
     hidden = zipped({"a": "b"}, zipfile.ZIP_STORED)
     at = hidden.index(b"PK\x01\x02")
-    between = hidden[:at] + b"hidden here and there, since it is long" + hidden[at:]
+    text = b"hidden here and there, since it is long"
+    assert "hidden here and there" in text_of(read(hidden[:at] + text + hidden[at:]))
+    between = hidden[:at] + text + hidden[at:-6] + (at + len(text)).to_bytes(4, "little") + hidden[-2:]
     assert "hidden here and there" in text_of(read(between))
     assert "two" in text_of(read(first + second))
 
