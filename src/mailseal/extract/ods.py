@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from mailseal.extract.cell_values import digits
 from mailseal.extract.row_text import RowText
-from mailseal.extract.xml_events import tell
+from mailseal.extract.xml_events import local, tell
 
 _VALUES = ("date-value", "time-value", "string-value", "boolean-value")
 
@@ -24,9 +24,10 @@ class _Tables:
     def start(self, name: str, attributes: dict[str, str]) -> None:
         if name in ("table-cell", "covered-table-cell"):
             self._depth += 1
-            self._values = [attributes[key] for key in _VALUES if key in attributes]
-            if "value" in attributes:
-                self._values.append(_in_full(attributes["value"]))
+            values = {local(key): value for key, value in attributes.items()}
+            self._values = [values[key] for key in _VALUES if key in values]
+            if "value" in values:
+                self._values.append(_in_full(values["value"]))
         elif name in ("p", "line-break", "s", "tab"):
             self.text(" ")
 

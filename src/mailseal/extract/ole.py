@@ -13,7 +13,7 @@ from mailseal.extract.codepage import LATIN, decode
 from mailseal.extract.office_encrypted import encryption_of
 from mailseal.extract.ole_package import NATIVE, package
 from mailseal.extract.property_set import property_texts
-from mailseal.extract.string_sweep import strings, sweep
+from mailseal.extract.string_sweep import LONG, MIN_CHARACTERS, strings, sweep
 from mailseal.extract.tnef import SIGNATURE as TNEF
 from mailseal.extract.walk import Walk
 from mailseal.extract.xls import Workbook, XlsEncrypted
@@ -29,6 +29,8 @@ _READ_AS_STRINGS = (NATIVE, "package", "contents", "equation native", "project")
 """Streams of embedded objects, form controls and macros."""
 _NOISE = ("pictures", "\x01compobj", "\x01ole", "\x03objinfo", "\x02olepres000", "thumbnail", "current user")
 """Pictures, and what programs tell each other."""
+_PICTURES_OF_WORD = "data"
+"""They stand among links and form fields."""
 _FILES = (b"PK\x03\x04", b"%PDF-", SIGNATURE, b"{\\rtf", b"Rar!", b"7z\xbc\xaf", TNEF)
 """How a stream begins that is a file itself."""
 _CHUNK = 1 << 20
@@ -68,7 +70,8 @@ def _read_storage(storage: Storage, walk: Walk) -> str:
     encrypted = encryption_of(storage)
     if encrypted:
         walk.gap(GapStatus.UNINSPECTABLE, GapReason.ENCRYPTED, encrypted)
-    name = msg.say_message(storage, walk) if msg.is_message(storage) else ""
+    is_message = msg.is_message(storage)
+    name = msg.say_message(storage, walk) if is_message else ""
     for stream in storage.all("WordDocument"):
         main = stream.octets()
         if not doc.is_encrypted(main):
@@ -78,7 +81,7 @@ def _read_storage(storage: Storage, walk: Walk) -> str:
     for stream in storage.all("PowerPoint Document"):
         _say_presentation(stream.octets(), walk)
     for stream in storage.streams:
-        _say_stream(stream, walk, is_message=msg.is_message(storage))
+        _say_stream(stream, walk, is_message=is_message)
     return name
 
 
@@ -98,7 +101,7 @@ def _say_stream(stream: Stream, walk: Walk, *, is_message: bool) -> None:
         walk.say("\n".join(texts), "properties")
         walk.say("\n".join(set(strings(octets)).difference(texts)), "properties")
     else:
-        walk.say(sweep(octets), "strings")
+        walk.say(sweep(octets, LONG if name == _PICTURES_OF_WORD else MIN_CHARACTERS), "strings")
         for source in vba.sources(octets):
             walk.say(decode(source, LATIN), "macro")
 

@@ -1,8 +1,11 @@
 """XML as events, by expat: no tree, so neither depth nor length costs memory. A document type is refused (XML §2.8)."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Protocol
 from xml.parsers import expat
+
+_NAMES = 1024
 
 
 class XmlError(ValueError):
@@ -10,7 +13,7 @@ class XmlError(ValueError):
 
 
 class Events(Protocol):
-    """Who is told. Names are without their prefix."""
+    """Who is told. Names of elements are without their prefix, those of attributes as they stand."""
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         """An element begins."""
@@ -27,9 +30,7 @@ def tell(chunks: Iterable[bytes], events: Events) -> None:
     parser = expat.ParserCreate()
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = _refuse
-    parser.StartElementHandler = lambda name, attributes: events.start(
-        local(name), {local(key): value for key, value in attributes.items()}
-    )
+    parser.StartElementHandler = lambda name, attributes: events.start(local(name), attributes)
     parser.EndElementHandler = lambda name: events.end(local(name))
     parser.CharacterDataHandler = events.text
     try:
@@ -40,6 +41,7 @@ def tell(chunks: Iterable[bytes], events: Events) -> None:
         raise XmlError(str(error)) from None
 
 
+@lru_cache(_NAMES)
 def local(name: str) -> str:
     """A name without its prefix."""
     return name.rpartition(":")[2]
