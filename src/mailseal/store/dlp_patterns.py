@@ -17,6 +17,8 @@ from mailseal.store.row import utc_now
 from mailseal.store.stamps import Scope, bump
 from mailseal.store.transaction import read, reads, writes
 
+MAX_NAMED = 5
+
 
 @dataclass(frozen=True, slots=True)
 class PatternInfo:
@@ -78,10 +80,15 @@ def list_patterns() -> tuple[PatternInfo, ...]:
 
 
 def in_use(assigned_to: Sequence[str], groups: Sequence[str] = ()) -> str:
-    """Where, in words."""
-    told = [f"assigned to {', '.join(one or 'all mail' for one in assigned_to)}"] if assigned_to else []
-    told += [f"in the group {', '.join(groups)}"] if groups else []
+    """Where, in words, "" for nowhere."""
+    told = [f"assigned to {_named([one or 'all mail' for one in assigned_to])}"] if assigned_to else []
+    told += [f"in the group {_named(groups)}"] if groups else []
     return "; ".join(told)
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return f"{', '.join(names[:MAX_NAMED])}{more}"
 
 
 def fit(pattern: Pattern) -> Pattern:
