@@ -125,8 +125,8 @@ def load(keys: Collection[str]) -> tuple[Pattern, ...] | None:
                 return None
             try:
                 found.append(read_pattern(row))
-            except PatternError as error:
-                raise broken(row["name"], str(error)) from None
+            except PatternError:
+                raise _broken(row["name"]) from None
     return tuple(found) if len(found) == len(keys) else None
 
 
@@ -135,13 +135,12 @@ def compile_together(patterns: Sequence[Pattern]) -> Scanner:
     try:
         return Scanner(patterns)
     except PatternError as error:
-        for one in patterns:
-            if problem := problem_of(one):
-                raise broken(one.name, problem) from None
+        culprit = next(filter(problem_of, patterns), None)
+        if culprit is not None:
+            raise _broken(culprit.name) from None
         raise BrokenPatternError(f"{error}; assign fewer") from None
 
 
-def broken(name: str, problem: str) -> BrokenPatternError:
-    """A pattern cannot be used."""
-    text = f"the DLP pattern {name} cannot be used, set it again (`mailseal dlp pattern set`): {problem}"
-    return BrokenPatternError(text)
+def _broken(name: str) -> BrokenPatternError:
+    """What is wrong with it would tell those who read the log what it looks for."""
+    return BrokenPatternError(f"the DLP pattern {name} cannot be used; `mailseal check` says why")
