@@ -76,6 +76,8 @@ def _furnish(gateway: Gateway) -> None:
         f"root import {gateway.file('root.pem', who.root.pem)}",
         f"cert import {others} {' '.join(own)} --password-file {gateway.file('password', P12_PASSWORD)}",
         "settings set mode mandatory --domain secret.example",
+        "dlp pattern add blueprint --keyword blueprint --action quarantine",
+        f"dlp assign blueprint --address {BERT}",
     )
 
 
@@ -188,6 +190,23 @@ def test_what_must_be_encrypted_and_cannot_be_comes_back_as_a_report(beside: Pla
     assert not beside.world.mails
     (row,) = beside.rows(1, sent)
     assert row["fate"] == "refused"
+
+
+def test_what_was_held_goes_back_there_when_it_is_released(beside: Place) -> None:
+    sent = mail(BERT, OLGA, body=b"The blueprint: " + CANARY + b"\r\n")
+    send(beside.exchange.users, BERT, [OLGA], sent)
+
+    (row,) = beside.rows(1, sent)
+    assert row["fate"] == "held"
+    (held,) = beside.gateway.rows("quarantine", "list", "--recipient", OLGA)
+    assert not beside.world.mails
+    before = beside.exchange.given_to_gateway()
+    beside.gateway.cli("quarantine", "release", held["id"])
+    got = beside.arrival(beside.world, OLGA)
+    assert CANARY in openssl.verify(openssl.decrypt(got.octets, people().olga), people().root)
+    assert any("exchange-online.test" in one for one in got.fields("Received")[:1]), "Exchange Online sends it out"
+    beside.settle()
+    assert beside.exchange.given_to_gateway() == before
 
 
 def test_another_tenant_is_refused_whoever_its_mail_is_for(beside: Place) -> None:
