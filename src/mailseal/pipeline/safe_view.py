@@ -59,6 +59,9 @@ class SafeView:
 class _Unopened:
     """Implements `extract.mail.Documents`: nothing is opened, so that nothing can be broken by it."""
 
+    def budget(self, deadline: float) -> Budget:
+        return Budget(characters=READ_CHARS, until=deadline)
+
     def read(self, document: Octets, name: str, media_type: str, budget: Budget, deadline: float) -> Inspection:  # noqa: ARG002 -- the port's signature
         return Inspection()
 

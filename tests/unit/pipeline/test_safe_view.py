@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mailseal.mail.mime import parse
 from mailseal.pipeline.safe_view import MAX_TEXT_CHARS, NOT_SHOWN, SafeView, clean, safe_view
 from mailseal.policy.dlp.model import Kind, Pattern
-from mailseal.policy.dlp.scanner import Scanner, ScanError
+from mailseal.policy.dlp.scanner import ScanError, Scanner
 from mailseal.policy.inspection import Gap, GapReason, GapStatus, Inspection, Passage
 from mailseal.policy.model import Action
 
@@ -97,9 +97,8 @@ def test_attachments_by_name_and_size_only():
 
 
 def test_an_attachment_that_cannot_be_decoded_has_no_size():
-    raw = (
-        b'Content-Type: application/zip; name="a.zip"\r\nContent-Transfer-Encoding: base64\r\nMIME-Version: 1.0\r\n\r\nA\r\n'
-    )
+    header = b'Content-Type: application/zip; name="a.zip"\r\nContent-Transfer-Encoding: base64\r\n'
+    raw = header + b"MIME-Version: 1.0\r\n\r\nA\r\n"
     [one] = viewed(raw).attachments
     assert (one.name, one.size_bytes) == ("a.zip", None)
 
