@@ -10,14 +10,12 @@ from types import SimpleNamespace
 import pytest
 
 from dkim_keys import rsa_key
-from held_mails import CARD, envelope, held, message
 from mailseal.config import from_values
 from mailseal.dkim.fields import Mail
 from mailseal.dkim.sign import DkimKey
 from mailseal.dkim.verify import Result, verify
 from mailseal.errors import PermanentError, TransientError
 from mailseal.mail.address import Address
-from mailseal.mail.envelope import Origin
 from mailseal.mail.mime import parse
 from mailseal.mail.reply import Reply
 from mailseal.notices.facts import Found, NoticeFacts
@@ -27,17 +25,13 @@ from mailseal.policy.model import Action
 from mailseal.policy.notice_kind import NoticeKind, Role
 from mailseal.policy.settings import Settings
 from mailseal.ports import Hop, Notice
-from mailseal.roles import held_notices
 from mailseal.roles.handlers import HANDLERS
 from mailseal.smime import message as smime_message
-from mailseal.store import jobs, notice_requests, quarantine, quarantine_actions, rewrap
+from mailseal.store import jobs, notice_requests, rewrap
 from mailseal.store.jobs import MAX_ATTEMPTS
 from mailseal.store.models import JobRow
 from mailseal.store.notice_models import NoticeRow, NoticeTemplateRow
 from mailseal.store.notice_requests import NOTICE, StoreNotices
-from mailseal.store.quarantine import StoreQuarantine
-from mailseal.store.quarantine_actions import ENDED
-from mailseal.store.quarantine_events import Actor
 from stage import ROOT, Stage
 
 NOW = datetime.now(UTC)
@@ -309,94 +303,3 @@ def test_purge_keeps_what_waits(ask, node, on):
     NoticeRow.objects.update(created=NOW - timedelta(days=20))
     notice_requests.purge(NOW - timedelta(days=6))
     assert NoticeRow.objects.count() == 0
-
-
-# ---- what becomes of a held mail
-
-PIA = Actor("user:pia", "pia")
-EVERYTHING = Settings(
-    dlp_managers=(MANAGER, "dlp@elsewhere.example"),
-    notify_managers=("deleted",),
-    notify_sender=("deleted",),
-    notify_recipient=("deleted",),
-)
-
-
-def end_one(on, kek, node, **changes) -> set[tuple[str, str]]:
-    """Hold a mail, delete it, and do the job about that; the readers and their roles."""
-    node.gateway = replace(on.gateway(), notices=StoreNotices(kek))
-    one = StoreQuarantine(kek).hold(held(**changes), message())
-    quarantine_actions.delete(quarantine.UUID(one), PIA)
-    job = jobs.claim("w", kinds=[ENDED])
-    HANDLERS[ENDED].handle(node, job)
-    jobs.done(job)
-    rows = [
-        StoreNotices(kek).open([notice_requests.Request(row.pk, bytes(row.sealed))])[0]
-        for row in NoticeRow.objects.all()
-    ]
-    assert all(one.kind is NoticeKind.DELETED and one.facts.found[0].name == "cards" for one in rows)
-    return {(str(one.reader), one.role.value) for one in rows}
-
-
-@pytest.mark.parametrize(
-    ("settings", "origin", "recipient", "told"),
-    [
-        (EVERYTHING, Origin.AUTHORISED, "x@out.example", {(MANAGER, "manager"), ("Anna@alpha.example", "sender")}),
-        (EVERYTHING, Origin.OUTSIDE, "x@out.example", {(MANAGER, "manager")}),
-        (EVERYTHING, Origin.NEIGHBOUR, "x@out.example", {(MANAGER, "manager")}),
-        (
-            replace(EVERYTHING, notify_outside_managers=True),
-            Origin.OUTSIDE,
-            "x@out.example",
-            {(MANAGER, "manager"), ("dlp@elsewhere.example", "manager")},
-        ),
-        (EVERYTHING, Origin.OUTSIDE, "kim@inside.example", {(MANAGER, "manager"), ("kim@inside.example", "recipient")}),
-        (EVERYTHING, Origin.OUTSIDE, MANAGER, {(MANAGER, "manager")}),
-        (Settings(notify_sender=()), Origin.AUTHORISED, "x@out.example", set()),
-    ],
-)
-def test_who_is_told_of_an_end(on, kek, node, settings, origin, recipient, told):
-    on.internal.add("alpha.example")
-    on.settings[""] = settings
-    assert end_one(on, kek, node, envelope=replace(envelope(recipient), origin=origin)) == told
-
-
-def test_nobody_outside_and_no_null_sender_is_told(on, kek, node):
-    on.settings[""] = replace(EVERYTHING, dlp_managers=())
-    assert end_one(on, kek, node) == set()
-    assert end_one(on, kek, node, number=2, sender=None) == set()
-
-
-def test_the_sender_of_a_neighbours_mail_is_told_who_was_before(ask, on, kek, node):
-    on.internal.add("alpha.example")
-    on.settings[""] = replace(EVERYTHING, dlp_managers=())
-    mail = held(envelope=replace(envelope(), origin=Origin.NEIGHBOUR))
-    ask(notice(kind=NoticeKind.DELETED, attempt=mail.attempt, reader=mail.sender, about=Address.parse("y@z.example")))
-    assert end_one(on, kek, node, envelope=mail.envelope) == {("Anna@alpha.example", "sender")}
-
-
-def test_the_subject_only_where_it_may_be_said(on, kek, node):
-    settings = replace(EVERYTHING, notice_subject=True)
-    one = quarantine.find(quarantine.UUID(StoreQuarantine(kek).hold(held(), message())))
-    details = quarantine.details(one.id, kek)
-    in_subject = replace(details, findings=(replace(CARD, places=("subject",)),))
-
-    def subjects(settings, known):
-        on.settings[""] = settings
-        told = held_notices.notices_of(on.gateway(), one, known, NoticeKind.DELETED, "")
-        return {notice.facts.subject for notice in told}
-
-    assert subjects(settings, details) == {"numbers"}
-    assert subjects(EVERYTHING, details) == {""}
-    assert subjects(settings, in_subject) == {""}
-
-
-def test_a_store_that_fails_keeps_nothing_from_its_end(on, kek, node, monkeypatch, caplog):
-    on.settings[""] = EVERYTHING
-
-    def fail(*_):
-        raise TransientError("the database is away")
-
-    monkeypatch.setattr(StoreNotices, "request", fail)
-    assert end_one(on, kek, node) == set()
-    assert "nobody could be told" in caplog.text

@@ -28,6 +28,7 @@ from mailseal.store.journal import JournalError, JournalWriter, Record
 from mailseal.store.transaction import StoreUnavailable, unit_of_work
 from mailseal.wiring.gateway import Node
 from mailseal.wiring.ledger import LedgerOfOneMail
+from mailseal.wiring.notices import NoticesOfOneMail
 from mailseal.wiring.pseudonyms import Pseudonyms
 
 logger = logging.getLogger(__name__)
@@ -72,11 +73,14 @@ class MailHandling:
     ) -> tuple[Processed, list[Reply]]:
         shared = self._node.gateway
         ledger = LedgerOfOneMail(shared.ledger)
+        notices = None if shared.notices is None else NoticesOfOneMail(shared.notices)
         left = shared.deadline_seconds - (time.monotonic() - arrived)
-        done = process_mail(envelope, message, replace(shared, ledger=ledger, deadline_seconds=left), attempt)
+        gateway = replace(shared, ledger=ledger, notices=notices, deadline_seconds=left)
+        done = process_mail(envelope, message, gateway, attempt)
         replies = [one.reply for one in done.outcomes]
         if envelope.protocol is Protocol.ESMTP:
-            replies = [self._conclude_smtp(envelope, message, attempt, done, ledger)]
+            kept = ledger.used or (notices is not None and notices.used)
+            replies = [self._conclude_smtp(envelope, message, attempt, done, kept=kept)]
         self._log(records_of(envelope, done, attempt, datetime.now(UTC)))
         self._note_waiting(envelope, done)
         return done, replies
@@ -126,12 +130,13 @@ class MailHandling:
             self._log(waiting)
 
     def _conclude_smtp(
-        self, envelope: Envelope, message: Message, attempt: bytes, done: Processed, ledger: LedgerOfOneMail
+        self, envelope: Envelope, message: Message, attempt: bytes, done: Processed, *, kept: bool
     ) -> Reply:
+        """`kept`: something of the attempt is stored, which an identical mail that comes later must not find."""
         try:
             end = conclude(envelope, message, done.outcomes, self._node.config.hostname, datetime.now(UTC))
             held = any(one.fate is Fate.HELD for one in done.outcomes)
-            if not end.reply.deferred and (ledger.used or end.report or held):
+            if not end.reply.deferred and (kept or end.report or held):
                 self._node.reports.conclude_smtp(attempt, envelope.sender, end.report)
         except StoreUnavailable:
             return reply.STORE_UNAVAILABLE

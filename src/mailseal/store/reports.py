@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mailseal.mail.address import Address
 from mailseal.mail.envelope import mail_id
 from mailseal.ports import Hop
-from mailseal.store import jobs, ledger, quarantine
+from mailseal.store import jobs, ledger, notice_requests, quarantine
 from mailseal.store.jobs import Job
 from mailseal.store.private_keys import Sealing
 from mailseal.store.row import uuid7
@@ -42,7 +42,7 @@ class StoreReports:
         self._enqueue(sender, report, hop, mail=mail_id(attempt), dedupe=dedupe, once=True)
 
     def conclude_smtp(self, attempt: bytes, sender: Address | None = None, report: bytes | None = None) -> None:
-        """The one commit before SMTP's 250: the report, if there is one; ledger and quarantine forget the attempt."""
+        """The one commit before SMTP's 250: the report, if there is one; nobody knows the attempt any more."""
 
         def work() -> None:
             if sender is not None and report is not None:
@@ -50,6 +50,7 @@ class StoreReports:
                 self._enqueue(sender, report, None, mail=mail_id(attempt), dedupe=attempt.hex(), once=False)
             ledger.forget(attempt)
             quarantine.conclude(attempt)
+            notice_requests.conclude(attempt)
 
         run(work)
 
