@@ -5,7 +5,9 @@ import struct
 Tree = dict[str, "bytes | Tree"]
 
 SECTOR, MINI, CUTOFF = 512, 64, 4096
-END, FREE, FAT = 0xFFFFFFFE, 0xFFFFFFFF, 0xFFFFFFFD
+END, FREE, FAT, DIFAT = 0xFFFFFFFE, 0xFFFFFFFF, 0xFFFFFFFD, 0xFFFFFFFC
+_IN_HEADER, _IN_DIFAT = 109, 127
+"""Places of FAT sectors in the header, and in each sector that goes on with them."""
 _STORAGE, _STREAM, _ROOT = 1, 2, 5
 
 
@@ -68,14 +70,21 @@ def compound(tree: Tree) -> bytes:
     mini_fat_count = -(-len(mini_fat_octets) // SECTOR)
     mini_fat = writer.chain(mini_fat_octets.ljust(mini_fat_count * SECTOR, b"\xff"))
     directory = writer.chain(writer.directory())
-    fat_count = 1
-    while (len(writer.fat) + fat_count) * 4 > fat_count * SECTOR:
+    fat_count, difat_count = 1, 0
+    while (len(writer.fat) + fat_count + difat_count) * 4 > fat_count * SECTOR:
         fat_count += 1
-    assert fat_count <= 109, "a larger file needs DIFAT sectors"
-    places = list(range(len(writer.fat), len(writer.fat) + fat_count))
-    writer.fat += [FAT] * fat_count
+        difat_count = -(-max(0, fat_count - _IN_HEADER) // _IN_DIFAT)
+    first = len(writer.fat)
+    places = list(range(first, first + fat_count))
+    writer.fat += [FAT] * fat_count + [DIFAT] * difat_count
     fat = struct.pack(f"<{len(writer.fat)}I", *writer.fat).ljust(fat_count * SECTOR, b"\xff")
     header = bytes.fromhex("d0cf11e0a1b11ae1") + bytes(16) + struct.pack("<HHHHH", 0x3E, 3, 0xFFFE, 9, 6) + bytes(6)
-    header += struct.pack("<IIIIIIIII", 0, fat_count, directory, 0, CUTOFF, mini_fat, mini_fat_count, END, 0)
-    header += struct.pack("<109I", *(places + [FREE] * (109 - fat_count)))
-    return header + b"".join(writer.sectors) + fat
+    header += struct.pack("<IIIIIII", 0, fat_count, directory, 0, CUTOFF, mini_fat, mini_fat_count)
+    header += struct.pack("<II", first + fat_count if difat_count else END, difat_count)
+    header += struct.pack("<109I", *(places[:_IN_HEADER] + [FREE] * (_IN_HEADER - fat_count)))
+    difat = b""
+    for number in range(difat_count):
+        some = places[_IN_HEADER + number * _IN_DIFAT :][:_IN_DIFAT]
+        after = first + fat_count + number + 1 if number + 1 < difat_count else END
+        difat += struct.pack("<128I", *some, *[FREE] * (_IN_DIFAT - len(some)), after)
+    return header + b"".join(writer.sectors) + fat + difat

@@ -22,6 +22,8 @@ MAX_PAGES = 5_000
 MAX_BOOKMARKS = 10_000
 MAX_ATTACHMENTS = 1_000
 MAX_SCRIPTS = 1_000
+MAX_PIECE = 100_000
+"""Characters of strings that are said at once."""
 _KEYS = (*pdfium.PdfDocument.METADATA_KEYS, "Company", "Manager", "Category", "Comments", "SourceModified", "Trapped")
 _COUNT = re.compile(rb"/Count(?=\s*-?\d)")
 _NO_COUNT = b"/Kount"
@@ -144,38 +146,55 @@ class _Reading:
 
     def say_objects(self, data: bytes) -> None:
         """The strings of all objects, and XML: metadata, forms."""
-        spend = self._walk.budget.unpack
+        lines: list[str] = []
+        length = 0
+        for text in self._object_strings(data):
+            if text not in self._said:
+                self._said.add(text)
+                lines.append(text)
+                length += len(text)
+            if length > MAX_PIECE:
+                self._walk.say("\n".join(lines), "objects")
+                lines, length = [], 0
+        self._walk.say("\n".join(lines), "objects")
+
+    def _object_strings(self, data: bytes) -> Iterator[str]:
         for objects, stream in pdf_objects.split(data):
-            for text in pdf_objects.object_strings(objects):
-                self._say_once(text, "objects")
+            yield from pdf_objects.object_strings(objects)
             if stream is None:
                 continue
             try:
-                inner = pdf_objects.unpacked(objects, stream, spend)
+                inner = pdf_objects.unpacked(objects, stream, self._walk.budget.unpack)
             except pdf_objects.PdfFilterError:
                 self._walk.gap(GapStatus.PARTIAL, GapReason.UNSUPPORTED, "objects in a rare form of compression")
                 continue
             if inner.lstrip()[:1] == b"<" and b"/ObjStm" not in objects[-pdf_objects.MAX_DICTIONARY :]:
                 self._walk.descend(inner, "", "text/xml", "metadata")
-                continue
-            for text in pdf_objects.object_strings(inner):
-                self._say_once(text, "objects")
+            else:
+                yield from pdf_objects.object_strings(inner)
 
     def descend(self, document: pdfium.PdfDocument) -> None:
         """The attached files of the document."""
         count = document.count_attachments()
         for at in range(min(count, MAX_ATTACHMENTS)):
             try:
-                self._attached(document.get_attachment(at))
+                attachment = document.get_attachment(at)
             except pdfium.PdfiumError:
-                self._walk.gap(GapStatus.PARTIAL, GapReason.BROKEN, "an attached file cannot be read")
+                self._walk.gap(GapStatus.PARTIAL, GapReason.BROKEN, "an attached file cannot be found")
+            else:
+                self._attached(attachment)
         if count > MAX_ATTACHMENTS:
             self._walk.gap(GapStatus.PARTIAL, GapReason.TOO_MANY, "attached files")
 
     def _attached(self, attachment: pdfium.PdfAttachment) -> None:
-        data = bytes(attachment.get_data())
+        try:
+            name = attachment.get_name()
+            data = pdf_page.content(attachment)
+        except pdfium.PdfiumError:
+            self._walk.gap(GapStatus.PARTIAL, GapReason.BROKEN, "an attached file cannot be read")
+            return
         self._walk.budget.unpack(len(data))
-        self._walk.descend(data, attachment.get_name())
+        self._walk.descend(data, name)
 
 
 def _scripts(document: pdfium.PdfDocument) -> Iterator[str]:

@@ -79,6 +79,14 @@ def attached_files(page: pdfium.PdfPage, document: pdfium.PdfDocument) -> Iterat
             yield pdfium.PdfAttachment(attachment, document)
 
 
+def content(attachment: pdfium.PdfAttachment) -> bytes:
+    """An attached file. Raises PdfiumError."""
+    size = ctypes.c_ulong()
+    if pdfium_c.FPDFAttachment_GetFile(attachment, None, 0, size) and not size.value:
+        return b""
+    return bytes(attachment.get_data())
+
+
 def _annotations(page: pdfium.PdfPage) -> Iterator[object]:
     for at in range(min(pdfium_c.FPDFPage_GetAnnotCount(page), MAX_ANNOTATIONS)):
         annotation = pdfium_c.FPDFPage_GetAnnot(page, at)

@@ -36,6 +36,16 @@ def test_the_writer_of_these_tests_is_understood_by_others() -> None:
     assert root.storages[0].storages[0].first("b") == b"deep"
 
 
+def test_a_file_that_is_larger_than_its_header_can_tell() -> None:
+    big = bytes(range(256)) * 32_000
+    file = compound({"WordDocument": b"", "big": big, "small": b"needle"})
+    other = olefile.OleFileIO(io.BytesIO(file))
+    assert other.openstream("big").read() == big
+    root = CompoundFile(file).root
+    assert root.first("big") == big
+    assert root.first("small") == b"needle"
+
+
 DOC = (
     'Body Needle01 4111 \x13 HYPERLINK "http://needle02.example/" \x14Needle03\x15 spl\x13X\x14it\x15 4111 \x05\x02\r'
     "cell Needle04\x07cell Needle05\x07\x07 soft\x1fhyphen hard\x1ehyphen\r"

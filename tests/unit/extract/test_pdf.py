@@ -127,6 +127,18 @@ def test_what_any_reader_opens_is_read_though_encrypted() -> None:
     assert not found.gaps
 
 
+def test_attached_files_that_are_empty_or_broken() -> None:
+    objects = page_objects([line("Needle01")], page=b"/Annots[24 0 R]")
+    objects[24] = b"<</Type/Annot/Subtype/FileAttachment/Rect[0 0 9 9]/FS 31 0 R>>"
+    objects[31] = b"<</Type/Filespec/F(empty.txt)/EF<</F 33 0 R>>>>"
+    objects[33] = stream(b"")
+    found = read(pdf(objects))
+    assert "empty.txt" in text_of(found)
+    assert not found.gaps
+    objects[33] = b"(no stream)"
+    assert reasons(read(pdf(objects))) == {GapReason.BROKEN}
+
+
 def test_a_page_that_is_a_picture() -> None:
     objects = page_objects([b"q 600 0 0 800 0 0 cm /I Do Q", line("text")])
     objects[4] = objects[4].replace(b"/Font", b"/XObject<</I 9 0 R>>/Font")
