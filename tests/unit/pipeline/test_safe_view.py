@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailseal.mail.address import Address
+from mailseal.mail.envelope import Envelope, Origin, Recipient
 from mailseal.mail.mime import parse
-from mailseal.pipeline.safe_view import MAX_TEXT_CHARS, NOT_SHOWN, SafeView, clean, safe_view
+from mailseal.pipeline.safe_view import MAX_TEXT_CHARS, NOT_SHOWN, SafeView, clean, safe_view, view_of
 from mailseal.policy.dlp.model import Kind, Pattern
 from mailseal.policy.dlp.scanner import ScanError, Scanner
 from mailseal.policy.inspection import Gap, GapReason, GapStatus, Inspection, Passage
@@ -116,6 +118,36 @@ def test_an_ambiguous_structure_is_said():
     view = viewed(raw, "hi")
     assert "more than one Content-Type" in view.fault
     assert view.attachments == ()
+
+
+class Known:
+    """Implements `ports.Patterns`; `asked` are those whose patterns were wanted."""
+
+    def __init__(self) -> None:
+        self.asked: tuple[Address | None, ...] = ()
+
+    def of(self, *addresses: Address | None) -> Scanner:
+        self.asked = addresses
+        return CARDS
+
+
+def test_of_a_mail_as_it_is_stored():
+    made = mail(Subject="Grüße", From="anna@alpha.example")
+    made.add_alternative(f"<p>Hallo <b>K&ouml;ln</b></p><!-- {CARD} --><p hidden>secret", subtype="html")
+    made.add_attachment(f"{CARD} note".encode(), maintype="application", subtype="zip", filename="a.zip")
+    made.add_attachment("a note", filename="n.txt")
+    sender, to = Address.parse("sender@alpha.example"), Address.parse("x@out.example")
+    patterns = Known()
+    view = view_of(Envelope(sender, (Recipient(to),), Origin.AUTHORISED), made.as_bytes(), patterns)
+
+    assert [str(one) for one in patterns.asked] == ["sender@alpha.example", "anna@alpha.example", "x@out.example"]
+    texts = "\n".join(one.text for one in view.texts)
+    assert "Hallo Köln" in texts
+    assert "secret" in texts, "what a reader does not see is shown, too"
+    assert "<b>" not in texts
+    assert "4111" not in repr(view)
+    assert "note" not in texts
+    assert [one.name for one in view.attachments] == ["a.zip", "n.txt"]
 
 
 @pytest.mark.parametrize("texts", [("x" * (MAX_TEXT_CHARS + 1),), ("x" * MAX_TEXT_CHARS, "y")])
