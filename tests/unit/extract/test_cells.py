@@ -1,11 +1,15 @@
 """Cells of .xlsx, .xlsb and .ods: in row order, numbers in full, dates; hostile sheets end."""
 
+import io
 import struct
 
 import pytest
+from python_calamine import CalamineWorkbook
 
+from documents.cfb_writer import compound
+from documents.office_writer import biff_string, cell, record
 from documents.reading import read, reasons, text_of
-from documents.workbook_writer import binary_cell, binary_record, ods, package, wide, xlsx
+from documents.workbook_writer import MAIN, binary_cell, binary_record, ods, package, wide, xlsx
 from mailseal.extract.budget import Budget
 from mailseal.extract.cell_values import Formats, digits, is_date, render
 from mailseal.policy.inspection import GapReason, GapStatus, Inspection
@@ -158,3 +162,52 @@ def test_formats_of_dates(code: str, date: bool) -> None:
 )
 def test_values_as_their_format_shows_them(value: float, code: str, shown: str) -> None:
     assert render(value, 0, Formats({200: code}, [200])) == shown
+
+
+def as_shown(rows: list[list[object]]) -> str:
+    """What calamine reads, as we say it."""
+    shown = [[digits(value) if isinstance(value, float) else str(value) for value in row] for row in rows]
+    return "".join("\t".join(filter(None, row)) + "\n" for row in shown)
+
+
+def test_another_reader_of_xlsx_sees_the_same_cells() -> None:
+    rows = '<row r="1"><c r="A1" t="s"><v>0</v></c><c r="B1"><v>4.111111111111111E15</v></c></row>'
+    rows += '<row r="2"><c r="A2" s="1"><v>45000</v></c><c r="B2" t="inlineStr"><is><t>Needle</t></is></c></row>'
+    relation = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    space = "http://schemas.openxmlformats.org/package/2006/relationships"
+
+    def link(kind: str, target: str) -> str:
+        one = f'<Relationship Id="r" Type="{relation}/{kind}" Target="{target}"/>'
+        return f'<Relationships xmlns="{space}">{one}</Relationships>'
+
+    sheet = '<sheet name="S" sheetId="1" r:id="r"/>'
+    parts = {
+        "_rels/.rels": link("officeDocument", "xl/workbook.xml"),
+        "xl/_rels/workbook.xml.rels": link("worksheet", "worksheets/sheet1.xml"),
+        "xl/workbook.xml": f'<workbook {MAIN} xmlns:r="{relation}"><sheets>{sheet}</sheets></workbook>',
+    }
+    file = xlsx(rows, strings=STRINGS, styles=STYLES, **parts)
+    other = CalamineWorkbook.from_filelike(io.BytesIO(file)).get_sheet_by_index(0).to_python()
+    assert as_shown(other) == cells(read(file)) == "Needle01\t4111111111111111\n2023-03-15\tNeedle\n"
+
+
+def test_another_reader_of_xls_sees_the_same_cells() -> None:
+    strings = record(0xFC, struct.pack("<II", 1, 1) + biff_string("Needle 機密"))
+    styles = b"".join(record(0xE0, struct.pack("<HH16x", 0, number)) for number in (0, 14))
+    begin = record(0x809, struct.pack("<HHHHII", 0x600, 5, 0, 0, 0, 0)) + styles + strings
+    sheet = record(0x85, struct.pack("<IBB", 0, 0, 0) + biff_string("S", length="<B"))
+    at = len(begin) + len(sheet) + 4
+    sheet = record(0x85, struct.pack("<IBB", at, 0, 0) + biff_string("S", length="<B")) + record(0x0A)
+    values = (
+        cell(0, 0, 0xFD, bytes(4))
+        + cell(0, 1, 0x203, struct.pack("<d", 4111111111111111))
+        + cell(1, 0, 0x27E, struct.pack("<i", -123456 * 4 | 3))
+        + cell(1, 1, 0x203, struct.pack("<d", 45000), 1)
+        + record(0xBD, struct.pack("<HHHiHiH", 2, 0, 0, 77001 << 2 | 2, 0, 77002 << 2 | 2, 1))
+    )
+    book = begin + sheet + record(0x809, struct.pack("<HHHHII", 0x600, 0x10, 0, 0, 0, 0)) + values + record(0x0A)
+    file = compound({"Workbook": book.ljust(4096, b"\0")})
+    other = CalamineWorkbook.from_filelike(io.BytesIO(file)).get_sheet_by_index(0).to_python()
+    expected = "Needle 機密\t4111111111111111\n-1234.56\t2023-03-15\n77001\t77002\n"
+    assert as_shown(other) == expected
+    assert expected.strip() in text_of(read(file))
