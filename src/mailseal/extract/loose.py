@@ -8,6 +8,7 @@ import binascii
 import re
 from collections.abc import Iterator, Sequence
 
+from mailseal.extract.plain import read_html, read_text
 from mailseal.extract.text import readings
 from mailseal.extract.transfer import base64_runs, from_base64, say_fragment
 from mailseal.extract.walk import Walk
@@ -21,7 +22,6 @@ _ENCODING = re.compile(rb"^content-transfer-encoding[ \t]*:[ \t\r\n]*\"?([a-z0-9
 _FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*", re.MULTILINE)
 _FOLD = re.compile(r"\r?\n(?=[ \t])")
 _MAX_HEADER = 1 << 18
-_MAX_TYPES = 4
 
 
 def say_loosely(octets: bytes, walk: Walk, why: str) -> None:
@@ -33,11 +33,11 @@ def say_loosely(octets: bytes, walk: Walk, why: str) -> None:
     say_fields([one[1].decode("ascii").lower() for one in fields], [one[0] for one in fields], walk)
     for number, piece in enumerate(_pieces(octets), 1):
         _read_piece(piece, walk, f"piece {number}")
-    walk.descend(octets, "", "text/plain", "as it stands")
-    walk.descend(octets, "", "text/html", "as HTML")
+    read_text(octets, walk.into("", place="as it stands"))
+    read_html(octets, walk.into("", place="as HTML"))
     plain = binascii.a2b_qp(octets)
     if plain != octets:
-        walk.descend(plain, "", "text/html", "as quoted-printable")
+        read_html(plain, walk.into("", place="as quoted-printable"))
     for run in base64_runs(octets):
         say_fragment(run, walk, "as base64")
 
@@ -66,9 +66,11 @@ def _read_piece(piece: bytes, walk: Walk, place: str) -> None:
         bodies[from_base64(body)] = None
     if b"quoted-printable" in encodings or len(encodings) > 1:
         bodies[binascii.a2b_qp(body)] = None
+    kind = next((one for one in types if not one.startswith("multipart/")), "")
     for octets in bodies:
-        for kind in list(types)[:_MAX_TYPES] or [""]:
-            walk.descend(octets, "", "" if kind.startswith("multipart/") else kind, place)
+        walk.descend(octets, "", kind, place)
+        if len(types) > 1:
+            read_html(octets, walk.into("", place=place))
 
 
 def say_fields(names: Sequence[str], fields: Sequence[bytes], walk: Walk, together: str = "") -> None:
