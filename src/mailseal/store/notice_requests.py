@@ -87,9 +87,12 @@ class StoreNotices:
 
 
 def _once(notice: Notice) -> str:
-    """A mail that is about to expire once more, since that was put off, is told of once more."""
+    """A mail that is about to expire once more, since that was put off, is told of once more; and so is the end of
+    each of two mails that came by SMTP, held both, and are the same to the last octet.
+    """
     again = notice.facts.expires if notice.kind is NoticeKind.EXPIRES_SOON else None
-    parts = (notice.attempt.hex(), notice.about.key, notice.kind.value, notice.reader.key, str(again or ""))
+    held = notice.facts.quarantine
+    parts = (notice.attempt.hex(), notice.about.key, notice.kind.value, notice.reader.key, str(again or ""), held)
     return hashlib.sha256("\n".join(parts).encode(errors="replace")).hexdigest()
 
 
