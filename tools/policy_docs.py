@@ -22,7 +22,8 @@ domain is most likely not marked internal: `mailseal check` tells.
 
 ## The protect path, in order
 
-1. **Findings** in the content: one that blocks refuses the copy; one that demands encryption counts in step 3.
+1. **Findings** in the content ([dlp.md](dlp.md)): the strongest action wins. One that blocks refuses the copy, one that
+   quarantines holds it; one that demands encryption counts in step 3.
 2. **Encrypted already**, judged by the structure of the mail: left alone, neither encrypted nor signed.
 3. **Must it be encrypted?** Yes when the mode of either side is `mandatory`, when a finding demands it, or when the
    sender asks by a trigger in the subject or a header field. This beats `never`.
@@ -33,9 +34,10 @@ domain is most likely not marked internal: `mailseal check` tells.
    large, or for which the recipient has no usable key, is passed over, and the reason is kept. While keys are looked
    for (`pgp_lookup`) and nothing before protects the copy, it waits: it is deferred.
 7. **Nothing worked and it must be encrypted**: it is not sent. `on_failure` says whether the sender's client gets a 550
-   (`refuse`) or the sender gets a report (`notify`). A null sender, a sender outside and one that is not authorised get
-   the 550. A mail that must be encrypted never leaves in clear.
-8. **Signature**: an encrypted copy is signed first, and one in clear is signed, when the sender has a usable key.
+   (`refuse`), the mail is held (`quarantine`) or the sender gets a report (`notify`; the null sender gets the 550). A
+   sender outside and one that is not authorised always get the 550. A mail that must be encrypted never leaves in clear.
+8. **Delayed findings** of a copy that would leave in clear count now, as those in step 1, and all is planned again.
+9. **Signature**: an encrypted copy is signed first, and one in clear is signed, when the sender has a usable key.
    `sign` and `sign_only_when_encrypting` restrict that, a sign trigger lifts the restriction. Mail that came signed is
    not signed again.
 
