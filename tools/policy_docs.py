@@ -35,7 +35,7 @@ domain is most likely not marked internal: `mailseal check` tells.
    for (`pgp_lookup`) and nothing before protects the copy, it waits: it is deferred.
 7. **Nothing worked and it must be encrypted**: it is not sent. `on_failure` says whether the sender's client gets a 550
    (`refuse`), the mail is held (`quarantine`) or the sender gets a report (`notify`; the null sender gets the 550). A
-   sender outside and one that is not authorised always get the 550. A mail that must be encrypted never leaves in clear.
+   sender outside and one that is not authorised always get the 550. What must be encrypted never leaves in clear.
 8. **Delayed findings** of a copy that would leave in clear count now, as those in step 1, and all is planned again.
 9. **Signature**: an encrypted copy is signed first, and one in clear is signed, when the sender has a usable key.
    `sign` and `sign_only_when_encrypting` restrict that, a sign trigger lifts the restriction. Mail that came signed is
