@@ -10,8 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-KEEPER, OTHER = "games", "daemon"
-"""Who owns the data folder, and who does not."""
+KEEPER, OTHER, READER = "games", "daemon", "bin"
+"""Who owns the data folder, and who does not: for numbers, and for documents."""
 
 SRC = Path(__file__).resolve().parents[2] / "src"
 _PROBE = "import sys, cryptography, django, uvloop, re2, mailseal.cli; sys.exit(sys.version_info < (3, 11))"

@@ -1,4 +1,4 @@
-"""`serve`, `mail`, `worker`, `maps`, `metrics` and `queue-role`: the processes of a running gateway."""
+"""`serve`, `mail`, `worker`, `maps`, `metrics`, `sandbox` and `queue-role`: the processes of a running gateway."""
 
 import gc
 import os
@@ -10,7 +10,7 @@ import click
 
 from mailseal.cli.errors import CommandError
 from mailseal.cli.session import Session, become_owner, pass_session
-from mailseal.config import METRICS, Config, Instance
+from mailseal.config import METRICS, SANDBOX, Config, Instance
 from mailseal.config.load import variable
 from mailseal.roles.confinement import confine
 from mailseal.roles.supervisor import node_roles
@@ -78,7 +78,7 @@ def metrics(session: Session) -> None:
     """Answer Prometheus and health checks, if `metrics.listen` says where."""
     config = session.config_without_secrets
     if os.geteuid() == 0:
-        _become_metrics_user(config)
+        _become_user_of(config, METRICS)
     confine()
     with loaded_for_good():
         from mailseal.roles.metrics_role import run  # noqa: PLC0415 - only this process needs the page
@@ -108,10 +108,23 @@ def queue_role(session: Session) -> None:
     os.execv(sys.executable, [sys.executable, "-P", "-m", "mailseal.roles.queue_role", *arguments])  # noqa: S606 - no shell
 
 
-def _become_metrics_user(config: Config) -> None:
+@click.command()
+@pass_session
+def sandbox(session: Session) -> None:
+    """Have documents read for DLP, by processes that can do nothing else."""
+    if os.geteuid() == 0:
+        _become_user_of(session.config_without_secrets, SANDBOX)
+    path = session.config_path
+    arguments = ["--config", str(path.absolute())] if path else []
+    # A new program, which holds nothing that was loaded here.
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "mailseal.roles.sandbox_role", *arguments])  # noqa: S606 - no shell
+
+
+def _become_user_of(config: Config, listener: str) -> None:
+    """Be the user of the role that listens there."""
     _require_folder(config)
     for role in node_roles(None)(config):
-        if METRICS in role.listens and (user := user_of(role, config.data_dir)) is not None:
+        if listener in role.listens and (user := user_of(role, config.data_dir)) is not None:
             become(user)
 
 

@@ -76,16 +76,19 @@ class Spent:
 def parse_request(line: bytes) -> Request:
     """Raises LinesError."""
     found = _value(line)
-    kinds: dict[str, type] = dict(Request.__annotations__)
-    if found.keys() != kinds.keys():
-        raise LinesError("a question has other members")
-    for name, kind in kinds.items():
-        value = found[name]
-        if kind is float and type(value) is int:
-            value = found[name] = float(value)
-        if type(value) is not kind or (kind is not str and not 0 <= value < 1 << 48):
-            raise LinesError(f"{name} of a question is not as it shall be")
-    return Request(**found)
+    try:
+        return Request(
+            name=_text(found["name"], MAX_NAME),
+            media_type=_text(found["media_type"], MAX_NAME),
+            characters=_count(found["characters"]),
+            octets=_count(found["octets"]),
+            files=_count(found["files"]),
+            depth=_count(found["depth"]),
+            seconds=_seconds(found["seconds"]),
+            used=_seconds(found["used"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        raise LinesError("that is no question") from None
 
 
 def parse_status(line: bytes) -> Status:
@@ -93,8 +96,8 @@ def parse_status(line: bytes) -> Status:
     found = _value(line)
     try:
         lacking = tuple(_text(one) for one in found["lacking"])
-        numbers = (_count(found[name]) for name in ("extractors", "running", "waiting"))
-        return Status(_text(found["user"]), *numbers, lacking, _text(found["trouble"]))
+        extractors, running, waiting = (_count(found[name]) for name in ("extractors", "running", "waiting"))
+        return Status(_text(found["user"]), extractors, running, waiting, lacking, _text(found["trouble"]))
     except (KeyError, TypeError, ValueError):
         raise LinesError("that is no status") from None
 
@@ -224,3 +227,9 @@ def _count(found: object) -> int:
     if type(found) is not int or not 0 <= found < 1 << 48:
         raise ValueError
     return found
+
+
+def _seconds(found: object) -> float:
+    if type(found) not in {int, float} or not isinstance(found, int | float) or not 0 <= found < 1 << 32:
+        raise ValueError
+    return float(found)

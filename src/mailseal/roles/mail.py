@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import uvloop
 
@@ -22,7 +23,7 @@ from mailseal.roles.handling import MailHandling
 from mailseal.roles.held_keks import HeldKeks
 from mailseal.roles.lifetime import Lifetime
 from mailseal.roles.logs import configure
-from mailseal.roles.mail_metrics import measure_mail, stop_measuring
+from mailseal.roles.mail_metrics import count_document, measure_mail, stop_measuring
 from mailseal.roles.meter import Meter, open_meter
 from mailseal.roles.metric_table import By
 from mailseal.roles.receivers import make_receivers
@@ -85,6 +86,7 @@ class MailRole:
         self._receivers: list[Receiver] = []
         self._config = config
         self.handling = MailHandling(node, meter)
+        node.documents.told = partial(count_document, meter)
         self._held: HeldKeks | None = None
         self._pool = ThreadPoolExecutor(config.threads, thread_name_prefix="mail")
         # One thread is kept for authorised mail: a flood of costly mail from outside cannot make it wait in the queue.

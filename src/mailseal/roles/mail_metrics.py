@@ -14,6 +14,7 @@ from mailseal.roles.meter import Meter
 from mailseal.roles.metric_table import By
 from mailseal.roles.records import direction_of
 from mailseal.transport.receiver import Receiver
+from mailseal.transport.sandbox import Reading
 
 NO_METHOD = "none"
 
@@ -39,6 +40,13 @@ def _count_reason(meter: Meter, outcome: Outcome) -> None:
     if last is not None and outcome.fate is Fate.DEFERRED and code is ReasonCode.NEXT_HOP_REPLIED:
         inside = dict(last.parameters).get("hop") == Hop.INSIDE
         meter.count(table.NEXT_HOP_FAILURES, (Hop.INSIDE if inside else Hop.OUTSIDE).value)
+
+
+def count_document(meter: Meter, reading: Reading) -> None:
+    """Count a document that was read for DLP, or was not."""
+    meter.observe(table.DOCUMENT_SECONDS, reading.seconds)
+    for reason in reading.reasons:
+        meter.count(table.DOCUMENTS_UNREAD, reason.value)
 
 
 def measure_mail(meter: Meter, receivers: Sequence[Receiver], in_flight: int) -> None:

@@ -91,6 +91,8 @@ MTA_STS_DOMAINS = "mta_sts_domains"
 HELD_MAILS = "quarantine_mails"
 HELD_OLDEST = "quarantine_oldest_timestamp_seconds"
 HELD_NEXT_END = "quarantine_next_expiry_timestamp_seconds"
+DOCUMENT_SECONDS = "document_seconds"
+DOCUMENTS_UNREAD = "documents_unread"
 MAP_ANSWERS = "map_answers"
 LOGINS = "logins"
 HEARTBEAT = "heartbeat_timestamp_seconds"
@@ -352,6 +354,23 @@ METRICS: tuple[MetricInfo, ...] = (
         by=By.WORKER,
         help="When the first of them expires, which deletes it; 0 without any.",
         alert="0 < mailseal_quarantine_next_expiry_timestamp_seconds < time() + 86400",
+    ),
+    MetricInfo(
+        name=DOCUMENT_SECONDS,
+        kind=Kind.HISTOGRAM,
+        by=By.MAIL,
+        buckets=_SECONDS,
+        help="How long documents were read for DLP, without the time that they waited for their turn.",
+        alert="histogram_quantile(0.99, sum by (le) (rate(mailseal_document_seconds_bucket[10m]))) > 10",
+    ),
+    MetricInfo(
+        name=DOCUMENTS_UNREAD,
+        kind=Kind.COUNTER,
+        by=By.MAIL,
+        labels=("reason",),
+        help="Documents that were not read, or not all of it, by each reason that there was; `crashed` and `timeout`: "
+        "the process that read it was lost with it.",
+        alert='increase(mailseal_documents_unread_total{reason=~"crashed|timeout"}[1h]) > 5',
     ),
     MetricInfo(
         name=MAP_ANSWERS,

@@ -35,6 +35,7 @@ class Role:
     """A process that a node runs; `listens` are the names of the listening sockets that it gets.
 
     `user` is its own user, if that is not the owner of the data folder; below that folder it can read `reads` alone.
+    `keyless`: it opens no key and no database and reads nothing there at all.
     `privileged`: it keeps the rights of who starts it (root), for what no other user may do. `in_place`: a reload keeps
     its process, which is sent SIGHUP and reads the configuration itself, since there cannot be two at once.
     """
@@ -46,6 +47,12 @@ class Role:
     reads: Path | None = None
     privileged: bool = False
     in_place: bool = False
+    keyless: bool = False
+
+    @property
+    def apart(self) -> bool:
+        """Whether its user may be another than the owner of the data folder."""
+        return self.keyless or self.reads is not None
 
 
 @dataclass(slots=True, eq=False)

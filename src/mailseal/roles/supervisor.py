@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
-from mailseal.config import AUTH, MAIL_SOCKETS, METRICS, QUEUE, SOCKETMAP, Config, Instance, load
+from mailseal.config import AUTH, MAIL_SOCKETS, METRICS, QUEUE, SANDBOX, SOCKETMAP, Config, Instance, load
 from mailseal.config.load import secret_variables
 from mailseal.errors import MailsealError, PermanentError
 from mailseal.roles import child, generation, listening, notify, stderr
@@ -52,12 +52,13 @@ class CannotWorkError(PermanentError):
 
 
 def node_roles(path: Path | None) -> Roles:
-    """The roles of a node: N mail workers, one job worker, and who answers Prometheus if that is on."""
+    """The roles of a node: N mail workers, one job worker, who reads documents, and what else is on."""
     given = ["--config", str(path)] if path else []
     base = [sys.executable, "-P", "-m", "mailseal", *given]
     # Root's own: nothing but the standard library.
     queue_base = [sys.executable, "-P", "-m", "mailseal.roles.queue_role"]
     postfix_base = [sys.executable, "-P", "-m", "mailseal.roles.postfix_role"]
+    sandbox_base = [sys.executable, "-P", "-m", "mailseal.roles.sandbox_role"]
 
     def roles(config: Config) -> Sequence[Role]:
         users = config.users
@@ -66,6 +67,7 @@ def node_roles(path: Path | None) -> Roles:
             for n in range(1, config.workers + 1)
         ]
         worker = Role("worker", [*base, "worker"], user=users.worker)
+        sandbox = Role("sandbox", [*sandbox_base, *given], [SANDBOX], users.sandbox, keyless=True)
         metrics = Role("metrics", [*base, "metrics"], [METRICS], users.metrics, reads=config.metrics_dir)
         maps = Role("maps", [*base, "maps"], [SOCKETMAP, AUTH])
         queue = Role("queue", [*queue_base, *given], [QUEUE], privileged=True)
@@ -76,7 +78,7 @@ def node_roles(path: Path | None) -> Roles:
             (queue, _has_queue(config)),
             (postfix, config.postfix.instance is Instance.PRIVATE),
         )
-        return [*mail, worker, *(role for role, wanted in others if wanted)]
+        return [*mail, worker, sandbox, *(role for role, wanted in others if wanted)]
 
     return roles
 
@@ -173,7 +175,7 @@ class Supervisor:
     def _start(self, of: Generation, process: Process) -> None:
         read_fd, write_fd = os.pipe()
         held = of.sockets_of(process)
-        opens_keys = process.role.reads is None and not process.role.privileged
+        opens_keys = not process.role.apart and not process.role.privileged
         hidden = _OURS if opens_keys else _OURS | _FOR_KEEPERS
         environ = {name: value for name, value in os.environ.items() if name not in hidden}
         environ |= bequeath(held, self._life_read, write_fd)

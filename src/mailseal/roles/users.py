@@ -1,9 +1,10 @@
 """Which user each role runs as, and the folders where roles of different users meet; standard library only.
 
 Started as root, the supervisor keeps its rights for starting alone. A role without a user of its own runs as the owner
-of the data folder. A role with one has its own group and no other: the data folder gets that group and mode 0710, so
-the role passes through to the one folder it reads. Nothing else there is open to anybody (umask 0077), and what the
-owner's group may read elsewhere (a TLS key, a log) is not for that role.
+of the data folder. A role with one has its own group and no other. For one that reads a folder of it, the data folder
+gets that group and mode 0710, so that the role passes through; one that reads nothing stays outside. Nothing else
+there is open to anybody (umask 0077), and what the owner's group may read elsewhere (a TLS key, a log) is not for such
+a role.
 """
 
 import contextlib
@@ -14,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mailseal.config import Config
-from mailseal.config.sections.users import METRICS_USER
+from mailseal.config.sections.users import METRICS_USER, SANDBOX_USER
 from mailseal.errors import PermanentError
 from mailseal.roles.process import Credentials, Role
 
@@ -22,7 +23,7 @@ SEARCHABLE = 0o710
 """Mode of the folders on the way to what a role of another user reads."""
 READABLE, SHARED = 0o750, 0o2750
 """Modes of that folder, before and after it is shared: its files get the reader's group, and the mode says the rest."""
-_MAY_BE_ABSENT = frozenset({METRICS_USER})
+_MAY_BE_ABSENT = frozenset({METRICS_USER, SANDBOX_USER})
 
 
 class UserError(PermanentError):
@@ -57,7 +58,7 @@ def user_of(role: Role, data_dir: Path) -> Credentials | None:
         raise UserError(f"{role.name} shall run as {role.user!r}, but there is no such user") from None
     if entry.pw_uid == 0:
         raise UserError(f"{role.name} shall run as {role.user!r}; no role runs as root")
-    if role.reads is None and entry.pw_uid != keeper.uid:
+    if not role.apart and entry.pw_uid != keeper.uid:
         raise UserError(
             f"{role.name} shall run as {role.user!r}, but {data_dir} belongs to {keeper.name}: the role could read "
             f"neither key nor database there; chown -R {role.user}: {data_dir}, or leave its user out of [users]"
@@ -84,7 +85,7 @@ def unseparated(config: Config, roles: Iterable[Role]) -> str:
     absent = sorted(name for name in apart if name in _MAY_BE_ABSENT and not exists(name))
     if absent:
         which = ", ".join(f"{apart[name]} ({name})" for name in absent)
-        return f"no user of its own for {which}: it runs as {keeper.name}, who can read the keys"
+        return f"no user of its own for {which}: what runs as {keeper.name} can read the keys"
     return ""
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from mailseal.errors import TransientError
 
 COMMAND = (sys.executable, "-P", "-m", "mailseal.extract.child")
 _ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", "MALLOC_ARENA_MAX": "1"}
+_KEPT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH")
+"""Where programs and libraries are; nothing else of this process's environment is passed on."""
 MAX_MESSAGE_BYTES = 16 * 1024
 DONE, LAST = b"done", b"last"
 """`extract.child.DONE` and `LAST`, without what that module loads."""
@@ -24,8 +27,10 @@ class ParserStartError(TransientError):
 class ParserChild:
     """One process. `control` is a socket that keeps messages apart; an empty message is its end."""
 
-    def __init__(self, memory_bytes: int, user: str | None = None, command: Sequence[str] = COMMAND) -> None:
-        """Start it, as another user where that is asked for by root; raises ParserStartError."""
+    def __init__(
+        self, memory_bytes: int, command: Sequence[str] = COMMAND, user: tuple[int, int] | None = None
+    ) -> None:
+        """Start it, for root as another user (uid, gid); raises ParserStartError."""
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.lacking: tuple[str, ...] = ()
         with theirs:
@@ -33,12 +38,12 @@ class ParserChild:
                 self._process = subprocess.Popen(  # noqa: S603 - our own command line, no shell
                     [*command, str(theirs.fileno()), str(memory_bytes)],
                     pass_fds=[theirs.fileno()],
-                    env=_ENVIRONMENT,
+                    env=_ENVIRONMENT | {name: os.environ[name] for name in _KEPT if name in os.environ},
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     cwd="/",
-                    user=user,
-                    group=user,
+                    user=None if user is None else user[0],
+                    group=None if user is None else user[1],
                     extra_groups=None if user is None else (),
                 )
             except (OSError, ValueError) as error:

@@ -16,7 +16,7 @@ from mailseal.extract.sandbox_lines import STATUS, Answer, LinesError, Status, p
 from mailseal.extract.walk import shown
 from mailseal.mail.message import Octets
 from mailseal.policy.inspection import GapReason, Inspection
-from mailseal.transport.sandbox_answer import Allowance, Lines, sealed, settle
+from mailseal.transport.sandbox_answer import Allowance, Lines, no_time_left, sealed, settle
 
 CONNECT_SECONDS = 5.0
 SPARE_SECONDS = 15.0
@@ -54,8 +54,10 @@ class SandboxDocuments:
         return self._allowance.budget(deadline)
 
     def read(self, document: Octets, name: str, media_type: str, budget: Budget, deadline: float) -> Inspection:
-        """What was read; raises OverBudgetError when the mail has no time left, SandboxAwayError."""
+        """What was read; raises SandboxAwayError."""
         request = self._allowance.request(name, media_type, budget)
+        if request.seconds <= 0:
+            return no_time_left(shown(name))
         answer = Answer(request.characters)
         asked = time.monotonic()
         try:

@@ -12,7 +12,7 @@ from mailseal.config import Dlp
 from mailseal.extract.budget import Budget
 from mailseal.extract.sandbox_lines import MAX_LINE_BYTES, Answer, LinesError, Request
 from mailseal.mail.message import Octets
-from mailseal.policy.inspection import GapReason
+from mailseal.policy.inspection import Gap, GapReason, GapStatus, Inspection
 
 _PIECE_BYTES = 256 * 1024
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
@@ -37,8 +37,7 @@ class Allowance:
         return Budget(dlp.text_characters, dlp.unpacked_bytes, dlp.files, dlp.depth, until)
 
     def request(self, name: str, media_type: str, budget: Budget) -> Request:
-        """The question about a document of this mail; raises OverBudgetError when the mail has no time left."""
-        budget.check_time()
+        """The question about a document of this mail; it has no seconds when the mail has none left."""
         left = budget.until - time.monotonic()
         return Request(
             name,
@@ -100,6 +99,12 @@ class Lines:
                 answer.take(self.next(until))
         except LinesError:
             answer.failed = GapReason.CRASHED
+
+
+def no_time_left(place: str) -> Inspection:
+    """What is told of a document for which its mail had no time any more."""
+    gap = Gap(place, GapStatus.UNINSPECTABLE, GapReason.TIMEOUT, "the time for the documents of a mail was over")
+    return Inspection(gaps=(gap,))
 
 
 def settle(answer: Answer, budget: Budget) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from mailseal.config import Config, Discover, NextHop, OtherTenants
+from mailseal.config import SANDBOX, Config, Discover, NextHop, OtherTenants, listeners
 from mailseal.config.sections.postfix import Instance
 from mailseal.discover.dns import Dns
 from mailseal.keys.kek_ring import KekRing
@@ -28,6 +28,8 @@ from mailseal.store.routes import StoreRoutes
 from mailseal.store.stamps import Scope, StampWatch
 from mailseal.store.tls_received import StoreTlsReports
 from mailseal.transport.relay import SmtpRelay
+from mailseal.transport.sandbox import SandboxDocuments
+from mailseal.transport.sandbox_answer import Allowance
 from mailseal.wiring.clock import SystemClock
 from mailseal.wiring.domain_keys import StoredAndPublished
 from mailseal.wiring.loop_keys import NOTICE, KekLoopKeys
@@ -44,6 +46,7 @@ class Node:
     reports: StoreReports
     stamps: StampWatch
     kek: KekRing
+    documents: SandboxDocuments
 
 
 def open_node(config: Config) -> Node:
@@ -56,16 +59,11 @@ def open_node(config: Config) -> Node:
     routes = StoreRoutes()
     logins = StoreSenderLogins()
     patterns = StorePatterns()
-    relay = SmtpRelay(
-        {Hop.INSIDE: config.relay.inside, Hop.OUTSIDE: config.relay.outside, **_back(config)},
-        config.hostname,
-        routes=routes,
-        password_of=lambda name: open_password(name, kek),
-        places=max(1, config.threads - 1),
-    )
+    relay = _relay(config, kek, routes)
     reports = StoreReports(kek)
     journals = StoreJournals(kek)
     domain_keys = StoreDomainKeys(certificates.private_key)
+    documents = sandbox_documents(config)
     gateway = Gateway(
         hostname=config.hostname,
         directory=directory,
@@ -83,6 +81,7 @@ def open_node(config: Config) -> Node:
         logins=logins,
         tls_reports=_inbox(config),
         quarantine=StoreQuarantine(kek),
+        documents=documents,
         notices=StoreNotices(kek),
         notice_keys=KekLoopKeys(kek, NOTICE),
         patterns=patterns,
@@ -96,7 +95,24 @@ def open_node(config: Config) -> Node:
             Scope.PATTERNS: [patterns.clear],
         }
     )
-    return Node(config, gateway, relay, reports, stamps, kek)
+    return Node(config, gateway, relay, reports, stamps, kek, documents)
+
+
+def sandbox_documents(config: Config) -> SandboxDocuments:
+    """The sandbox of this node, which its supervisor starts; it need not be there yet."""
+    place = listeners(config)[SANDBOX].path
+    assert place is not None
+    return SandboxDocuments(place, Allowance(config.dlp, config.limits.deadline_seconds))
+
+
+def _relay(config: Config, kek: KekRing, routes: StoreRoutes) -> SmtpRelay:
+    return SmtpRelay(
+        {Hop.INSIDE: config.relay.inside, Hop.OUTSIDE: config.relay.outside, **_back(config)},
+        config.hostname,
+        routes=routes,
+        password_of=lambda name: open_password(name, kek),
+        places=max(1, config.threads - 1),
+    )
 
 
 def _back(config: Config) -> dict[Hop, tuple[NextHop, ...]]:

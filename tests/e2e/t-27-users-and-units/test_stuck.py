@@ -37,8 +37,8 @@ from mailseal.roles.supervisor import Supervisor, node_roles
 supervisor.SILENT_SECONDS = 3.0
 path, program, folder = Path(sys.argv[2]), sys.argv[3], sys.argv[4]
 def roles(config):
-    mail, worker = node_roles(path)(config)
-    return [Role("mail 1", [sys.executable, program, "--config", str(path), folder], mail.listens), worker]
+    mail, *others = node_roles(path)(config)
+    return [Role("mail 1", [sys.executable, program, "--config", str(path), folder], mail.listens), *others]
 Supervisor(lambda: load(path, os.environ), roles).run()
 """
 

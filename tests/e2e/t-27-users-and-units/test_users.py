@@ -12,10 +12,12 @@ import urllib.request
 from pathlib import Path
 
 from harness import everybody
-from harness.everybody import KEEPER, OTHER, environment
+from harness.everybody import KEEPER, OTHER, READER, environment
 from harness.folder import free_port
 from harness.home import Home
 from harness.waiting import PATIENCE_SECONDS, wait_until
+
+SANDBOX = "mailseal.roles.sandbox_role"
 
 PARENT = """
 import os, sys
@@ -77,12 +79,40 @@ print(tried("mem"), tried("environ"), traced)
 """
 
 
+ASK = """
+import sys, time
+from pathlib import Path
+from mailseal.config import load
+from mailseal.errors import TransientError
+from mailseal.wiring.gateway import sandbox_documents
+documents = sandbox_documents(load(Path(sys.argv[2]), {}))
+try:
+    until = time.monotonic() + 30
+    if sys.argv[1] == "status":
+        print(documents.status().user)
+    else:
+        found = documents.read(b"{\\\\rtf1 secret}", "a.rtf", "", documents.budget(until), until)
+        print("ok" if [one.text for one in found.passages] == ["secret"] else found)
+except TransientError:
+    sys.exit(1)
+"""
+
+
+def asked(what: str, user: str, home: Home) -> str:
+    """Exit status and output of who asks the sandbox."""
+    done = subprocess.run(
+        [home.python, "-c", ASK, what, str(home.config)], stdout=subprocess.PIPE, text=True, check=False,
+        env=environment(), user=user, group=user, extra_groups=[], cwd="/",
+    )  # fmt: skip
+    return f"{done.returncode} {done.stdout.strip()}"
+
+
 def children(pid: int) -> dict[str, int]:
     """The processes below one, by the role in their command line."""
     found = {}
     for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         words = Path(f"/proc/{one}/cmdline").read_bytes().decode().split("\0")
-        name = next((word for word in words if word in ("mail", "worker", "metrics")), "stranger")
+        name = next((word for word in words if word in ("mail", "worker", "metrics", SANDBOX)), "stranger")
         found[name] = int(one)
     return found
 
@@ -95,7 +125,8 @@ def status(pid: int) -> dict[str, str]:
 def test_each_role_has_its_user_and_nothing_more(home: Home) -> None:
     port = free_port()
     home.write(
-        f'metrics = "{OTHER}"\n[metrics]\nlisten = "127.0.0.1:{port}"', f'lmtp_outside = "{home.folder}/mta/out"'
+        f'metrics = "{OTHER}"\nsandbox = "{READER}"\n[metrics]\nlisten = "127.0.0.1:{port}"',
+        f'lmtp_outside = "{home.folder}/mta/out"',
     )
     parent, stranger, report = home.folder / "parent.py", home.folder / "stranger.py", home.folder / "report"
     parent.write_text(PARENT)
@@ -116,10 +147,11 @@ def test_each_role_has_its_user_and_nothing_more(home: Home) -> None:
         assert home.ready(), home.said()
         assert "separation" not in home.said()
         roles = children(process.pid)
-        keeper, other = pwd.getpwnam(KEEPER), pwd.getpwnam(OTHER)
+        keeper, other, reader = pwd.getpwnam(KEEPER), pwd.getpwnam(OTHER), pwd.getpwnam(READER)
+        users = {"metrics": other, "stranger": other, SANDBOX: reader}
         for name, pid in roles.items():
             held = status(pid)
-            user = other if name in ("metrics", "stranger") else keeper
+            user = users.get(name, keeper)
             assert set(held["Uid"].split()) == {str(user.pw_uid)}
             assert set(held["Gid"].split()) == {str(user.pw_gid)}
             assert set(held["Groups"].split()) == {str(user.pw_gid)}
@@ -129,7 +161,12 @@ def test_each_role_has_its_user_and_nothing_more(home: Home) -> None:
             assert int(held["VmRSS"].split()[0]) < 100 * 1024  # kB, idle
             limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
             assert next(line for line in limits if "core" in line).split()[4:6] == ["0", "0"]
-        assert roles.keys() == {"mail", "worker", "metrics", "stranger"}
+        assert roles.keys() == {"mail", "worker", "metrics", "stranger", SANDBOX}
+        wait_until(lambda: asked("status", KEEPER, home) == "0 bin")
+        assert (asked("status", OTHER, home), asked("status", READER, home)) == ("1 ", "1 ")
+        readers = [status(pid) for pid in children(roles[SANDBOX]).values()]
+        assert [(set(held["Uid"].split()), held["Threads"]) for held in readers] == [({str(reader.pw_uid)}, "1")]
+        assert asked("document", KEEPER, home) == "0 ok"
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE_SECONDS) as page:
             assert b"mailseal_" in page.read()
         for name in ("mail", "worker"):
@@ -157,7 +194,7 @@ def test_each_role_has_its_user_and_nothing_more(home: Home) -> None:
 
 
 def test_started_by_anybody_all_run_as_that_user_and_a_line_says_so(home: Home) -> None:
-    line = f"no separation of users: not started as root, every role (mail, worker) runs as {KEEPER}"
+    line = f"no separation of users: not started as root, every role (mail, sandbox, worker) runs as {KEEPER}"
     keeper = {"user": KEEPER, "group": KEEPER, "extra_groups": []}
     process = home.serve([home.python, "-m", "mailseal", "--config", str(home.config), "serve"], **keeper)
     try:

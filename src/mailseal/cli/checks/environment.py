@@ -32,11 +32,11 @@ def users(config: Config) -> Iterator[Finding]:
             f"chmod 0700 {config.data_dir}",
         )
     roles = node_roles(None)(config)
+    names = {role.name.partition(" ")[0]: user_of(role, config.data_dir) for role in roles}
     lacking = unseparated(config, roles)
     if lacking:
         yield Finding("users", Status.WARN, lacking, _separate(config, owner.st_uid))
         return
-    names = {role.name.partition(" ")[0]: user_of(role, config.data_dir) for role in roles}
     shown = ", ".join(f"{name} as {user.name}" for name, user in names.items() if user is not None)
     yield Finding("users", Status.OK, f"the roles run {shown}")
 
@@ -57,7 +57,7 @@ def configuration_file(path: Path, config: Config) -> Iterator[Finding]:
                 "configuration", Status.WARN, f"everybody can read {file}, which holds {secret}", f"chmod 0600 {file}"
             )
     roles = node_roles(None)(config)
-    apart = [role for role in roles if role.reads is not None]
+    apart = [role for role in roles if role.apart]
     if apart and not mode & 0o004 and config.data_dir.is_dir() and not unseparated(config, roles):
         yield Finding(
             "configuration",
