@@ -7,12 +7,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from dlp_stage import with_dlp, word
 from mailseal.config import Instance, LogAddresses
 from mailseal.mail import reply
 from mailseal.mail.address import Address
 from mailseal.mail.envelope import Protocol, attempt_id, mail_id
 from mailseal.mail.message import Message
-from mailseal.policy.model import Fate, Outcome
+from mailseal.policy.model import Action, Fate, Outcome
 from mailseal.policy.reason import ReasonCode, because
 from mailseal.policy.settings import Mode, Settings
 from mailseal.roles import handling as handling_module
@@ -30,6 +31,7 @@ TO = ("a@elsewhere.example", "b@elsewhere.example")
 def stage():
     stage = Stage(settings={"": Settings(mode=Mode.NEVER, sign=False)})
     stage.monotonic = time.monotonic
+    with_dlp(stage)
     return stage
 
 
@@ -87,6 +89,20 @@ def test_what_cannot_be_taken_now_is_said_and_counted_too(handling, stage, fresh
     get = handling._meter.registry.get_sample_value
     assert get("mailseal_refusals_total", {"outcome": "deferred", "reason": "transient-failure"}) == 2
     assert get("mailseal_store_unavailable_total", {"role": "mail"}) == 1
+
+
+@pytest.mark.parametrize("protocol", Protocol)
+def test_a_held_copy_is_counted_by_what_it_is_held_for(handling, stage, decisions, protocol):
+    stage.gateway_settings["patterns"].given[TO[1]] = (word("canary", Action.QUARANTINE),)
+    concluded = []
+    handling._node.reports.conclude_smtp = lambda *given: concluded.append(given)
+    _, replies = work(handling, protocol)
+    assert replies == ([reply.ACCEPTED, reply.HELD] if protocol is Protocol.LMTP else [reply.ACCEPTED])
+    assert [(one.fate, one.code) for one in decisions()] == [("relayed", 250), ("held", 250)]
+    get = handling._meter.registry.get_sample_value
+    assert get("mailseal_refusals_total", {"outcome": "held", "reason": "finding"}) == 1
+    assert get("mailseal_refusals_total", {"outcome": "held", "reason": "held"}) is None
+    assert len(concluded) == (protocol is Protocol.ESMTP), "an identical mail after the 250 is a new one"
 
 
 @pytest.mark.parametrize("now", [True, False])
