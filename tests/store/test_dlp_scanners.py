@@ -102,6 +102,7 @@ def test_what_is_kept_is_bounded(assigned):
 
 def test_sets_of_many_patterns_take_the_place_of_others(assigned, monkeypatch):
     monkeypatch.setattr(dlp_scanners, "KEPT_PATTERNS", 4)
+    monkeypatch.setattr(dlp_scanners, "_LEAST_WEIGHT", 1)
     patterns = StorePatterns()
     for wanted, kept in (((None,), 1), ((ANNA,), 2), ((OLGA,), 1), ((ANNA, OLGA, PETER), 1)):
         assert patterns.of(*wanted) is patterns.of(*wanted), "also one that is larger than all the room"

@@ -23,8 +23,10 @@ _COLUMNS = ("id", "revision", *FIELDS)
 # `delayed` is a keyword of MariaDB, but not behind a point.
 _PATTERNS = f"SELECT {', '.join(f'p.{name}' for name in _COLUMNS)} FROM store_dlp_pattern p WHERE p.id IN (:owners)"  # noqa: S608 -- names of our own
 _PAGE = 500
-KEPT_PATTERNS = 5_000
-"""In all compiled sets together: a set of 1,000 that has read much has 160 MB (pdf-dlp, section 2.1)."""
+KEPT_PATTERNS = 1_000
+"""In all compiled sets together: those of the library take 1.3 MB each when they have read much, plain ones a tenth."""
+_LEAST_WEIGHT = 8
+"""A small set, in patterns."""
 KEPT_SECONDS = 3600.0
 
 _Keys = frozenset[str]
@@ -100,7 +102,7 @@ class StorePatterns:
             except BrokenPatternError as error:
                 self._broken.put(keys, str(error), generations[1])
                 raise
-            self._scanners.put(keys, scanner, generations[0], min(len(keys), KEPT_PATTERNS))
+            self._scanners.put(keys, scanner, generations[0], _weight(keys))
             return scanner
 
 
@@ -108,6 +110,10 @@ def _owners(addresses: Sequence[Address | None]) -> tuple[str, ...]:
     """Each once; "" is that of all mail."""
     known = [one for one in addresses if one is not None]
     return tuple(dict.fromkeys(["", *(owner for one in known for owner in (one.key, *owners_of_domain(one.domain)))]))
+
+
+def _weight(keys: _Keys) -> int:
+    return min(max(len(keys), _LEAST_WEIGHT), KEPT_PATTERNS)  # also a set for which there is no room is kept
 
 
 def load(keys: Collection[str]) -> tuple[Pattern, ...] | None:
