@@ -1,8 +1,11 @@
 """`mailseal dlp` as it is typed, what `mailseal check` says of it, and what becomes of a mail."""
 
+import io
 import json
 import subprocess
 import sys
+import zipfile
+from email.message import EmailMessage
 
 import pytest
 from django.db import connections
@@ -33,9 +36,24 @@ def node(tmp_path, capsys):
         return json.loads(captured.out) if "--json" in arguments else captured.out
 
     mailseal("init", "--data", tmp_path / "data", "--hostname", "gw.ours.test", "--internal-domain", "ours.test")
-    mailseal.file = file
+    mailseal.file, mailseal.config = file, load(file, {})
     yield mailseal
     connections.close_all()
+
+
+def zipped(name: str, content: bytes) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, content)
+    return made.getvalue()
+
+
+def with_attachment(name: str, content: bytes) -> bytes:
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = "anna@ours.test", "bob@out.test", "x"
+    message.set_content("see there")
+    message.add_attachment(content, maintype="application", subtype="octet-stream", filename=name)
+    return message.as_bytes()
 
 
 @pytest.fixture
@@ -173,8 +191,66 @@ def test_what_is_assigned_is_looked_for_and_explained(node, mail):
     assert explained(node, mail)["fate"] == "relayed"
 
 
+def test_a_trial_for_two_people(node, tmp_path):
+    dlp(node, "pattern", "add", "Codes", "--expression", r"code-\d{4}", "--action", "must-encrypt")
+    dlp(node, "pattern", "add", "Mergers", "--keyword", "merger", "--action", "warn", "--mask", "first4")
+    dlp(node, "pattern", "add", "other", "--keyword", "other", "--action", "block")
+    dlp(node, "group", "add", "both", "Codes", "Mergers")
+    dlp(node, "assign", "--group", "both", "--domain", "ours.test")
+    dlp(node, "assign", "Codes", "--global")
+    mail = tmp_path / "mail.eml"
+    mail.write_bytes(with_attachment("report.zip", zipped("inner.txt", b"code-1234, mergers, merger, merger")))
+    people = ("--from", "anna@ours.test", "--to", "bob@out.test", "--to", "olga@ours.test")
+    told, inside = dlp(node, "test", mail, *people, "--json")
+    assert (told["fate"], told["codes"][-1]) == ("refused", "must-encrypt-failed")
+    assert told["patterns"] == [
+        {"pattern": "Codes", "assigned_to": ["all mail", "ours.test (group both)"]},
+        {"pattern": "Mergers", "assigned_to": ["ours.test (group both)"]},
+    ]
+    assert [(one["finding"], one["count"], one["places"]) for one in told["findings"]] == [
+        ("Codes", 1, ["report.zip > inner.txt"]),
+        ("Mergers", 1, ["report.zip > inner.txt"]),
+    ]
+    assert "1234" not in json.dumps(told)
+    assert (inside["fate"], inside["patterns"], inside["findings"]) == ("relayed", [], [])
+    shown = dlp(node, "test", mail, *people)
+    assert "report.zip > inner.txt" in shown
+    assert "ours.test (group both)" in shown
+    assert "internal: nothing is looked for" in node.err
+
+    mail.write_bytes(with_attachment("report.zip", zipped("inner.txt", b"x")[:-30]))
+    told, _ = dlp(node, "test", mail, *people, "--json")
+    assert told["fate"] == "held"
+    assert [one["finding"].split(":")[1].strip() for one in told["findings"]] == ["broken"]
+    dlp(node, "test", mail, "--from", "anna@ours.test", status=2)
+    dlp(node, "test", mail, *people, "--pattern", "Codes", status=2)
+
+
+def test_a_trial_of_patterns(node, tmp_path):
+    dlp(node, "pattern", "add", "Codes", "--expression", r"code-\d{4}", "--action", "block", "--threshold", 2)
+    dlp(node, "pattern", "add", "Mergers", "--keyword", "merger", "--action", "warn")
+    file = tmp_path / "report.zip"
+    file.write_bytes(zipped("inner.txt", b"code-1234, code-1234 and the mergers; merger"))
+    told = dlp(node, "test", file, "--pattern", "codes", "--pattern", "Mergers", "--json")
+    assert [(one["pattern"], one["found"], one["counts"]) for one in told["patterns"]] == [
+        ("Codes", 1, False),
+        ("Mergers", 1, True),
+    ]
+    assert all(one["search_ms"] >= 0 < one["compile_ms"] for one in told["patterns"])
+    assert told["gaps"] == []
+    assert told["characters"] > 40
+    file.write_bytes(file.read_bytes()[:-30])
+    told = dlp(node, "test", file, "--pattern", "codes", "--json")
+    assert [one["reason"] for one in told["gaps"]] == ["broken"]
+    assert "report.zip" in dlp(node, "test", file, "--pattern", "codes")
+    dlp(node, "test", file, "--pattern", "nothing", status=1)
+    DlpPatternRow.objects.filter(key="codes").update(text="(")
+    dlp(node, "test", file, "--pattern", "codes", status=1)
+    assert "cannot be used: not an RE2 pattern" in node.err
+
+
 def test_another_process_knows_at_its_next_poll(node):
-    here = open_node(load(node.file, {}))
+    here = open_node(node.config)
     anna = Address.parse("anna@ours.test")
 
     def known() -> list[str]:
@@ -196,23 +272,24 @@ def test_another_process_knows_at_its_next_poll(node):
 
 
 def test_check_tells_what_is_not_looked_for(node, mail):
-    assert list(checked(None)) == []
+    assert list(checked(node.config)) == []
     dlp(node, "pattern", "add", "one", "--keyword", "merger", "--action", "warn")
     dlp(node, "pattern", "add", "two", "--keyword", "two", "--action", "warn")
     dlp(node, "group", "add", "not assigned", "two")
     dlp(node, "assign", "one", "--global")
     DlpPatternRow.objects.filter(key="two").update(action="explode")
-    assert [(one.status, one.text) for one in checked(None)] == [("ok", "1 pattern looked for")]
+    assert [(one.status, one.text) for one in checked(node.config)] == [("ok", "1 pattern looked for")]
     node("settings", "set", "dlp", "false", "--domain", "ours.test")
-    assert len(list(checked(None))) == 1
+    assert len(list(checked(node.config))) == 1
     dlp(node, "assign", "one", "--domain", "ours.test")
     assert "setting dlp is off there" in node.err
-    assert [one.text for one in checked(None)][1:] == [
-        "patterns are assigned to ours.test, and the setting dlp is off there"
+    assert [one.text for one in checked(node.config)][1:] == [
+        "the setting dlp is off where patterns are assigned: ours.test"
     ]
+    assert "the setting dlp is off where" in node("check", status=1)
     node("settings", "unset", "dlp", "--domain", "ours.test")
     DlpPatternRow.objects.filter(key="one").update(text="(", kind="expression")
-    (found,) = checked(None)
+    (found,) = checked(node.config)
     assert found.status == "fail"
     assert "one: not an RE2 pattern: missing )" in found.text
     row = explained(node, mail)
@@ -220,7 +297,7 @@ def test_check_tells_what_is_not_looked_for(node, mail):
     assert "one" in json.dumps(row["reasons"])
     assert "problem" in dlp(node, "pattern", "show", "one")
     dlp(node, "pattern", "set", "one", "--expression", "merger")
-    assert [one.status for one in checked(None)] == ["ok"]
+    assert [one.status for one in checked(node.config)] == ["ok"]
     assert explained(node, mail)["fate"] == "relayed"
 
 

@@ -5,6 +5,7 @@ import click
 from mailseal.cli.dlp_assign import assign, assignments, unassign
 from mailseal.cli.dlp_group import group
 from mailseal.cli.dlp_pattern import pattern
+from mailseal.cli.dlp_trial import test
 
 
 @click.group()
@@ -17,3 +18,4 @@ dlp.add_command(group)
 dlp.add_command(assign)
 dlp.add_command(unassign)
 dlp.add_command(assignments)
+dlp.add_command(test)

@@ -1,8 +1,9 @@
 """`mailseal message`: open, protect and explain one mail in a file. docs/message.md describes the JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,8 +14,8 @@ from mailseal.cli.output import json_option, one_of, print_json, read_file, read
 from mailseal.cli.session import Session, pass_session
 from mailseal.errors import MailsealError
 from mailseal.mail.address import Address
-from mailseal.mail.envelope import Client, Envelope, Origin, Recipient
-from mailseal.mail.message import Message, Octets, with_crlf
+from mailseal.mail.envelope import Origin
+from mailseal.mail.message import Octets, with_crlf
 from mailseal.mail.mime import ParsedMessage, parse
 from mailseal.pipeline.open_path import Opened, delivered
 from mailseal.policy.settings import (
@@ -43,6 +44,17 @@ from mailseal.wiring.single import (
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 ADDRESS_HELP = "mailbox address"
+
+
+def origin_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--origin` and `--submission`."""
+    origin = click.option(
+        "--origin",
+        type=one_of(Origin),
+        help="Which listener it comes through. Default: authorised if the sender is internal.",
+    )
+    submission = click.option("--submission", is_flag=True, help="It is handed in by a user who has logged in.")
+    return origin(submission(function))
 
 
 @click.group()
@@ -226,12 +238,7 @@ def protect_message(
 @click.argument("file", type=FILE)
 @click.option("--from", "sender", metavar="ADDRESS", required=True, help='Envelope sender; "" for the null sender.')
 @click.option("--to", "recipients", metavar="ADDRESS", multiple=True, required=True, help="Recipient. May be repeated.")
-@click.option(
-    "--origin",
-    type=one_of(Origin),
-    help="Which listener it comes through. Default: authorised if the sender is internal.",
-)
-@click.option("--submission", is_flag=True, help="It is handed in by a user who has logged in.")
+@origin_options
 @json_option
 @pass_session
 def explain_message(
@@ -245,18 +252,13 @@ def explain_message(
     as_json: bool,
 ) -> None:
     """Say what would happen to a mail, per recipient, and each reason. Nothing is sent."""
-    from mailseal.pipeline.explain import explain  # noqa: PLC0415 - beside the store, which only this command needs
-    from mailseal.wiring.gateway import without_effects  # noqa: PLC0415 - same
+    from mailseal.cli.simulation import simulated  # noqa: PLC0415 - beside the store, which only this command needs
+    from mailseal.pipeline.explain import explain  # noqa: PLC0415 - same
 
     octets = crlf(read_file(file))
-    from_address = Address.parse(sender) if sender else None
-    to = tuple(Recipient(Address.parse(one)) for one in recipients)
-    gateway = _gateway(session)
-    if origin is None:
-        internal = gateway.directory.party(from_address).internal
-        origin = Origin.AUTHORISED if internal else Origin.OUTSIDE
-    envelope = Envelope(from_address, to, Origin(origin), client=Client("explain"), submission=submission)
-    show_explanations(explain(envelope, Message(octets), without_effects(gateway)), as_json=as_json)
+    with simulated(session, octets, sender, recipients, origin=origin, submission=submission) as simulation:
+        found = explain(simulation.envelope, simulation.message, simulation.gateway)
+    show_explanations(found, as_json=as_json)
 
 
 def _gateway(session: Session):  # type: ignore[no-untyped-def]  # noqa: ANN202 - ports.Gateway, loaded late

@@ -1,21 +1,24 @@
 """Check of DLP: whether what is assigned can be looked for, is looked for, and documents can be read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from mailseal.cli.checks.finding import Finding, Status
 from mailseal.cli.output import counted
 from mailseal.config import Config
 from mailseal.extract.archive import libarchive_problem
+from mailseal.roles.listening import is_held
 from mailseal.store import dlp_assignments, dlp_patterns, overrides
 from mailseal.store.dlp_patterns import PatternInfo
 from mailseal.store.dlp_rows import BrokenPatternError
 from mailseal.store.dlp_scanners import compile_together
+from mailseal.transport.sandbox import SandboxAwayError
+from mailseal.wiring.gateway import sandbox_documents
 
 SUBJECT = "DLP"
 NAMED = 5
 
 
-def dlp(_config: Config) -> Iterator[Finding]:
+def dlp(config: Config) -> Iterator[Finding]:
     """Nothing where no pattern is assigned to anybody."""
     assigned = dlp_assignments.list_assignments()
     if not assigned:
@@ -29,14 +32,8 @@ def dlp(_config: Config) -> Iterator[Finding]:
         yield Finding(SUBJECT, Status.FAIL, text, "`mailseal dlp pattern set`, or `unassign`")
     else:
         yield from _together(patterns)
-    problem = libarchive_problem()
-    if problem is not None:
-        text = f"archives other than zip, gzip, bzip2 and xz cannot be read: {problem}"
-        yield Finding(SUBJECT, Status.WARN, text, "install libarchive (Debian: libarchive13)")
-    for owner in dict.fromkeys(one.owner for one in assigned):
-        if not overrides.shown(owner)["dlp"][0]:
-            text = f"patterns are assigned to {owner or 'all mail'}, and the setting dlp is off there"
-            yield Finding(SUBJECT, Status.WARN, text, "`mailseal settings set dlp true`, or `mailseal dlp unassign`")
+    yield from _reading(config)
+    yield from _switched_off([one.owner for one in assigned])
 
 
 def _together(patterns: list[PatternInfo]) -> Iterator[Finding]:
@@ -47,3 +44,41 @@ def _together(patterns: list[PatternInfo]) -> Iterator[Finding]:
         yield Finding(SUBJECT, Status.WARN, f"all patterns at once: {error}", "mail that has them all would wait")
     else:
         yield Finding(SUBJECT, Status.OK, f"{counted(len(patterns), 'pattern')} looked for")
+
+
+def _reading(config: Config) -> Iterator[Finding]:
+    """Of documents, which mail waits for."""
+    problem = libarchive_problem()
+    if problem is not None:
+        text = f"archives other than zip, gzip, bzip2 and xz cannot be read: {problem}"
+        yield Finding(SUBJECT, Status.WARN, text, "install libarchive (Debian: libarchive13)")
+    if not is_held(config.run_dir / "supervisor.lock"):
+        return
+    try:
+        status = sandbox_documents(config).status()
+    except SandboxAwayError as error:
+        text = f"mail with documents waits: {error}"
+        yield Finding(SUBJECT, Status.FAIL, text, error.what_to_do)
+        return
+    if status.trouble:
+        text = f"mail with documents waits: the sandbox cannot start a process ({status.trouble})"
+        yield Finding(SUBJECT, Status.FAIL, text, "see the log of the role sandbox")
+    elif status.lacking:
+        text = f"processes that read documents could not give up: {', '.join(status.lacking)}"
+        yield Finding(SUBJECT, Status.WARN, text, "docs/dlp.md says what is behind each of these walls")
+    else:
+        yield Finding(SUBJECT, Status.OK, f"documents are read by up to {counted(status.extractors, 'process')}")
+
+
+def _switched_off(owners: Sequence[str]) -> Iterator[Finding]:
+    if all(one.value for one in overrides.list_overrides() if one.name == "dlp"):
+        return
+    off = [one for one in dict.fromkeys(owners) if not overrides.shown(one)["dlp"][0]]
+    if off:
+        text = f"the setting dlp is off where patterns are assigned: {_named(off)}"
+        yield Finding(SUBJECT, Status.WARN, text, "`mailseal settings set dlp true`, or `mailseal dlp unassign`")
+
+
+def _named(owners: Sequence[str]) -> str:
+    more = f" and {len(owners) - NAMED} more" if len(owners) > NAMED else ""
+    return f"{', '.join(one or 'all mail' for one in owners[:NAMED])}{more}"
