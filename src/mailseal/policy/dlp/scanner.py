@@ -1,24 +1,23 @@
 """The patterns of one assignment as one program: cost grows with the text, not with the number of patterns.
 
-One `re2.Set` says which patterns are in a passage; only these are looked for one by one.
+Few automata say which patterns are in a passage (`sets`); only these are looked for one by one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
-import re2
-
-from mailseal.errors import TransientError
 from mailseal.policy.dlp import masks
-from mailseal.policy.dlp.expression import filtering, lint, options, words
+from mailseal.policy.dlp.expression import lint
 from mailseal.policy.dlp.matches import Matcher, Span, TooManyError
 from mailseal.policy.dlp.model import Pattern
 from mailseal.policy.dlp.normal import normalise, readings, skeleton
+from mailseal.policy.dlp.sets import PatternSets, ScanError
 from mailseal.policy.inspection import Inspection
 from mailseal.policy.model import Finding
 from mailseal.policy.pattern import PatternError
 
-SET_BYTES = 512 << 20
+__all__ = ["ScanError", "Scanner", "check_pattern"]
+
 MAX_VALUES = 1_000
 """What is counted of one pattern; there may be more of it."""
 MAX_HITS = 10_000
@@ -27,25 +26,13 @@ MAX_PLACES = 20
 _SHOWN = 4
 
 
-class ScanError(TransientError):
-    """RE2 gave up: what it has not found may be there. The mail waits."""
-
-
 class Scanner:
     """Patterns, compiled once. Raises PatternError for one that cannot be used: it must not be left out."""
 
     def __init__(self, patterns: Sequence[Pattern]) -> None:
         self.patterns = tuple(sorted(patterns, key=lambda one: (one.name, one.id)))
         self._matchers = [Matcher(one) for one in self.patterns]
-        self._set = re2.Set.SearchSet(options(SET_BYTES))
-        try:
-            for one in self.patterns:
-                self._set.Add(filtering(one).encode())
-            # Matches anything: a search that ran out of memory finds nothing, and says nothing.
-            self._canary = self._set.Add(b"")
-            self._set.Compile()
-        except re2.error as error:
-            raise PatternError(f"the patterns cannot be used together: {words(error)}") from None
+        self._sets = PatternSets(self.patterns)
 
     def findings(self, inspection: Inspection) -> tuple[Finding, ...]:
         """What is found, in the order of `patterns`; raises ScanError."""
@@ -54,7 +41,7 @@ class Scanner:
         seen = [_Seen(pattern, matcher) for pattern, matcher in zip(self.patterns, self._matchers, strict=True)]
         for passage in inspection.passages:
             for octets in readings(passage.text):
-                for index in self._hits(octets):
+                for index in self._sets.matching(octets):
                     seen[index].look(octets, passage.place)
         return tuple(self._finding(one) for one in seen if one.counts)
 
@@ -79,19 +66,12 @@ class Scanner:
         try:
             spans = [
                 span
-                for matcher in map(self._matchers.__getitem__, self._hits(octets))
+                for matcher in map(self._matchers.__getitem__, self._sets.matching(octets))
                 for span in matcher.spans(octets, matcher.judge())
             ]
         except TooManyError:
             raise ScanError("there is more to check in the text than can be masked") from None
         return octets, sorted(spans)
-
-    def _hits(self, octets: bytes) -> Iterator[int]:
-        """The patterns that match somewhere."""
-        hits = self._set.Match(octets) or []
-        if self._canary not in hits:
-            raise ScanError("RE2 could not look through a text with these patterns")
-        return (index for index in sorted(hits) if index != self._canary)
 
     def _finding(self, seen: "_Seen") -> Finding:
         pattern = seen.pattern

@@ -7,7 +7,7 @@ import pytest
 from stdnum import luhn
 
 from mailseal.errors import TransientError
-from mailseal.policy.dlp import matches, scanner
+from mailseal.policy.dlp import matches, scanner, sets
 from mailseal.policy.dlp.masks import HIDDEN
 from mailseal.policy.dlp.model import Kind, Mask, Pattern
 from mailseal.policy.dlp.scanner import MAX_HITS, MAX_PLACES, MAX_VALUES, ScanError, Scanner
@@ -181,7 +181,7 @@ def test_a_search_that_gave_up_is_an_error_and_not_nothing():
             return []
 
     made = Scanner([CARDS])
-    made._set = GaveUp()
+    made._sets._sets[-1]._compiled = GaveUp()
     with pytest.raises(ScanError) as raised:
         made.findings(Inspection((Passage("body", CARD),)))
     assert isinstance(raised.value, TransientError)
@@ -191,7 +191,7 @@ def test_a_search_that_gave_up_is_an_error_and_not_nothing():
 
 
 def test_patterns_that_cannot_be_one_set_are_an_error(monkeypatch):
-    monkeypatch.setattr(scanner, "SET_BYTES", 1024)
+    monkeypatch.setattr(sets, "SET_BYTES", (1024,))
     with pytest.raises(Exception, match="cannot be used together"):
         Scanner([CARDS])
 
