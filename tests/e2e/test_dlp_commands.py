@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -14,6 +15,7 @@ from mailseal.cli import run
 from mailseal.cli.checks.dlp import dlp as checked
 from mailseal.config import load
 from mailseal.mail.address import Address
+from mailseal.roles.listening import hold
 from mailseal.store.dlp_models import DlpPatternRow
 from mailseal.wiring.gateway import open_node
 
@@ -299,6 +301,20 @@ def test_check_tells_what_is_not_looked_for(node, mail):
     dlp(node, "pattern", "set", "one", "--expression", "merger")
     assert [one.status for one in checked(node.config)] == ["ok"]
     assert explained(node, mail)["fate"] == "relayed"
+
+
+def test_check_asks_the_sandbox_of_a_gateway_that_runs(node):
+    dlp(node, "pattern", "add", "one", "--keyword", "merger", "--action", "warn")
+    dlp(node, "assign", "one", "--global")
+    lock = node.config.run_dir / "supervisor.lock"
+    lock.parent.mkdir(exist_ok=True)
+    held = hold(lock)
+    try:
+        assert [one.status for one in checked(node.config)] == ["ok", "fail"]
+        assert "mail with documents waits: the sandbox" in list(checked(node.config))[1].text
+    finally:
+        os.close(held)
+    assert [one.status for one in checked(node.config)] == ["ok"]
 
 
 def test_the_library(node):
