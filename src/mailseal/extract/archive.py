@@ -14,6 +14,7 @@ from typing import Protocol
 
 from mailseal.extract.budget import OverBudgetError
 from mailseal.extract.strings import strings
+from mailseal.extract.text import readings
 from mailseal.extract.walk import Walk
 from mailseal.policy.inspection import GapReason, GapStatus
 
@@ -111,17 +112,25 @@ def read_archive(octets: bytes, walk: Walk, kind: str, packed: str = "none") -> 
         walk.gap(GapStatus.UNINSPECTABLE, GapReason.UNSUPPORTED, libarchive_problem() or "")
         return
     name = ""
+    found: list[bytes] = []
     try:
         with library.memory_reader(octets, kind, packed) as archive:
             for entry in archive:
-                name = entry.pathname or ""
-                content = b"".join(_blocks(entry.get_blocks(_CHUNK), walk))
-                if content or entry.isfile:
-                    walk.descend(content, "" if kind == "raw" else name)
+                name, *others = _names(entry.pathname)
+                found.clear()
+                for block in entry.get_blocks(_CHUNK):
+                    walk.budget.unpack(len(block))
+                    found.append(block)
+                if found or entry.isfile:
+                    walk.descend(b"".join(found), "" if kind == "raw" else name)
+                    found.clear()
+                    walk.say("\n".join(others), "name")
                 else:
                     walk.budget.open(walk.depth)
-                    walk.say("\n".join(filter(None, (name, entry.linkpath))), "name")
+                    walk.say("\n".join((name, *others, *_names(entry.linkpath))), "name")
     except library.ArchiveError as error:
+        if found:
+            walk.descend(b"".join(found), name)
         told = str(error).lower()
         locked = any(word in told for word in _LOCKED)
         walk.gap(
@@ -132,10 +141,9 @@ def read_archive(octets: bytes, walk: Walk, kind: str, packed: str = "none") -> 
         )
 
 
-def _blocks(blocks: Iterator[bytes], walk: Walk) -> Iterator[bytes]:
-    for block in blocks:
-        walk.budget.unpack(len(block))
-        yield block
+def _names(path: str | bytes | None) -> tuple[str, ...]:
+    """A name in every charset that it can be in: libarchive leaves octets where it is not sure."""
+    return readings(path) if isinstance(path, bytes) else (path or "",)
 
 
 def read_compressed(octets: bytes, walk: Walk) -> None:

@@ -18,6 +18,7 @@ from mailseal.extract.walk import Walk
 from mailseal.policy.inspection import GapReason, GapStatus
 
 _CHUNK = 1 << 18
+_ENDLESS = 1 << 50
 _XML = (".xml", ".rels", ".vml", ".rdf")
 _NOISE = re.compile(r"(?:^|/)(?:printersettings[^/]*|layout-cache|[^/]+\.(?:wmf|emf|wdp|bin))$", re.IGNORECASE)
 """Parts of documents that are of no format that we know, and are in nearly every one: settings of printers, vectors."""
@@ -83,7 +84,7 @@ class _Members:
         """Say what a member says. What is broken is a gap of its own; raises OverBudgetError."""
         name = member.filename
         self._say_entry(member)
-        if member.is_dir() and not member.file_size:
+        if name.endswith("/") and not member.file_size:
             self._walk.budget.open(self._walk.depth)
             self._walk.say(name, "name")
             return
@@ -91,15 +92,8 @@ class _Members:
             self._walk.say(name, "name")
             self._walk.gap(GapStatus.UNINSPECTABLE, GapReason.ENCRYPTED, "it has a password", name)
             return
-        try:
-            content = b"".join(self._chunks(member))
-        except OverBudgetError:
-            raise
-        except _READ_ERRORS as error:
-            self.is_broken = True
-            unknown = isinstance(error, NotImplementedError)
-            reason = GapReason.UNSUPPORTED if unknown else GapReason.BROKEN
-            self._walk.gap(GapStatus.UNINSPECTABLE, reason, type(error).__name__, name)
+        content = self._unpacked(member)
+        if content is None:
             return
         if name.lower() == _MANIFEST and is_odf_encrypted(content):
             self._walk.gap(GapStatus.UNINSPECTABLE, GapReason.ENCRYPTED, "an OpenDocument file with a password")
@@ -111,6 +105,26 @@ class _Members:
         else:
             self._walk.descend(content, name)
 
+    def _unpacked(self, member: zipfile.ZipInfo) -> bytes | None:
+        """The content, or as much of it as there is; None for nothing. What is broken is a gap."""
+        found: list[bytes] = []
+        member.file_size = _ENDLESS  # it may be a lie: what is packed ends by itself, and has a checksum
+        try:
+            with self._archive.open(member) as file:
+                while chunk := file.read(_CHUNK):
+                    self._walk.budget.unpack(len(chunk))
+                    found.append(chunk)
+        except OverBudgetError:
+            raise
+        except _READ_ERRORS as error:
+            self.is_broken = True
+            status = GapStatus.PARTIAL if found else GapStatus.UNINSPECTABLE
+            reason = GapReason.UNSUPPORTED if isinstance(error, NotImplementedError) else GapReason.BROKEN
+            self._walk.gap(status, reason, type(error).__name__, member.filename)
+            if not found:
+                return None
+        return b"".join(found)
+
     def _say_entry(self, member: zipfile.ZipInfo) -> None:
         """The comment, names in every charset that they can be in, fields of other programs."""
         name = member.orig_filename
@@ -120,12 +134,6 @@ class _Members:
         self._walk.say(told, f"{member.filename}: name")
         self._walk.say(strings(member.extra), f"{member.filename}: comment")
         self._walk.say("\n".join(readings(member.comment)), f"{member.filename}: comment")
-
-    def _chunks(self, member: zipfile.ZipInfo) -> Iterator[bytes]:
-        with self._archive.open(member) as file:
-            while chunk := file.read(_CHUNK):
-                self._walk.budget.unpack(len(chunk))
-                yield chunk
 
     def _say_xml(self, content: bytes, name: str) -> None:
         for reading in readings(content, declared_charset(content) or "utf-8"):

@@ -6,6 +6,7 @@ import io
 import lzma
 import tarfile
 import zipfile
+import zlib
 
 import pytest
 
@@ -82,6 +83,18 @@ def test_what_is_broken_is_read_as_far_as_it_goes() -> None:
     assert GapReason.BROKEN in reasons(found)
     assert reasons(read(ARCHIVES["7z"][:-20])) == {GapReason.BROKEN}
     assert GapReason.BROKEN in reasons(read(ARCHIVES["zip"][:-30]))
+
+
+def test_a_size_that_is_a_lie_hides_nothing() -> None:
+    long = b"x" * 1000 + NEEDLE
+    octets = zipped({"a": long})
+    size = len(long).to_bytes(4, "little")
+    short = (10).to_bytes(4, "little")
+    assert NEEDLE.decode() in text_of(read(octets.replace(size, short)))
+    crc = zlib.crc32(long).to_bytes(4, "little")
+    lie = octets.replace(size, short).replace(crc, zlib.crc32(long[:10]).to_bytes(4, "little"))
+    found = read(lie)
+    assert GapReason.BROKEN in reasons(found)
 
 
 def test_a_zip_that_has_lost_its_directory_is_read_all_the_same() -> None:
