@@ -3,6 +3,7 @@
 import click
 
 from mailseal.cli.dlp_assign import assign, assignments, unassign
+from mailseal.cli.dlp_extract import extract
 from mailseal.cli.dlp_group import group
 from mailseal.cli.dlp_pattern import pattern
 from mailseal.cli.dlp_trial import test
@@ -19,3 +20,4 @@ dlp.add_command(assign)
 dlp.add_command(unassign)
 dlp.add_command(assignments)
 dlp.add_command(test)
+dlp.add_command(extract)

@@ -118,7 +118,7 @@ SOCKETS: tuple[SocketInfo, ...] = (
         SANDBOX,
         "documents",
         "none",
-        "data_dir",
+        "dlp.extractors",
         "documents to read (DLP), from the mail workers and the job worker",
         lambda config: Endpoint(path=config.run_dir / "sandbox"),
         for_owner=True,

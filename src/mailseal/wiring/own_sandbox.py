@@ -25,15 +25,13 @@ from mailseal.transport.sandbox_answer import Allowance, Lines, no_time_left, se
 START_SECONDS = 60.0
 SPARE_SECONDS = 3.0
 """How long past its time a process may be, which sees to its time itself; then it is killed."""
-COMMAND_SECONDS = 3600.0
-"""A command has more time than a mail on its way."""
 
 
 class OwnSandbox:
     """Port `Documents`, one document at a time. Use as a context; safe to share between threads."""
 
     def __init__(self, config: Config, command: Sequence[str] = COMMAND) -> None:
-        self._allowance = Allowance(config.dlp, COMMAND_SECONDS)
+        self._allowance = Allowance(config.dlp, config.limits.deadline_seconds)
         self._user = _user(config.users.sandbox)
         self._command = command
         self._child: ParserChild | None = None

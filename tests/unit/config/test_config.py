@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailseal.config import (
+    FOR_OWNER,
     SOCKETS,
     BareLf,
     ConfigError,
@@ -263,7 +264,7 @@ def test_the_table_of_sockets():
     tables = {"listen": {"smtp": "127.0.0.1:10025"}, "metrics": {"listen": "127.0.0.1:9464"}}
     config = from_values(tables | {"postfix": {"instance": "system"}, "office365": OFFICE365})
     assert listeners(config).keys() == {info.name for info in SOCKETS}
-    assert listeners(from_values({})).keys() == {"lmtp-authorised", "lmtp-submission", "lmtp-outside"}
+    assert listeners(from_values({})).keys() == {"lmtp-authorised", "lmtp-submission", "lmtp-outside", "sandbox"}
     for info in SOCKETS:
         section, _, key = info.key.partition(".")
         assert key in keys_of(SECTIONS[section])
@@ -280,7 +281,7 @@ def test_the_table_of_sockets():
 def test_sockets_are_where_postfix_can_get_at_them(instance, folder):
     config = from_values({"data_dir": "/srv/data", "postfix": {"instance": instance}, "office365": OFFICE365})
     for name, place in listeners(config).items():
-        assert place.path == Path(folder if name != "queue" else "/srv/data/run") / name
+        assert place.path == Path("/srv/data/run" if name in FOR_OWNER else folder) / name
     given = from_values({"postfix": {"instance": instance}, "listen": {"lmtp_outside": "/run/other"}})
     assert given.listen.lmtp_outside.path == Path("/run/other")
 

@@ -126,7 +126,7 @@ def test_costly_mail_from_outside_leaves_a_thread_for_authorised_mail():
         log=SimpleNamespace(addresses=LogAddresses.FULL),
         metrics=SimpleNamespace(listen=None),
     )
-    role = role_module.MailRole(SimpleNamespace(config=config, kek=None), Meter(By.MAIL))
+    role = role_module.MailRole(SimpleNamespace(config=config, kek=None, documents=SimpleNamespace()), Meter(By.MAIL))
     end = threading.Event()
     times = []
 
@@ -168,7 +168,7 @@ config = SimpleNamespace(
 )
 mail.configure = mail.inherit = lambda *_: SimpleNamespace(supervised=True)
 stamps = SimpleNamespace(poll=lambda _: None)
-mail.open_when_possible = lambda config, _: SimpleNamespace(config=config, stamps=stamps, kek=None)
+mail.open_when_possible = lambda config, _: SimpleNamespace(config=config, stamps=stamps, kek=None, documents=stamps)
 mail.unit_of_work = __import__("threading").Lock
 mail.MailRole = Stuck
 mail.run(config, 1)
