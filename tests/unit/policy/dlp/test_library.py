@@ -1,12 +1,14 @@
 """Every example of the starter library, alone and with all its patterns at once."""
 
 from functools import cache
+from pathlib import Path
 
 import pytest
 
 from mailseal.policy.dlp.library import starters
 from mailseal.policy.dlp.scanner import Scanner
 from mailseal.policy.dlp.trial import try_pattern
+from mailseal.policy.dlp.validators import VALIDATORS
 from mailseal.policy.inspection import Inspection, Passage
 
 EXAMPLES = [
@@ -59,3 +61,9 @@ def test_an_ordinary_mail_has_nothing():
     are in stock (order 4500012345, tracking 9400111899223817). Call +49 30 1234567 or write to bob@beta.example.
     Sehr geehrte Frau Meier, anbei die Unterlagen. Das Passwort erhalten Sie per SMS. Mit freundlichen Grüßen"""
     assert whole_library().findings(Inspection((Passage("body", text),))) == ()
+
+
+def test_the_page_names_every_pattern_and_validator():
+    page = (Path(__file__).parents[4] / "docs" / "dlp.md").read_text(encoding="utf-8")
+    missing = [name for name in (*VALIDATORS, *(one.pattern.id for one in starters())) if f"`{name}`" not in page]
+    assert missing == []
