@@ -3,56 +3,9 @@
 Labels have values from closed lists only: never an address, a domain, a host or a text of somebody else.
 """
 
-from dataclasses import dataclass
-from enum import StrEnum
+from mailseal.roles.metric_info import PREFIX, By, Kind, Merge, MetricInfo
 
-PREFIX = "mailseal_"
-
-
-class Kind(StrEnum):
-    """The types of Prometheus that are used."""
-
-    COUNTER = "counter"
-    GAUGE = "gauge"
-    HISTOGRAM = "histogram"
-
-
-class By(StrEnum):
-    """Who sets a metric, and so which processes have it."""
-
-    MAIL = "mail"
-    WORKER = "worker"
-    MAPS = "maps"
-    EVERY = "every"
-    METRICS = "metrics"
-
-
-class Merge(StrEnum):
-    """How a gauge of several processes becomes one; `LIVE_…`: without processes that are gone."""
-
-    LIVE_SUM = "livesum"
-    LIVE_MIN = "livemin"
-    LATEST = "mostrecent"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetricInfo:
-    """A metric, by its name without PREFIX (of a counter also without `_total`). `alert` is an expression or ""."""
-
-    name: str
-    kind: Kind
-    by: By
-    help: str
-    labels: tuple[str, ...] = ()
-    merge: Merge = Merge.LATEST
-    buckets: tuple[float, ...] = ()
-    alert: str = ""
-
-    @property
-    def full_name(self) -> str:
-        """As it is scraped; of a histogram the name before its suffixes."""
-        return f"{PREFIX}{self.name}{'_total' if self.kind is Kind.COUNTER else ''}"
-
+__all__ = ["METRICS", "PREFIX", "By", "Kind", "Merge", "MetricInfo"]
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 240.0)
 _BYTES = tuple(float(4**exponent << 10) for exponent in range(9))
