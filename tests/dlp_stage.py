@@ -46,10 +46,12 @@ class DocumentsStage:
 
     interrupt: Interrupter
     names: list[str] = field(default_factory=list)
+    deadlines: list[float] = field(default_factory=list)
     crashes: bool = False
 
     def budget(self, deadline: float) -> Budget:
         self.interrupt("documents.budget")
+        self.deadlines.append(deadline)
         return Budget(until=deadline, clock=lambda: 0.0)
 
     def read(self, document: Octets, name: str, media_type: str, budget: Budget, deadline: float) -> Inspection:

@@ -13,11 +13,15 @@ from mailseal.errors import TransientError
 from mailseal.mail import reply
 from mailseal.mail.envelope import Origin
 from mailseal.mail.message import Message
+from mailseal.mail.mime import parse
+from mailseal.notices.mark import mark
 from mailseal.pipeline import process
 from mailseal.policy.held import WhyHeld
 from mailseal.policy.model import Action, Fate, Outcome, Treatment, Waiver
-from mailseal.policy.reason import ReasonCode
+from mailseal.policy.reason import ReasonCode, because
 from mailseal.policy.settings import Mode, OnFailure, OnGap, Settings
+from mailseal.policy.text import render
+from pki import NOW
 from stage import PARTNER, PARTNER_EC, SENDER, TENANT, Interrupter, Stage, envelope, mail
 
 BOB, CAROL, X = "bob@outside.example", "carol@outside.example", "x@elsewhere.example"
@@ -114,7 +118,8 @@ def test_what_is_held_is_whole_and_for_one_recipient():
     first, second = dlp.quarantine.held
     assert first.envelope == replace(given, recipients=given.recipients[:1])
     assert second.envelope == replace(given, recipients=given.recipients[1:])
-    assert (first.why, first.hold_days, first.message_id) == (WhyHeld.DLP, 7, "<1@inside.example>")
+    assert (first.why, first.hold_days, first.message_id, first.at) == (WhyHeld.DLP, 7, "<1@inside.example>", NOW)
+    assert first.reasons == outcomes[0].reasons[:-1]
     assert [(one.name, one.count) for one in first.findings] == [("held", 1), ("warned", 1)]
     assert list(dlp.quarantine.octets.values()) == [raw]
     assert outcomes[0].reasons[-1].parameters == (("quarantine", "q1"),)
@@ -204,6 +209,58 @@ def test_what_cannot_be_read_is_as_a_finding(on_gap, fate, treatment):
     assert stage.interrupt.names.count("documents.read") == 1
 
 
+def test_what_cannot_be_read_is_to_each_recipient_what_is_set_for_it():
+    stage, dlp = a_stage(dlp_uninspectable=OnGap.IGNORE)
+    dlp.documents.crashes = True
+    stage.settings[BOB] = replace(stage.settings[""], dlp_uninspectable=OnGap.QUARANTINE)
+    stage.settings[CAROL] = replace(stage.settings[""], dlp_uninspectable=OnGap.BLOCK)
+    outcomes = go(stage, "", BOB, X, CAROL, raw=attached("a.zip", zipped("a.txt", b"x")))
+    assert [one.fate for one in outcomes] == [Fate.HELD, Fate.RELAYED, Fate.REFUSED]
+
+
+def test_every_reading_of_an_ambiguous_mail_counts_and_that_it_has_several():
+    hidden = mail(
+        body=b"--x\r\nContent-Transfer-Encoding: base64\r\n\r\n" + b64encode(b"It is blocked, it is.") + b"\r\n"
+    )
+    (outcome,) = go(a_stage(mode=Mode.NEVER)[0], "", X, raw=AMBIGUOUS + hidden)
+    assert outcome.reply == reply.BLOCKED
+    stage, dlp = a_stage(mode=Mode.NEVER)
+    (outcome,) = go(stage, "", X, raw=AMBIGUOUS + mail())
+    assert outcome.fate is Fate.HELD
+    assert "partial: ambiguous" in [one.name for one in dlp.quarantine.held[0].findings]
+    stage, _ = a_stage(mode=Mode.NEVER, dlp_partial=OnGap.WARN)
+    assert go(stage, "", X, raw=AMBIGUOUS + mail())[0].fate is Fate.RELAYED
+
+
+def test_a_place_is_shown_without_what_is_looked_for():
+    stage, dlp = a_stage()
+    dlp.documents.crashes = True
+    go(stage, "", BOB, raw=attached("held 17.zip", zipped("a.txt", b"x")))
+    places = [place for one in dlp.quarantine.held[0].findings for place in one.places]
+    assert places
+    assert not any("held" in one for one in places)
+
+
+def test_reading_has_half_of_the_time_that_is_left():
+    stage, dlp = a_stage()
+    stage.seconds = 100.0
+    go(stage, "", BOB, X)
+    assert dlp.documents.deadlines == [100.0 + 240.0 / 2]
+
+
+def test_a_notice_of_ours_is_not_held_for_what_it_says():
+    head, body = mail("Date: Thu, 1 Jan 2026 00:00:00 +0000").split(b"\r\n\r\n")
+    for octets, fate in ((b"It was held.\r\n", Fate.RELAYED), (body, Fate.RELAYED)):
+        stage, _ = a_stage(mode=Mode.NEVER)
+        stage.gateway_settings["notice_keys"] = stage.loop
+        raw = head + b"\r\n\r\n" + octets
+        marked = mark(stage.loop.keys[0], parse(raw).root, NOW) + raw
+        assert go(stage, "", X, raw=marked)[0].fate is fate
+        assert go(stage, "", X, raw=b"Comments: held\r\n" + marked)[0].fate is Fate.HELD
+        stage.loop.keys[:] = [b"o" * 32]
+        assert go(stage, "", X, raw=marked)[0].fate is (Fate.HELD if b"held" in octets else Fate.RELAYED)
+
+
 def test_gaps_do_not_count_where_nothing_is_looked_for():
     stage, dlp = a_stage(given={"inside.example": ()}, dlp_uninspectable=OnGap.BLOCK)
     dlp.documents.crashes = True
@@ -242,6 +299,10 @@ def test_a_reading_that_failed_is_not_tried_for_each_recipient():
     outcomes = go(stage, "", BOB, CAROL, X, raw=attached("a.zip", zipped("a.txt", b"x")))
     assert {one.fate for one in outcomes} == {Fate.DEFERRED}
     assert failing.names == ["documents.budget", "documents.read"]
+    told = [render(one.reasons[-1]) for one in outcomes]
+    assert told[0] == render(because(ReasonCode.TRANSIENT_FAILURE, detail="the sandbox is not there"))
+    assert told[1] == told[2]
+    assert told[1].endswith(f"the content could not be read: {told[0]}")
 
 
 def test_without_a_quarantine_it_waits():
@@ -249,6 +310,11 @@ def test_without_a_quarantine_it_waits():
     del stage.gateway_settings["quarantine"]
     (outcome,) = go(stage, "held", BOB)
     assert (outcome.fate, outcome.reply) == (Fate.DEFERRED, reply.STORE_UNAVAILABLE)
+    found, last = outcome.reasons[-2:]
+    assert found == because(ReasonCode.FINDING, name="held", action="quarantine", count=1)
+    assert last == because(
+        ReasonCode.TRANSIENT_FAILURE, detail="this mail is to be held, and there is no quarantine here"
+    )
 
 
 @pytest.mark.parametrize("error", [TransientError("database is gone"), RuntimeError("boom"), MemoryError()])
@@ -267,6 +333,7 @@ def test_nothing_is_held_after_the_deadline():
     stage.gateway_settings["deadline_seconds"] = 0.0
     (outcome,) = go(stage, "held", BOB)
     assert (outcome.reply, dlp.quarantine.held) == (reply.OUT_OF_TIME, [])
+    assert [one.code for one in outcome.reasons[-2:]] == [ReasonCode.FINDING, ReasonCode.OUT_OF_TIME]
 
 
 def test_what_was_held_before_is_held_whatever_policy_says_by_now():

@@ -11,11 +11,16 @@ from mailseal.mail import reply
 from mailseal.mail.address import Address
 from mailseal.mail.envelope import Origin, attempt_id, mail_id
 from mailseal.mail.message import Message
+from mailseal.mail.mime import parse
 from mailseal.mail.reply import Reply
+from mailseal.notices.mark import mark
 from mailseal.pipeline import process
-from mailseal.policy.model import Action, Fate
+from mailseal.pipeline.case import Case
+from mailseal.pipeline.telling import kinds_of
+from mailseal.policy.decide import finding_reason
+from mailseal.policy.model import Action, Fate, Finding, Outcome
 from mailseal.policy.notice_kind import EVENTS, NoticeKind, Role
-from mailseal.policy.reason import ReasonCode
+from mailseal.policy.reason import ReasonCode, because
 from mailseal.policy.settings import Mode, OnFailure, Settings
 from mailseal.ports import Hop
 from pki import NOW
@@ -78,6 +83,38 @@ def test_an_ambiguous_mail():
     assert told("", raw=raw, **settings) == both(NoticeKind.AMBIGUOUS_HELD)
 
 
+def test_nobody_is_told_of_a_notice_of_ours_nor_where_that_cannot_be_said():
+    stage, dlp = a_stage()
+    raw = mail("Date: Thu, 1 Jan 2026 00:00:00 +0000", body=b"warnword\r\n")
+    marked = mark(stage.loop.keys[0], parse(raw).root, NOW) + raw
+    stage.gateway_settings["notice_keys"] = stage.loop
+    process(envelope(BOB), Message(marked), stage.gateway())
+    assert not dlp.notices.asked
+    process(envelope(BOB), Message(marked.replace(b"warnword", b"warnword!")), stage.gateway())
+    assert dlp.notices.told == [*both(NoticeKind.DLP_WARN), *both(NoticeKind.ENCRYPTED)]
+    dlp.notices.asked.clear()
+    stage.loop.interrupt = Interrupter(1, lambda: TransientError("the key is not at hand"))
+    stage.gateway_settings["patterns"].given.clear()
+    (outcome,) = process(envelope(BOB), Message(marked), stage.gateway())
+    assert (outcome.fate, dlp.notices.asked) == (Fate.RELAYED, [])
+
+
+def test_the_fate_decides_not_the_findings_alone():
+    found = finding_reason(Finding("blockword", Action.BLOCK))
+    case = Case(Settings(), (Finding("blockword", Action.BLOCK),), None)
+    for fate, reasons in (
+        (Fate.REFUSED, ()),
+        (Fate.REFUSED, (found, because(ReasonCode.NEXT_HOP_REPLIED))),
+        (Fate.DEFERRED, (found,)),
+        (Fate.KEPT, (found,)),
+    ):
+        outcome = Outcome(Address.parse(X), fate, reply.BLOCKED, reasons=reasons)
+        assert kinds_of(outcome, case, released=False) == ()
+    outcome = Outcome(Address.parse(X), Fate.REFUSED, reply.BLOCKED, reasons=(found,))
+    assert kinds_of(outcome, case, released=False) == (NoticeKind.DLP_BLOCK,)
+    assert kinds_of(outcome, case, released=True) == ()
+
+
 def test_who_is_told_is_a_setting():
     assert told("heldword", notify_sender=()) == both(NoticeKind.DLP_QUARANTINE)[:1]
     assert told("heldword", notify_managers=()) == both(NoticeKind.DLP_QUARANTINE)[1:]
@@ -90,6 +127,7 @@ def test_who_is_told_is_a_setting():
 
 def test_a_manager_outside_is_told_only_if_that_is_set():
     assert told("heldword", dlp_managers=(AWAY,), notify_sender=()) == []
+    assert told("heldword", dlp_managers=(AWAY, MANAGER)) == both(NoticeKind.DLP_QUARANTINE)
     assert told("heldword", dlp_managers=(AWAY,), notify_sender=(), notify_outside_managers=True) == [
         ("dlp-quarantine", "manager", AWAY)
     ]
@@ -143,6 +181,9 @@ def test_the_method_of_what_was_encrypted():
     stage, dlp = a_stage()
     process(envelope(BOB), Message(mail()), stage.gateway())
     assert [one.facts.detail for one in dlp.notices.asked] == ["smime", "smime"]
+    dlp.notices.asked.clear()
+    process(envelope(BOB), Message(mail(body=b"warnword")), stage.gateway())
+    assert [one.facts.detail for one in dlp.notices.asked] == ["", "", "smime", "smime"]
 
 
 def test_a_neighbour_gets_its_notices_back():

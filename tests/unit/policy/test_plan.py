@@ -11,6 +11,7 @@ from mailseal.policy.model import (
     Decision,
     Defer,
     Finding,
+    Hold,
     MethodName,
     Notify,
     Protect,
@@ -167,6 +168,18 @@ def test_on_failure_refuse(null_sender):
     made, reasons = _plan(MANDATORY, NEITHER, null_sender=null_sender)
     assert made == Refuse(FAILED)
     assert reasons == [BEFORE, NO_CERTIFICATE, NO_PGP, NO_METHOD]
+
+
+@pytest.mark.parametrize("null_sender", [False, True])
+def test_on_failure_quarantine(null_sender):
+    made, reasons = _plan(replace(MANDATORY, on_failure=OnFailure.QUARANTINE), NEITHER, null_sender=null_sender)
+    assert made == Hold(FAILED)
+    assert reasons == [BEFORE, NO_CERTIFICATE, NO_PGP, NO_METHOD]
+
+
+def test_what_is_to_be_held_is_unless_it_is_refused():
+    assert _plan(replace(TRY, hold=BEFORE), BOTH) == (Hold(BEFORE), [BEFORE])
+    assert _plan(replace(TRY, hold=FAILED, refuse=BEFORE), BOTH) == (Refuse(BEFORE), [BEFORE])
 
 
 def test_on_failure_notify_tells_the_sender_if_there_is_one():
