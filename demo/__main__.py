@@ -27,7 +27,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from demo import by_postfix
+from demo import by_content, by_postfix
 from demo.company import LOGIN_PASSWORD, CommandError, Company
 from demo.gnupg import Gnupg
 from demo.name_server import NameServer
@@ -90,6 +90,7 @@ def standing(folder: Path, arrived: Callable[[Peer, Mail, Path], None], *, with_
             if with_postfix:
                 company.let_in(BERT)
             company.add_openpgp(gnupg.export(), ANNA, DIRK)
+            company.look_for("payment", "classification", manager=BERT)
         company.start()
         company.wait_until_ready()
 
@@ -280,7 +281,7 @@ def _wait_for_the_end() -> None:
 def play(stage: Stage) -> bool:
     """All samples, the referee, the logs."""
     show_set_up(stage)
-    samples = (*SAMPLES, *by_postfix.SAMPLES) if stage.alpha.with_postfix else SAMPLES
+    samples = (*SAMPLES, *by_content.SAMPLES, *(by_postfix.SAMPLES if stage.alpha.with_postfix else ()))
     good = [show_sample(number, sample, stage) for number, sample in enumerate(samples, 1)]
     good += [show_referee(stage), show_gpg(stage)]
     show_logs(stage)

@@ -4,19 +4,14 @@ import json
 import shlex
 import smtplib
 import ssl
-import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from demo.company import LOGIN_PASSWORD, Company
 from demo.peer import LOOPBACK, server_context, transfer
 from demo.pki import Authority
-from demo.samples import ANNA, BEA, BERT, CAROL, SECRET, Sample, Stage, Told, form_of, letter
+from demo.samples import ANNA, BEA, BERT, CAROL, SECRET, Sample, Stage, Told, form_of, letter, wait_until
 
 ACCEPTED = 250
-PATIENCE_SECONDS = 60.0
-
-T = TypeVar("T")
 
 
 def waited(stage: Stage) -> Told:
@@ -58,7 +53,7 @@ def impostor(stage: Stage) -> Told:
         answer = stage.alpha.postfix_is_told("tls", server)
         return answer if answer.startswith("secure") else ""  # before, it is what counts without a policy
 
-    in_force = _wait_until(told, "Postfix is not told of the TLS policy")
+    in_force = wait_until(told, "Postfix is not told of the TLS policy")
     on_wire, right = len(stage.internet.mails), stage.internet.tls
     mallory = Authority("Mallory & Sons").server("mx.mallory.example")
     stage.internet.tls = server_context(stage.folder / "mallory-server.pem", mallory.for_server)
@@ -121,19 +116,9 @@ def _waiting(company: Company) -> dict[str, str]:
         listed = company.run("queue", "list", "--queue", "deferred", "--json", quiet=True)
         return list(json.loads(listed)["mails"])
 
-    [mail] = _wait_until(mails, f"no mail waits at {company.name}")
+    [mail] = wait_until(mails, f"no mail waits at {company.name}")
     [one] = mail["recipients"]
     return {"sender": mail["sender"], "recipient": one["address"], "kind": one["kind"], "why": one["why"]}
-
-
-def _wait_until(found: Callable[[], T], otherwise: str) -> T:
-    """What is found, once that is something."""
-    until = time.monotonic() + PATIENCE_SECONDS
-    while not (it := found()):
-        if time.monotonic() > until:
-            raise TimeoutError(otherwise)
-        time.sleep(0.1)
-    return it
 
 
 def _line(waits: dict[str, str]) -> str:

@@ -1,9 +1,11 @@
 """The sample mails: what is sent, what becomes of it, and whether that is what should have become of it."""
 
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from demo.company import Company
 from demo.gnupg import Gnupg
@@ -16,6 +18,9 @@ CAROL = "carol@gamma.example"
 DANA, DIRK = "dana@delta.example", "dirk@delta.example"
 SECRET = b"The merger is on the 14th."
 REFUSED = 550
+PATIENCE_SECONDS = 60.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,16 @@ def letter(sender: str, to: str, subject: str, *, fields: str = "", text: bytes 
         f"Message-ID: <{abs(hash((sender, to, subject)))}@{sender.partition('@')[2]}>\r\n"
         "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
     ).encode() + text + b"\r\n"  # fmt: skip
+
+
+def wait_until(found: Callable[[], T], otherwise: str) -> T:
+    """What is found, once that is something."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not (it := found()):
+        if time.monotonic() > until:
+            raise TimeoutError(otherwise)
+        time.sleep(0.1)
+    return it
 
 
 def seen_on_the_wire(mail: Mail) -> Iterator[tuple[str, str]]:
