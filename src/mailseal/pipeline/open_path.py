@@ -22,6 +22,7 @@ from mailseal.pipeline.copy import Copy, Task
 from mailseal.pipeline.hidden_subject import subject_of_opened
 from mailseal.pipeline.marks import forged_fields, result_headers, sender_signed, tags_for, without_tags
 from mailseal.pipeline.outgoing import blind_fields
+from mailseal.pipeline.own_notice import own_mark
 from mailseal.pipeline.run import Run, failure_reason
 from mailseal.policy.model import Harvest, MethodName, Party, Treatment
 from mailseal.policy.reason import Reason, ReasonCode, because
@@ -232,8 +233,9 @@ def open_copy(
     if not fault:
         opened = _tidied(run.root, opened, party.settings)
     from_outside = run.envelope.origin is Origin.OUTSIDE
+    kept = own_mark(run.root, run.gateway.notice_keys, run.at)
     return Copy(
-        delivered(run.root, opened, party.settings, forged, from_outside=from_outside),
+        delivered(run.root, opened, party.settings, forged, kept, from_outside=from_outside),
         Treatment.OPENED if any(layer.ok for layer in opened.layers) else Treatment.PASSED,
         headers_only=opened.content is not None,
         eight_bit=opened.content is not None,
@@ -264,11 +266,17 @@ def _tidied(root: Entity, opened: Opened, settings: Settings) -> Opened:
 
 
 def delivered(
-    root: Entity, opened: Opened, settings: Settings, forged: Sequence[HeaderField] = (), *, from_outside: bool
+    root: Entity,
+    opened: Opened,
+    settings: Settings,
+    forged: Sequence[HeaderField] = (),
+    kept: Sequence[HeaderField] = (),
+    *,
+    from_outside: bool,
 ) -> tuple[Octets, ...]:
     """The mail as it is delivered; the received octets, perhaps with marks before them, when nothing needs a change.
 
-    `forged`: further fields to go.
+    `forged`: further fields to go; `kept`: marks that are ours.
     """
     outside = subject = decoded_subject(root)
     if opened.content is not None and opened.decrypted:
@@ -281,7 +289,8 @@ def delivered(
     # what we see.
     as_it_came = tagged == outside and not (settings.subject_tags and "=?" in outside)
     headers = result_headers(opened.layers)
-    remove = [*forged_fields(root), *forged] + ([] if from_outside else blind_fields(root))
+    marked = [field for field in forged_fields(root) if field not in kept]
+    remove = [*marked, *forged] + ([] if from_outside else blind_fields(root))
     if as_it_came and not remove and opened.content is None:
         marks = b"".join(encode_value(name, value) for name, value in headers)
         return (marks, root.buffer) if marks else (root.buffer,)

@@ -6,7 +6,7 @@ The mark says that the text is ours, of the last day; whatever else the header h
 import re
 from datetime import datetime
 
-from mailseal.mail.mime import Entity
+from mailseal.mail.mime import Entity, HeaderField
 from mailseal.notices.mark import COVERED, NAME, is_marked
 from mailseal.policy.inspection import GapReason, Inspection
 from mailseal.ports import LoopKeys
@@ -21,6 +21,13 @@ def is_own_notice(root: Entity, keys: LoopKeys | None, at: datetime) -> bool:
     if keys is None or not root.headers(NAME.lower()):
         return False
     return is_marked(keys.known(), root, at)
+
+
+def own_mark(root: Entity, keys: LoopKeys | None, at: datetime) -> list[HeaderField]:
+    """The mark of a notice of ours, which stays on it; [] for any other mail. Raises TransientError."""
+    if not is_own_notice(root, keys, at):
+        return []
+    return [field for field in root.fields if field.name == NAME.lower()]
 
 
 def not_ours(inspection: Inspection) -> Inspection:
