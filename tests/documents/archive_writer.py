@@ -53,7 +53,7 @@ def cabinet(name: str, content: bytes) -> bytes:
     return struct.pack("<4sIIIIIBBHHHHH", b"MSCF", 0, size, 0, files_at, 0, 3, 1, 1, 1, 0, 7, 0) + folder + file + data
 
 
-def rar(name: str, content: bytes) -> bytes:
+def rar(name: str, content: bytes, flags: int = 0x8000) -> bytes:
     """One stored file (RAR 4): marker, archive header, file header."""
 
     def block(kind: int, flags: int, body: bytes) -> bytes:
@@ -61,4 +61,4 @@ def rar(name: str, content: bytes) -> bytes:
         return struct.pack("<H", zlib.crc32(head) & 0xFFFF) + head
 
     sizes = struct.pack("<IIBIIBBHI", len(content), len(content), 3, zlib.crc32(content), 0, 20, 0x30, len(name), 0o644)
-    return b"Rar!\x1a\x07\0" + block(0x73, 0, bytes(6)) + block(0x74, 0x8000, sizes + name.encode()) + content
+    return b"Rar!\x1a\x07\0" + block(0x73, 0, bytes(6)) + block(0x74, flags, sizes + name.encode()) + content

@@ -4,6 +4,7 @@ libarchive is told which one format it reads: no guesses, no filters that run pr
 """
 
 import bz2
+import ctypes
 import importlib
 import lzma
 import zlib
@@ -52,7 +53,7 @@ _FILTERS: tuple[tuple[bytes, str], ...] = (
     (b"LZIP", "lzip"),
     (b"\x1f\x9d", "compress"),
 )
-_LOCKED = ("encrypt", "passphrase", "password")
+_LOCKED = ("crypt", "passphrase", "password")
 
 
 class _Decompressor(Protocol):
@@ -111,6 +112,7 @@ def read_archive(octets: bytes, walk: Walk, kind: str, packed: str = "none") -> 
     if library is None:
         walk.gap(GapStatus.UNINSPECTABLE, GapReason.UNSUPPORTED, libarchive_problem() or "")
         return
+    is_locked = library.ffi.ffi("entry_is_encrypted", [library.ffi.c_archive_entry_p], ctypes.c_int)
     name = ""
     found: list[bytes] = []
     try:
@@ -118,6 +120,10 @@ def read_archive(octets: bytes, walk: Walk, kind: str, packed: str = "none") -> 
             for entry in archive:
                 name, *others = _names(entry.pathname)
                 found.clear()
+                if is_locked(entry._entry_p):  # noqa: SLF001  the library has no name for it; some formats raise nothing
+                    walk.say("\n".join((name, *others)), "name")
+                    walk.gap(GapStatus.UNINSPECTABLE, GapReason.ENCRYPTED, "it has a password", name)
+                    continue
                 for block in entry.get_blocks(_CHUNK):
                     walk.budget.unpack(len(block))
                     found.append(block)

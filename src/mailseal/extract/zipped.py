@@ -27,6 +27,8 @@ _DESCRIPTOR_OCTETS = 24
 _MAX_MEMBERS = 100_000
 _MANIFEST = "meta-inf/manifest.xml"
 _ENTRY = b"PK\x01\x02"
+_END = b"PK\x05\x06"
+_END_OCTETS = 22
 _DECLARATION = re.compile(rb"(?:\xef\xbb\xbf)?\s*<\?xml\s")
 _IS_UTF8 = 0x800
 _ENCRYPTED = 0x1
@@ -50,7 +52,7 @@ def read_zip(octets: bytes, walk: Walk) -> None:
         names = {member.filename.lower() for member in members}
         walk.say(archive.comment.decode("utf-8", "replace"), "comment")
         for start, end in _uncovered(octets, members, archive.start_dir):
-            walk.descend(octets[start:end], "", place="what stands between the files")
+            walk.descend(octets[start:end], "", place="what stands around the files")
         is_document = "[content_types].xml" in names or ("mimetype" in names and _MANIFEST in names)
         reader = _Members(archive, walk, is_document=is_document)
         for member in members:
@@ -60,7 +62,7 @@ def read_zip(octets: bytes, walk: Walk) -> None:
 
 
 def _uncovered(octets: bytes, members: Sequence[zipfile.ZipInfo], end: int) -> Iterator[tuple[int, int]]:
-    """Where something stands that is of no member: before the first, between two of them."""
+    """Where something stands that is of no member: before the first, between two of them, behind the directory."""
     at = 0
     for member in sorted(members, key=lambda one: one.header_offset):
         start = member.header_offset
@@ -71,6 +73,10 @@ def _uncovered(octets: bytes, members: Sequence[zipfile.ZipInfo], end: int) -> I
         at += member.compress_size
     if end - at > _DESCRIPTOR_OCTETS:
         yield at, end
+    last = octets.rfind(_END)
+    behind = last + _END_OCTETS + int.from_bytes(octets[last + 20 : last + 22], "little")
+    if 0 <= last < behind < len(octets):
+        yield behind, len(octets)
 
 
 class _Members:

@@ -11,6 +11,7 @@ import zlib
 import pytest
 
 from documents.archive_writer import cabinet, locked, rar, written, zipped
+from documents.pdf_writer import line, page_objects, pdf
 from documents.reading import read, reasons, text_of
 from mailseal.extract import archive
 from mailseal.extract.budget import Budget
@@ -108,6 +109,7 @@ def test_a_password_is_a_gap_and_names_are_read() -> None:
         Gap("b.zip: folder/a.txt", GapStatus.UNINSPECTABLE, GapReason.ENCRYPTED, "it has a password"),
     )
     assert "a.txt" in text_of(found)
+    assert reasons(read(rar("a.txt", NEEDLE, 0x8004))) == {GapReason.ENCRYPTED}
 
 
 def test_comments_odd_names_and_what_stands_around_the_files_is_read() -> None:
@@ -128,6 +130,7 @@ def test_comments_odd_names_and_what_stands_around_the_files_is_read() -> None:
     between = hidden[:at] + text + hidden[at:-6] + (at + len(text)).to_bytes(4, "little") + hidden[-2:]
     assert "hidden here and there" in text_of(read(between))
     assert "two" in text_of(read(first + second))
+    assert "behind it all" in text_of(read(first + b"behind it all"))
 
 
 def test_names_of_links_and_folders_are_read() -> None:
@@ -146,6 +149,13 @@ def test_a_picture_with_a_zip_behind_it_is_both() -> None:
     png = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\x0ctEXtTitle\0secret" + bytes(4)
     found = text_of(read(png + zipped(FILES)))
     assert "secret" in found
+    assert NEEDLE.decode() in found
+
+
+def test_a_pdf_with_a_zip_behind_it_is_both() -> None:
+    page = pdf(page_objects([line("of the page")]))
+    found = text_of(read(page + zipped(FILES)))
+    assert "of the page" in found
     assert NEEDLE.decode() in found
 
 
