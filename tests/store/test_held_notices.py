@@ -119,6 +119,12 @@ def test_the_subject_only_where_it_may_be_said(on, kek, node):
     assert subjects(settings, details) == {"numbers"}
     assert subjects(EVERYTHING, details) == {""}
     assert subjects(settings, in_subject) == {""}
+    in_id = replace(details, findings=(replace(CARD, places=("header message-id",)),))
+    ids = [
+        {told.facts.message_id for told in held_notices.notices_of(on.gateway(), one, known, NoticeKind.DELETED, "")}
+        for known in (details, in_id)
+    ]
+    assert ids == [{"<1@alpha.example>"}, {""}]
 
 
 def test_a_store_that_fails_keeps_nothing_from_its_end(on, kek, node, monkeypatch, caplog):

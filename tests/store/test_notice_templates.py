@@ -2,11 +2,13 @@
 
 import pytest
 
+from mailseal.cli.checks.notices import notices
+from mailseal.config import from_values
 from mailseal.mail.address import AddressError
 from mailseal.notices.errors import TemplateError
 from mailseal.notices.template import Part
 from mailseal.policy.notice_kind import NoticeKind
-from mailseal.store import notice_templates, stamps
+from mailseal.store import notice_templates, overrides, stamps
 from mailseal.store.notice_models import NoticeTemplateRow
 from mailseal.store.notice_templates import list_templates, set_template, templates_for, unset_template
 
@@ -50,6 +52,32 @@ def test_a_broken_one_is_not_kept(store, text, error):
     with pytest.raises(AddressError):
         set_template("no address@", KIND, "en", Part.TEXT, "x")
     assert list_templates() == ()
+
+
+def test_check_says_what_keeps_notices_from_being_sent_as_they_are_set(store, tmp_path):
+    config = from_values({"notices": {"folder": str(tmp_path)}})
+
+    def told() -> list[tuple[str, str]]:
+        return [(one.status.value, one.text) for one in notices(config)]
+
+    assert told() == [("ok", "in 2 languages")]
+    overrides.set_override("", "notice_language", "fr")
+    overrides.set_override("inside.example", "dlp_managers", "dlp@elsewhere.example")
+    (tmp_path / "es.toml").write_text("[released]\ntext = '{{ x }}'\nsubject = 'x'\n", "utf-8")
+    NoticeTemplateRow.objects.create(
+        level="global", owner="", kind="released", language="en", part="text", text="{{ x }}"
+    )
+    found = told()
+    assert {status for status, _ in found} == {"warn"}
+    for words in (
+        "es.toml cannot be used: [released]",
+        "released (en) of everybody",
+        "no language fr",
+        "dlp@elsewhere",
+    ):
+        assert len([text for _, text in found if words in text]) == 1
+    overrides.set_override("", "notify_outside_managers", "yes")
+    assert len(told()) == len(found) - 1
 
 
 def test_what_another_release_has_left_is_found(store):

@@ -293,13 +293,12 @@ def test_two_workers_tell_nothing_twice(ask, node, on, in_threads):
     assert len(told) == len(set(told))
 
 
-def test_purge_keeps_what_waits(ask, node, on):
+def test_purge_keeps_what_waits(ask, node, on, monkeypatch):
     ask(notice())
     work(node)
     ask(notice(2))
-    NoticeRow.objects.update(created=NOW - timedelta(days=10))
     notice_requests.purge(NOW + timedelta(seconds=60))
     assert NoticeRow.objects.filter(ended=None).count() == NoticeRow.objects.count() == 1
-    NoticeRow.objects.update(created=NOW - timedelta(days=20))
-    notice_requests.purge(NOW - timedelta(days=6))
+    monkeypatch.setattr(notice_requests, "KEPT", timedelta(hours=-1))  # as it will be in two weeks
+    notice_requests.purge(NOW + timedelta(hours=1))
     assert NoticeRow.objects.count() == 0

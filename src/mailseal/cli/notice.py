@@ -114,7 +114,7 @@ def unset(session: Session, *, kind: str, part: str | None, code: str, domain: s
     owner = owner_of(domain, address)
     session.open_store()
 
-    if not notice_templates.unset_template(owner, NoticeKind(kind), code, None if part is None else Part(part)):
+    if not notice_templates.unset_template(owner, NoticeKind(kind), code.lower(), None if part is None else Part(part)):
         raise CommandError(f"nothing of {kind} is set for {owner or 'everybody'}", "`mailseal notice list` shows all")
 
 

@@ -8,7 +8,8 @@ from mailseal.policy.notice_kind import NoticeKind, Role
 from mailseal.policy.reason import Reason
 
 SUBJECT = "subject"
-"""The place of a finding in the subject (`policy.inspection.Passage`)."""
+MESSAGE_ID = "header message-id"
+"""The places of a finding in the subject, and in that field (`policy.inspection.Passage`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,12 @@ def found_of(findings: tuple[Finding, ...]) -> tuple[Found, ...]:
 def shown_subject(subject: str, findings: tuple[Finding, ...], *, allowed: bool) -> str:
     """The subject if the settings allow it (`notice_subject`) and nothing was found in it."""
     return "" if in_subject(findings) or not allowed else subject
+
+
+def shown_message_id(message_id: str, findings: tuple[Finding, ...]) -> str:
+    """The Message-ID unless something was found in that."""
+    hit = any(place.casefold().startswith(MESSAGE_ID) for one in findings for place in one.places)
+    return "" if hit else message_id
 
 
 def in_subject(findings: tuple[Finding, ...]) -> bool:

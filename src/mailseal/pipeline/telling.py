@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from mailseal.mail.address import Address
 from mailseal.mail.envelope import mail_id
 from mailseal.mail.header import decoded_subject
-from mailseal.notices.facts import NoticeFacts, found_of, shown_subject
+from mailseal.notices.facts import NoticeFacts, found_of, shown_message_id, shown_subject
 from mailseal.pipeline.case import Case
 from mailseal.pipeline.own_notice import is_own_notice
 from mailseal.pipeline.run import Run, failure_reason
@@ -102,7 +102,7 @@ def _facts(run: Run, kind: NoticeKind, outcome: Outcome, case: Case) -> NoticeFa
     return NoticeFacts(
         at=run.at,
         mail=mail_id(run.attempt),
-        message_id=run.root.header("message-id") or "",
+        message_id=shown_message_id(run.root.header("message-id") or "", case.findings),
         subject=shown_subject(decoded_subject(run.root), case.findings, allowed=case.policy.notice_subject),
         found=found_of(counted(case.findings, outcome.reasons)),
         reasons=outcome.reasons,

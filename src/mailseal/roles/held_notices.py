@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from mailseal.errors import MailsealError
 from mailseal.mail.address import Address
 from mailseal.mail.envelope import Origin
-from mailseal.notices.facts import NoticeFacts, found_of, shown_subject
+from mailseal.notices.facts import NoticeFacts, found_of, shown_message_id, shown_subject
 from mailseal.policy.combine import combine
 from mailseal.policy.notice_kind import NoticeKind, Role
 from mailseal.policy.settings import Settings
@@ -44,7 +44,7 @@ def notices_of(gateway: Gateway, mail: HeldMail, details: Details, kind: NoticeK
     facts = NoticeFacts(
         at=utc_now(),
         mail=mail.mail,
-        message_id=mail.message_id,
+        message_id=shown_message_id(mail.message_id, details.findings),
         subject=shown_subject(details.subject, details.findings, allowed=allowed),
         found=found_of(details.findings),
         reasons=mail.reasons,

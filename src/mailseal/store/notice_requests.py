@@ -25,7 +25,7 @@ from mailseal.store.notice_models import NoticeRow
 from mailseal.store.pace import Turn
 from mailseal.store.private_keys import Sealing
 from mailseal.store.purge import delete_before
-from mailseal.store.row import utc_now, uuid7
+from mailseal.store.row import first_uuid7, utc_now, uuid7
 from mailseal.store.transaction import reads, run, writes
 
 NOTICE = "notice"
@@ -178,5 +178,5 @@ def failed(since: datetime) -> int:
 
 def purge(before: datetime, turn: Turn | None = None) -> int:
     """Delete requests that ended before a time, and what has waited for ever; returns how many."""
-    lost = delete_before(NoticeRow, "created", min(before, utc_now() - KEPT), turn)
+    lost = delete_before(NoticeRow, "pk", first_uuid7(min(before, utc_now() - KEPT)), turn)
     return lost + delete_before(NoticeRow, "ended", before, turn)

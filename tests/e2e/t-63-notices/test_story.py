@@ -246,6 +246,7 @@ def test_who_is_not_ours_is_told_nothing(place: Place) -> None:
 
 def test_what_the_command_shows(place: Place) -> None:
     assert "Deutsch" in place.type("notice", "languages")
+    assert "a held mail was released" in place.type("notice", "kinds")
     page = place.gateway.folder / "page.html"
     shown = place.type("notice", "preview", "dlp-quarantine", "--language", "de", "--html", str(page))
     assert shown.startswith("Subject: Nachricht wegen ihres Inhalts zurückgehalten")

@@ -4,6 +4,8 @@ import contextlib
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mailseal.notices.check import check
 from mailseal.notices.errors import TemplateError
@@ -110,6 +112,21 @@ def test_markup_in_a_value_stays_text_in_html(part):
 def test_limits_while_it_is_rendered(source, problem):
     with pytest.raises(TemplateError, match=problem):
         checked(source).render({"recipients": ["x" * 1000] * 200})
+
+
+WORDS = (
+    "{{ }} {% %} {%- if for in else elsif endif endfor unless comment endcomment raw endraw sender found recipients one"
+    " one.name . | size join : , ' \" == and contains (1..9) [ ] 9 1.5 nil true limit: offset: reversed forloop.last"
+    " empty blank # < ä"
+)
+PIECES = st.sampled_from([*WORDS.split(), "\n", "\0"])
+
+
+@given(st.lists(PIECES, max_size=30).map(" ".join) | st.text(max_size=60), st.sampled_from(Part))
+@settings(max_examples=200, deadline=None)
+def test_any_text_is_a_template_or_a_typed_error(source, part):
+    with contextlib.suppress(TemplateError):
+        checked(source, part).render(VALUES)
 
 
 HOSTILE = [
