@@ -12,6 +12,10 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_OF_SEVERAL_OCTETS = ("cp932", "euc_jp", "gb18030", "big5", "cp949")
+_OF_ONE_OCTET = ("cp1251", "koi8_r", "iso8859_7", "cp1255", "cp1256")
+_ASCII = bytes(range(0x80))
+_MAX_GUESSED = 4 << 20
 _UNLIKE_ASCII = ("utf-16", "utf-7", "hz-", "iso-2022-")
 
 
@@ -38,4 +42,19 @@ def _likely(octets: bytes) -> list[str]:
         found.append(octets.decode("utf-8"))
     except UnicodeDecodeError:
         found += [octets.decode("utf-8", "replace"), octets.decode("cp1252", "replace")]
+        if len(octets) <= _MAX_GUESSED:
+            found += _other_scripts(octets)
+    return found
+
+
+def _other_scripts(octets: bytes) -> list[str]:
+    """In charsets of other scripts: of several octets a character where they fit, the others if it is mostly that."""
+    found = []
+    for codec in _OF_SEVERAL_OCTETS:
+        try:
+            found.append(octets.decode(codec))
+        except UnicodeDecodeError:
+            continue
+    if len(octets.translate(None, _ASCII)) * 3 > len(octets):
+        found += [octets.decode(codec, "replace") for codec in _OF_ONE_OCTET]
     return found
