@@ -90,8 +90,9 @@ def standing(folder: Path, arrived: Callable[[Peer, Mail, Path], None], *, with_
             if with_postfix:
                 company.let_in(BERT)
             company.add_openpgp(gnupg.export(), ANNA, DIRK)
-            company.look_for("payment", "classification", manager=BERT)
         company.start()
+        if company is alpha:  # while it comes up
+            company.look_for(by_content.PATTERNS, BERT)
         company.wait_until_ready()
 
     try:
@@ -232,6 +233,9 @@ def show_your_turn(stage: Stage) -> None:
         f"swaks --server {server} --from {ANNA} --to {CAROL} --h-Subject 'Hello' --body 'Hello Carol'",
         f"# … unless it must be encrypted: refused{', as Postfix reports to Anna' if stage.alpha.with_postfix else ''}",
         f"swaks --server {server} --from {ANNA} --to {CAROL} --h-Subject '[encrypt] Hello' --body 'Hello Carol'",
+        "# a zip that nobody can read: held; and what is held",
+        f"swaks --server {server} --from {ANNA} --to {CAROL} --attach @{stage.folder / by_content.ZIP}",
+        f"{mailseal} --config {config} quarantine list",
         "# what Mailseal would do, and why; and what it did",
         f"{mailseal} --config {config} message explain {stage.elsewhere.folder}/001.eml --from {ANNA} --to {BEA}",
         f"{mailseal} --config {config} log --follow",

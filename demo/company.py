@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from demo.name_server import NameServer
@@ -131,11 +131,10 @@ class Company:
         self.run("settings", "set", "pgp_autocrypt", "true", "--address", sender)
         self.run("settings", "set", "pgp_format", "inline", "--address", inline)
 
-    def look_for(self, *groups: str, manager: str) -> None:
-        """Have all mail that leaves looked through for patterns that come with Mailseal, and somebody told of it."""
-        named = [word for group in groups for word in ("--group", group)]
-        self.run("dlp", "pattern", "library", "import", *named)
-        self.run("dlp", "assign", "--global", *named)
+    def look_for(self, patterns: Mapping[str, str], manager: str) -> None:
+        """Have all mail that leaves looked through for patterns of the library (ID: name), and somebody told of it."""
+        self.run("dlp", "pattern", "library", "import", *patterns)
+        self.run("dlp", "assign", "--global", *patterns.values())
         self.run("settings", "set", "dlp_managers", manager)
 
     def run(self, *arguments: str, quiet: bool = False) -> str:

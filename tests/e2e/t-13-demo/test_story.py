@@ -45,7 +45,11 @@ def played(*options: str) -> str:
         assert f"on the wire: {form}" in done.stdout
     assert "the signature is Anna's" in done.stdout
     assert "dkim=pass" in done.stdout
-    return " ".join(done.stdout.replace("│", " ").split())  # without frames and the line breaks that they make
+    plain = " ".join(done.stdout.replace("│", " ").split())  # without frames and the line breaks that they make
+    assert "Many payment card numbers (11), customers.xlsx: xl/worksheets/sheet1.xml: ████████████1038" in plain
+    assert "quarantine list uninspectable: encrypted (quarantine)" in plain
+    assert "to Carol 550 5.7.1 this mail must be encrypted" in plain
+    return plain
 
 
 def _left(folder: Path) -> list[str]:
