@@ -19,14 +19,14 @@ from mailseal.extract.sandbox_lines import BEGUN, BUSY, Request, Status, failed_
 from mailseal.policy.inspection import GapReason
 from mailseal.transport.parser_child import COMMAND, DONE, LAST, MAX_MESSAGE_BYTES, ParserChild, ParserStartError
 
-PATIENCE_SECONDS = 10.0
-"""For a line to be taken."""
+PATIENCE_SECONDS = 5.0
+"""For a line to be taken, and for who has all of an answer to go."""
 START_SECONDS = 60.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 10.0
 """Before the next start of a process that does not come up; one that a document ended is followed at once."""
 KILL_SECONDS = 3.0
 """How long past its time a process may be, which sees to its time itself."""
-FAREWELL_SECONDS = 2.0
+FAREWELL_SECONDS = 1.0
 """How long a process may take to say that it is done, when who asked has what it wanted."""
 IDLE_SECONDS = 600.0
 
@@ -71,18 +71,20 @@ class Pool:
         """Have a document read, or say that it had no turn in time."""
         self._jobs.put_nowait((job.request.used, next(self._numbers), job))
         try:
-            await asyncio.wait_for(job.begun.wait(), self._dlp.wait_seconds)
+            async with asyncio.timeout(self._dlp.wait_seconds):
+                await job.begun.wait()
         except TimeoutError:
-            if not job.begun.is_set():
-                job.given_up = True
-                await say(job.answer, BUSY)
-                return
-        await job.ended.wait()
+            job.given_up = not job.begun.is_set()
+        if job.given_up:
+            await say(job.answer, BUSY)
+        else:
+            await job.ended.wait()
 
     async def status(self) -> Status:
         """How it stands, once the first process has come up, or has not."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._known.wait(), PATIENCE_SECONDS)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._known.wait()
         user, waiting = _name(os.geteuid()), self._jobs.qsize()
         return Status(user, self._dlp.extractors, self._running, waiting, self._lacking, self._trouble)
 
@@ -91,8 +93,10 @@ class Pool:
         child = await self._start() if first else None
         try:
             while True:
+                # Not wait_for: in Python 3.11 it may keep it to itself that this task is to end.
                 try:
-                    _, _, job = await asyncio.wait_for(self._jobs.get(), IDLE_SECONDS)
+                    async with asyncio.timeout(IDLE_SECONDS):
+                        _, _, job = await self._jobs.get()
                 except TimeoutError:
                     end(child)
                     child = None
@@ -122,8 +126,9 @@ class Pool:
         child = ParserChild(self._dlp.memory_bytes, command=self._command)
         try:
             child.control.settimeout(0)
-            said = asyncio.get_running_loop().sock_recv(child.control, MAX_MESSAGE_BYTES)
-            child.take_ready(await asyncio.wait_for(said, START_SECONDS))
+            async with asyncio.timeout(START_SECONDS):
+                said = await asyncio.get_running_loop().sock_recv(child.control, MAX_MESSAGE_BYTES)
+            child.take_ready(said)
         except BaseException:
             child.kill()
             raise
@@ -134,7 +139,7 @@ class Pool:
         return child
 
     async def _do(self, job: Job, child: ParserChild) -> bool:
-        """Have a document read; whether the process can go on."""
+        """Have a document read; whether the process can go on. All but that is told to who asked, if it is there."""
         self._running += 1
         job.begun.set()
         said: bytes | None = b""
@@ -143,7 +148,7 @@ class Pool:
             child.hand_over(job.line, job.document, job.answer.fileno())
             said = await self._watch(job, child)
         except (ClientGoneError, TimeoutError):
-            return False
+            said = LAST
         except OSError:
             pass  # it is gone
         finally:
@@ -167,10 +172,17 @@ class Pool:
                 await asyncio.wait({said}, timeout=FAREWELL_SECONDS)
                 if not said.done():
                     raise ClientGoneError
-            return said.result() if said.done() else None
+            if not said.done():
+                return None
+            if said.result() in {DONE, LAST}:
+                # Who has all of an answer goes: a process that is done, and has not answered, is not what it was.
+                await asyncio.wait({gone}, timeout=PATIENCE_SECONDS)
+            return said.result() if gone.done() else b""
         finally:
             said.cancel()
             gone.cancel()
+            # Before either socket is closed: the next one may have its number, and would not be heard.
+            await asyncio.wait({said, gone})
 
 
 def end(child: ParserChild | None) -> None:
