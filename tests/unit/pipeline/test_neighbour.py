@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from cms_samples import encrypted_entity
@@ -165,6 +165,8 @@ def test_no_header_of_another_tenant_gets_in(before, after):
         root = parse(raw).root
     except MimeError:
         return
+    # Exchange Online writes into the header, so no blank line stands before what it writes.
+    assume("\r\n".join(foreign).encode() in bytes(root.header_octets))
     assert arrival_of(envelope(BOB, origin=Origin.NEIGHBOUR), root, NEIGHBOUR).refused is not None
 
 
