@@ -10,10 +10,9 @@ from mailseal.errors import TransientError
 from mailseal.extract.mail import inspect
 from mailseal.mail.address import Address
 from mailseal.mail.mime import ParsedMessage
-from mailseal.pipeline.own_notice import is_own_notice, not_ours
+from mailseal.pipeline.own_notice import not_ours, readers_of
 from mailseal.pipeline.run import Run, failure_reason
 from mailseal.policy.dlp.gaps import gap_findings
-from mailseal.policy.dlp.scanner import Scanner
 from mailseal.policy.inspection import Inspection
 from mailseal.policy.model import Finding
 from mailseal.policy.settings import Settings
@@ -40,23 +39,23 @@ class Content:
         if not scanner.patterns and not policy.dlp_without_patterns:
             return ()
         inspection = self._once("read", self._read)
-        found = self._once(scanner, lambda: scanner.findings(inspection))
-        gaps = self._gaps(scanner, inspection, policy)
-        return (*found, *gaps)
-
-    def _gaps(self, scanner: Scanner, inspection: Inspection, policy: Settings) -> tuple[Finding, ...]:
+        ours = recipient in self._once("readers", self._readers)
+        if ours:
+            inspection = self._once("not ours", lambda: not_ours(inspection))
+        found = self._once((scanner, ours), lambda: scanner.findings(inspection))
         heeded = (policy.dlp_uninspectable, policy.dlp_partial, policy.dlp_unknown_format)
-        return self._once((scanner, *heeded), lambda: gap_findings(inspection, policy, scanner.shown))
+        gaps = self._once((scanner, ours, *heeded), lambda: gap_findings(inspection, policy, scanner.shown))
+        return (*found, *gaps)
 
     def _read(self) -> Inspection:
         run = self._run
         # Half of what is left is for all else: what is not read by then is a gap, and out of time nothing leaves.
         now = run.gateway.clock.monotonic()
         until = now + (run.deadline - now) / 2
-        inspection = inspect(ParsedMessage(run.root, run.fault), run.gateway.documents, until)
-        if is_own_notice(run.root, run.gateway.notice_keys, run.at):
-            return not_ours(inspection)
-        return inspection
+        return inspect(ParsedMessage(run.root, run.fault), run.gateway.documents, until)
+
+    def _readers(self) -> tuple[Address, ...]:
+        return readers_of(self._run.root, self._run.gateway.notice_keys, self._run.at)
 
     def _once(self, key: Hashable, work: Callable[[], T]) -> T:
         """The result of work that may take long: it is not done again for each recipient, nor when it has failed."""

@@ -1,11 +1,15 @@
 """A notice of ours that comes back, by any way: it makes no other notice, and is not held for what it says itself.
 
-The mark says that the text is ours, of the last day; whatever else the header has is looked at as in any mail.
+The mark says that the text is ours, of the last day; whatever else the header has is looked at as in any mail. And only
+on its way to whom it was written to: it may say what a sender has chosen (an address, a Message-ID, a subject), so to
+anybody else it is a mail like any other.
 """
 
 import re
 from datetime import datetime
 
+from mailseal.mail.address import Address
+from mailseal.mail.header import addresses
 from mailseal.mail.mime import Entity, HeaderField
 from mailseal.notices.mark import COVERED, NAME, is_marked
 from mailseal.policy.inspection import GapReason, Inspection
@@ -23,6 +27,11 @@ def is_own_notice(root: Entity, keys: LoopKeys | None, at: datetime) -> bool:
     return is_marked(keys.known(), root, at)
 
 
+def readers_of(root: Entity, keys: LoopKeys | None, at: datetime) -> tuple[Address, ...]:
+    """Whom a notice of ours was written to; () for any other mail. Raises TransientError."""
+    return addresses(root, "to") if is_own_notice(root, keys, at) else ()
+
+
 def own_mark(root: Entity, keys: LoopKeys | None, at: datetime) -> list[HeaderField]:
     """The mark of a notice of ours, which stays on it; [] for any other mail. Raises TransientError."""
     if not is_own_notice(root, keys, at):
@@ -31,7 +40,7 @@ def own_mark(root: Entity, keys: LoopKeys | None, at: datetime) -> list[HeaderFi
 
 
 def not_ours(inspection: Inspection) -> Inspection:
-    """What DLP still looks at in a notice of ours: all but the body and the fields that the mark covers.
+    """What DLP still looks at in a notice of ours on the way to its reader: all but body and fields the mark covers.
 
     A signature in the body is ours as well, whether or not it can be read.
     """

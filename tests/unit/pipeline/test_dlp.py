@@ -249,7 +249,7 @@ def test_reading_has_half_of_the_time_that_is_left():
 
 
 def test_a_notice_of_ours_is_not_held_for_what_it_says():
-    head, body = mail("Date: Thu, 1 Jan 2026 00:00:00 +0000").split(b"\r\n\r\n")
+    head, body = mail("Date: Thu, 1 Jan 2026 00:00:00 +0000", to=X).split(b"\r\n\r\n")
     for octets, fate in ((b"It was held.\r\n", Fate.RELAYED), (body, Fate.RELAYED)):
         stage, _ = a_stage(mode=Mode.NEVER)
         stage.gateway_settings["notice_keys"] = stage.loop
@@ -257,6 +257,9 @@ def test_a_notice_of_ours_is_not_held_for_what_it_says():
         marked = mark(stage.loop.keys[0], parse(raw).root, NOW) + raw
         assert go(stage, "", X, raw=marked)[0].fate is fate
         assert go(stage, "", X, raw=b"Comments: held\r\n" + marked)[0].fate is Fate.HELD
+        # A sender may have had it written, with what he has chosen in it; it goes unseen to its reader only.
+        forwarded = go(stage, "", BOB, X, raw=marked)
+        assert [one.fate for one in forwarded] == [Fate.HELD if b"held" in octets else Fate.RELAYED, fate]
         stage.loop.keys[:] = [b"o" * 32]
         assert go(stage, "", X, raw=marked)[0].fate is (Fate.HELD if b"held" in octets else Fate.RELAYED)
 
