@@ -145,6 +145,14 @@ def test_encrypted_or_not_at_all(on, node, kek):
     assert BODY not in on.octets_sent()
 
 
+def test_nobody_is_told_that_a_mail_was_not_sent_which_is_held_on(on, node, kek):
+    on.settings[""] = Settings(mode=Mode.MANDATORY, on_failure=OnFailure.NOTIFY)
+    one = hold(kek)
+    mail_after = release(node, one)
+    assert (mail_after.state, on.sent, on.reports) == (State.HELD, [], [])
+    assert mail_after.error.startswith("refused")
+
+
 def test_as_it_is_leaves_in_clear_whatever_policy_says(on, node, kek):
     on.settings[""] = REFUSES
     one = hold(kek)

@@ -140,8 +140,10 @@ class ProtectPath:
 
     def _plan(self, index: int, decision: Decision, policy: Settings, able: Able, findings: Sequence[Finding]) -> Plan:
         # Only an internal, authorised sender is told by a report of ours, and only if that is not declined (RFC 3461).
+        # Never of a release: then the mail is held on, and may still be sent.
         envelope = self.run.envelope
-        mute = envelope.sender is None or not self.sender.ours or not envelope.recipients[index].wants_failure
+        told = envelope.sender is not None and self.sender.ours and envelope.recipients[index].wants_failure
+        mute = not told or self.run.waiver is not None
         made = plan(decision, policy, able, delayed=[one for one in findings if one.delayed], null_sender=mute)
         if not isinstance(made, Protect):
             return made
