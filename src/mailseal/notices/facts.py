@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from mailseal.policy.model import Action, Finding
+from mailseal.policy.model import MAX_PLACES, Action, Finding
 from mailseal.policy.notice_kind import NoticeKind, Role
 from mailseal.policy.reason import Reason
 
@@ -52,13 +52,19 @@ def shown_subject(subject: str, findings: tuple[Finding, ...], *, allowed: bool)
 
 def shown_message_id(message_id: str, findings: tuple[Finding, ...]) -> str:
     """The Message-ID unless something was found in that."""
-    hit = any(place.casefold().startswith(MESSAGE_ID) for one in findings for place in one.places)
-    return "" if hit else message_id
+    return "" if _may_be_in(MESSAGE_ID, findings) else message_id
 
 
 def in_subject(findings: tuple[Finding, ...]) -> bool:
-    """Whether something was found in the subject of the mail itself."""
-    return any(place.casefold().startswith(SUBJECT) for one in findings for place in one.places)
+    """Whether something was found in the subject of the mail itself, or in more places than are named."""
+    return _may_be_in(SUBJECT, findings)
+
+
+def _may_be_in(where: str, findings: tuple[Finding, ...]) -> bool:
+    return any(
+        len(one.places) >= MAX_PLACES or any(place.casefold().startswith(where) for place in one.places)
+        for one in findings
+    )
 
 
 @dataclass(frozen=True, slots=True)

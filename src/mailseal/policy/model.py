@@ -36,6 +36,10 @@ class Action(StrEnum):
     BLOCK = "block"
 
 
+MAX_PLACES = 20
+"""So many places of a finding are named; one that has as many may have more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something found in the content that restricts how the mail may leave.

@@ -16,6 +16,7 @@ from mailseal.mail.reply import Reply
 from mailseal.notices.mark import mark
 from mailseal.pipeline import process
 from mailseal.pipeline.case import Case
+from mailseal.pipeline.process import process_mail
 from mailseal.pipeline.telling import kinds_of
 from mailseal.policy.decide import finding_reason
 from mailseal.policy.model import Action, Fate, Finding, Outcome
@@ -175,6 +176,13 @@ def test_a_subject_is_shown_only_if_that_is_set_and_nothing_is_in_it():
         assert dlp.notices.asked[0].facts.subject == shown
         assert dlp.notices.asked[0].facts.quarantine == ""
         assert dlp.notices.asked[0].facts.expires is None
+
+
+def test_no_subject_is_shown_where_something_was_found_in_more_places_than_are_named():
+    stage, dlp = a_stage(notice_subject=True, log_subject=True)
+    raw = b"".join(b"X-%d: warnword\r\n" % number for number in range(30)) + mail(subject="warnword")
+    done = process_mail(envelope(X), Message(raw), stage.gateway(), b"a" * 32)
+    assert (done.subject, dlp.notices.asked[0].facts.subject, dlp.notices.asked[0].facts.message_id) == ("", "", "")
 
 
 def test_the_method_of_what_was_encrypted():

@@ -5,12 +5,11 @@ from hashlib import sha256
 
 from mailseal.policy.choices import OnGap
 from mailseal.policy.inspection import Gap, GapReason, GapStatus, Inspection
-from mailseal.policy.model import Action, Finding
+from mailseal.policy.model import MAX_PLACES, Action, Finding
 from mailseal.policy.table import Settings
 
 MAX_SINGLE = 100
 """So many gaps are findings of their own; a mail of 10,000 broken parts makes one of the rest."""
-MAX_PLACES = 20
 
 
 def gap_findings(inspection: Inspection, settings: Settings, shown: Callable[[str], str] = str) -> tuple[Finding, ...]:

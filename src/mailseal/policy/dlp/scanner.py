@@ -13,7 +13,7 @@ from mailseal.policy.dlp.model import Pattern
 from mailseal.policy.dlp.normal import normalise, readings, skeleton
 from mailseal.policy.dlp.sets import PatternSets, ScanError
 from mailseal.policy.inspection import Inspection
-from mailseal.policy.model import Finding
+from mailseal.policy.model import MAX_PLACES, Finding
 from mailseal.policy.pattern import PatternError
 
 __all__ = ["ScanError", "Scanner", "check_pattern"]
@@ -22,7 +22,6 @@ MAX_VALUES = 1_000
 """What is counted of one pattern; there may be more of it."""
 MAX_HITS = 10_000
 """Matches of one pattern that are looked at when it counts already."""
-MAX_PLACES = 20
 _SHOWN = 4
 
 
@@ -38,12 +37,14 @@ class Scanner:
         """What is found, in the order of `patterns`; raises ScanError."""
         if not self.patterns:
             return ()
-        seen = [_Seen(pattern, matcher) for pattern, matcher in zip(self.patterns, self._matchers, strict=True)]
+        seen: dict[int, _Seen] = {}  # only of what is there: in most mails nothing
         for passage in inspection.passages:
             for octets in readings(passage.text):
                 for index in self._sets.matching(octets):
+                    if index not in seen:
+                        seen[index] = _Seen(self.patterns[index], self._matchers[index])
                     seen[index].look(octets, passage.place)
-        return tuple(self._finding(one) for one in seen if one.counts)
+        return tuple(self._finding(one) for _, one in sorted(seen.items()) if one.counts)
 
     def masked(self, text: str) -> str:
         """The text, normalised, with all that is found in it masked: for the safe view. Raises ScanError.
@@ -113,11 +114,11 @@ class _Seen:
                 self._place(place)
 
     def _add(self, found: str, place: str) -> None:
+        self._place(place)
         if self.counts and (len(self.values) >= MAX_VALUES or self._looked_at >= MAX_HITS):
             raise _Enough
         self._looked_at += 1
         self.values.setdefault(skeleton(found), found)
-        self._place(place)
 
     def _place(self, place: str) -> None:
         if len(self.places) < MAX_PLACES:

@@ -10,9 +10,9 @@ from mailseal.errors import TransientError
 from mailseal.policy.dlp import matches, scanner, sets
 from mailseal.policy.dlp.masks import HIDDEN
 from mailseal.policy.dlp.model import Kind, Mask, Pattern
-from mailseal.policy.dlp.scanner import MAX_HITS, MAX_PLACES, MAX_VALUES, ScanError, Scanner
+from mailseal.policy.dlp.scanner import MAX_HITS, MAX_VALUES, ScanError, Scanner
 from mailseal.policy.inspection import Inspection, Passage
-from mailseal.policy.model import Action, Finding
+from mailseal.policy.model import MAX_PLACES, Action, Finding
 
 NUMBER = r"\b\d(?:[ .-]{0,2}\d){11,18}\b"
 CARD = "4111 1111 1111 1111"
@@ -132,6 +132,11 @@ def test_an_excerpt_shows_four_and_places_are_bounded():
     numbers = " ".join(card(one) for one in range(50))
     [found] = scan(CARDS, *[numbers] * (MAX_PLACES + 5))
     assert (found.count, len(found.places), found.excerpt.count(",")) == (50, MAX_PLACES, 3)
+
+
+def test_a_place_is_named_also_when_enough_was_found():
+    [found] = scan(pattern("x[0-9]+"), " ".join(f"x{one}" for one in range(MAX_VALUES)), "x1")
+    assert found.places == ("part 1", "part 2")
 
 
 def test_a_place_that_is_a_match_is_masked():
