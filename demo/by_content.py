@@ -45,6 +45,7 @@ def held(stage: Stage) -> Told:
         ],
         [
             ("nothing had left before", not left),
+            ("it says what for", f"{PATTERNS['many-cards']} ({len(CARDS)}), {SPREADSHEET}" in _findings(shown)),
             ("who looks sees no whole number", not _has_a_card(shown)),
             ("nor who is told", not any(map(_has_a_card, map(_text, notices)))),
             ("nobody on the way could read it", form_of(wire) == "S/MIME, encrypted"),

@@ -38,7 +38,7 @@ def played(*options: str) -> str:
         assert not list(folder.iterdir()), "its folder is gone"
         assert not _left(folder), "its processes are gone"
     assert not done.stderr
-    assert "✘" not in done.stdout
+    assert "✘" not in done.stdout, done.stdout
     assert "The merger is on the 14th." in done.stdout
     forms = ("S/MIME, encrypted", "PGP/MIME, encrypted", "OpenPGP in the text (inline), encrypted", "signed, readable")
     for form in forms:
