@@ -60,7 +60,10 @@ def import_(
     entries = [_entry(one, groups, action, owner) for one in dict.fromkeys(chosen)]
     session.open_store()
 
-    show_one(imported_row(dlp_import.put(entries, replacing=replacing)), as_json=as_json)
+    done = dlp_import.put(entries, replacing=replacing)
+    show_one({name: value for name, value in imported_row(done).items() if as_json or value}, as_json=as_json)
+    if done.added:
+        click.echo("note: a pattern counts for no mail until it is assigned: mailseal dlp assign", err=True)
 
 
 def _entry(starter: Starter, groups: Sequence[str], action: str | None, owner: str) -> Entry:

@@ -81,7 +81,7 @@ def list_(
         until=until,
     )
     found = held_mails.search(wanted, before=before, limit=limit)
-    show([held_row(one) for one in found], COLUMNS, as_json=as_json, nothing="no mail is held that fits")
+    show([held_row(one) for one in found], COLUMNS, as_json=as_json, nothing="no such mail is held")
 
 
 @quarantine.command("show")
