@@ -10,9 +10,16 @@ from held_mails import ANNA, CARD, PLACE, RAW, SECRET, WHY, X, Y, envelope, held
 from mailseal.keys.sealing import Kek, SealError, sealed_by
 from mailseal.mail.address import Address
 from mailseal.policy.held import WhyHeld
-from mailseal.store import quarantine, quarantine_actions, quarantine_events, rewrap, stored_messages
+from mailseal.store import (
+    quarantine,
+    quarantine_actions,
+    quarantine_events,
+    quarantine_work,
+    rewrap,
+    stored_messages,
+)
 from mailseal.store.log import LogFilterError
-from mailseal.store.quarantine import HeldFilter, NotHeldError, State, StoreQuarantine
+from mailseal.store.quarantine import HeldFilter, NotHeldError, NotStoredError, State, StoreQuarantine
 from mailseal.store.quarantine_events import Actor
 from mailseal.store.quarantine_models import QuarantineEventRow, QuarantineRow
 from mailseal.store.stored_message_models import MessageChunkRow, StoredMessageRow
@@ -85,6 +92,34 @@ def test_after_the_250_of_smtp_an_identical_mail_is_a_new_one(port):
     second = port.hold(held(), message())
     assert second != first
     assert ids() == [second, first]
+
+
+def test_where_no_250_was_said_it_is_a_new_one_when_nobody_tries_again_any_more(port, monkeypatch):
+    monkeypatch.setattr(quarantine_work, "FORGOTTEN_AT_ONCE", 1)
+    old = datetime.now(UTC) - timedelta(days=7)
+    first = UUID(port.hold(held(at=old), message()))
+    port.hold(held(Y, at=old), message())
+    port.hold(held(number=2), message())
+    quarantine_work.forget_attempts(datetime.now(UTC) - timedelta(days=6))
+    assert not port.has(held().attempt, Address.parse(X))
+    assert not port.has(held().attempt, Address.parse(Y))
+    assert port.has(held(number=2).attempt, Address.parse(X))
+    assert quarantine.find(first).state is State.HELD
+    assert UUID(port.hold(held(), message())) != first
+
+
+def test_what_went_while_it_was_stored_is_not_said_to_be_held(port, monkeypatch):
+    real = stored_messages.put
+
+    def put_and_lost(*arguments: object) -> UUID:
+        stored = real(*arguments)
+        stored_messages.delete(stored)
+        return stored
+
+    monkeypatch.setattr(stored_messages, "put", put_and_lost)
+    with pytest.raises(NotStoredError):
+        port.hold(held(), message())
+    assert not QuarantineRow.objects.exists()
 
 
 def test_two_workers_with_the_same_mail(port, in_threads):

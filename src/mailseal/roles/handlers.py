@@ -83,6 +83,7 @@ def purge_old(node: Node, job: Job) -> float | None:  # noqa: ARG001 -- a Handle
     harvest.purge_candidates(turn)
     pgp_candidates.purge_candidates(turn)
     sts_policies.purge(now, turn)
+    quarantine_work.forget_attempts(now - timedelta(days=node.config.ledger.retention_days), turn)
     quarantine_work.purge(now - timedelta(days=node.config.log.retention_days), turn)
     quarantine_events.purge(node.config.log.retention_days, turn)
     stored_messages.purge(turn)

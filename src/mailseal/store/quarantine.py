@@ -15,7 +15,7 @@ from django.db import IntegrityError
 from django.db.models import QuerySet
 from django.db.transaction import atomic
 
-from mailseal.errors import PermanentError
+from mailseal.errors import PermanentError, TransientError
 from mailseal.keys.sealing import BrokenSealError, sealed_by
 from mailseal.mail.address import Address
 from mailseal.mail.message import Message
@@ -49,6 +49,10 @@ OPEN = (State.HELD, State.RELEASING)
 
 class NotHeldError(PermanentError):
     """There is no such mail, or it is not held any more."""
+
+
+class NotStoredError(TransientError):
+    """What was to be held went while it was stored, so the client keeps the mail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ class StoreQuarantine:
         return bool(select(_HAS, (attempt.hex(), recipient.key)))
 
     def hold(self, held: Held, message: Message) -> str:
-        """As of the port; raises SealError, StoreUnavailable."""
+        """As of the port; raises SealError, NotStoredError, StoreUnavailable."""
         recipient = held.recipient.address
         known = read(lambda: _known(held.attempt, recipient))
         if known is not None:
@@ -114,7 +118,7 @@ class StoreQuarantine:
         row = self._row(held, len(message))
         shared = read(lambda: _stored_with(held.attempt))
         if shared is not None and run(lambda: _insert(row, shared)):
-            return str(run(lambda: _known(held.attempt, recipient)))
+            return str(row.pk)
         return self._with_own_copy(row, held, message)
 
     def _with_own_copy(self, row: QuarantineRow, held: Held, message: Message) -> str:
@@ -126,7 +130,10 @@ class StoreQuarantine:
                 stored_messages.delete(stored)  # another worker has the same mail
             return _known(held.attempt, held.recipient.address)
 
-        return str(run(work))
+        found = run(work)
+        if found is None:
+            raise NotStoredError("the mail that was to be held went while it was stored")
+        return str(found)
 
     def _row(self, held: Held, size_bytes: int) -> QuarantineRow:
         row_id, sender, recipient = uuid7(), held.sender, held.recipient.address

@@ -26,13 +26,14 @@ from mailseal.store.quarantine_events import MAILSEAL, Action
 from mailseal.store.quarantine_models import QuarantineRow
 from mailseal.store.records import LogRecord
 from mailseal.store.row import utc_now
-from mailseal.store.transaction import reads, run, writes
+from mailseal.store.transaction import read, reads, run, writes
 
 NOTICE_DAYS = 3
 """How long before it expires it is said that a mail will."""
 AT_LEAST = timedelta(days=1)
 """How long a mail is held again after a release that was none, so that somebody can look at it."""
 MAX_ERROR_CHARS = 1000
+FORGOTTEN_AT_ONCE = 500
 
 
 @reads
@@ -162,6 +163,17 @@ def forget(held: UUID, stored: UUID | None) -> None:
         run(lambda: stored_messages.drop_unless_held(stored))
         stored_messages.delete_dropped(stored)
     run(lambda: QuarantineRow.objects.filter(pk=held).exclude(ended=None).update(sealed=None))
+
+
+def forget_attempts(before: datetime, turn: Turn | None = None) -> None:
+    """Of mails held before a time no attempt comes again: an identical mail from now on is a new mail.
+
+    As in the ledger. A client that never came back after a 451 has left what `quarantine.conclude` never saw.
+    """
+    turn = turn or Turn()
+    rows = QuarantineRow.objects.filter(created__lt=before).exclude(once=None)
+    while turn.goes_on() and (found := read(lambda: list(rows.values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE]))):
+        run(lambda found=found: QuarantineRow.objects.filter(pk__in=found).update(once=None))  # type: ignore[misc]
 
 
 def purge(before: datetime, turn: Turn | None = None) -> int:
