@@ -1,5 +1,6 @@
 """Where a reader is in a mail, and what it has said so far: passages, gaps, the budget that all share."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -20,6 +21,7 @@ class Told:
 
     passages: list[Passage] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
+    kinds: Counter[tuple[GapStatus, GapReason]] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
@@ -49,9 +51,12 @@ class Walk:
             self.budget.say(len(text))
 
     def gap(self, status: GapStatus, reason: GapReason, detail: str = "", what: str = "") -> None:
-        """Something here was not read. What is more than so many gaps is not told again."""
+        """Something here was not read. What is more than so many gaps of one kind is not told again: many harmless
+        ones do not keep another one back.
+        """
         gap = Gap(self._at(what), status, reason, detail)
-        if len(self.told.gaps) < MAX_GAPS and gap not in self.told.gaps[-1:]:
+        if self.told.kinds[status, reason] < MAX_GAPS and gap not in self.told.gaps[-1:]:
+            self.told.kinds[status, reason] += 1
             self.told.gaps.append(gap)
 
     def descend(self, octets: bytes, name: str = "", content_type: str = "", place: str = "") -> None:

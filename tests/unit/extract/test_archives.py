@@ -192,3 +192,13 @@ def test_without_libarchive_there_is_a_gap(monkeypatch: pytest.MonkeyPatch) -> N
     assert archive.libarchive_problem() is not None
     assert read(ARCHIVES["tar.gz"]).gaps
     assert not read(ARCHIVES["zip"]).gaps
+
+
+def test_many_files_of_no_known_format_do_not_hide_one_that_is_locked() -> None:
+    """What is unknown is a warning by default, what is locked has the mail held."""
+    files: dict[str, bytes | str] = {f"{n:05}.bin": b"\x01\x02\xff\xfe\x00" * 20 for n in range(1100)}
+    files["z.zip"] = locked(zipped(FILES))
+    found = read(zipped(files, zipfile.ZIP_STORED))
+    kinds = {(gap.status, gap.reason) for gap in found.gaps}
+    assert (GapStatus.UNINSPECTABLE, GapReason.ENCRYPTED) in kinds
+    assert len(found.gaps) < 1100
