@@ -105,7 +105,7 @@ def test_an_answer_that_is_none_is_a_gap(one: Sandbox, document: bytes) -> None:
 
 
 ATTEMPTS = b"""
-import ctypes, os, socket, signal
+import ctypes, os, resource, socket, signal
 def tried(what):
     try:
         what()
@@ -133,6 +133,10 @@ said = " ".join(f"{name}={tried(what)}" for name, what in {
     "delete": lambda: os.unlink(SECRET),
     "memory": lambda: bytes(2 << 30),
     "namespace": lambda: call("unshare", 0x20000),
+    "limits": lambda: resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE),
+    "priority": lambda: os.setpriority(os.PRIO_PROCESS, os.getppid(), 19),
+    "processors": lambda: os.sched_setaffinity(os.getppid(), {0}),
+    "orphan": lambda: call("prctl", 1, 0, 0, 0, 0),
 }.items())
 """
 
@@ -147,7 +151,7 @@ def test_what_a_document_that_has_taken_over_cannot_do(one: Sandbox) -> None:
     (passage,) = one.read(head.encode() + ATTEMPTS).passages
     found = dict(word.split("=") for word in passage.text.split())
     assert found.pop("memory") == "MemoryError"
-    assert len(found) == 15
+    assert len(found) == 19
     assert set(found.values()) == {"PermissionError"}, found
     assert secret.read_text() == "secret"
     assert secret.stat().st_mode & 0o777 != 0o777

@@ -4,6 +4,7 @@ Standard library only. Limits and no_new_privs are had everywhere or the process
 effort, each a wall behind the other, and what could not be had is told: an old kernel, a container, another system.
 """
 
+import contextlib
 import ctypes
 import os
 import platform
@@ -12,7 +13,7 @@ import signal
 import site
 import struct
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from mailseal.extract import system_calls
@@ -49,23 +50,23 @@ def confine(memory_bytes: int) -> tuple[str, ...]:
     libc = ctypes.CDLL(None, use_errno=True)
     _prctl(libc, _PR_SET_NO_NEW_PRIVS, 1)
     _prctl(libc, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
-    lacking = []
-    walls: Sequence[tuple[str, Callable[[ctypes.CDLL], None]]] = (
-        ("namespaces of user and network", _leave_network),
-        ("landlock (files, TCP)", _close_files),
-        ("seccomp (system calls)", _filter_calls),
-    )
     if os.geteuid() == 0:
         _drop_capabilities(libc)
-    for name, wall in walls:
-        try:
-            wall(libc)
-        except OSError as error:
-            lacking.append(f"{name}: {error.strerror}")
-    # Not before: who enters a namespace loses both.
+    lacking = _lack(libc, "namespaces of user and network", _leave_network)
+    # Not before: who enters a namespace loses both. Not later: of the last wall's calls this is one.
     _prctl(libc, _PR_SET_DUMPABLE, 0)
     _prctl(libc, _PR_SET_PDEATHSIG, signal.SIGKILL)
+    lacking += _lack(libc, "landlock (files, TCP)", _close_files)
+    lacking += _lack(libc, "seccomp (system calls)", _filter_calls)
     return tuple(lacking)
+
+
+def _lack(libc: ctypes.CDLL, name: str, wall: Callable[[ctypes.CDLL], None]) -> list[str]:
+    try:
+        wall(libc)
+    except OSError as error:
+        return [f"{name}: {error.strerror}"]
+    return []
 
 
 def _limit(memory_bytes: int) -> None:
@@ -138,7 +139,8 @@ def _close_files(libc: ctypes.CDLL) -> None:
     )
     try:
         for folder in _readable():
-            _allow(libc, ruleset, folder)
+            with contextlib.suppress(PermissionError):  # of no use to this process then: it stays closed
+                _allow(libc, ruleset, folder)
         _call(libc.syscall, _LANDLOCK_RESTRICT_SELF, ruleset, 0)
     finally:
         os.close(ruleset)
@@ -158,11 +160,13 @@ def _readable() -> list[Path]:
     """Where code lies: modules that are imported late, converters of character sets."""
     system = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/share/zoneinfo")
     places = [Path(one).resolve() for one in (*sys.path, *site.PREFIXES, sys.base_prefix, *system) if one]
-    return [one for one in dict.fromkeys(places) if one != Path("/") and one.exists()]
+    return [one for one in dict.fromkeys(places) if one != Path("/") and os.path.lexists(one)]
 
 
 def _filter_calls(libc: ctypes.CDLL) -> None:
-    """No new sockets, programs, processes, signals, shared memory, files to write: such calls fail with EPERM."""
+    """No new sockets, programs, processes, signals, shared memory, files to write, and nothing that changes another
+    process of the same user, which the two before do not keep from: such calls fail with EPERM.
+    """
     program = system_calls.program(platform.machine())
     if program is None:
         raise _UnavailableError(0, f"not known for {platform.machine()}")
