@@ -13,6 +13,7 @@ from mailseal.mail.envelope import Envelope, Origin, Recipient
 from mailseal.mail.message import Message
 from mailseal.mail.reply import Reply
 from mailseal.policy.held import WhyHeld
+from mailseal.policy.model import Action
 from mailseal.policy.settings import Mode, OnFailure, Settings
 from mailseal.ports import Hop
 from mailseal.roles import quarantine_release
@@ -317,8 +318,9 @@ def test_a_damaged_mail_is_not_released_in_part(on, node, kek):
     assert mail_after.error
 
 
-def test_what_is_waived_is_what_it_was_listed_with(node, kek):
-    one = hold(kek, findings=(CARD,))
+def test_what_is_waived_is_what_it_was_held_for(node, kek):
+    warning = replace(CARD, action=Action.WARN, key="partial:unknown-format:a.bin")
+    one = hold(kek, findings=(CARD, warning))
     mail_before = quarantine_actions.release(one, PIA, Way.ENCRYPTED)
     waiver = quarantine_release.waiver_of(mail_before, quarantine.details(one, kek))
     assert (waiver.approved, waiver.must_encrypt, waiver.as_is) == (frozenset({"cards:1"}), True, False)

@@ -17,7 +17,7 @@ from mailseal.mail.message import Message
 from mailseal.mail.reply import Reply
 from mailseal.pipeline import Processed, process_mail
 from mailseal.policy.held import Held
-from mailseal.policy.model import Fate, Outcome, Waiver
+from mailseal.policy.model import Action, Fate, Outcome, Waiver
 from mailseal.policy.text import render
 from mailseal.ports import Hop, Relay, Transfer
 from mailseal.roles.records import direction_of
@@ -118,9 +118,12 @@ def _release(node: Node, job: Job, mail: HeldMail) -> None:
 
 
 def waiver_of(mail: HeldMail, details: Details) -> Waiver:
-    """What somebody has approved: the findings that the mail is listed with."""
+    """What somebody has approved: the findings that the mail is held for.
+
+    Not what it is listed with as a warning: if a setting of today holds it for that, nobody has said that it may leave.
+    """
     way = Way(mail.way)
-    approved = frozenset(one.key for one in details.findings)
+    approved = frozenset(one.key for one in details.findings if one.action is Action.QUARANTINE)
     return Waiver(approved, must_encrypt=way is Way.ENCRYPTED, as_is=way is Way.AS_IS)
 
 
