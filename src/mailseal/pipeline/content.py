@@ -4,6 +4,7 @@ Nothing is read while nobody has patterns. What fails here defers the copies tha
 """
 
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 from typing import TypeVar
 
 from mailseal.errors import TransientError
@@ -13,6 +14,7 @@ from mailseal.mail.mime import ParsedMessage
 from mailseal.pipeline.own_notice import not_ours, readers_of
 from mailseal.pipeline.run import Run, failure_reason
 from mailseal.policy.dlp.gaps import gap_findings
+from mailseal.policy.dlp.scanner import Scan, Scanner
 from mailseal.policy.inspection import Inspection
 from mailseal.policy.model import Finding
 from mailseal.policy.settings import Settings
@@ -42,17 +44,24 @@ class Content:
         ours = recipient in self._once("readers", self._readers)
         if ours:
             inspection = self._once("not ours", lambda: not_ours(inspection))
-        found = self._once((scanner, ours), lambda: scanner.findings(inspection))
+        scan = self._once((scanner, ours), lambda: self._scanned(scanner, inspection))
+        unread = replace(inspection, gaps=(*inspection.gaps, *scan.gaps))
         heeded = (policy.dlp_uninspectable, policy.dlp_partial, policy.dlp_unknown_format)
-        gaps = self._once((scanner, ours, *heeded), lambda: gap_findings(inspection, policy, scanner.shown))
-        return (*found, *gaps)
+        gaps = self._once((scanner, ours, *heeded), lambda: gap_findings(unread, policy, scanner.shown))
+        return (*scan.findings, *gaps)
 
     def _read(self) -> Inspection:
         run = self._run
-        # Half of what is left is for all else: what is not read by then is a gap, and out of time nothing leaves.
-        now = run.gateway.clock.monotonic()
-        until = now + (run.deadline - now) / 2
-        return inspect(ParsedMessage(run.root, run.fault), run.gateway.documents, until)
+        return inspect(ParsedMessage(run.root, run.fault), run.gateway.documents, self._until())
+
+    def _scanned(self, scanner: Scanner, inspection: Inspection) -> Scan:
+        monotonic, until = self._run.gateway.clock.monotonic, self._until()
+        return scanner.scan(inspection, lambda: monotonic() >= until)
+
+    def _until(self) -> float:
+        """Half of what is left is for all else: what is not done by then is a gap, and out of time nothing leaves."""
+        now = self._run.gateway.clock.monotonic()
+        return now + (self._run.deadline - now) / 2
 
     def _readers(self) -> tuple[Address, ...]:
         return readers_of(self._run.root, self._run.gateway.notice_keys, self._run.at)

@@ -3,7 +3,7 @@
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -21,10 +21,21 @@ _MAX_PIECES = 20
 _PIECE = re.compile(rb"[0-9A-Za-z\x80-\xff]+")
 
 Span = tuple[int, int]
+IsOver = Callable[[], bool]
+"""Whether the time for a mail is over."""
+
+
+def never() -> bool:
+    """No bound in time: for trials."""
+    return False
 
 
 class TooManyError(Exception):
     """There are more candidates than are looked at: what is among the others is not known."""
+
+
+class OutOfTimeError(Exception):
+    """The time for a mail is over: what is in the rest is not known."""
 
 
 class Judge:
@@ -62,15 +73,17 @@ class Matcher:
         """A new one for each mail: it remembers what it was asked about."""
         return None if self._validator is None else Judge(self._validator)
 
-    def spans(self, octets: bytes, judge: Judge | None) -> Iterator[Span]:
-        """Where its matches are; of keywords also those that overlap. Raises TooManyError."""
+    def spans(self, octets: bytes, judge: Judge | None, is_over: IsOver = never) -> Iterator[Span]:
+        """Where its matches are; of keywords also those that overlap. Raises TooManyError, OutOfTimeError."""
         at, program = 0, self._program or compiled(self._pattern)
         ends = time.thread_time() + MAX_SECONDS
         looks = 0
         while (match := program.search(octets, at)) is not None:
             looks += 1
-            if looks % 256 == 0 and time.thread_time() > ends:
-                raise TooManyError
+            if looks % 256 == 0:
+                check_time(is_over)
+                if time.thread_time() > ends:
+                    raise TooManyError
             start, end = self._span(match)
             if judge is None:
                 if end > start:
@@ -96,6 +109,12 @@ class Matcher:
     def _after_word(octets: bytes, start: int, end: int) -> int:
         word = _PIECE.search(octets, start, end)
         return end if word is None else word.end()
+
+
+def check_time(is_over: IsOver) -> None:
+    """Raises OutOfTimeError when the time is over."""
+    if is_over():
+        raise OutOfTimeError
 
 
 def _number(octets: bytes, start: int, end: int, judge: Judge) -> Span | None:

@@ -13,6 +13,10 @@ import re2
 
 MAX_MARKS = 30
 """Marks on one letter that are looked at (UAX #15, Stream-Safe Text); `normalize` takes quadratic time to sort them."""
+WINDOW_CHARACTERS = 1 << 20
+"""A longer text is looked through in pieces: one step of the work on it must not keep other mails waiting."""
+OVERLAP_CHARACTERS = 1 << 14
+"""What the next piece repeats of the one before: no match is longer."""
 _KEPT_POINTS = 0x20000
 """What a table remembers: no text of rare characters may make it large."""
 _IGNORABLE = (
@@ -99,6 +103,23 @@ def normalise(text: str) -> str:
     while not unicodedata.is_normalized("NFKC", text):  # letters that something invisible kept apart
         text = unicodedata.normalize("NFKC", text).translate(_TABLE)
     return " ".join(text.split())
+
+
+def windows(text: str) -> Iterator[str]:
+    """A text in pieces that overlap, cut between words where there are any."""
+    start = 0
+    while len(text) - start > WINDOW_CHARACTERS:
+        end = start + WINDOW_CHARACTERS
+        end = _between_words(text, end - OVERLAP_CHARACTERS, end) or end
+        yield text[start:end]
+        start = _between_words(text, end - 2 * OVERLAP_CHARACTERS, end - OVERLAP_CHARACTERS) or end - OVERLAP_CHARACTERS
+    yield text[start:] if start else text
+
+
+def _between_words(text: str, start: int, end: int) -> int:
+    """The last place between words in a piece, 0 for none."""
+    found = max(text.rfind(one, start, end) for one in " \n\t")
+    return max(found + 1, 0)
 
 
 def readings(text: str) -> Iterator[bytes]:

@@ -5,24 +5,34 @@ Few automata say which patterns are in a passage (`sets`); only these are looked
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from mailseal.policy.dlp import masks
 from mailseal.policy.dlp.expression import lint
-from mailseal.policy.dlp.matches import Matcher, Span, TooManyError
+from mailseal.policy.dlp.matches import IsOver, Matcher, OutOfTimeError, Span, TooManyError, check_time, never
 from mailseal.policy.dlp.model import Pattern
-from mailseal.policy.dlp.normal import normalise, readings, skeleton
+from mailseal.policy.dlp.normal import normalise, readings, skeleton, windows
 from mailseal.policy.dlp.sets import PatternSets, ScanError
-from mailseal.policy.inspection import Inspection
+from mailseal.policy.inspection import Gap, GapReason, GapStatus, Inspection
 from mailseal.policy.model import MAX_PLACES, Finding
 from mailseal.policy.pattern import PatternError
 
-__all__ = ["ScanError", "Scanner", "check_pattern"]
+__all__ = ["Scan", "ScanError", "Scanner", "check_pattern"]
 
 MAX_VALUES = 1_000
 """What is counted of one pattern; there may be more of it."""
 MAX_HITS = 10_000
 """Matches of one pattern that are looked at when it counts already."""
 _SHOWN = 4
+_TIMEOUT = Gap("message", GapStatus.PARTIAL, GapReason.TIMEOUT, "looking through it took too long")
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What was found in a mail, and whether all of it was looked through."""
+
+    findings: tuple[Finding, ...] = ()
+    gaps: tuple[Gap, ...] = ()
 
 
 class Scanner:
@@ -34,17 +44,30 @@ class Scanner:
         self._sets = PatternSets(self.patterns)
 
     def findings(self, inspection: Inspection) -> tuple[Finding, ...]:
-        """What is found, in the order of `patterns`; raises ScanError."""
+        """What is found, in the order of `patterns`, however long it takes; raises ScanError."""
+        return self.scan(inspection, never).findings
+
+    def scan(self, inspection: Inspection, is_over: IsOver) -> Scan:
+        """What is found before the time is over; the rest is a gap. Raises ScanError."""
         if not self.patterns:
-            return ()
+            return Scan()
         seen: dict[int, _Seen] = {}  # only of what is there: in most mails nothing
-        for passage in inspection.passages:
-            for octets in readings(passage.text):
-                for index in self._sets.matching(octets):
-                    if index not in seen:
-                        seen[index] = _Seen(self.patterns[index], self._matchers[index])
-                    seen[index].look(octets, passage.place)
-        return tuple(self._finding(one) for _, one in sorted(seen.items()) if one.counts)
+        gaps: tuple[Gap, ...] = ()
+        try:
+            for passage in inspection.passages:
+                for text in windows(passage.text):
+                    self._look(text, passage.place, seen, is_over)
+        except OutOfTimeError:
+            gaps = (_TIMEOUT,)
+        return Scan(tuple(self._finding(one) for _, one in sorted(seen.items()) if one.counts), gaps)
+
+    def _look(self, text: str, place: str, seen: dict[int, "_Seen"], is_over: IsOver) -> None:
+        for octets in readings(text):
+            check_time(is_over)
+            for index in self._sets.matching(octets):
+                if index not in seen:
+                    seen[index] = _Seen(self.patterns[index], self._matchers[index])
+                seen[index].look(octets, place, is_over)
 
     def masked(self, text: str) -> str:
         """The text, normalised, with all that is found in it masked: for the safe view. Raises ScanError.
@@ -104,10 +127,11 @@ class _Seen:
         """Whether there is enough of it; also when there were more candidates than could be checked."""
         return self._too_many or len(self.values) >= self.pattern.threshold
 
-    def look(self, octets: bytes, place: str) -> None:
+    def look(self, octets: bytes, place: str, is_over: IsOver) -> None:
+        """Count what is there; raises OutOfTimeError."""
         with suppress(_Enough):
             try:
-                for span in self._matcher.spans(octets, self._judge):
+                for span in self._matcher.spans(octets, self._judge, is_over):
                     self._add(octets[slice(*span)].decode(errors="replace"), place)
             except TooManyError:
                 self._too_many = True

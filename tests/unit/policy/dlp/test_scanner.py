@@ -7,11 +7,11 @@ import pytest
 from stdnum import luhn
 
 from mailseal.errors import TransientError
-from mailseal.policy.dlp import matches, scanner, sets
+from mailseal.policy.dlp import matches, normal, scanner, sets
 from mailseal.policy.dlp.masks import HIDDEN
 from mailseal.policy.dlp.model import Kind, Mask, Pattern
 from mailseal.policy.dlp.scanner import MAX_HITS, MAX_VALUES, ScanError, Scanner
-from mailseal.policy.inspection import Inspection, Passage
+from mailseal.policy.inspection import GapReason, GapStatus, Inspection, Passage
 from mailseal.policy.model import MAX_PLACES, Action, Finding
 
 NUMBER = r"\b\d(?:[ .-]{0,2}\d){11,18}\b"
@@ -232,3 +232,31 @@ def test_threads_share_a_scanner():
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda text: len(shared.findings(Inspection((Passage("b", text),)))), texts))
     assert found == [2 * (one % 2) for one in range(200)]
+
+
+def test_what_is_not_looked_through_in_time_is_a_gap():
+    passages = tuple(Passage("body", f"{text} ") for text in ("w0001", "x" * 100, "w0002 w0002"))
+    steps = iter([False, False])
+    made = Scanner([pattern("w[0-9]+")])
+    partly = made.scan(Inspection(passages), lambda: next(steps, True))
+    assert [one.count for one in partly.findings] == [1]
+    assert [(one.status, one.reason) for one in partly.gaps] == [(GapStatus.PARTIAL, GapReason.TIMEOUT)]
+    assert made.scan(Inspection(passages), lambda: False).gaps == ()
+
+
+def test_the_time_is_looked_at_among_the_matches_of_one_text():
+    steps = iter([False])
+    text = "".join(f"{one:05} " for one in range(1_000))
+    made = Scanner([pattern("[0-9]{5}", threshold=900)])
+    partly = made.scan(Inspection((Passage("b", text),)), lambda: next(steps, True))
+    assert not partly.findings
+    assert partly.gaps
+
+
+@pytest.mark.parametrize("around", ["word ", "4", "\u0301"])
+def test_a_long_text_is_looked_through_in_pieces_and_nothing_is_lost_between_them(monkeypatch, around):
+    monkeypatch.setattr(normal, "WINDOW_CHARACTERS", 200)
+    monkeypatch.setattr(normal, "OVERLAP_CHARACTERS", 40)
+    for before in range(60):
+        text = around * before + f"  {CARD}  " + around * 100
+        assert [one.count for one in Scanner([CARDS]).findings(Inspection((Passage("b", text),)))] == [1], before
