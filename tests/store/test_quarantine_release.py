@@ -1,6 +1,7 @@
 """A release by the worker, with the real engines: what leaves, what is held again, and that it happens once."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from uuid import UUID
 
@@ -324,6 +325,15 @@ def test_what_is_waived_is_what_it_was_held_for(node, kek):
     mail_before = quarantine_actions.release(one, PIA, Way.ENCRYPTED)
     waiver = quarantine_release.waiver_of(mail_before, quarantine.details(one, kek))
     assert (waiver.approved, waiver.must_encrypt, waiver.as_is) == (frozenset({"cards:1"}), True, False)
+
+
+def test_it_has_the_time_that_any_mail_has(on, node, kek):
+    node.gateway = replace(node.gateway, deadline_seconds=900.0)
+    before = node.gateway.clock.monotonic()
+    release(node, hold(kek))
+    [transfer] = on.sent
+    assert transfer.deadline - before >= 900.0
+    assert JobRow.objects.get(kind=RELEASE).lease_until > datetime.now(UTC) + timedelta(seconds=900)
 
 
 def test_each_release_has_a_name_of_its_own_and_a_repetition_the_same(node, kek):

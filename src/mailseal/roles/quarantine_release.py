@@ -30,9 +30,8 @@ from mailseal.store.records import LogRecord
 from mailseal.store.transaction import StoreUnavailable
 from mailseal.wiring.gateway import Node
 
-RELEASE_SECONDS = 120.0
 COMMIT_SECONDS = 180.0
-LEASE_SECONDS = RELEASE_SECONDS + COMMIT_SECONDS
+"""What a release may take beyond the time that any mail has: with less, less of it might be read than at first."""
 COMMIT_PAUSE_SECONDS = 0.5
 _ID_OCTETS = 8
 
@@ -46,9 +45,10 @@ class LostReleaseError(TransientError):
 class FencedRelay:
     """Implements `ports.Relay` over another: nothing is sent for a job that is another worker's now."""
 
-    def __init__(self, relay: Relay, job: Job) -> None:
+    def __init__(self, relay: Relay, job: Job, lease_seconds: float) -> None:
         self._relay = relay
         self._job = job
+        self._lease_seconds = lease_seconds
         self.lost = False
 
     def route(self, hop: Hop, address: Address) -> str:
@@ -57,7 +57,7 @@ class FencedRelay:
 
     def send(self, transfer: Transfer) -> Sequence[Reply]:
         """As of the other; raises LostReleaseError."""
-        if not jobs.fence(self._job, lease_seconds=LEASE_SECONDS):
+        if not jobs.fence(self._job, lease_seconds=self._lease_seconds):
             self.lost = True
             raise LostReleaseError("another worker has taken this release over")
         return self._relay.send(transfer)
@@ -104,12 +104,13 @@ def release_held(node: Node, job: Job) -> float | None:
 
 
 def _release(node: Node, job: Job, mail: HeldMail) -> None:
-    if not jobs.fence(job, lease_seconds=LEASE_SECONDS):
+    lease_seconds = node.gateway.deadline_seconds + COMMIT_SECONDS
+    if not jobs.fence(job, lease_seconds=lease_seconds):
         raise LostReleaseError("another worker has taken this release over")
     node.stamps.poll(time.monotonic())  # the key or pattern may have been changed a moment ago
     details = quarantine.details(mail.id, node.kek)
-    relay, again = FencedRelay(node.gateway.relay, job), HeldAgain(mail)
-    gateway = replace(node.gateway, relay=relay, quarantine=again, deadline_seconds=RELEASE_SECONDS)
+    relay, again = FencedRelay(node.gateway.relay, job, lease_seconds), HeldAgain(mail)
+    gateway = replace(node.gateway, relay=relay, quarantine=again)
     message = Message(quarantine.octets(mail, node.kek))
     done = process_mail(details.envelope, message, gateway, release_attempt(mail), waiver=waiver_of(mail, details))
     if relay.lost:
