@@ -31,7 +31,7 @@ from mailseal.store.transaction import StoreUnavailable
 from mailseal.wiring.gateway import Node
 
 COMMIT_SECONDS = 180.0
-"""What a release may take beyond the time that any mail has: with less, less of it might be read than at first."""
+"""What the lease of a release is longer than the time that any mail has, which a release has too."""
 COMMIT_PAUSE_SECONDS = 0.5
 _ID_OCTETS = 8
 
