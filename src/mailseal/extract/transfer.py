@@ -11,7 +11,8 @@ from mailseal.policy.inspection import GapReason, GapStatus
 
 _BAD_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f]{2}|[ \t]*\r?\n|[ \t]*\Z)")
 _PADDING = re.compile(rb"=[=\s]*+")
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=\s]")
+_SPACES = b" \t\r\n\v\f"
+_NOT_BASE64 = bytes({*range(256)} - {*b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=", *_SPACES})
 _UUENCODE = frozenset({"x-uuencode", "uuencode", "x-uue"})
 _BASE64_RUN = re.compile(rb"(?:[A-Za-z0-9+/]{40,}+={0,2}[ \t]*\r?\n?)+(?:[A-Za-z0-9+/]++={0,2})?")
 _LEAST_LETTERS = 8
@@ -36,18 +37,17 @@ def decoded_readings(entity: Entity, walk: Walk, place: str) -> tuple[bytes, ...
 
 def from_base64(body: bytes) -> bytes:
     """As lenient readers: what is no letter is passed over, an end in the middle is cut off."""
-    letters = _PADDING.split(_NOT_BASE64.sub(b"", body), maxsplit=1)[0].translate(None, b" \t\r\n\v\f")
+    letters = _PADDING.split(body.translate(None, _NOT_BASE64), maxsplit=1)[0].translate(None, _SPACES)
     return _decoded(letters)
 
 
 def say_behind_padding(body: bytes, walk: Walk, place: str) -> None:
     """What some readers decode behind the first padding, or across it. Raises OverBudgetError."""
-    first, *rest = _PADDING.split(_NOT_BASE64.sub(b"", body))
+    first, *rest = _PADDING.split(body.translate(None, _NOT_BASE64))
     if not any(len(one) >= _LEAST_LETTERS for one in rest):
         return
-    spaces = b" \t\r\n\v\f"
-    apart = b"".join(_decoded(one.translate(None, spaces)) for one in rest)
-    across = _decoded(b"".join((first, *rest)).translate(None, spaces))
+    apart = b"".join(_decoded(one.translate(None, _SPACES)) for one in rest)
+    across = _decoded(b"".join((first, *rest)).translate(None, _SPACES))
     for octets in (apart, across):
         say_fragment(octets, walk, f"{place}, behind the padding")
 
