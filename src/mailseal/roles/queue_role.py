@@ -6,7 +6,6 @@ kernel who is there (SO_PEERCRED, unix(7)); a closed set of verbs (`postfix.queu
 time and within its time.
 """
 
-import argparse
 import asyncio
 import logging
 import os
@@ -15,17 +14,17 @@ import struct
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
-from mailseal.config import QUEUE, Config, Log, LogDestination, LogSink, listeners, load
-from mailseal.errors import MailsealError, PermanentError, TransientError
+from mailseal.config import QUEUE, Config, Log, LogDestination, LogSink, listeners
+from mailseal.errors import PermanentError, TransientError
 from mailseal.postfix.queue_request import MAX_LINE_BYTES, Request, RequestError, Trouble, Verb, end_line, parse_request
 from mailseal.roles import listening
 from mailseal.roles.child import Inheritance, inherit
-from mailseal.roles.confinement import confine, keep_capabilities
+from mailseal.roles.confinement import keep_capabilities
 from mailseal.roles.lifetime import Lifetime
 from mailseal.roles.logs import configure
 from mailseal.roles.process import CANNOT_WORK
+from mailseal.roles.program import run_program
 from mailseal.roles.queue_commands import Changed, CommandFailedError, Commands
 from mailseal.roles.users import as_owner, make_folders
 
@@ -261,16 +260,7 @@ def _log_of_root(log: Log) -> Log:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """`python -m mailseal.roles.queue_role [--config FILE]`; the supervisor starts it like that."""
-    parser = argparse.ArgumentParser(prog="mailseal queue-role", description="Look after Postfix's queue.")
-    parser.add_argument("--config", type=Path, default=None)
-    path: Path | None = parser.parse_args(arguments).config
-    confine()
-    try:
-        run(load(path, os.environ, with_secrets=False))
-    except MailsealError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return int(getattr(error, "exit_status", 1))
-    return 0
+    return run_program("queue-role", "Look after Postfix's queue.", run, arguments)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ user of its own, no key, no database; standard library only. Who asks is the own
 word (SO_PEERCRED, unix(7)).
 """
 
-import argparse
 import asyncio
 import logging
 import os
@@ -13,16 +12,14 @@ import socket
 import struct
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from mailseal.config import SANDBOX, Config, listeners, load
-from mailseal.errors import MailsealError
+from mailseal.config import SANDBOX, Config, listeners
 from mailseal.extract.sandbox_lines import BUSY, MAX_REQUEST_BYTES, STATUS, LinesError, parse_request
 from mailseal.roles import listening
 from mailseal.roles.child import Inheritance, inherit
-from mailseal.roles.confinement import confine
 from mailseal.roles.lifetime import Lifetime
 from mailseal.roles.logs import configure
+from mailseal.roles.program import run_program
 from mailseal.roles.sandbox_pool import KILL_SECONDS, PATIENCE_SECONDS, Job, Pool, readable, say
 
 MAX_CONNECTIONS = 400
@@ -131,16 +128,7 @@ async def _serve(config: Config, allowed: frozenset[int], inheritance: Inheritan
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """`python -m mailseal.roles.sandbox_role [--config FILE]`; the supervisor starts it like that."""
-    parser = argparse.ArgumentParser(prog="mailseal sandbox", description="Have documents read for DLP.")
-    parser.add_argument("--config", type=Path, default=None)
-    path: Path | None = parser.parse_args(arguments).config
-    confine()
-    try:
-        run(load(path, os.environ, with_secrets=False))
-    except MailsealError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return int(getattr(error, "exit_status", 1))
-    return 0
+    return run_program("sandbox", "Have documents read for DLP.", run, arguments)
 
 
 if __name__ == "__main__":
