@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import signal
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ import pytest
 
 from harness.hostile_sandbox import Sandbox, sandbox
 from harness.waiting import wait_until
+from mailseal.extract.sandbox_lines import MAX_DOCUMENTS
 from mailseal.policy.inspection import GapReason, GapStatus
 from mailseal.transport.sandbox import SandboxAwayError
 from mailseal.transport.sandbox_answer import sealed
@@ -174,6 +176,17 @@ def test_a_process_that_says_it_is_done_and_has_not_answered_reads_nothing_more(
         assert made.works()
         assert before
         assert not set(before) & set(made.children())
+
+
+def test_a_process_that_does_not_end_after_so_many_documents_is_ended() -> None:
+    taken_over = (
+        f"import sys; from mailseal.extract import child; child.MAX_DOCUMENTS = {10**9}; child.main(sys.argv[1:])"
+    )
+    with sandbox(command=(sys.executable, "-P", "-c", taken_over)) as made:
+        before = made.children()
+        assert all(made.works() for _ in range(MAX_DOCUMENTS))
+        wait_until(lambda: made.children() != before)
+        assert made.works()
 
 
 def test_a_mail_that_waits_in_vain_is_deferred_and_its_document_is_let_go(one: Sandbox) -> None:

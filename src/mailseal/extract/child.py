@@ -15,11 +15,16 @@ from collections.abc import Sequence
 
 from mailseal.extract import confinement, nested
 from mailseal.extract.budget import Budget
-from mailseal.extract.sandbox_lines import MAX_REQUEST_BYTES, Request, Spent, answer_lines, parse_request
+from mailseal.extract.sandbox_lines import (
+    MAX_DOCUMENTS,
+    MAX_REQUEST_BYTES,
+    Request,
+    Spent,
+    answer_lines,
+    parse_request,
+)
 from mailseal.extract.walk import shown
 
-MAX_DOCUMENTS = 100
-"""After so many another process goes on: whatever one of them has left behind in this one, it does not last."""
 GROWN_FRACTION = 0.5
 """Of the memory it may have; held beyond that after a document, it is used up."""
 DONE = b"done"

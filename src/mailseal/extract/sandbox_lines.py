@@ -19,6 +19,10 @@ MAX_PLACE = 4000
 MAX_LINES = 2_000_000
 MAX_PASSAGES = 200_000
 MAX_GAPS = 10_000
+MAX_PLACES_CHARACTERS = 32 << 20
+"""Of all places in an answer, and the details of its gaps; half of it is kept for the gaps."""
+MAX_DOCUMENTS = 100
+"""After so many another process goes on: whatever one of them has left behind in this one, it does not last."""
 PIECE_CHARACTERS = 256 * 1024
 """Of a text in one line; even if each were escaped, the line would not be too long."""
 STATUS = b'{"status":true}\n'
@@ -104,18 +108,28 @@ def parse_status(line: bytes) -> Status:
 
 def answer_lines(inspection: Inspection, spent: Spent, place: str) -> Iterator[bytes]:
     """An answer from BEGUN on; what is more than a reader takes is a gap of the document's own place."""
-    for passage in inspection.passages[:MAX_PASSAGES]:
-        place, text = passage.place[:MAX_PLACE], passage.text
+    passages, gaps = _within(inspection.passages), inspection.gaps[: MAX_GAPS - 1]
+    for passage in passages:
+        text = passage.text
         for start in range(0, len(text), PIECE_CHARACTERS):
             end = start + PIECE_CHARACTERS
-            yield _line({"place": place, "text": text[start:end], "more": end < len(text)})
-    gaps = inspection.gaps[: MAX_GAPS - 1]
-    if len(inspection.passages) > MAX_PASSAGES or len(inspection.gaps) >= MAX_GAPS:
+            yield _line({"place": passage.place[:MAX_PLACE], "text": text[start:end], "more": end < len(text)})
+    if len(passages) < len(inspection.passages) or len(gaps) < len(inspection.gaps):
         gaps = (*gaps, Gap(place, GapStatus.PARTIAL, GapReason.TOO_MANY, "there are more places than are looked at"))
     for gap in gaps:
         shown = {"place": gap.place[:MAX_PLACE], "detail": gap.detail[:MAX_PLACE]}
         yield _line({"gap": gap.reason.value, "status": gap.status.value, **shown})
     yield _line({"end": asdict(spent)})
+
+
+def _within(passages: tuple[Passage, ...]) -> tuple[Passage, ...]:
+    """Those that a reader takes."""
+    left = MAX_PLACES_CHARACTERS // 2
+    for count, passage in enumerate(passages[:MAX_PASSAGES]):
+        left -= len(passage.place[:MAX_PLACE]) * (1 + len(passage.text) // PIECE_CHARACTERS)
+        if left < 0:
+            return passages[:count]
+    return passages[:MAX_PASSAGES]
 
 
 def failed_line(reason: GapReason) -> bytes:
@@ -124,10 +138,14 @@ def failed_line(reason: GapReason) -> bytes:
 
 
 class Answer:
-    """An answer as it comes in. At its end `spent` or `failed` is set, or it is `busy`."""
+    """An answer as it comes in. At its end `spent` or `failed` is set, or it is `busy`.
+
+    It may come from a process that a document has taken over: it is bounded, and places are fit for a terminal.
+    """
 
     def __init__(self, characters: int) -> None:
         self._left = characters
+        self._left_for_places = MAX_PLACES_CHARACTERS
         self._passages: list[Passage] = []
         self._pieces: list[str] = []
         self._gaps: list[Gap] = []
@@ -165,10 +183,8 @@ class Answer:
         if "text" in found:
             self._text(found["place"], found["text"], more=found["more"])
         elif "gap" in found:
-            gap = Gap(
-                _text(found["place"]), GapStatus(found["status"]), GapReason(found["gap"]), _text(found["detail"])
-            )
-            self._gaps.append(gap)
+            status, reason = GapStatus(found["status"]), GapReason(found["gap"])
+            self._gaps.append(Gap(self._shown(found["place"]), status, reason, self._shown(found["detail"])))
         elif "end" in found:
             end = found["end"]
             self.spent = Spent(_count(end["octets"]), _count(end["files"]))
@@ -180,7 +196,8 @@ class Answer:
             raise LinesError("an answer is not as it shall be")
 
     def _text(self, place: object, text: object, *, more: object) -> None:
-        place, text = _text(place), _text(text, PIECE_CHARACTERS)
+        place, text = self._shown(place), _text(text, PIECE_CHARACTERS)
+        text.encode()  # what nothing can encode would fail later, mail after mail: a ValueError
         self._left -= len(text)
         if self._left < 0:
             raise LinesError("an answer has more text than was asked for")
@@ -188,6 +205,14 @@ class Answer:
         if more is not True:
             self._passages.append(Passage(place, "".join(self._pieces)))
             self._pieces.clear()
+
+    def _shown(self, found: object) -> str:
+        """What people are shown, as `walk.shown` makes it."""
+        text = _text(found)
+        self._left_for_places -= len(text)
+        if self._left_for_places < 0:
+            raise LinesError("an answer has longer places than there can be")
+        return text if text.isprintable() else "".join(one if one.isprintable() else "\ufffd" for one in text)
 
     def inspection(self, place: str) -> Inspection:
         """What was read of a document at that place, with a gap for all of it if it was broken off."""

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mailseal.config import Dlp
-from mailseal.extract.sandbox_lines import BEGUN, BUSY, Request, Status, failed_line
+from mailseal.extract.sandbox_lines import BEGUN, BUSY, MAX_DOCUMENTS, Request, Status, failed_line
 from mailseal.policy.inspection import GapReason
 from mailseal.transport.parser_child import COMMAND, DONE, LAST, MAX_MESSAGE_BYTES, ParserChild, ParserStartError
 
@@ -157,7 +157,8 @@ class Pool:
                 end(child)
                 await _tell(job, GapReason.TIMEOUT if said is None else GapReason.CRASHED)
             job.ended.set()
-        return said == DONE
+        # It should end by itself then; one that a document has taken over would not.
+        return said == DONE and child.handed_over < MAX_DOCUMENTS
 
     async def _watch(self, job: Job, child: ParserChild) -> bytes | None:
         """What a process says at the end, b"" if it died, None if it said nothing in time; raises ClientGoneError."""

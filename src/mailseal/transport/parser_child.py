@@ -25,7 +25,10 @@ class ParserStartError(TransientError):
 
 
 class ParserChild:
-    """One process. `control` is a socket that keeps messages apart; an empty message is its end."""
+    """One process. `control` is a socket that keeps messages apart; an empty message is its end.
+
+    `handed_over`: how many documents it has had.
+    """
 
     def __init__(
         self, memory_bytes: int, command: Sequence[str] = COMMAND, user: tuple[int, int] | None = None
@@ -33,6 +36,7 @@ class ParserChild:
         """Start it, for root as another user (uid, gid); raises ParserStartError."""
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.lacking: tuple[str, ...] = ()
+        self.handed_over = 0
         with theirs:
             try:
                 self._process = subprocess.Popen(  # noqa: S603 - our own command line, no shell
@@ -65,6 +69,7 @@ class ParserChild:
 
     def hand_over(self, request: bytes, document: int, answer: int) -> None:
         """Have it read a document, and answer there; raises OSError when it is gone."""
+        self.handed_over += 1
         socket.send_fds(self.control, [request], [document, answer])
 
     def kill(self) -> None:

@@ -25,8 +25,9 @@ from mailseal.policy.inspection import Gap, GapReason, GapStatus, Inspection, Pa
 
 REQUEST = Request("a.zip", "application/zip", characters=10, octets=20, files=30, depth=4, seconds=5.5, used=0.25)
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
-passages = st.builds(Passage, words, words)
-gaps = st.builds(Gap, words, st.sampled_from(GapStatus), st.sampled_from(GapReason), words)
+places = words.map(lambda text: "".join(filter(str.isprintable, text)))
+passages = st.builds(Passage, places, words)
+gaps = st.builds(Gap, places, st.sampled_from(GapStatus), st.sampled_from(GapReason), places)
 inspections = st.builds(
     Inspection, st.lists(passages, max_size=5).map(tuple), st.lists(gaps, max_size=5).map(tuple)
 )  # fmt: skip
@@ -99,6 +100,29 @@ def test_more_text_than_was_asked_for_is_no_answer():
     assert answered(Inspection((Passage("p", "four"),)), characters=4).spent
 
 
+def test_more_passages_than_there_may_be_are_a_gap(monkeypatch):
+    monkeypatch.setattr(sandbox_lines, "MAX_PASSAGES", 2)
+    found = answered(Inspection(tuple(Passage(f"p{n}", "x") for n in range(3)))).inspection("document")
+    assert [one.place for one in found.passages] == ["p0", "p1"]
+    assert [(gap.place, gap.reason) for gap in found.gaps] == [("document", GapReason.TOO_MANY)]
+
+
+def test_places_are_bounded_together(monkeypatch):
+    monkeypatch.setattr(sandbox_lines, "MAX_PLACES_CHARACTERS", 200)
+    found = answered(Inspection(tuple(Passage("a place", "x") for _ in range(20)))).inspection("document")
+    assert len(found.passages) == 14
+    assert [gap.reason for gap in found.gaps] == [GapReason.TOO_MANY]
+    with pytest.raises(LinesError):
+        taken([b'{"place":"a place","text":"x","more":false}\n'] * 30)
+
+
+def test_places_are_fit_for_a_terminal():
+    bare = Inspection((Passage("a\x1b[2J", "a\x1b"),), (Gap("b\r\n", GapStatus.PARTIAL, GapReason.BROKEN, "c\u202e"),))
+    found = answered(bare).inspection("document")
+    assert found.passages == (Passage("a\ufffd[2J", "a\x1b"),)
+    assert found.gaps == (Gap("b\ufffd\ufffd", GapStatus.PARTIAL, GapReason.BROKEN, "c\ufffd"),)
+
+
 @pytest.mark.parametrize("reason", [GapReason.CRASHED, GapReason.TIMEOUT])
 def test_what_came_before_a_process_was_lost_is_kept_and_all_of_it_is_a_gap(reason):
     answer = taken([])
@@ -125,6 +149,7 @@ def test_what_came_before_a_process_was_lost_is_kept_and_all_of_it_is_a_gap(reas
         (b'{"end":{"octets":-1,"files":0}}\n',),
         (b'{"end":{"octets":0}}\n',),
         (b'{"failed":"no"}\n',),
+        (b'{"place":"p","text":"\\ud800","more":false}\n',),
         (b'{"place":"p","text":"x","more":true}\n', b'{"end":{"octets":0,"files":0}}\n'),
         (b'{"place":"p","text":"' + b"x" * (PIECE_CHARACTERS + 1) + b'","more":false}\n',),
     ],
