@@ -84,7 +84,7 @@ def read_language(code: str, text: str) -> Language:
         raise CatalogueError(f"{code!r} is not the name of a language, such as en or pt-br")
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # not only TOMLDecodeError: numbers and lists without end
         raise CatalogueError(f"not a TOML file: {error}") from None
     if unknown := [name for name in table if name not in _TABLES]:
         raise CatalogueError(f"{unknown[0]!r} is neither a kind of notice nor one of layout, words, events")
@@ -145,9 +145,13 @@ def shipped() -> Mapping[str, Language]:
 
 def read_file(path: Path) -> Language:
     """The language of a file, which is called as its name; raises CatalogueError, OSError, UnicodeError."""
-    if path.stat().st_size > MAX_FILE_BYTES:
+    if not path.is_file():  # a pipe or a device has no end, and no job waits for one
+        raise CatalogueError("not a file")
+    with path.open("rb") as file:
+        octets = file.read(MAX_FILE_BYTES + 1)
+    if len(octets) > MAX_FILE_BYTES:
         raise CatalogueError(f"longer than {MAX_FILE_BYTES} octets")
-    return read_language(path.stem.lower(), path.read_text("utf-8"))
+    return read_language(path.stem.lower(), octets.decode("utf-8"))
 
 
 def load(folder: Path | None) -> Catalogue:

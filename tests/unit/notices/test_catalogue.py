@@ -1,5 +1,7 @@
 """The shipped languages are whole; others come from a folder, and what they lack is told in English."""
 
+import os
+
 import pytest
 
 from mailseal.notices import catalogue, sample
@@ -93,6 +95,8 @@ def test_an_own_file_of_a_shipped_language_comes_first(tmp_path):
     [
         ("fr", "[dlp-warn", "not a TOML file"),
         ("fr", "[nothing]", "'nothing' is neither"),
+        ("fr", "name = " + "[" * 5000 + "]" * 5000, "not a TOML file"),
+        ("fr", "name = " + "9" * 5000, "not a TOML file"),
         ("fr", '[dlp-warn]\nbody = "x"', "'body', which is none of"),
         ("fr", "[dlp-warn]\ntext = 1", "no text"),
         ("fr", '[dlp-warn]\ntext = "x"', "no subject"),
@@ -107,6 +111,15 @@ def test_files_that_cannot_be_used(code, text, problem, tmp_path):
     (tmp_path / f"{code}.toml").write_text(text, "utf-8")
     known = load(tmp_path)
     assert len(known.broken) == 1
+    assert known.languages.keys() == shipped().keys()
+
+
+def test_what_has_no_end_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "fr.toml")
+    (tmp_path / "it.toml").symlink_to("/dev/zero")
+    (tmp_path / "nl.toml").write_bytes(b"#" * (catalogue.MAX_FILE_BYTES + 1))
+    known = load(tmp_path)
+    assert [reason for _, reason in known.broken] == ["not a file", "not a file", "longer than 524288 octets"]
     assert known.languages.keys() == shipped().keys()
 
 
