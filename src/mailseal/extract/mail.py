@@ -22,11 +22,15 @@ class Documents(Protocol):
         """What reading one mail may cost, all that is in it together."""
 
     def read(self, document: Octets, name: str, media_type: str, budget: Budget, deadline: float) -> Inspection:
-        """What was read of a document. Its places start with `walk.shown(name)`.
+        """What was read of a document; its type with what it says of the charset. Places start with `walk.shown(name)`.
 
         Files and octets of the budget are spent. A document that is too much for its reader is a gap. Raises
         TransientError when nobody reads.
         """
+
+
+NEAR_OCTETS = 1 << 20
+"""What is longer is read in the process of documents, whatever it is: there it has a time, and keeps nobody waiting."""
 
 
 class NoDocumentsError(TransientError):
@@ -40,14 +44,17 @@ def inspect(
     near = by_table(lambda: NEAR)
 
     def handle(octets: bytes, walk: Walk) -> None:
-        if NEAR.keys() >= set(formats(octets, walk.name, walk.media_type)):
+        if len(octets) <= NEAR_OCTETS and NEAR.keys() >= set(formats(octets, walk.name, walk.media_type)):
             near(octets, walk)
         else:
             _read_far(octets, walk, documents, deadline)
 
     walk = Walk(budget or _budget(documents, deadline), handle)
     try:
-        read_parsed(parsed, walk)
+        if parsed.fault is not None and len(parsed.root.octets) > NEAR_OCTETS:
+            walk.descend(bytes(parsed.root.octets), "", "message/rfc822", "message")
+        else:
+            read_parsed(parsed, walk)
     except OverBudgetError as error:
         walk.gap(GapStatus.PARTIAL, error.reason, str(error), "message")
     return walk.inspection()
@@ -62,7 +69,7 @@ def _read_far(octets: bytes, walk: Walk, documents: Documents | None, deadline: 
         raise NoDocumentsError("documents cannot be read here")
     budget = replace(walk.budget, depth=walk.budget.depth - walk.depth)
     try:
-        found = documents.read(octets, walk.name, walk.media_type, budget, deadline)
+        found = documents.read(octets, walk.name, walk.content_type, budget, deadline)
     except TransientError:
         raise
     except Exception as error:

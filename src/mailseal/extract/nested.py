@@ -33,12 +33,13 @@ LIBARCHIVE_PROBLEM = libarchive_problem()
 """Asked at import: what has been confined loads no library any more."""
 
 
-def read_document(document: Octets, name: str, media_type: str, budget: Budget) -> Inspection:
+def read_document(document: Octets, name: str, content_type: str, budget: Budget) -> Inspection:
     """All that can be read of a document; never raises. Places start with its name as people are shown it.
 
     The budget is spent; its depth counts from the document.
     """
-    walk = Walk(budget, by_table(lambda: HANDLERS), shown(name), name=name, media_type=media_type)
+    walk = Walk(budget, by_table(lambda: HANDLERS), shown(name), name=name)
+    walk.hint(content_type)
     try:
         walk.handler(bytes(document), walk)
     except OverBudgetError as error:

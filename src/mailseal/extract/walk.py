@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from mailseal.extract.budget import Budget, OverBudgetError
-from mailseal.mail.content_type import parse_content_type
+from mailseal.mail.content_type import parameter, parse_content_type
 from mailseal.policy.inspection import Gap, GapReason, GapStatus, Inspection, Passage
 
 MAX_NAME = 200
@@ -76,12 +76,22 @@ class Walk:
         """The place of something inside, one level deeper."""
         place = place or shown(name)
         place = f"{self.place} > {place}" if self.place else place
-        read = parse_content_type(content_type)
-        media_type = read.type if content_type else ""
-        inner = Walk(self.budget, self.handler, place, self.depth + 1, name, media_type, told=self.told)
-        inner.charset = read.parameters.get("charset", "")
-        inner.delsp = read.parameters.get("delsp", "").lower() == "yes"
+        inner = Walk(self.budget, self.handler, place, self.depth + 1, name, told=self.told)
+        inner.hint(content_type)
         return inner
+
+    def hint(self, content_type: str) -> None:
+        """What a field of that name says of what stands here, "" for nothing."""
+        read = parse_content_type(content_type)
+        self.media_type = read.type if content_type else ""
+        self.charset = read.parameters.get("charset", "")
+        self.delsp = read.parameters.get("delsp", "").lower() == "yes"
+
+    @property
+    def content_type(self) -> str:
+        """The same, for who reads it elsewhere."""
+        charset = f"; {parameter('charset', self.charset)}" if self.charset else ""
+        return f"{self.media_type}{charset}{'; delsp=yes' if self.delsp else ''}" if self.media_type else ""
 
     def adopt(self, found: Inspection, root: str) -> None:
         """What was read elsewhere of what stands here; its places start with `root`. Raises OverBudgetError."""

@@ -12,7 +12,7 @@ from documents.mail_reading import Here, entity, mail, multipart, read_mail
 from documents.reading import reasons, text_of
 from mailseal.errors import TransientError
 from mailseal.extract.budget import Budget
-from mailseal.extract.mail import NoDocumentsError, inspect
+from mailseal.extract.mail import NEAR_OCTETS, NoDocumentsError, inspect
 from mailseal.mail.mime import parse
 from mailseal.policy.inspection import GapReason, GapStatus
 
@@ -231,3 +231,23 @@ def test_broken_cms_is_a_gap() -> None:
     body = encodebytes(cms_samples.samples()["opaque-p256"][:-100])
     found = read_mail(mail(entity(body, "application/pkcs7-mime; name=smime.p7m", BASE64)))
     assert reasons(found) == {GapReason.BROKEN}
+
+
+def test_what_is_long_is_read_where_documents_are_in_its_charset_too() -> None:
+    here = Here()
+    flowed = b"caf+AOk- " + b"x" * NEAR_OCTETS + b" nee \r\ndle"
+    kind = "text/plain; charset=utf-7; format=flowed; delsp=yes"
+    found = read_mail(mail(entity(flowed, kind)), documents=here)
+    assert here.asked == [""]
+    (unfolded,) = (one for one in found.passages if "needle" in one.text)
+    assert unfolded.place == "body (text/plain): unfolded"
+    assert unfolded.text.startswith("café ")
+
+
+def test_so_is_a_long_mail_that_can_be_read_in_several_ways() -> None:
+    here = Here()
+    html = b"<p>nee<b>dle</b></p>" + b"x" * NEAR_OCTETS
+    found = read_mail(mail(entity(html, "text/html", "Content-Type: text/plain")), documents=here)
+    assert here.asked == [""]
+    assert "needle" in text_of(found)
+    assert GapReason.AMBIGUOUS in reasons(found)
