@@ -239,7 +239,7 @@ def test_what_is_long_is_read_where_documents_are_in_its_charset_too() -> None:
     kind = "text/plain; charset=utf-7; format=flowed; delsp=yes"
     found = read_mail(mail(entity(flowed, kind)), documents=here)
     assert here.asked == [""]
-    (unfolded,) = (one for one in found.passages if "needle" in one.text)
+    unfolded = next(one for one in found.passages if "needle" in one.text)
     assert unfolded.place == "body (text/plain): unfolded"
     assert unfolded.text.startswith("café ")
 
