@@ -127,11 +127,12 @@ def test_the_subject_only_where_it_may_be_said(on, kek, node):
     assert ids == [{"<1@alpha.example>"}, {""}]
 
 
-def test_a_store_that_fails_keeps_nothing_from_its_end(on, kek, node, monkeypatch, caplog):
+@pytest.mark.parametrize("error", [TransientError("the database is away"), ValueError("whatever")])
+def test_a_store_that_fails_keeps_nothing_from_its_end(on, kek, node, monkeypatch, caplog, error):
     on.settings[""] = EVERYTHING
 
     def fail(*_):
-        raise TransientError("the database is away")
+        raise error
 
     monkeypatch.setattr(StoreNotices, "request", fail)
     assert end_one(on, kek, node) == set()

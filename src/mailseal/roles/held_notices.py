@@ -29,8 +29,9 @@ def tell(node: Node, mail: HeldMail, kind: NoticeKind, detail: str = "") -> None
         details = quarantine.details(mail.id, node.kek)
         for notice in notices_of(node.gateway, mail, details, kind, detail):
             notices.request(notice)
-    except MailsealError as error:
-        logger.error("nobody could be told that a held mail is %s: %s", kind, error)
+    except Exception as error:  # noqa: BLE001 -- one mail that cannot be told of would keep the end of all others back
+        why = error if isinstance(error, MailsealError) else type(error).__name__
+        logger.error("nobody could be told that a held mail is %s: %s", kind, why)
 
 
 def notices_of(gateway: Gateway, mail: HeldMail, details: Details, kind: NoticeKind, detail: str) -> Iterator[Notice]:
