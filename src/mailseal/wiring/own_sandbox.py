@@ -77,7 +77,7 @@ class OwnSandbox:
             except OSError:
                 answer.failed = GapReason.CRASHED
             finally:
-                if answer.spent is None or child.control.recv(MAX_MESSAGE_BYTES) != DONE:
+                if answer.spent is None or not _is_done(child):
                     self.close()
             settle(answer, budget)
             return answer.inspection(shown(name))
@@ -101,6 +101,15 @@ class OwnSandbox:
                 self.close()
                 raise SandboxAwayError(str(error)) from None
         return self._child
+
+
+def _is_done(child: ParserChild) -> bool:
+    """Whether it goes on after its answer, and says so in time."""
+    child.control.settimeout(SPARE_SECONDS)
+    try:
+        return child.control.recv(MAX_MESSAGE_BYTES) == DONE
+    except OSError:
+        return False
 
 
 def _user(name: str) -> tuple[int, int] | None:
