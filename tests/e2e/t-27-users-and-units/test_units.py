@@ -19,6 +19,7 @@ SERVICES = {
     "mailseal-worker.service": 1.6,
     "mailseal-maps.service": 1.6,
     "mailseal-metrics.service": 1.6,
+    "mailseal-sandbox.service": 1.0,
     "mailseal-queue.service": 1.8,
 }
 """The exposure that `systemd-analyze security` may find at most; 10 is the worst."""
@@ -68,8 +69,9 @@ def test_the_sockets_are_those_of_the_table() -> None:
     for unit in UNITS.glob("*.socket"):
         found = dict(re.findall(r"^(\w+)=(.*)$", unit.read_text(), re.MULTILINE))
         listening[found["FileDescriptorName"]] = found["ListenStream"]
-    assert listening.keys() == {info.name for info in SOCKETS if info.protocol in {"smtp", *FROM_POSTFIX}}
+    assert listening.keys() == {info.name for info in SOCKETS if info.protocol in {"smtp", "documents", *FROM_POSTFIX}}
     assert listening["smtp"] == str(config.listen.smtp)
+    assert listening["sandbox"] == "/var/lib/mailseal/run/sandbox"
     for info in SOCKETS:
         if info.protocol in FROM_POSTFIX:
             assert listening[info.name] == f"/var/spool/postfix/mailseal/{info.name}"
@@ -90,7 +92,7 @@ def test_users_and_folders_are_understood(tmp_path: Path) -> None:
             [program, f"--root={tmp_path}", *create, str(UNITS / file)], capture_output=True, text=True, check=True
         )
     users = {line.split(":")[0]: line.split(":")[6] for line in (tmp_path / "etc" / "passwd").read_text().splitlines()}
-    assert users == {"mailseal": "/usr/sbin/nologin", "mailseal-metrics": "/usr/sbin/nologin"}
+    assert users == dict.fromkeys(("mailseal", "mailseal-metrics", "mailseal-sandbox"), "/usr/sbin/nologin")
     data = tmp_path / "var" / "lib" / "mailseal"
     assert data.stat().st_mode & 0o7777 == 0o710
     assert (data / "run" / "metrics").stat().st_mode & 0o7777 == 0o2750
