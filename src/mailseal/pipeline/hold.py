@@ -6,7 +6,7 @@ from dataclasses import replace
 from mailseal.errors import TransientError
 from mailseal.mail import reply
 from mailseal.mail.header import decoded_subject
-from mailseal.notices.facts import shown_subject
+from mailseal.notices.facts import shown_message_id, shown_subject
 from mailseal.pipeline.run import Run, ending_with, failure_reason
 from mailseal.policy.decide import counted
 from mailseal.policy.held import Held, WhyHeld
@@ -56,7 +56,7 @@ def _hold(run: Run, index: int, reasons: tuple[Reason, ...], policy: Settings, f
     held = Held(
         run.attempt,
         replace(run.came, recipients=(run.envelope.recipients[index],)),
-        run.root.header("message-id") or "",
+        shown_message_id(run.root.header("message-id") or "", tuple(findings)),
         shown_subject(decoded_subject(run.root), tuple(findings), allowed=policy.log_subject),
         _why({one.code for one in reasons}),
         reasons,

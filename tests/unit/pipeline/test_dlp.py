@@ -108,6 +108,12 @@ def test_a_late_must_encrypt_is_tried_where_nobody_wanted_to():
     assert outcome.treatment is Treatment.SIGNED_ENCRYPTED
 
 
+def test_a_message_id_in_which_something_was_found_is_not_listed():
+    stage, dlp = a_stage()
+    process(envelope(BOB), Message(mail().replace(b"<1@", b"<held@")), stage.gateway())
+    assert [one.message_id for one in dlp.quarantine.held] == [""]
+
+
 def test_what_is_held_is_whole_and_for_one_recipient():
     stage, dlp = a_stage(quarantine_days=7)
     raw = mail("Bcc: x@elsewhere.example", body=b"It is held and warned, held.\r\n")
