@@ -27,7 +27,8 @@ CHILD = Path(__file__).with_name("hostile_child.py")
 HOSTILE = "application/x-hostile"
 ROLE = """
 import functools, sys
-from mailseal.roles import sandbox_role
+from mailseal.roles import sandbox_pool, sandbox_role
+sandbox_pool.KILL_SECONDS, sandbox_pool.FAREWELL_SECONDS, sandbox_pool.PATIENCE_SECONDS = 0.5, 0.5, 2.0
 sandbox_role.Pool = functools.partial(sandbox_role.Pool, command=sys.argv[3:])
 sys.exit(sandbox_role.main(sys.argv[1:3]))
 """
