@@ -21,6 +21,8 @@ from mailseal.extract import system_calls
 MAX_FILES = 64
 UMASK = 0o777
 SPARE_SECONDS = 8
+NAMESPACES = "namespaces of user and network"
+"""The outermost wall: without it, seccomp keeps sockets away."""
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 1, 4, 38, 22
 _PR_CAPBSET_DROP, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 24, 47, 4
 _CAPABILITIES, _CAPABILITY_VERSION_3 = 64, 0x20080522

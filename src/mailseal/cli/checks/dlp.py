@@ -6,6 +6,7 @@ from mailseal.cli.checks.finding import Finding, Status
 from mailseal.cli.output import counted
 from mailseal.config import Config
 from mailseal.extract.archive import libarchive_problem
+from mailseal.extract.confinement import NAMESPACES
 from mailseal.roles.listening import is_held
 from mailseal.store import dlp_assignments, dlp_patterns, overrides
 from mailseal.store.dlp_patterns import PatternInfo
@@ -63,11 +64,13 @@ def _reading(config: Config) -> Iterator[Finding]:
     if status.trouble:
         text = f"mail with documents waits: the sandbox cannot start a process ({status.trouble})"
         yield Finding(SUBJECT, Status.FAIL, text, "see the log of the role sandbox")
-    elif status.lacking:
-        text = f"processes that read documents could not give up: {', '.join(status.lacking)}"
-        yield Finding(SUBJECT, Status.WARN, text, "docs/dlp.md says what is behind each of these walls")
+    elif any(not one.startswith(NAMESPACES) for one in status.lacking):
+        text = f"processes that read documents are without: {', '.join(status.lacking)}"
+        yield Finding(SUBJECT, Status.WARN, text, "docs/security.md says what these walls keep away")
     else:
-        yield Finding(SUBJECT, Status.OK, f"documents are read by up to {counted(status.extractors, 'process')}")
+        walls = f", without {', '.join(status.lacking)}" if status.lacking else ""
+        text = f"documents are read by up to {counted(status.extractors, 'process')}{walls}"
+        yield Finding(SUBJECT, Status.OK, text)
 
 
 def _switched_off(owners: Sequence[str]) -> Iterator[Finding]:
