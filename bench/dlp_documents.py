@@ -203,8 +203,9 @@ def memory(pids: set[int], field: str) -> int:
     """Resident now (VmRSS) or at its highest (VmHWM), in bytes."""
     found = 0
     for pid in pids:
-        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
-        found += next(int(row.split()[1]) for row in status.splitlines() if row.startswith(field)) * 1024
+        with suppress(OSError):  # one that has ended has none
+            status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+            found += sum(int(row.split()[1]) for row in status.splitlines() if row.startswith(field)) * 1024
     return found
 
 
