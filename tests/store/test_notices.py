@@ -253,6 +253,24 @@ def test_the_last_try_ends_it(ask, node, on):
     assert "not now" in NoticeRow.objects.get().error
 
 
+def test_whatever_is_wrong_with_a_notice_it_does_not_wait_for_ever(ask, node, on):
+    def fail(_):
+        raise ValueError("secret")
+
+    on.answer = fail
+    ask(notice())
+    for attempts in (1, MAX_ATTEMPTS):
+        assert NoticeRow.objects.get().ended is None
+        JobRow.objects.update(run_at=NOW - timedelta(days=1))
+        job = jobs.claim("w", kinds=[NOTICE])
+        with pytest.raises(ValueError, match="secret"):
+            HANDLERS[NOTICE].handle(node, replace(job, attempts=attempts))
+        jobs.fail(job, "ValueError")
+    row = NoticeRow.objects.get()
+    assert (row.error, row.sealed) == ("ValueError", None)
+    assert row.ended is not None
+
+
 # ---- how many
 
 

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from mailseal.errors import PermanentError, TransientError
+from mailseal.errors import MailsealError, PermanentError
 from mailseal.mail.address import Address
 from mailseal.mail.mime import parse
 from mailseal.methods import METHODS
@@ -44,12 +44,10 @@ def send_notice(node: Node, job: Job) -> float | None:
         return taken
     try:
         _send(node, job, party, taken)
-    except PermanentError as error:
-        notice_requests.end(job, str(error))
-        raise
-    except TransientError as error:
-        if job.attempts >= MAX_ATTEMPTS:
-            notice_requests.end(job, str(error))
+    except Exception as error:
+        if isinstance(error, PermanentError) or job.attempts >= MAX_ATTEMPTS:
+            # The text of an error that is none of ours may hold what the notice is about.
+            notice_requests.end(job, str(error) if isinstance(error, MailsealError) else type(error).__name__)
         raise
     notice_requests.end(job)
     return None
