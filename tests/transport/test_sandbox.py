@@ -249,6 +249,19 @@ def test_who_waits_too_long_is_deferred() -> None:
         assert made.works()
 
 
+def test_who_goes_before_its_turn_costs_no_process() -> None:
+    with sandbox(document_seconds=30) as made:
+        before = made.children()
+        reading = threading.Thread(target=lambda: made.read(SLOW))
+        reading.start()
+        wait_until(lambda: made.documents.status().running == 1)
+        _ignore(made, b"pass", 0.2)
+        reading.join()
+        assert made.works()
+        assert before
+        assert made.children() == before
+
+
 def test_a_mail_of_hard_documents_makes_room() -> None:
     with sandbox(document_seconds=30) as made:
         order: list[str] = []

@@ -108,6 +108,7 @@ class Pool:
                 if not job.given_up and not await self._do(job, child):
                     end(child)
                     child = None
+                    child = await self._start()  # at once: the next document may be there already
         finally:
             end(child)
 
@@ -140,11 +141,15 @@ class Pool:
 
     async def _do(self, job: Job, child: ParserChild) -> bool:
         """Have a document read; whether the process can go on. All but that is told to who asked, if it is there."""
-        self._running += 1
         job.begun.set()
-        said: bytes | None = b""
         try:
             await say(job.answer, BEGUN)
+        except (OSError, TimeoutError):
+            job.ended.set()
+            return True  # nobody waits for it any more, and the process knows nothing of it
+        self._running += 1
+        said: bytes | None = b""
+        try:
             child.hand_over(job.line, job.document, job.answer.fileno())
             said = await self._watch(job, child)
         except (ClientGoneError, TimeoutError):
