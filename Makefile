@@ -62,7 +62,7 @@ soak: install
 	@exec $(BIN)/python -m bench.soak
 
 fuzz: install
-	@for target in mime content documents cms certificates openpgp pgp_certificates pgp_mail dkim receiver questions; do $(BIN)/python fuzz/$$target.py --seconds $(FUZZ_SECONDS) || exit 1; done
+	@for target in mime content documents sandbox_lines cms certificates openpgp pgp_certificates pgp_mail dkim receiver questions; do $(BIN)/python fuzz/$$target.py --seconds $(FUZZ_SECONDS) || exit 1; done
 
 mutate: install
 	@exec $(BIN)/python tools/mutate.py $(MUTATE)
