@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from mailseal.extract.plain import read_html, read_text
-from mailseal.extract.text import readings
+from mailseal.extract.text import is_known, readings
 from mailseal.extract.transfer import base64_runs, from_base64, say_fragment
 from mailseal.extract.walk import Walk
 from mailseal.mail.encoded_word import decode_words, one_line
@@ -21,6 +21,8 @@ _TYPE = re.compile(rb"^content-type[ \t]*:[ \t\r\n]*([!-9<-~]+)", re.IGNORECASE 
 _ENCODING = re.compile(rb"^content-transfer-encoding[ \t]*:[ \t\r\n]*\"?([a-z0-9-]+)", re.IGNORECASE | re.MULTILINE)
 _FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*", re.MULTILINE)
 _FOLD = re.compile(r"\r?\n(?=[ \t])")
+_WORD = re.compile(r"=\?([^?\s*]{1,60})(?:\*[^?\s]{0,40})?\?([bBqQ])\?((?:[^?\r\n]|\?(?!=)){0,300}+)\?=")
+_BETWEEN_WORDS = re.compile(r"(?<=\?=)\s+(?==\?)")
 _MAX_HEADER = 1 << 18
 
 
@@ -75,6 +77,9 @@ def _read_piece(piece: bytes, walk: Walk, place: str) -> None:
 
 def say_fields(names: Sequence[str], fields: Sequence[bytes], walk: Walk, together: str = "") -> None:
     """Header fields, decoded and as they stand; those of a part as one passage. Raises OverBudgetError."""
+    unknown = [one for field in fields for one in _WORD.findall(field.decode("latin-1")) if not is_known(one[0])]
+    if unknown:
+        walk.gap(GapStatus.PARTIAL, GapReason.UNSUPPORTED, "the charset of a word is not known", together or "header")
     if together:
         walk.say("\n".join(dict.fromkeys(value for field in fields for value in _values(field))), together)
         return
@@ -89,5 +94,15 @@ def _values(field: bytes) -> list[str]:
     for reading in readings(field):
         for value in _FOLD.sub("", reading).splitlines():
             found[decode_words(value)] = None
+            if "=?" in value:
+                found[one_line(_WORD.sub(_decoded, _BETWEEN_WORDS.sub("", value)))] = None
             found[one_line(value)] = None
     return [one.strip() for one in found if one.strip()]
+
+
+def _decoded(word: re.Match[str]) -> str:
+    """An encoded word as lenient readers take it: with "?" in it, in a charset of a rare or unknown name."""
+    octets = word[3].encode("utf-8", "replace")
+    if word[2] in "bB":
+        return readings(from_base64(octets), word[1])[0]
+    return readings(binascii.a2b_qp(octets, header=True), word[1])[0]

@@ -43,6 +43,7 @@ AMBIGUOUS = {
         entity(encodebytes(parts(b"b", entity(NEEDLE))), "multipart/mixed; boundary=b", BASE64)
     ),
     "type that cannot be read": mail(entity(b"<p>the <b>nee</b>dle", "text html")),
+    "two encodings in one field": mail(entity(CODED, "text/plain", "Content-Transfer-Encoding: 7bit base64")),
     "a line that is no field": mail(b"what is this\r\n" + entity(CODED, "text/plain", BASE64)),
     "a bare CR": mail(entity(CODED, "text/plain", "X-Odd: a\rContent-Type: text/html", BASE64)),
     "too deep": mail(CODED),
@@ -112,6 +113,7 @@ def test_a_header_of_many_odd_words_is_read_in_linear_time() -> None:
     for value in (
         "=?" * 100_000,
         "=?utf-8?q?" * 20_000,
+        "=?a?q?x" * 30_000,
         "(" * 200_000,
         'name="' * 40_000,
         "name*0=" * 20_000,

@@ -20,6 +20,9 @@ BASE64 = "Content-Transfer-Encoding: base64"
 QP = "Content-Transfer-Encoding: quoted-printable"
 ENVELOPED = bytes.fromhex("308006092a864886f70d010703a080")
 NEEDLE = b"the needle 4111"
+CODED = binascii.b2a_base64(NEEDLE, newline=False)
+PICTURE = b"<img src='data&colon;text/plain; base64, " + CODED[:9] + b"\n" + CODED[9:] + b"'>"
+PACKED = encodebytes(zipped({"a.txt": NEEDLE}))
 PAGE = b"<img src='data:text/html;base64," + binascii.b2a_base64(b"<b>needle</b>") + b"'>"
 
 
@@ -28,6 +31,8 @@ PAGE = b"<img src='data:text/html;base64," + binascii.b2a_base64(b"<b>needle</b>
     [
         "Subject: needle",
         "Subject: =?utf-8?q?need?= =?utf-8?b?bGU=?=",
+        "Subject: =?utf-8?q?a?n=65edle?=",
+        "Subject: =?ibm037?b?lYWFhJOF?=",
         "Subject: nee\r\n dle",
         "X-Anything: needle",
         "Comments: =?utf-7?q?needle?=",
@@ -72,9 +77,22 @@ def test_every_alternative_is_read_and_what_stands_around_the_parts() -> None:
         (entity(encodebytes(NEEDLE), "text/plain", BASE64), "needle"),
         (entity(quopri.encodestring("größe".encode()), "text/plain; charset=utf-8", QP), "größe"),
         (entity(b"nee=\r\ndle", "text/plain", QP), "needle"),
+        (entity(b"nee= \t\r\ndle", "text/plain", QP), "needle"),
+        (entity(b"=ZZ nee=\rdle", "text/plain", QP), "needle"),
         (entity(b"nee \r\ndle", "text/plain; format=flowed; delsp=yes"), "needle"),
+        (entity(b"> nee \r\n> dle", "text/plain; format=flowed; delsp=yes"), "needle"),
+        (entity(b"+AGEAYg-c", "text/plain; charset=unicode-1-1-utf-7"), "abc"),
+        (entity(b"+AGEAYg-c", 'text/plain; charset=" utf-7 "'), "abc"),
+        (entity(encodebytes("needle".encode("cp037")), "text/plain; charset=ibm037", BASE64), "needle"),
+        (entity(b"nee\x1b(Bdle"), "needle"),
+        (entity("<meta charset=gbk>機密".encode("gbk"), "text/html; charset=utf-8"), "機密"),
+        (entity(b"\xfe\xff<p>nee<b>dle", "text/html"), "needle"),
+        (entity(b"".join(encodebytes(bytes([one])) for one in NEEDLE), "text/plain", BASE64), "needle"),
         (entity(b'{"a": "n\\u0065edle"}', "application/json"), "needle"),
         (entity(b"BEGIN:VCARD\r\nNOTE:nee\r\n dle\r\nEND:VCARD", "text/vcard"), "needle"),
+        (entity(b"begin:vcard\r\nNOTE;ENCODING=QUOTED-PRINTABLE:nee=\r\n=64le", "text/vcard"), "needle"),
+        (entity(b"BEGIN:VCARD\r\nNOTE;ENCODING=b:" + CODED[:9] + b"\r\n " + CODED[9:], "text/vcard"), "needle"),
+        (entity(b"BEGIN:VCALENDAR\r\nDESCRIPTION:4111\\n1111", "text/calendar"), "4111\n1111"),
         (entity(b"a;b;needle\r\n", "text/csv"), "needle"),
         (entity(b"<?xml version='1.0'?><a><b>nee</b><b>dle</b></a>", "application/xml"), "needle"),
         (entity(b"<svg><text>needle</text></svg>", "image/svg+xml"), "needle"),
@@ -82,6 +100,10 @@ def test_every_alternative_is_read_and_what_stands_around_the_parts() -> None:
         (entity(b"nee\0\0dle", "text/plain"), "needle"),
         (entity(encodebytes(b"<p>needle"), "application/octet-stream", BASE64), "needle"),
         (entity(PAGE, "text/html"), "needle"),
+        (entity(b"<a href='data:text/html,%3Cb>nee%3C/b>dle'>", "text/html"), "needle"),
+        (entity(PICTURE, "text/html"), "needle"),
+        (entity(b"<a href='https://www.example.org/n%65edle'>", "text/html"), "needle"),
+        (entity(b"<?xml version='1.0'?><a><b>" + PACKED + b"</b></a>", "text/xml"), "needle"),
         (entity(b"\0\1\2 a needle", "application/x-own"), "needle"),
         (entity(b"\0\1\2\3" + "a needle".encode("utf-16-le"), "application/x-own"), "needle"),
     ],
@@ -161,6 +183,26 @@ def test_pictures_and_signatures_are_no_gap() -> None:
 def test_what_is_encrypted_is_a_gap(part: bytes) -> None:
     found = read_mail(mail(multipart(part)))
     assert (GapStatus.UNINSPECTABLE, GapReason.ENCRYPTED) in {(one.status, one.reason) for one in found.gaps}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        mail(entity(b"x", "text/plain; charset=x-own")),
+        mail(entity(b"x", "text/html; charset=x-own")),
+        mail(entity(b"<meta charset=x-own>", "text/html; charset=utf-8")),
+        mail(entity(b"x"), "Subject: =?x-own?q?x?="),
+        mail(entity(b"=ybegin part=1 line=128 size=3 name=a")),
+        mail(entity(b"<!DOCTYPE a [<!ENTITY x 'dle'>]><a>nee&x;</a>", "text/xml")),
+    ],
+)
+def test_what_others_may_know_how_to_read_is_a_gap(raw: bytes) -> None:
+    assert reasons(read_mail(raw)) == {GapReason.UNSUPPORTED}
+
+
+@pytest.mark.parametrize("charset", ["ANSI_X3.4-1968", "latin1", "iso8859-1", "x-unknown", "8bit", "''", "UTF8"])
+def test_names_of_charsets_that_are_no_gap(charset: str) -> None:
+    assert not read_mail(mail(entity(b"x", f"text/plain; charset={charset}"))).gaps
 
 
 def test_a_piece_of_a_mail_is_a_gap() -> None:
