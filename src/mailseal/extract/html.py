@@ -12,10 +12,13 @@ _TAG = re.compile(
 )
 _STRICT_TAG = re.compile(r"</?([A-Za-z][^\s/><]*+)([^<>]*+)>")
 _HIDDEN = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?![.\d]*[1-9])|mso-hide\s*:\s*all"
-    r"|\shidden(?=[\s=/]|$)",
+    r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|mso-hide\s*:\s*all|\shidden(?=[\s=/]|$)"
+    r"|(?:font-size|opacity|(?<![a-z-])(?:max-)?(?:width|height))\s*:\s*[.0]++(?![.\d]*[1-9])|font-size\s*:\s*1px"
+    r"|(?:left|right|top|bottom|text-indent)\s*:\s*-\d{3}",
     re.IGNORECASE,
 )
+_CSS_COMMENT = re.compile(r"/\*(?:[^*]++|\*(?!/))*+\*/")
+_CSS_ESCAPE = re.compile(r"\\([0-9A-Fa-f]{1,6})\s?")
 _START = re.compile("<(?=[A-Za-z!?/])")
 _LONG_NUMBER = re.compile(r"&#(?:0*+([0-9]+)|[xX]0*+([0-9A-Fa-f]+));?")
 _INLINE = frozenset(
@@ -34,11 +37,19 @@ _BLOCKS = frozenset(
     textarea tfoot th thead title tr track ul video xmp
     """.split()  # noqa: SIM905  a list of a hundred strings is no easier to read
 )
+_FLOWING = frozenset(
+    """
+    applet area audio base basefont button canvas datalist embed iframe img input link map meta meter noembed noframes
+    noscript object output param picture progress rp rt ruby script source style svg template track video
+    """.split()  # noqa: SIM905  a list of a hundred strings is no easier to read
+)
+"""Those of the blocks that a reader shows in the line, or not at all."""
 _VOID = frozenset(
     """
     area base br col embed hr img input link meta param source track wbr
     """.split()  # noqa: SIM905  a list of a hundred strings is no easier to read
 )
+_NEVER_SHOWN = frozenset({"template", "datalist"})
 _RAW = frozenset({"script", "style", "xmp", "noembed", "iframe"})
 _WINDOW = 1 << 17
 _MAX_UNENDED = 100
@@ -46,7 +57,9 @@ _MAX_UNENDED = 100
 
 @dataclass(slots=True)
 class HtmlText:
-    """`all`: between tags. `seen`: without what is hidden, "" if nothing is. `unseen`: what no reader shows."""
+    """`all`: between tags. `seen`: as a browser runs it together, without what is hidden; "" if that is no different.
+    `unseen`: what no reader shows.
+    """
 
     all: str
     seen: str
@@ -107,13 +120,22 @@ class _Sweep:
         if html.startswith("<!--", start):
             return self._comment(start)
         if html.startswith("<![CDATA[", start):
-            return start + 9
+            return self._section(start + 9)
         end = self._find(">", start)
         if end < 0:
             self._text("<")
             return start + 1
         self.unseen.append(entities(html[start + 2 : end]))
         return end + 1
+
+    def _section(self, start: int) -> int:
+        """CDATA: text of XML, a comment of HTML that ends at the first ">" (HTML §13.2.5.42)."""
+        end = self._find("]]>", start)
+        if end < 0 or ">" in self.html[start:end]:
+            return start
+        self.all.append(entities(self.html[start:end]))
+        self.has_hidden = True
+        return end + 3
 
     def _comment(self, start: int) -> int:
         for short in ("<!-->", "<!--->"):
@@ -138,19 +160,24 @@ class _Sweep:
             self._text("<")
             return start + 1
         name, closing = tag[1].lower(), html[start + 1] == "/"
-        attributes = tag[2]
+        attributes = entities(tag[2])
         known = name in _INLINE or name in _BLOCKS
         if attributes or not known:
-            self.unseen.append(entities(attributes if known else tag[0][1:-1]))
+            self.unseen.append(attributes if known else entities(tag[0][1:-1]))
+        if "srcdoc" in attributes:
+            self.comments.append(attributes)  # a page of its own
         if name not in _INLINE:
-            self._break()
+            self._break(is_shown=known and name not in _FLOWING)
         self._hide(name, attributes, closing=closing)
         return self._raw(name, tag.end()) if name in _RAW and not closing else tag.end()
 
-    def _break(self) -> None:
+    def _break(self, *, is_shown: bool) -> None:
         self.all.append("\n")
         if not self._hidden:
-            self.seen.append("\n")
+            if is_shown:
+                self.seen.append("\n")
+            elif self.seen and self.seen[-1][-1:].isalnum():
+                self.has_hidden = True
 
     def _hide(self, name: str, attributes: str, *, closing: bool) -> None:
         """Count the elements of the hidden one's name until it ends."""
@@ -159,7 +186,7 @@ class _Sweep:
                 self._depth += -1 if closing else 1
                 if self._depth == 0:
                     self._hidden = ""
-        elif not closing and attributes and name not in _VOID and _HIDDEN.search(attributes):
+        elif not closing and _is_hidden(name, attributes):
             self._hidden, self._depth, self.has_hidden = name, 1, True
 
     def _raw(self, name: str, at: int) -> int:
@@ -177,6 +204,19 @@ class _Sweep:
             self._last[key] = -1
             return at  # without an end: its text is read as all other
         return found.start()
+
+
+def _is_hidden(name: str, attributes: str) -> bool:
+    if name in _NEVER_SHOWN:
+        return True
+    return bool(attributes) and name not in _VOID and _HIDDEN.search(_plain(attributes)) is not None
+
+
+def _plain(attributes: str) -> str:
+    """A style without its comments and escapes (CSS Syntax §4.3)."""
+    if "\\" in attributes:
+        attributes = _CSS_ESCAPE.sub(lambda found: chr(min(int(found[1], 16), 0xFFFF)), attributes)
+    return _CSS_COMMENT.sub("", attributes) if "/*" in attributes else attributes
 
 
 def entities(text: str) -> str:

@@ -33,8 +33,7 @@ def say_loosely(octets: bytes, walk: Walk, why: str) -> None:
     header = octets[: header_end.start() if header_end else _MAX_HEADER]
     fields = list(_FIELD.finditer(header))
     say_fields([one[1].decode("ascii").lower() for one in fields], [one[0] for one in fields], walk)
-    for number, piece in enumerate(_pieces(octets), 1):
-        _read_piece(piece, walk, f"piece {number}")
+    say_pieces(octets, walk)
     read_text(octets, walk.into("", place="as it stands"))
     read_html(octets, walk.into("", place="as HTML"))
     plain = binascii.a2b_qp(octets)
@@ -42,6 +41,12 @@ def say_loosely(octets: bytes, walk: Walk, why: str) -> None:
         read_html(plain, walk.into("", place="as quoted-printable"))
     for run in base64_runs(octets):
         say_fragment(run, walk, "as base64")
+
+
+def say_pieces(octets: bytes, walk: Walk, place: str = "piece") -> None:
+    """What stands between lines that may be delimiters, each as a part of its own. Raises OverBudgetError."""
+    for number, piece in enumerate(_pieces(octets), 1):
+        _read_piece(piece, walk, f"{place} {number}")
 
 
 def _pieces(octets: bytes) -> Iterator[bytes]:
@@ -57,8 +62,9 @@ def _read_piece(piece: bytes, walk: Walk, place: str) -> None:
     piece = piece.lstrip(b"\r\n")
     end = _HEADER_END.search(piece, 0, _MAX_HEADER)
     header, body = (piece[: end.start()], piece[end.end() :]) if end else (b"", piece)
-    types = dict.fromkeys(one.decode("ascii").lower() for one in _TYPE.findall(header))
-    encodings = {one.lower() for one in _ENCODING.findall(header)}
+    lines = header.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    types = dict.fromkeys(one.decode("ascii").lower() for one in _TYPE.findall(lines))
+    encodings = {one.lower() for one in _ENCODING.findall(lines)}
     if header:
         walk.say("\n".join(_values(header)), f"{place}: header")
     if not body.strip():

@@ -6,25 +6,28 @@ A structure that can be read in several ways is read in all of them, and is a ga
 import re
 from urllib.parse import unquote_to_bytes
 
-from mailseal.extract.loose import say_fields, say_loosely
+from mailseal.extract.loose import say_fields, say_loosely, say_pieces
+from mailseal.extract.sniff import bare_mail
 from mailseal.extract.text import readings
 from mailseal.extract.transfer import decoded_readings
 from mailseal.extract.walk import Walk, shown
 from mailseal.mail.encoded_word import decode_words
-from mailseal.mail.entity import Entity, MimeError
+from mailseal.mail.entity import IDENTITY_ENCODINGS, Entity, MimeError
 from mailseal.mail.mime import ParsedMessage, parse
 from mailseal.policy.inspection import GapReason, GapStatus
 
 _PARAMETER = re.compile(r"""name(?:\*[0-9]{0,3}\*?)?\s*=\s*("(?:[^"\\]|\\.)*+"|[^\s;]++)""", re.IGNORECASE)
 _CHARSET_PREFIX = re.compile(r"^[\w.-]*'[\w-]*'")
+_PART_HEADER = re.compile(rb"(?:^|[\r\n])content-(?:type|transfer-encoding)[ \t]*:", re.IGNORECASE)
 _NAMING = frozenset({"content-type", "content-disposition"})
+_MAIL_TYPES = frozenset({"message/rfc822", "message/global"})
 _MBOX_LINE = re.compile(rb"^From [^\r\n]*\r?\n", re.MULTILINE)
 
 
 def read_mail(octets: bytes, walk: Walk) -> None:
     """A mail that is a file, or in another mail. Raises OverBudgetError."""
     try:
-        parsed = parse(octets)
+        parsed = parse(bare_mail(octets))
     except MimeError as error:
         say_loosely(octets, walk, str(error))
         return
@@ -83,8 +86,17 @@ def _say_between(entity: Entity, walk: Walk) -> None:
     for octets, place in ((entity.preamble, "before the parts"), (entity.epilogue, "behind the parts")):
         if bytes(octets).strip():
             walk.descend(bytes(octets), "", "text/plain", place)
+            _read_unseen_parts(bytes(octets), walk, place)
     if entity.content_type.type == "multipart/encrypted":
         walk.gap(GapStatus.UNINSPECTABLE, GapReason.ENCRYPTED, "its content is encrypted")
+
+
+def _read_unseen_parts(octets: bytes, walk: Walk, place: str) -> None:
+    """Parts in a text, for a reader to whom a line with more behind the boundary (RFC 2046 §5.1.1), a bare CR, or a
+    boundary that is not named makes some. No gap: mails about mails have such lines too.
+    """
+    if _PART_HEADER.search(octets):
+        say_pieces(octets, walk, f"{place}, piece")
 
 
 def _read_leaf(entity: Entity, walk: Walk) -> None:
@@ -97,6 +109,8 @@ def _read_leaf(entity: Entity, walk: Walk) -> None:
     if kind.malformed or "charset" in kind.ambiguous:
         walk.gap(GapStatus.PARTIAL, GapReason.AMBIGUOUS, "its type can be read in several ways", place)
         declared = ""
+    if entity.transfer_encoding in IDENTITY_ENCODINGS and kind.type not in _MAIL_TYPES:
+        _read_unseen_parts(bytes(entity.body), walk, place)
     for octets in decoded_readings(entity, walk, place):
         walk.descend(octets, name, declared, place)
         if not declared:

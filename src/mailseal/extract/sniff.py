@@ -88,10 +88,22 @@ _PGP_PACKET = re.compile(
     rb"(?:\xc1[\xc0-\xdf].|\xc1[\x20-\xbf]|[\x84\x85\x86].{1,4})\x03|\xc3.[\x04\x05]|\x8c.\x04", re.DOTALL
 )
 _HTML = re.compile(
-    rb"<\s?(?:!doctype|!--|\?xml|html|head|body|div|p|br|table|td|span|font|a\s|b>|i>|script|style|img|svg|meta|title)",
+    rb"<\s?(?:!doctype|!--|\?xml|html|head|body|div|p|br|table|td|span|font|a\s|b>|i>|script|style|img|svg|meta|title"
+    rb"|/?[a-z][a-z0-9:-]{0,30}(?:\s[^<>]{0,200})?/?>)",
     re.IGNORECASE,
 )
 _MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s|\?xml\s|html[\s>])", re.IGNORECASE)
+_HTML_NAMES = (".html", ".htm", ".xhtml", ".xht", ".shtml", ".hta", ".svg", ".xml")
+_MAIL_NAMES = (".eml", ".emlx", ".mht", ".mhtml", ".nws", ".mbox", ".mbx")
+_MAIL_TYPES = frozenset(
+    {"message/rfc822", "message/global", "message/news", "message/external-body", "text/rfc822-headers"}
+)
+"""Parts that are a header, with or without a body that it describes (RFC 2046 §5.2, RFC 6522 §4, RFC 6532)."""
+_ONE_FIELD = re.compile(rb"[!-9;-~]{1,100}[ \t]*:")
+_STRUCTURE = re.compile(
+    rb"^(?:content-type|content-transfer-encoding|mime-version)[ \t]*:", re.IGNORECASE | re.MULTILINE
+)
+_COUNT_LINE = re.compile(rb"\d{1,12}[ \t]*\r?\n")
 _FIELD = re.compile(rb"[!-9;-~]{1,100}:[^\n]*\n(?:[ \t][^\n]*\n)*")
 _KNOWN_FIELD = re.compile(
     rb"^(?:from|to|subject|date|received|mime-version|content-type|message-id|return-path|delivered-to|x-[!-9;-~]+)"
@@ -104,6 +116,7 @@ _MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")
 _END_OF_ZIP = b"PK\x05\x06"
 _TAIL = 70_000
 _HEAD = 4096
+_MAIL_HEAD = 1 << 18
 
 
 def formats(octets: bytes, name: str = "", media_type: str = "") -> tuple[Format, ...]:
@@ -121,7 +134,8 @@ def formats(octets: bytes, name: str = "", media_type: str = "") -> tuple[Format
         found.append(Format.ZIP)
     if Format.ZIP in found and (b"[Content_Types].xml" in octets or b"opendocument" in octets):
         found.append(Format.CELLS)
-    if not found or not set(found) - {Format.MEDIA}:
+    says_html = "html" in media_type or name.lower().endswith(_HTML_NAMES)
+    if says_html or not set(found) - {Format.MEDIA, Format.PDF} or media_type in _MAIL_TYPES:
         found += _as_text(octets, name.lower(), media_type)
     return tuple(dict.fromkeys(found)) or (Format.UNKNOWN,)
 
@@ -146,7 +160,7 @@ def _by_start(octets: bytes) -> list[Format]:
 def _as_text(octets: bytes, name: str, media_type: str) -> list[Format]:
     """What a file is that has no mark of its own, and what is said to be text though it looks like something else."""
     start = octets[:_HEAD]
-    mails = [Format.MAIL] if media_type in ("message/rfc822", "message/global") or _is_mail(start, name) else []
+    mails = [Format.MAIL] if media_type in _MAIL_TYPES or _is_mail(octets, name) else []
     if not is_text(octets):
         if mails:
             return mails
@@ -155,20 +169,32 @@ def _as_text(octets: bytes, name: str, media_type: str) -> list[Format]:
         kinds += [Format.ARCHIVE] if _OLD_TAR.match(octets[:160]) else []
         kinds += [Format.PGP] if _PGP_PACKET.match(octets[:16]) and name.endswith((".pgp", ".gpg", ".asc")) else []
         return kinds
-    if _MBOX.match(start):
+    if _MBOX.match(start.lstrip(b"\xef\xbb\xbf\r\n")):
         return [Format.MBOX]
     if mails:
         return mails
-    if "html" in media_type or "xml" in media_type or name.endswith((".html", ".htm")) or _MARKUP.match(start):
+    if "html" in media_type or "xml" in media_type or name.strip().endswith(_HTML_NAMES) or _MARKUP.match(start):
         return [Format.HTML]
     narrow = octets.replace(b"\0", b"") if octets.startswith(_MARKS[1:]) or looks_like_utf16(octets) else octets
     return [Format.TEXT, Format.HTML] if _HTML.search(narrow) else [Format.TEXT]
 
 
-def _is_mail(start: bytes, name: str) -> bool:
-    header = re.match(rb"(?:%s){2,}" % _FIELD.pattern, start.lstrip(b"\r\n"))
-    known = len(_KNOWN_FIELD.findall(header[0])) if header else 0
-    return known >= (1 if name.endswith((".eml", ".mht", ".mhtml")) else 2)
+def bare_mail(octets: bytes) -> bytes:
+    """A mail in a file without what some programs write before it: a mark of Unicode, blank lines, its length."""
+    octets = octets.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
+    count = _COUNT_LINE.match(octets)
+    return octets[count.end() :] if count else octets
+
+
+def _is_mail(octets: bytes, name: str) -> bool:
+    if _ONE_FIELD.match(bare_mail(octets[:_HEAD])) is None:
+        return False
+    if name.strip().endswith(_MAIL_NAMES):
+        return True
+    header = re.match(rb"(?:%s)+" % _FIELD.pattern, bare_mail(octets[:_MAIL_HEAD]))
+    if header is None:
+        return False
+    return len(_KNOWN_FIELD.findall(header[0])) >= 2 or _STRUCTURE.search(header[0]) is not None
 
 
 def is_text(octets: bytes) -> bool:

@@ -26,7 +26,9 @@ from mailseal.extract.html import text_of
         ('41<a "x>11', "4111"),
         ("41<wbr>11", "4111"),
         ("5 < 6 and 7 > 3", "5 < 6 and 7 > 3"),
-        ("<![CDATA[x]]>", "x]]>"),
+        ("<![CDATA[x]]>", "x"),
+        ("41<![CDATA[11]]>", "4111"),
+        ("<![CDATA[x>y]]>", "x>y]]>"),
         ("without an end <!-- x", "without an end <!-- x"),
         ("without an end <a x", "without an end <a x"),
         ("a<script>var</script>b", "a\n\nb"),
@@ -52,6 +54,7 @@ def test_the_text_between_tags(html: str, text: str) -> None:
         "<?secret?>",
         "<!secret>",
         "</ secret>",
+        "<iframe srcdoc='&lt;p>sec<b>ret</b>'></iframe>",
     ],
 )
 def test_what_no_reader_shows_is_read(html: str) -> None:
@@ -63,6 +66,37 @@ def test_hidden_text_does_not_take_what_is_shown_apart() -> None:
     assert found.all == "41xy11"
     assert found.seen == "4111"
     assert text_of("<p>all is shown</p>").seen == ""
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        "<foo>",
+        "</foo>",
+        "<tspan x=1></tspan>",
+        "<script>x</script>",
+        "<style>x</style>",
+        "<img src=x>",
+        "<template>x</template>",
+        "<svg></svg>",
+        "<input type=hidden value=x>",
+        "<![CDATA[x]]>",
+        "<i style='opacity: 0.0'>x</i>",
+        "<i style='font-size:1px'>x</i>",
+        "<i style='display:inline-block;max-height:0;overflow:hidden'>x</i>",
+        "<i style='position:absolute;left:-999px'>x</i>",
+        "<i style='display:&#110;one'>x</i>",
+        "<i style='d\\69 splay:/**/none'>x</i>",
+    ],
+)
+def test_what_a_browser_runs_together_is_read_so(between: str) -> None:
+    found = text_of(f"<p>41{between}11</p>")
+    assert "4111" in found.all + found.seen
+
+
+@pytest.mark.parametrize("shown", ["opacity:0.5", "font-size:10px", "width:05%", "line-height:0", "opacity:.9"])
+def test_what_is_shown(shown: str) -> None:
+    assert text_of(f"<p style='{shown}'>x</p>").seen == ""
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ NEEDLE = b"the needle in it"
 CODED = b64encode(NEEDLE)
 QUOTED = b"the =6Eeedle in it"
 TWO = 'multipart/mixed; boundary="a"; boundary="b"'
+MIXED = "multipart/mixed; boundary=x"
 
 
 def parts(boundary: bytes, *bodies: bytes) -> bytes:
@@ -86,6 +87,42 @@ def test_what_is_badly_encoded_in_base64_is_read_in_every_way(body: bytes) -> No
 @pytest.mark.parametrize("body", [b"the =6e=65edle", b"the =6E=ZZ needle", b"the need=\r\nle =", b"the needle ="])
 def test_so_is_quoted_printable(body: bytes) -> None:
     assert "needle" in text_of(read_mail(mail(entity(body, "text/plain", QP))))
+
+
+INNER = entity(CODED, "text/plain", BASE64)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        mail(entity(b"--x\r\n" + entity(b"a") + b"\r\n--xy\r\n" + INNER + b"\r\n--x--\r\n", MIXED)),
+        mail(entity(b"--x\r\n" + entity(b"a") + b"\r\n--x--y\r\n" + INNER + b"\r\n--x--\r\n", MIXED)),
+        mail(entity(parts(b"y", INNER) + parts(b"x", entity(b"a")), MIXED)),
+        mail(entity(parts(b"x", entity(b"a")) + parts(b"y", INNER), MIXED)),
+        mail(entity(parts(b"x", entity(b"a\r--x\r" + INNER.replace(b"\r\n", b"\r"))), MIXED)),
+        mail(entity(parts(b"x", INNER), "text/plain; boundary=x")),
+        mail(entity(INNER, "message/external-body; access-type=x-own")),
+    ],
+)
+def test_parts_that_only_some_readers_see_are_read(raw: bytes) -> None:
+    assert "needle" in text_of(read_mail(raw))
+
+
+@pytest.mark.parametrize(
+    ("name", "octets"),
+    [
+        ("a.eml", b"X-Long: " + b"x" * 200_000 + b"\r\n" + mail(INNER)),
+        ("a", b"X-Long: " + b"x" * 5000 + b"\r\n" + mail(INNER)),
+        ("a.emlx", b"1234\n" + mail(INNER)),
+        ("a.eml", b"\xef\xbb\xbf" + INNER),
+        ("a.doc", INNER),
+        ("a.eml", b"X: %PDF-1.4\r\n" + INNER),
+        ("mbox", b"\nFrom a\n" + mail(INNER).replace(b"\r\n", b"\n")),
+    ],
+)
+def test_files_that_are_mails(name: str, octets: bytes) -> None:
+    attached = entity(encodebytes(octets), f"application/octet-stream; name={name}", BASE64)
+    assert "needle" in text_of(read_mail(mail(multipart(attached))))
 
 
 def test_ten_thousand_parts_are_read_within_the_budget() -> None:
