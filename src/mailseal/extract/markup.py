@@ -18,6 +18,8 @@ _VALUE = re.compile(
     r"""\s*=\s*(?:"([^"<]*+)"|'([^'<]*+)')""",
     re.IGNORECASE,
 )
+_SYMBOL = re.compile(r"""[\s:]char\s*=\s*["']([0-9A-Fa-f]{4})["']""")
+"""A character of a font (ECMA-376 part 1 §17.3.3.30), F000 added to it or not."""
 _ASIDE = frozenset({"delText", "instrText", "delInstrText", "annotation", "note", "tracked-changes"})
 _BREAKS = frozenset(
     """
@@ -114,6 +116,8 @@ class _Sweep:
         name = found[1] if found else ""
         if "=" in tag:
             self.aside += [entities("".join(one)) for one in _VALUE.findall(tag)]
+        if name == "sym" and (symbol := _SYMBOL.search(tag)) is not None:
+            (self.aside if self._within else self.text).append(chr(int(symbol[1], 16)))
         if name in _ASIDE:
             self._set_aside(name, tag)
         if not self.joins or name in _BREAKS:

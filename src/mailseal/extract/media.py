@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Iterator
 
-from mailseal.extract.strings import MIN_MEDIA, strings
+from mailseal.extract.strings import MIN_MEDIA, say_appended, strings
 from mailseal.extract.walk import Walk
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -13,6 +13,7 @@ _MAX_TEXT = 1 << 20
 def read_media(octets: bytes, walk: Walk) -> None:
     """Strings that are too long for chance: descriptions, XMP, what is appended; and the packed text of a PNG."""
     walk.say(strings(octets, MIN_MEDIA), "strings")
+    say_appended(octets, walk)
     if octets.startswith(_PNG):
         walk.say("\n".join(_png_texts(octets, walk)), "text")
 

@@ -152,6 +152,12 @@ def test_a_picture_with_a_zip_behind_it_is_both() -> None:
     assert NEEDLE.decode() in found
 
 
+@pytest.mark.parametrize("front", [b"\x89PNG\r\n\x1a\n" + bytes(9), b"MZ" + bytes(range(256)) * 9])
+@pytest.mark.parametrize("kind", ["7z", "rar"])
+def test_an_archive_behind_a_picture_or_a_program_is_read(front: bytes, kind: str) -> None:
+    assert NEEDLE.decode() in text_of(read(front + ARCHIVES[kind]))
+
+
 def test_a_pdf_with_a_zip_behind_it_is_both() -> None:
     page = pdf(page_objects([line("of the page")]))
     found = text_of(read(page + zipped(FILES)))

@@ -95,6 +95,7 @@ def test_a_needle_is_found_in(place: str) -> None:
         "<w:p>{41}<x a='>'/>{11}</w:p>",
         "<w:p>{41}<!-- x -->{11}</w:p>",
         "<w:p>{41}<w:unheardOf/>{11}</w:p>",
+        "<w:p>{41}<w:r><w:sym w:font='Arial' w:char='0031'/></w:r>{1}</w:p>",
     ],
 )
 def test_runs_are_joined(body: str) -> None:

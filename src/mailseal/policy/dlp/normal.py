@@ -38,6 +38,7 @@ _SAME = {
     **dict.fromkeys("\u2018\u2019\u201a\u201b\u02bc\u2032\u00b4\u02b9", "'"),
     **dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb", '"'),
     "\u2800": " ",
+    **{chr(0xF000 + point): chr(point) for point in range(0x21, 0x7F)},  # in fonts of symbols, which may be any font
 }
 _LATIN = dict(
     zip(

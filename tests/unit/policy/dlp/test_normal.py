@@ -25,6 +25,7 @@ def every(text: str) -> list[str]:
         ("41\u00ad11 41\u200b11 41\u206011 41\ufeff11", "4111 4111 4111 4111"),
         ("4\ufe0f\u20e31\ufe0f\u20e3", "41"),  # keycaps
         ("s\u0336e\u0336c\u0336ret", "secret"),  # struck through
+        ("4\uf0311\uf031", "4111"),  # of a font of symbols
         ("cafe\u0301", "caf\u00e9"),
         ("\ufb01le \u2460", "file 1"),
         ("4111\u20131111\u20141111\u22121111", "4111-1111-1111-1111"),
