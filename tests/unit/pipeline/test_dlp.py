@@ -16,6 +16,7 @@ from mailseal.mail.message import Message
 from mailseal.mail.mime import parse
 from mailseal.notices.mark import mark
 from mailseal.pipeline import process
+from mailseal.policy.dlp import scanner
 from mailseal.policy.held import WhyHeld
 from mailseal.policy.model import Action, Fate, Outcome, Treatment, Waiver
 from mailseal.policy.reason import ReasonCode, because
@@ -335,6 +336,21 @@ def test_what_cannot_be_held_waits_and_the_others_go(error):
     assert dlp.quarantine.interrupt.names[-1] == "quarantine.hold"
     assert outcomes[1].reply == reply.STORE_UNAVAILABLE
     assert not dlp.quarantine.held
+
+
+def test_what_is_not_looked_through_in_time_is_held(monkeypatch):
+    stage, _ = a_stage()
+
+    def slow(text: str) -> list[str]:
+        stage.seconds += 70  # of 240: reading may take 120, looking through it half of what is left then
+        return [text]
+
+    monkeypatch.setattr(scanner, "windows", slow)
+    (outcome,) = go(stage, "nothing", BOB)
+    assert outcome.fate is Fate.HELD
+    assert [one for one in outcome.reasons if one.code is ReasonCode.FINDING] == [
+        because(ReasonCode.FINDING, name="partial: timeout", action="quarantine", count=1)
+    ]
 
 
 def test_nothing_is_held_after_the_deadline():
