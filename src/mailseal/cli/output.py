@@ -30,7 +30,7 @@ yes_option: Callable[[Any], Any] = click.option("--yes", is_flag=True, help="Do 
 
 def counted(count: int, noun: str) -> str:
     """Like "1 mail" and "2 mails": the noun is regular."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    return f"{count} {noun}{'' if count == 1 else 'es' if noun.endswith('s') else 's'}"
 
 
 def show(rows: Sequence[Row], columns: Sequence[str], *, as_json: bool, nothing: str = "nothing found") -> None:

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mailseal.cli.checks.finding import Finding, Status
-from mailseal.config import SOCKETS, Config, Endpoint, SocketInfo
+from mailseal.config import QUEUE, SOCKETS, Config, Endpoint, SocketInfo
 from mailseal.roles.listening import group_id, is_held
 
 TIMEOUT_SECONDS = 5.0
 _ASKED = {"http": (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP/1.1 200")}
 """What is said first to a listener by its protocol, and how a good answer begins."""
 _GREETS = b"", "220"
-_SILENT = frozenset({"socketmap", "dovecot-auth", "json"})
+_SILENT = frozenset({"socketmap", "dovecot-auth", "json", "documents"})
 """Protocols in which nothing is said unasked, or nothing that tells more than that somebody is there."""
 
 
@@ -33,7 +33,7 @@ def _listener(info: SocketInfo, place: Endpoint, *, is_running: bool) -> Finding
     label = f"{info.name}: {info.protocol} on {place}, origin {info.origin} ({info.purpose})"
     asked, good = _ASKED.get(info.protocol, _GREETS)
     greeting = _greeting(place, asked, listens=info.protocol not in _SILENT)
-    if greeting is None and is_running and info.for_owner:
+    if greeting is None and is_running and info.name == QUEUE:
         return Finding("listener", Status.WARN, f"{label} does not answer", "start `mailseal serve` as root")
     if greeting is None and is_running:
         return Finding(
