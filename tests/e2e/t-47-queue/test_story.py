@@ -319,7 +319,7 @@ def test_only_what_comes_back_to_its_filter_is_requeued(place: Place) -> None:
         (stranger,) = place.waiting(1, why="lmtp-outside")
 
     (done,) = place.type("queue requeue --all")
-    assert (done.status, done.out) == (1, "1 mails requeued\n"), done.err
+    assert (done.status, done.out) == (1, "1 mail requeued\n"), done.err
     assert [one.id in done.err for one in (passed, stranger, before)] == [True, True, False]
     wait_until(lambda: before.id not in {one.id for one in place.queued()})
 
