@@ -315,8 +315,8 @@ def test_purge_keeps_what_waits(ask, node, on, monkeypatch):
     ask(notice())
     work(node)
     ask(notice(2))
-    notice_requests.purge(NOW + timedelta(seconds=60))
+    notice_requests.purge(datetime.now(UTC) + timedelta(seconds=60))
     assert NoticeRow.objects.filter(ended=None).count() == NoticeRow.objects.count() == 1
     monkeypatch.setattr(notice_requests, "KEPT", timedelta(hours=-1))  # as it will be in two weeks
-    notice_requests.purge(NOW + timedelta(hours=1))
+    notice_requests.purge(datetime.now(UTC) + timedelta(hours=1))
     assert NoticeRow.objects.count() == 0
