@@ -1,8 +1,26 @@
-"""Django's settings for the store. `setup` puts the configured database in; the type checker reads the rest."""
+"""Django's settings for the store. `setup` puts the configured database in; the type checker reads the rest.
 
-INSTALLED_APPS = ["mailseal.store"]
+The apps of accounts are in every process, so that there is one set of tables; what answers browsers is `mailseal.web`.
+"""
+
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.usersessions",
+    "mailseal.store",
+    "mailseal.store.accounts",
+]
+AUTH_USER_MODEL = "accounts.Account"
+MIDDLEWARE = ["allauth.account.middleware.AccountMiddleware"]  # allauth looks for it when it is loaded
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
 DATABASE_ROUTERS: list[str] = []
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "UTC"
 LOGGING_CONFIG = None  # the roles set up logging

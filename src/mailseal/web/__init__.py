@@ -1,0 +1,10 @@
+"""What browsers and programs ask over HTTPS: the console and the REST API.
+
+It opens no private key and parses no upload.
+
+`setup(config, secret)` makes Django answer; `mailseal.roles.web_role` serves it.
+"""
+
+from mailseal.web.configuration import setup
+
+__all__ = ["setup"]

@@ -1,0 +1,10 @@
+"""Every URL of the console and the API."""
+
+from django.urls import include, path
+
+from mailseal.web.console import start
+
+urlpatterns = [
+    path("", start.start, name="start"),
+    path("account/", include("allauth.urls")),
+]
