@@ -1,0 +1,7 @@
+"""What an administrator of accounts got wrong."""
+
+from mailseal.errors import PermanentError
+
+
+class AccountError(PermanentError):
+    """There is no such account, or that cannot be done to it. The text is for people and holds no secret."""
