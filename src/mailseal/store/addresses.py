@@ -1,9 +1,11 @@
 """Addresses that something was set up for; made when first needed."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+from django.db.models import Q
 
 from mailseal.mail.address import Address
 from mailseal.store.dlp_models import DlpAssignmentRow
@@ -44,12 +46,40 @@ def remember_those_of(certificates: Iterable[UUID]) -> None:
 
 
 @reads
-def list_addresses(*, domain: str | None = None, after: str = "", limit: int = 200) -> tuple[AddressInfo, ...]:
-    """Addresses by key, of one domain if given, those after `after`."""
+def list_addresses(
+    *,
+    domain: str | None = None,
+    domains: Collection[str] | None = None,
+    text: str = "",
+    after: str = "",
+    limit: int = 200,
+) -> tuple[AddressInfo, ...]:
+    """Addresses by key, those after `after`: of one domain, of some `domains` (None: of all), with a text in them."""
     rows = KnownAddress.objects.filter(key__gt=after)
-    if domain is not None:
-        rows = rows.filter(key__endswith=f"@{domain}")
+    for one in ([domain] if domain is not None else None, domains):
+        if one is not None:
+            rows = rows.filter(_of_domains(one))
+    if text:
+        rows = rows.filter(key__contains=text.casefold())
     found = list(rows.order_by("key")[:limit])
+    return _infos(found)
+
+
+@reads
+def find(address: Address) -> AddressInfo | None:
+    """One of them; None: nothing was set up for it."""
+    found = _infos(list(KnownAddress.objects.filter(key=address.key)))
+    return found[0] if found else None
+
+
+def _of_domains(domains: Collection[str]) -> Q:
+    found = Q(pk__in=[])
+    for domain in domains:
+        found |= Q(key__endswith=f"@{domain}")
+    return found
+
+
+def _infos(found: Sequence[KnownAddress]) -> tuple[AddressInfo, ...]:
     keys = [row.key for row in found]
     overrides = _counts(SettingOverride.objects.filter(owner__in=keys).values_list("owner"))
     certificates = _counts(CertificateUse.objects.filter(owner__in=keys).values_list("owner"))

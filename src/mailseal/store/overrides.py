@@ -1,5 +1,11 @@
-"""Settings at their levels: set, unset, shown with where each value comes from."""
+"""Settings at their levels: set, unset, changed together, shown with where each value comes from."""
 
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from mailseal.errors import PermanentError
 from mailseal.mail.address import Address
 from mailseal.policy.settings import (
     Level,
@@ -14,8 +20,27 @@ from mailseal.policy.settings import (
 from mailseal.store.addresses import remember
 from mailseal.store.models import SettingOverride
 from mailseal.store.owners import read_owner
-from mailseal.store.stamps import Scope, bump
+from mailseal.store.stamps import Scope, bump, bump_alone
 from mailseal.store.transaction import reads, writes
+
+Shown = Mapping[str, tuple[object, Override | None]]
+"""Of each setting the value that counts for an owner, and the override that it comes from (None: factory)."""
+
+
+class StaleSettingsError(PermanentError):
+    """Somebody else has changed the settings since they were looked at."""
+
+
+class LockedSettingError(PermanentError):
+    """The setting is locked at this level, and who wants to change it may not unlock it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a setting shall be at a level: a text as `parse_value` reads it; None: as it is inherited."""
+
+    text: str | None
+    locked: bool = False
 
 
 @writes
@@ -44,6 +69,80 @@ def unset_override(owner: str, name: str) -> bool:
     check(resolve(_of_owner(level, key)))
     bump(Scope.SETTINGS)
     return bool(deleted)
+
+
+@writes
+def change(
+    owner: str, wanted: Mapping[str, Wanted], *, expected: str | None = None, may_lock: bool = True
+) -> dict[str, Override | None]:
+    """Set and unset several settings of an owner at once, or none of them; what is set there of each before.
+
+    `expected`: only if `version` still is this, else StaleSettingsError. Without `may_lock` what is locked at this very
+    level stays as it is, and nothing is locked (LockedSettingError). Raises SettingError, AddressError.
+    """
+    level, key = read_owner(owner)
+    bump_alone(Scope.SETTINGS)
+    found = _of_owner(level, key)
+    if expected is not None and expected != _version(resolve_with_origin(found)):
+        raise StaleSettingsError("somebody else has changed these settings meanwhile")
+    before = {one.name: one for one in found if one.owner == key}
+    if not may_lock:
+        _leave_locks(wanted, before)
+    check(resolve(_changed(found, level, key, wanted)))
+    for name, one in wanted.items():
+        _put(level, key, name, one)
+    if level is Level.ADDRESS and any(one.text is not None for one in wanted.values()):
+        remember([key])
+    bump(Scope.SETTINGS)
+    return {name: before.get(name) for name in wanted}
+
+
+@reads
+def preview(owner: str, wanted: Mapping[str, Wanted]) -> Shown:
+    """As `shown` would be after `change`; raises SettingError, AddressError."""
+    level, key = read_owner(owner)
+    changed = _changed(_of_owner(level, key), level, key, wanted)
+    check(resolve(changed))
+    return resolve_with_origin(changed)
+
+
+@reads
+def version(owner: str) -> str:
+    """Another text whenever something of what `shown` gives is another."""
+    return _version(shown(owner))
+
+
+def _version(of: Shown) -> str:
+    rows = [
+        [name, show_value(name, value), *((one.level.value, one.owner, one.locked) if one else ())]
+        for name, (value, one) in of.items()
+    ]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:32]
+
+
+def _changed(found: Iterable[Override], level: Level, key: str, wanted: Mapping[str, Wanted]) -> list[Override]:
+    kept = [one for one in found if one.owner != key or one.name not in wanted]
+    new = [
+        Override(level, key, name, parse_value(name, one.text), one.locked)
+        for name, one in wanted.items()
+        if one.text is not None
+    ]
+    return kept + new
+
+
+def _leave_locks(wanted: Mapping[str, Wanted], before: Mapping[str, Override]) -> None:
+    for name, one in wanted.items():
+        if one.locked or (name in before and before[name].locked):
+            raise LockedSettingError(f"{name} is locked, or to be locked, which is not yours to decide")
+
+
+def _put(level: Level, key: str, name: str, wanted: Wanted) -> None:
+    rows = SettingOverride.objects
+    if wanted.text is None:
+        rows.filter(owner=key, name=name).delete()
+        return
+    value = show_value(name, parse_value(name, wanted.text))
+    rows.update_or_create(owner=key, name=name, defaults={"level": level, "value": value, "locked": wanted.locked})
 
 
 @reads

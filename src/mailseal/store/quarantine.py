@@ -4,7 +4,7 @@ A row per (attempt, recipient); the mail itself is stored once for all recipient
 last of them. See also `quarantine_actions` for what people do with it, `quarantine_work` for what the worker does.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.db.transaction import atomic
 
 from mailseal.errors import PermanentError, TransientError
@@ -85,10 +85,18 @@ class HeldMail:
     asked_by: str
     asked_until: datetime | None
 
+    @property
+    def domain(self) -> str:
+        """To whose administrators the mail belongs: its sender's domain, by whose policy it is held; "" for none."""
+        return Address.parse(self.sender).domain if self.sender else ""
+
 
 @dataclass(frozen=True, slots=True)
 class HeldFilter:
-    """What to look for; None is anything. `sender`, `recipient`: an address, or a domain for all of it."""
+    """What to look for; None is anything. `sender`, `recipient`: an address, or a domain for all of it.
+
+    `domains`: only mails that belong to one of these, see `HeldMail.domain`.
+    """
 
     sender: str | None = None
     recipient: str | None = None
@@ -97,6 +105,7 @@ class HeldFilter:
     mail: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    domains: frozenset[str] | None = None
 
 
 class StoreQuarantine:
@@ -224,6 +233,8 @@ def _filtered(wanted: HeldFilter) -> QuerySet[QuarantineRow]:
     for column, text in (("sender_key", wanted.sender), ("recipient_key", wanted.recipient)):
         if text is not None:
             rows = rows.filter(**party_filter(column, text))
+    if wanted.domains is not None:
+        rows = rows.filter(_of_domains(wanted.domains))
     if wanted.states is not None:
         rows = rows.filter(state__in=[one.value for one in wanted.states])
     if wanted.why is not None:
@@ -235,6 +246,14 @@ def _filtered(wanted: HeldFilter) -> QuerySet[QuarantineRow]:
     if wanted.until is not None:
         rows = rows.filter(pk__lt=first_uuid7(wanted.until))
     return rows
+
+
+def _of_domains(domains: Collection[str]) -> Q:
+    """Wildcards are no domain of anybody."""
+    found = Q(pk__in=[])
+    for domain in domains:
+        found |= Q(sender_key__endswith=f"@{domain}")
+    return found
 
 
 def _of_mail(mail: str) -> dict[str, str]:

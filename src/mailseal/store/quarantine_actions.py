@@ -107,6 +107,18 @@ def _approve(held: UUID, actor: Actor, note: str) -> HeldMail:
 
 
 @writes
+def deny(held: UUID, actor: Actor, note: str = "") -> HeldMail:
+    """Refuse, or withdraw, that a mail is released as it is; raises NotHeldError, BusyError, NoRequestError."""
+    row = _held(held)
+    if not row.asked_by:
+        raise NoRequestError(f"nobody has asked for {held} to be released as it is")
+    asked_by, row.asked_by, row.asked_until = row.asked_by, "", None
+    _change(row, "asked_by", "asked_until")
+    quarantine_events.add(row, actor, Action.AS_IS_DENIED, _noted(f"asked for by {asked_by}", note))
+    return held_mail(row)
+
+
+@writes
 def delete(held: UUID, actor: Actor, note: str = "") -> HeldMail:
     """Delete a mail for good; raises NotHeldError, BusyError."""
     return end(_held(held), State.DELETED, actor, Action.DELETED, note)
