@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mailseal.store.quarantine_events import MAILSEAL, Actor
+from mailseal.store.actor import MAILSEAL, Actor
 
 
 class Way(StrEnum):

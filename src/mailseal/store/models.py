@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import CASCADE, Index, UniqueConstraint
 
 from mailseal.store import (  # noqa: F401 -- Django looks for all tables here
+    audit_models,
     dkim_models,
     dlp_models,
     journaling_models,

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from mailseal.store.actor import MAILSEAL as MAILSEAL  # noqa: PLC0414 -- where others look for it
+from mailseal.store.actor import Actor as Actor  # noqa: PLC0414 -- same
 from mailseal.store.pace import Turn
 from mailseal.store.purge import delete_before
 from mailseal.store.quarantine_models import QuarantineEventRow, QuarantineRow
@@ -17,18 +19,6 @@ KEPT_DAYS = 400
 MAX_NOTE_CHARS = 1000
 _NAME_CHARS = 200
 _MAIL_DIGITS = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who acts. Two actors are the same person when their `key` is the same; `name` is for people."""
-
-    key: str
-    name: str
-
-
-MAILSEAL = Actor("mailseal", "Mailseal")
-"""Nobody: what happens by itself."""
 
 
 class Action(StrEnum):
