@@ -349,6 +349,22 @@ class Clock(Protocol):
         """Seconds, for deadlines."""
 
 
+class KeyPorts(Protocol):
+    """Where methods find keys: of a Gateway, or of somebody who only asks what could be done."""
+
+    @property
+    def certificates(self) -> Certificates:
+        """Of S/MIME."""
+
+    @property
+    def pgp(self) -> PgpCertificates:
+        """Of OpenPGP."""
+
+    @property
+    def lookups(self) -> Lookups:
+        """What is looked for on the network."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gateway:
     """Everything `process` may touch."""

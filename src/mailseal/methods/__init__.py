@@ -14,14 +14,14 @@ from mailseal.methods.smime import Smime
 from mailseal.policy.model import Already, Awaited, Harvest, MethodName
 from mailseal.policy.reason import Reason
 from mailseal.policy.settings import Settings
-from mailseal.ports import Gateway
+from mailseal.ports import Gateway, KeyPorts
 
 
 class Method(Protocol):
     """A way to protect a mail and to open one."""
 
     def usable_keys(
-        self, gateway: Gateway, recipient: Address, policy: Settings, at: datetime, *, seek: bool = False
+        self, gateway: KeyPorts, recipient: Address, policy: Settings, at: datetime, *, seek: bool = False
     ) -> tuple[str, ...] | Reason | Awaited:
         """Fingerprints to encrypt to for one recipient, additional keys included; or why there is none.
 
@@ -32,7 +32,7 @@ class Method(Protocol):
         """Fingerprints of the keys to which everything that the method encrypts is encrypted as well."""
 
     def signer(
-        self, gateway: Gateway, identity: Address, policy: Settings, at: datetime, *, seek: bool = False
+        self, gateway: KeyPorts, identity: Address, policy: Settings, at: datetime, *, seek: bool = False
     ) -> str | Reason:
         """Fingerprint of the key that signs for an address; or why there is none.
 
@@ -64,7 +64,7 @@ class Method(Protocol):
     def already(self, root: Entity) -> Already:
         """The protection of this kind that the whole mail already has."""
 
-    def held(self, gateway: Gateway, reader: Address) -> tuple[str, ...]:
+    def held(self, gateway: KeyPorts, reader: Address) -> tuple[str, ...]:
         """Fingerprints of the keys that mail to this reader may be opened with."""
 
     def recognise(self, entity: Entity, settings: Settings) -> str | None:

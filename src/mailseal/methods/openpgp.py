@@ -22,7 +22,7 @@ from mailseal.openpgp.select import newest_first, signing_component, speaks_for,
 from mailseal.policy.model import Already, Awaited, Harvest
 from mailseal.policy.reason import Reason, ReasonCode, because
 from mailseal.policy.settings import PgpLookup, Settings
-from mailseal.ports import Gateway, LookupState
+from mailseal.ports import Gateway, KeyPorts, LookupState
 
 MAX_KEYS_PER_RECIPIENT = 20
 
@@ -31,7 +31,7 @@ class OpenPgp:
     """The OpenPGP row of METHODS. A fingerprint is that of a certificate's primary key."""
 
     def usable_keys(
-        self, gateway: Gateway, recipient: Address, policy: Settings, at: datetime, *, seek: bool = False
+        self, gateway: KeyPorts, recipient: Address, policy: Settings, at: datetime, *, seek: bool = False
     ) -> tuple[str, ...] | Reason | Awaited:
         """Fingerprints of all usable certificates of the recipient, then of the additional ones."""
         if not policy.pgp:
@@ -48,7 +48,7 @@ class OpenPgp:
 
     @staticmethod
     def _sought(
-        gateway: Gateway, recipient: Address, policy: Settings, at: datetime, found: Reason
+        gateway: KeyPorts, recipient: Address, policy: Settings, at: datetime, found: Reason
     ) -> tuple[str, ...] | Reason | Awaited:
         wait = policy.pgp_lookup is PgpLookup.WAIT
         lookup = gateway.lookups.ask(recipient, at, wait=wait)
@@ -61,7 +61,7 @@ class OpenPgp:
         return policy.pgp_additional_keys
 
     def signer(
-        self, gateway: Gateway, identity: Address, policy: Settings, at: datetime, *, seek: bool = False
+        self, gateway: KeyPorts, identity: Address, policy: Settings, at: datetime, *, seek: bool = False
     ) -> str | Reason:
         """The newest usable certificate with a secret key of the identity; its domain's only if it has none itself.
 
@@ -106,7 +106,7 @@ class OpenPgp:
         """Judged by packets and for whom they are, never by an armor line; encrypted only if nothing is beside that."""
         return already(root)
 
-    def held(self, gateway: Gateway, reader: Address) -> tuple[str, ...]:
+    def held(self, gateway: KeyPorts, reader: Address) -> tuple[str, ...]:
         """All certificates with a secret key that the reader may use, expired ones too: mail outlives them."""
         return tuple(one.certificate.fingerprint for one in gateway.pgp.with_key_of(reader))
 
@@ -128,7 +128,7 @@ class OpenPgp:
         return openpgp_keys.tidy(content) if settings.pgp_remove_key_attachments else content
 
 
-def _usable(gateway: Gateway, recipient: Address, policy: Settings, at: datetime) -> tuple[str, ...] | Reason:
+def _usable(gateway: KeyPorts, recipient: Address, policy: Settings, at: datetime) -> tuple[str, ...] | Reason:
     stored = gateway.pgp.of_recipient(recipient)
     if not stored:
         return because(ReasonCode.NO_PGP_KEY, address=recipient)
@@ -142,7 +142,7 @@ def _usable(gateway: Gateway, recipient: Address, policy: Settings, at: datetime
     return tuple(dict.fromkeys(own + extra))
 
 
-def _by_word_of_the_domain(gateway: Gateway, recipient: Address, used: Collection[str]) -> bool:
+def _by_word_of_the_domain(gateway: KeyPorts, recipient: Address, used: Collection[str]) -> bool:
     """Whether one of the certificates is used only since the domain of the address publishes it."""
     return any(
         one.own_domain and one.trust is PgpTrust.CANDIDATE and one.certificate.fingerprint in used
@@ -150,7 +150,7 @@ def _by_word_of_the_domain(gateway: Gateway, recipient: Address, used: Collectio
     )
 
 
-def _additional_usable(gateway: Gateway, fingerprint: str, at: datetime) -> bool:
+def _additional_usable(gateway: KeyPorts, fingerprint: str, at: datetime) -> bool:
     stored = gateway.pgp.by_fingerprint(fingerprint)
     # Set by an administrator for everybody's mail, so it counts as chosen by hand: no address has to fit.
     return stored is not None and why_not_encrypt(replace(stored, selected=True), None, at) is None

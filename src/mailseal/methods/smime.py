@@ -14,7 +14,7 @@ from mailseal.methods.smime_layers import peel
 from mailseal.policy.model import Already, Harvest
 from mailseal.policy.reason import Reason, ReasonCode, because
 from mailseal.policy.settings import Settings
-from mailseal.ports import Gateway
+from mailseal.ports import Gateway, KeyPorts
 from mailseal.smime import ber
 from mailseal.smime import message as smime_message
 from mailseal.smime.certificate import CertificateError, StoredCertificate, public_key
@@ -34,7 +34,7 @@ class Smime:
 
     def usable_keys(
         self,
-        gateway: Gateway,
+        gateway: KeyPorts,
         recipient: Address,
         policy: Settings,
         at: datetime,
@@ -62,14 +62,14 @@ class Smime:
         return policy.additional_certificates
 
     @staticmethod
-    def _additional_usable(gateway: Gateway, fingerprint: str, policy: Settings, at: datetime) -> bool:
+    def _additional_usable(gateway: KeyPorts, fingerprint: str, policy: Settings, at: datetime) -> bool:
         stored = gateway.certificates.by_fingerprint(fingerprint)
         # Set by an administrator for everybody's mail, so it counts as chosen by hand: no address has to fit.
         return stored is not None and _why_not_encrypt(replace(stored, selected=True), None, policy, at) is None
 
     def signer(
         self,
-        gateway: Gateway,
+        gateway: KeyPorts,
         identity: Address,
         policy: Settings,
         at: datetime,
@@ -147,7 +147,7 @@ class Smime:
             return found
         return Already.SIGNED if root.children else Already.NOTHING
 
-    def held(self, gateway: Gateway, reader: Address) -> tuple[str, ...]:
+    def held(self, gateway: KeyPorts, reader: Address) -> tuple[str, ...]:
         """All certificates with a private key that the reader may use, expired ones too: mail outlives them."""
         return tuple(one.certificate.fingerprint for one in gateway.certificates.with_key_of(reader))
 
