@@ -7,6 +7,7 @@ from django.conf import settings
 from django.urls import clear_url_caches
 
 from mailseal.config import Config
+from mailseal.web.static_files import prefix
 
 HERE = Path(__file__).resolve().parent
 SESSION_SECONDS = 12 * 3600
@@ -31,7 +32,7 @@ def values(config: Config, secret: str) -> dict[str, Any]:
         "ALLOWED_HOSTS": [config.hostname, "localhost", "127.0.0.1", "[::1]"],
         "MIDDLEWARE": _MIDDLEWARE,
         "TEMPLATES": [_TEMPLATES],
-        "STATIC_URL": "/static/",
+        "STATIC_URL": prefix(),
         "AUTHENTICATION_BACKENDS": ["allauth.account.auth_backends.AuthenticationBackend"],
         "LOGIN_URL": "account_login",
         "LOGIN_REDIRECT_URL": "start",
@@ -82,6 +83,6 @@ _TEMPLATES = {
             "django.contrib.messages.context_processors.messages",
             "mailseal.web.console.navigation.context",
         ],
-        "libraries": {},
+        "builtins": ["mailseal.web.look"],
     },
 }

@@ -1,0 +1,81 @@
+"""Template tags of the pages: icons, badges, times, and the colour that goes with what became of a mail.
+
+Every template has them without `{% load %}`. A badge's word says what its colour says.
+"""
+
+from datetime import UTC, date, datetime
+
+from django import template
+from django.templatetags.static import static
+from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from mailseal.web.words import FATES, METHODS, TREATMENTS, Word
+
+register = template.Library()
+
+
+@register.simple_tag
+def icon(name: str, kind: str = "") -> SafeString:
+    """A drawing of static/img/icons.svg; `kind` is "small" or a tone. It says nothing to a screen reader."""
+    href = f"{static('img/icons.svg')}#{name}"
+    return format_html('<svg class="icon {}" aria-hidden="true"><use href="{}"></use></svg>', kind, href)
+
+
+@register.simple_tag
+def badge(text: str | Promise, tone: str = "", icon_name: str = "") -> SafeString:
+    """A state in a word. Tones: good, warn, bad, held, info, accent, outline, "" for none."""
+    drawing = icon(icon_name) if icon_name else ""
+    return format_html('<span class="badge {}">{}{}</span>', tone, drawing, text)
+
+
+@register.simple_tag
+def fate(name: str) -> SafeString:
+    """What became of a copy, as a badge."""
+    return _badge_of(FATES.get(name), name)
+
+
+@register.simple_tag
+def treatment(name: str) -> SafeString:
+    """What was done to a copy, as a badge."""
+    return _badge_of(TREATMENTS.get(name), name)
+
+
+@register.filter
+def method_name(name: str) -> str | Promise:
+    """A method of encryption, as people call it."""
+    return METHODS.get(name, name)
+
+
+@register.filter
+def when(value: datetime | None) -> SafeString:
+    """A time to the second, in UTC."""
+    return _time(value, "%Y-%m-%d %H:%M:%S")
+
+
+@register.filter
+def minute(value: datetime | None) -> SafeString:
+    """A time to the minute, in UTC."""
+    return _time(value, "%Y-%m-%d %H:%M")
+
+
+@register.filter
+def day(value: date | datetime | None) -> SafeString:
+    """A day, in UTC."""
+    return _time(value, "%Y-%m-%d")
+
+
+def _time(value: date | datetime | None, form: str) -> SafeString:
+    if value is None:
+        return SafeString("–")  # noqa: RUF001 -- a dash for nothing, as everywhere in the tables
+    if isinstance(value, datetime):
+        value = value.astimezone(UTC)
+        machine = value.strftime("%Y-%m-%dT%H:%M:%SZ")
+    else:
+        machine = value.isoformat()
+    return format_html('<time datetime="{}">{}</time>', machine, value.strftime(form))
+
+
+def _badge_of(word: Word | None, name: str) -> SafeString:
+    return badge(name) if word is None else badge(word.text, word.tone, word.icon)

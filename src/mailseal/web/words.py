@@ -1,0 +1,52 @@
+"""The words and tones of what became of mail, in one place for every page."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from mailseal.policy.model import Fate, MethodName, Treatment
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What people read, the tone of its badge and its icon."""
+
+    text: str | Promise
+    tone: str = ""
+    icon: str = ""
+
+
+FATES: Mapping[str, Word] = MappingProxyType(
+    {
+        Fate.RELAYED: Word(_("Delivered"), "good", "check"),
+        Fate.NOTIFIED: Word(_("Sender told"), "warn", "bell"),
+        Fate.KEPT: Word(_("Kept for the recipient"), "info", "clock"),
+        Fate.HELD: Word(_("Held"), "held", "held"),
+        Fate.DEFERRED: Word(_("Deferred"), "warn", "clock"),
+        Fate.REFUSED: Word(_("Refused"), "bad", "refused"),
+    }
+)
+"""`Fate`."""
+
+TREATMENTS: Mapping[str, Word] = MappingProxyType(
+    {
+        Treatment.NONE: Word(_("Not changed"), "outline"),
+        Treatment.PASSED: Word(_("Passed as it was"), "outline"),
+        Treatment.SIGNED: Word(_("Signed"), "info", "signature"),
+        Treatment.ENCRYPTED: Word(_("Encrypted"), "accent", "lock"),
+        Treatment.SIGNED_ENCRYPTED: Word(_("Signed and encrypted"), "accent", "lock"),
+        Treatment.OPENED: Word(_("Opened"), "info", "unlock"),
+    }
+)
+"""`Treatment`."""
+
+METHODS: Mapping[str, str | Promise] = MappingProxyType({MethodName.SMIME: "S/MIME", MethodName.PGP: "OpenPGP"})
+"""`MethodName`."""
+
+DIRECTIONS: Mapping[str, Word] = MappingProxyType(
+    {"in": Word(_("Incoming"), "", "newer"), "out": Word(_("Outgoing"), "", "older")}
+)
+"""The way of a mail: "in" or "out"."""
