@@ -1,6 +1,6 @@
 """Certificates for administrators: list, show, delete, choose by hand, share a key."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,7 +13,7 @@ from mailseal.smime.certificate import Certificate, CtlEntry, Verdict
 from mailseal.store.addresses import remember, remember_those_of
 from mailseal.store.certificate_rows import DUE_NOW, Purpose, Use, parsed, verdict_from_row
 from mailseal.store.models import CertificateRow, CertificateUse, CtlRow, PrivateKeyRow
-from mailseal.store.owners import owners_of_domain, read_owner
+from mailseal.store.owners import in_domains, owners_of_domain, read_owner
 from mailseal.store.revalidate import after_change, mark_below
 from mailseal.store.stamps import Scope, bump
 from mailseal.store.transaction import reads, run, writes
@@ -53,6 +53,7 @@ def list_certificates(
     *,
     address: Address | None = None,
     owner: str | None = None,
+    domains: Collection[str] | None = None,
     purpose: Purpose | None = Purpose.END_ENTITY,
     has_key: bool | None = None,
     candidate: bool | None = None,
@@ -66,8 +67,8 @@ def list_certificates(
     """The newest certificates that meet all filters.
 
     `address`: everything the mail path would look at for it. `owner`: found, chosen or shared for exactly this
-    address, domain or wildcard. `text` is looked for in subject and issuer. `before`: the fingerprint of the last row
-    of the page before.
+    address, domain or wildcard; `domains`: for one of these (stored form) or an address in them. `text` is looked for
+    in subject and issuer. `before`: the fingerprint of the last row of the page before.
     """
     rows = CertificateRow.objects.all()
     if address is not None:
@@ -75,6 +76,8 @@ def list_certificates(
         rows = rows.filter(pk__in=CertificateUse.objects.filter(owner__in=owners).values("certificate"))
     if owner is not None:
         rows = rows.filter(pk__in=CertificateUse.objects.filter(owner=read_owner(owner)[1]).values("certificate"))
+    if domains is not None:
+        rows = rows.filter(pk__in=CertificateUse.objects.filter(in_domains("owner", domains)).values("certificate"))
     exact = {"purpose": purpose, "candidate": candidate, "trusted": trusted, "bound": has_key}
     rows = rows.filter(**{name: value for name, value in exact.items() if value is not None})
     if conflict is not None:

@@ -14,6 +14,7 @@ from mailseal.errors import PermanentError
 from mailseal.smime.certificate import Certificate, Revocation
 from mailseal.smime.revocation import Crl, CrlError, Entry, verify_crl
 from mailseal.store.certificate_rows import Purpose, name_key, parsed, serial_text
+from mailseal.store.keyset import behind
 from mailseal.store.models import CertificateRow, CrlEntryRow, CrlRow
 from mailseal.store.revalidate import after_change, mark_below
 from mailseal.store.row import storable, utc_now
@@ -126,9 +127,13 @@ def _delete_entries(crl: UUID) -> int:
 
 
 @reads
-def list_crls() -> tuple[CrlInfo, ...]:
-    """All lists that count, by issuer."""
-    return tuple(_info(row) for row in CrlRow.objects.filter(active=True).order_by("issuer", "pk"))
+def list_crls(*, after: str | None = None, limit: int | None = None) -> tuple[CrlInfo, ...]:
+    """All lists that count, by issuer; behind that of a fingerprint, which raises NoSuchCrlError."""
+    rows = CrlRow.objects.filter(active=True).order_by("issuer", "pk")
+    if after is not None:
+        last = _find(after)
+        rows = rows.filter(behind({"issuer": last.issuer, "pk": last.pk}))
+    return tuple(map(_info, rows[:limit]))
 
 
 @reads

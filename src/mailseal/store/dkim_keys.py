@@ -1,7 +1,7 @@
 """DKIM keys of our domains: made, brought along, switched on and off; and for the mail path (RFC 6376 §3.6)."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,6 +18,7 @@ from mailseal.keys.software import spki_sha256, validate_private_key
 from mailseal.mail.address import AddressError, domain_to_ascii
 from mailseal.store import private_keys
 from mailseal.store.dkim_models import NAME_CHARS, DkimKeyRow
+from mailseal.store.keyset import behind
 from mailseal.store.lru import Lru
 from mailseal.store.private_keys import Sealing
 from mailseal.store.row import utc_now
@@ -134,12 +135,25 @@ def add(domain: str, selector: str, key: PrivateKey, sealing: Sealing) -> DkimKe
 
 
 @reads
-def list_keys(domain: str = "") -> tuple[DkimKeyInfo, ...]:
-    """All keys, or those of a domain, by domain and selector; raises AddressError."""
+def list_keys(
+    domain: str = "",
+    *,
+    domains: Collection[str] | None = None,
+    after: tuple[str, str] | None = None,
+    limit: int | None = None,
+) -> tuple[DkimKeyInfo, ...]:
+    """All keys, those of a domain or of several (A-labels), by domain and selector; raises AddressError.
+
+    `after`: domain and selector of the last one of the page before.
+    """
     rows = DkimKeyRow.objects.order_by("domain", "selector")
     if domain:
         rows = rows.filter(domain=domain_to_ascii(domain))
-    return tuple(map(_info, rows))
+    if domains is not None:
+        rows = rows.filter(domain__in=sorted(domains))
+    if after is not None:
+        rows = rows.filter(behind({"domain": after[0], "selector": after[1]}))
+    return tuple(map(_info, rows[:limit]))
 
 
 @reads

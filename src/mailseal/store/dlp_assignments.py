@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from mailseal.mail.address import Address
 from mailseal.policy.settings import Level, levels_for
@@ -22,6 +23,7 @@ from mailseal.store.transaction import reads, writes
 class Assignment:
     """A pattern, or a group (the other is ""), and whose mail it is looked for in. `owner` as of `policy.levels`."""
 
+    id: UUID
     level: Level
     owner: str
     pattern: str
@@ -60,6 +62,22 @@ def unassign(owner: str, patterns: Sequence[str] = (), groups: Sequence[str] = (
             raise DlpError(f"{row.name} is not assigned to {key or 'all mail'} itself")
     bump(Scope.PATTERNS)
     return _of([key])
+
+
+@reads
+def page(
+    *, owner: str | None = None, pattern: str = "", group: str = "", after: UUID | None = None, limit: int = 100
+) -> tuple[Assignment, ...]:
+    """Those to exactly this owner, of a pattern, of a group; the oldest first, behind one. Raises AddressError."""
+    rows = DlpAssignmentRow.objects.select_related("pattern", "group").order_by("pk")
+    if owner is not None:
+        rows = rows.filter(owner=read_owner(owner)[1])
+    for column, name in (("pattern__key", pattern), ("group__key", group)):
+        if name:
+            rows = rows.filter(**{column: name_key(name)})
+    if after is not None:
+        rows = rows.filter(pk__gt=after)
+    return tuple(map(_assignment, rows[:limit]))
 
 
 @reads
@@ -114,4 +132,4 @@ def _of(owners: Iterable[str] | None) -> tuple[Assignment, ...]:
 def _assignment(row: DlpAssignmentRow) -> Assignment:
     level, owner = read_owner(row.owner)
     pattern, group = row.pattern, row.group
-    return Assignment(level, owner, pattern.name if pattern else "", group.name if group else "", row.created)
+    return Assignment(row.pk, level, owner, pattern.name if pattern else "", group.name if group else "", row.created)

@@ -88,11 +88,10 @@ def find(name: str) -> GroupInfo:
 
 
 @reads
-def list_groups() -> tuple[GroupInfo, ...]:
-    """All of them, by name."""
-    return tuple(
-        _info(row) for row in DlpGroupRow.objects.order_by("key").prefetch_related("members__pattern", "assignments")
-    )
+def list_groups(*, after: str = "", limit: int | None = None) -> tuple[GroupInfo, ...]:
+    """All of them, by name; behind the one of a name."""
+    rows = DlpGroupRow.objects.filter(key__gt=name_key(after)).order_by("key")
+    return tuple(map(_info, rows.prefetch_related("members__pattern", "assignments")[:limit]))
 
 
 def _row(name: str) -> DlpGroupRow:

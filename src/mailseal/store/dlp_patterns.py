@@ -73,10 +73,12 @@ def find(name: str) -> PatternInfo:
 
 
 @reads
-def list_patterns() -> tuple[PatternInfo, ...]:
-    """All of them, by name."""
-    rows = DlpPatternRow.objects.order_by("key").prefetch_related("memberships__group", "assignments")
-    return tuple(_info(row) for row in rows)
+def list_patterns(*, owner: str | None = None, after: str = "", limit: int | None = None) -> tuple[PatternInfo, ...]:
+    """All of them, by name, or those of an owner (stored form); behind the one of a name."""
+    rows = DlpPatternRow.objects.filter(key__gt=name_key(after)).order_by("key")
+    if owner is not None:
+        rows = rows.filter(owner=owner)
+    return tuple(map(_info, rows.prefetch_related("memberships__group", "assignments")[:limit]))
 
 
 def in_use(assigned_to: Sequence[str], groups: Sequence[str] = ()) -> str:

@@ -9,6 +9,7 @@ from mailseal.notices.template import Part
 from mailseal.policy.notice_kind import NoticeKind
 from mailseal.policy.settings import Level, levels_for
 from mailseal.store.addresses import remember
+from mailseal.store.keyset import behind
 from mailseal.store.notice_models import NoticeTemplateRow
 from mailseal.store.owners import read_owner
 from mailseal.store.row import utc_now
@@ -50,12 +51,17 @@ def unset_template(owner: str, kind: NoticeKind, language: str, part: Part | Non
 
 
 @reads
-def list_templates(owner: str | None = None) -> tuple[StoredTemplate, ...]:
-    """All that are stored, or those for exactly this owner; raises AddressError."""
+def list_templates(
+    owner: str | None = None, *, after: StoredTemplate | None = None, limit: int | None = None
+) -> tuple[StoredTemplate, ...]:
+    """All that are stored, or those for exactly this owner; behind one in that order. Raises AddressError."""
     rows = NoticeTemplateRow.objects.order_by("owner", "kind", "language", "part")
     if owner is not None:
         rows = rows.filter(owner=read_owner(owner)[1])
-    return _known(list(rows))
+    if after is not None:
+        last = {"owner": after.owner, "kind": after.kind.value, "language": after.language, "part": after.part.value}
+        rows = rows.filter(behind(last))
+    return _known(list(rows[:limit]))
 
 
 @reads

@@ -1,6 +1,6 @@
 """OpenPGP certificates for administrators: list, show, trust, choose by hand, share a key, delete."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from string import hexdigits
@@ -14,7 +14,7 @@ from mailseal.openpgp.certificate import PgpCertificate, PgpTrust
 from mailseal.openpgp.select import fit_to_encrypt
 from mailseal.store import private_keys
 from mailseal.store.addresses import remember
-from mailseal.store.owners import owners_of_domain, read_owner
+from mailseal.store.owners import in_domains, owners_of_domain, read_owner
 from mailseal.store.pgp_domain_keys import (
     DomainKey,
     certified_user_ids,
@@ -71,6 +71,7 @@ def list_keys(
     *,
     address: Address | None = None,
     owner: str | None = None,
+    domains: Collection[str] | None = None,
     trust: PgpTrust | None = None,
     has_key: bool | None = None,
     conflict: bool | None = None,
@@ -83,14 +84,10 @@ def list_keys(
     """The newest certificates that meet all filters.
 
     `address`: everything the mail path would look at for it. `owner`: found, chosen or shared for exactly this address,
-    domain or wildcard. `text` is looked for in the user IDs. `before`: the fingerprint of the last row of the page
-    before.
+    domain or wildcard; `domains`: for one of these (stored form) or an address in them. `text` is looked for in the
+    user IDs. `before`: the fingerprint of the last row of the page before.
     """
-    rows = PgpCertificateRow.objects.all()
-    if address is not None:
-        rows = _of_owners(rows, (address.key, *owners_of_domain(address.domain)))
-    if owner is not None:
-        rows = _of_owners(rows, (read_owner(owner)[1],))
+    rows = _of_owners(address, owner, domains)
     if trust is not None:
         rows = rows.filter(trust=trust.value)
     if conflict is not None:
@@ -110,8 +107,20 @@ def list_keys(
     return _infos(rows.order_by("-pk")[:limit])
 
 
-def _of_owners(rows: QuerySet[PgpCertificateRow], owners: Sequence[str]) -> QuerySet[PgpCertificateRow]:
-    return rows.filter(pk__in=PgpUseRow.objects.filter(owner__in=owners).values("certificate"))
+def _of_owners(
+    address: Address | None, owner: str | None, domains: Collection[str] | None
+) -> QuerySet[PgpCertificateRow]:
+    wanted = []
+    if address is not None:
+        wanted.append(Q(owner__in=(address.key, *owners_of_domain(address.domain))))
+    if owner is not None:
+        wanted.append(Q(owner=read_owner(owner)[1]))
+    if domains is not None:
+        wanted.append(in_domains("owner", domains))
+    rows = PgpCertificateRow.objects.all()
+    for one in wanted:
+        rows = rows.filter(pk__in=PgpUseRow.objects.filter(one).values("certificate"))
+    return rows
 
 
 @reads

@@ -202,10 +202,13 @@ def info_of(domain: str, at: datetime) -> StsInfo | None:
 
 
 @reads
-def list_policies(at: datetime, *, every: bool = False, limit: int = 10_000) -> tuple[StsInfo, ...]:
-    """Domains with a policy that counts or that could not be looked at, by name; `every`: all that were looked at."""
+def list_policies(at: datetime, *, every: bool = False, after: str = "", limit: int = 10_000) -> tuple[StsInfo, ...]:
+    """Domains with a policy that counts or that could not be looked at, by name; `every`: all that were looked at.
+
+    `after`: behind that domain.
+    """
     rows = StsPolicyRow.objects.all() if every else StsPolicyRow.objects.filter(Q(expires__gt=at) | Q(failures__gt=0))
-    return tuple(_info(row, at) for row in rows.order_by("domain")[:limit])
+    return tuple(_info(row, at) for row in rows.filter(domain__gt=after).order_by("domain")[:limit])
 
 
 @reads

@@ -96,12 +96,20 @@ def unset_rule(destination: Destination) -> bool:
 
 
 @reads
-def list_rules() -> tuple[TlsRuleInfo, ...]:
-    """All of them, by destination."""
-    return tuple(
-        TlsRuleInfo(row.destination, _readable(row), row.comment, row.owner, row.created)
-        for row in TlsPolicyRow.objects.order_by("destination")
-    )
+def list_rules(*, after: str = "", limit: int | None = None) -> tuple[TlsRuleInfo, ...]:
+    """All of them, by destination; behind one."""
+    return tuple(map(_info, TlsPolicyRow.objects.filter(destination__gt=after).order_by("destination")[:limit]))
+
+
+@reads
+def find_rule(destination: Destination) -> TlsRuleInfo | None:
+    """That of exactly this destination."""
+    row = TlsPolicyRow.objects.filter(destination=destination.key).first()
+    return None if row is None else _info(row)
+
+
+def _info(row: TlsPolicyRow) -> TlsRuleInfo:
+    return TlsRuleInfo(row.destination, _readable(row), row.comment, row.owner, row.created)
 
 
 def _readable(row: TlsPolicyRow) -> TlsRule | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from mailseal.mail.address import Address
 from mailseal.mail.tls_report import (
@@ -104,9 +104,17 @@ class Received:
 
 @reads
 def list_received(
-    *, since: date, domain: str | None = None, signed: bool = False, failed: bool = False, limit: int = 1000
+    *,
+    since: date,
+    domain: str | None = None,
+    signed: bool = False,
+    failed: bool = False,
+    before: UUID | None = None,
+    limit: int = 1000,
 ) -> tuple[Received, ...]:
-    """What was reported of days since one, the newest first; `signed`: by their senders only."""
+    """What was reported of days since one, the newest first; `signed`: by their senders only. `before`: behind a row
+    in that order, nothing if it has gone.
+    """
     rows = TlsReceivedRow.objects.filter(day__gte=since.isoformat())
     if domain is not None:
         rows = rows.filter(domain=domain)
@@ -114,6 +122,9 @@ def list_received(
         rows = rows.filter(signed=Signed.BY_SENDER.value)
     if failed:
         rows = rows.filter(failed__gt=0)
+    if before is not None:
+        last = TlsReceivedRow.objects.filter(pk=before).first()
+        rows = rows.none() if last is None else rows.filter(Q(day__lt=last.day) | Q(day=last.day, pk__lt=last.pk))
     return _all(rows.order_by("-day", "-pk")[:limit])
 
 

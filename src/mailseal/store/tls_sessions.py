@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 
 from django.db import IntegrityError
-from django.db.models import F, Sum
+from django.db.models import F, Q, Sum
 from django.db.transaction import atomic
 
 from mailseal.mail.tls_report import AppliedPolicy, Failures, PolicyReport, policy_from_json, policy_to_json
@@ -136,11 +136,16 @@ class DayOfDomain:
 
 
 @reads
-def days(*, since: date, domain: str | None = None, limit: int = 10_000) -> tuple[DayOfDomain, ...]:
-    """Days and domains with sessions, the newest day first."""
+def days(
+    *, since: date, domain: str | None = None, before: tuple[date, str] | None = None, limit: int = 10_000
+) -> tuple[DayOfDomain, ...]:
+    """Days and domains with sessions, the newest day first; those behind a day and domain in that order."""
     rows = TlsSessionRow.objects.filter(day__gte=since.isoformat())
     if domain is not None:
         rows = rows.filter(domain=domain)
+    if before is not None:
+        day_of_last = before[0].isoformat()
+        rows = rows.filter(Q(day__lt=day_of_last) | Q(day=day_of_last, domain__lt=before[1]))
     found: dict[tuple[str, str], list[int]] = {}
     for day, name, result, sessions in rows.values_list("day", "domain", "result").annotate(Sum("sessions")):
         counts = found.setdefault((day, name), [0, 0])

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import QuerySet, Subquery
+
 from mailseal.errors import PermanentError
 from mailseal.smime.certificate import Certificate, CtlEntry
 from mailseal.store.certificate_admin import CertificateInfo, delete, infos, list_certificates, show
@@ -39,9 +41,9 @@ def import_roots(certificates: Iterable[Certificate], *, at: datetime | None = N
     return infos(fingerprints)
 
 
-def list_roots(*, limit: int = 1000) -> tuple[CertificateInfo, ...]:
-    """All roots, newest first."""
-    return list_certificates(purpose=Purpose.ROOT, limit=limit)
+def list_roots(*, before: str | None = None, limit: int = 1000) -> tuple[CertificateInfo, ...]:
+    """All roots, newest first; older than that of a fingerprint."""
+    return list_certificates(purpose=Purpose.ROOT, before=before, limit=limit)
 
 
 def delete_root(fingerprint: str, *, at: datetime | None = None) -> CertificateInfo:
@@ -69,7 +71,7 @@ def set_ctl(fingerprint: str, entry: CtlEntry, *, comment: str = "", at: datetim
     def work() -> CtlInfo:
         CtlRow.objects.update_or_create(fingerprint=name, defaults={"entry": entry.value, "comment": comment})
         _changed(name, distrust=entry is CtlEntry.DENY)
-        return next(one for one in list_ctl() if one.fingerprint == name)
+        return _ctl_infos(CtlRow.objects.filter(fingerprint=name))[0]
 
     info = run(work)
     after_change(at=at)
@@ -91,9 +93,22 @@ def delete_ctl(fingerprint: str, *, at: datetime | None = None) -> bool:
 
 
 @reads
-def list_ctl() -> tuple[CtlInfo, ...]:
-    """All entries, oldest first."""
-    rows = list(CtlRow.objects.order_by("pk"))
+def list_ctl(*, after: str | None = None, limit: int | None = None) -> tuple[CtlInfo, ...]:
+    """All entries, oldest first; behind that of a thumbprint (nothing, if it has gone)."""
+    found = CtlRow.objects.order_by("pk")
+    if after is not None:
+        found = found.filter(pk__gt=Subquery(CtlRow.objects.filter(fingerprint=after).values("pk")[:1]))
+    return _ctl_infos(found[:limit])
+
+
+@reads
+def find_ctl(fingerprint: str) -> CtlInfo | None:
+    """The entry of a thumbprint."""
+    return next(iter(_ctl_infos(CtlRow.objects.filter(fingerprint=fingerprint))), None)
+
+
+def _ctl_infos(found: QuerySet[CtlRow]) -> tuple[CtlInfo, ...]:
+    rows = list(found)
     stored = CertificateRow.objects.filter(fingerprint__in=[row.fingerprint for row in rows])
     subjects = dict(stored.values_list("fingerprint", "subject"))
     return tuple(
