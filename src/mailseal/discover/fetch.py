@@ -9,8 +9,8 @@ import io
 import socket
 import ssl
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from mailseal.discover.public_address import is_public
@@ -48,12 +48,16 @@ class FetchLimits:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back; `url` is where it came from in the end. `media_type`: lower case, without parameters."""
+    """What came back; `url` is where it came from in the end. `media_type`: lower case, without parameters.
+
+    `fields`: the header fields, names in lower case; of several of a name the last.
+    """
 
     status: int
     body: bytes
     url: str
     media_type: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 class Fetcher:
@@ -81,7 +85,12 @@ class Fetcher:
         """The answer to a POST; a redirect is not followed."""
         deadline = time.monotonic() + self._limits.total_seconds
         target = self._checked(url, any_port=any_port)
-        return self._exchange(target, "POST", deadline, body, content_type)[0]
+        return self._exchange(target, "POST", deadline, body, {"Content-Type": content_type})[0]
+
+    def call(self, method: str, url: str, body: bytes | None = None, fields: Mapping[str, str] | None = None) -> Answer:
+        """The answer to any request, at a URL of an administrator's or of the server that he named; no redirect."""
+        deadline = time.monotonic() + self._limits.total_seconds
+        return self._exchange(self._checked(url, any_port=True), method, deadline, body, fields)[0]
 
     def _checked(self, url: str, *, any_port: bool) -> SplitResult:
         try:
@@ -101,14 +110,17 @@ class Fetcher:
         return target
 
     def _exchange(
-        self, target: SplitResult, method: str, deadline: float, body: bytes | None = None, content_type: str = ""
+        self,
+        target: SplitResult,
+        method: str,
+        deadline: float,
+        body: bytes | None = None,
+        fields: Mapping[str, str] | None = None,
     ) -> tuple[Answer, str]:
         """The answer, and where it sends on to."""
         host = target.hostname or ""
         path = (target.path or "/") + (f"?{target.query}" if target.query else "")
-        headers = {"Host": target.netloc, "User-Agent": "Mailseal", "Connection": "close"}
-        if content_type:
-            headers["Content-Type"] = content_type
+        headers = {**(fields or {}), "Host": target.netloc, "User-Agent": "Mailseal", "Connection": "close"}
         try:  # http.client asks for identity encoding: nothing to unpack
             with self._connected(target, deadline) as connected:
                 connection = http.client.HTTPConnection(host)
@@ -117,7 +129,8 @@ class Fetcher:
                 with connection.getresponse() as response:
                     octets = self._body(response, host)
                     media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-                    answer = Answer(response.status, octets, target.geturl(), media_type)
+                    told = {name.lower(): value for name, value in response.getheaders()}
+                    answer = Answer(response.status, octets, target.geturl(), media_type, told)
                     return answer, response.headers.get("Location", "")
         except FetchError:
             raise
