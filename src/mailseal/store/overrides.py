@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from mailseal.errors import PermanentError
@@ -104,6 +104,33 @@ def preview(owner: str, wanted: Mapping[str, Wanted]) -> Shown:
     changed = _changed(_of_owner(level, key), level, key, wanted)
     check(resolve(changed))
     return resolve_with_origin(changed)
+
+
+@reads
+def inherited(owner: str) -> Shown:
+    """As `shown` would be if nothing were set for the owner itself; raises AddressError."""
+    level, key = read_owner(owner)
+    return resolve_with_origin(one for one in _of_owner(level, key) if one.owner != key)
+
+
+@reads
+def own_below(owner: str, names: Collection[str], *, limit: int = 20) -> Mapping[str, tuple[str, ...]]:
+    """Who of those below an owner has an own value of a setting, and so keeps it; at most `limit` for each name."""
+    level, key = read_owner(owner)
+    if level is Level.ADDRESS:
+        return {}
+    below = SettingOverride.objects.exclude(owner="")
+    if level is Level.DOMAIN:
+        below = below.filter(owner__endswith=f"@{key}")
+    elif level is Level.WILDCARD:
+        rest = key.removeprefix("*")  # ".example.com", below which are domains, wildcards and addresses
+        below = below.filter(owner__endswith=rest).exclude(owner=key)
+    found: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        owners = below.filter(name=name).order_by("owner").values_list("owner", flat=True)[:limit]
+        if owners:
+            found[name] = tuple(owners)
+    return found
 
 
 @reads
