@@ -1,5 +1,6 @@
 """Domains and wildcards, and which of them are internal."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -47,3 +48,19 @@ def is_internal(domain: str) -> bool:
 def list_domains() -> tuple[DomainInfo, ...]:
     """All of them, by name."""
     return tuple(DomainInfo(row.name, row.internal, row.created) for row in Domain.objects.order_by("name"))
+
+
+@reads
+def find(name: str) -> DomainInfo | None:
+    """One of them, by its stored form (`owners.domain_name`)."""
+    row = Domain.objects.filter(name=name).first()
+    return None if row is None else DomainInfo(row.name, row.internal, row.created)
+
+
+@reads
+def page(*, within: Collection[str] | None = None, after: str = "", limit: int = 200) -> tuple[DomainInfo, ...]:
+    """Some of them by name: those after `after`, of these names alone if they are given."""
+    rows = Domain.objects.filter(name__gt=after)
+    if within is not None:
+        rows = rows.filter(name__in=within)
+    return tuple(DomainInfo(row.name, row.internal, row.created) for row in rows.order_by("name")[:limit])

@@ -62,6 +62,7 @@ def values(config: Config, secret: str) -> dict[str, Any]:
 
 _MIDDLEWARE = [
     "mailseal.web.headers.SecurityHeaders",
+    "mailseal.web.api.middleware.Problems",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -6,5 +6,6 @@ from mailseal.web.console import start
 
 urlpatterns = [
     path("", start.start, name="start"),
+    path("api/", include("mailseal.web.api.urls")),
     path("account/", include("allauth.urls")),
 ]

@@ -1,0 +1,71 @@
+"""The API as a whole: its operations, its failures, its description (OpenAPI 3.1)."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.openapi.schema import OpenAPISchema
+
+from mailseal import __version__
+from mailseal.web.api import etag, failures
+from mailseal.web.api.authentication import as_caller, closed
+from mailseal.web.api.body import JsonParser
+from mailseal.web.api.problem import MEDIA_TYPE, ProblemShown
+from mailseal.web.api.routers import ROUTERS
+
+DESCRIPTION = """\
+Everything is JSON. Ask with `Authorization: Bearer` and a token, which an account makes for itself in the console.
+A token may do what its account may, or less. Lists come in pages: ask for the next with `after` = `next` of the one
+before. Times are ISO 8601 in UTC. Failures are problems (RFC 9457). What GET gives has an ETag: send it back as
+`If-Match` with PUT and DELETE, and nothing that somebody else has changed meanwhile is overwritten (412)."""
+_TAGGED = {"GET", "PUT"}
+
+
+class Api(NinjaAPI):
+    """Ninja's, with ETags, and with problems in the description."""
+
+    def create_response(
+        self,
+        request: HttpRequest,
+        data: Any,
+        *,
+        status: int | None = None,
+        temporal_response: HttpResponse | None = None,
+    ) -> HttpResponse:
+        """What an operation returned, as JSON."""
+        response = super().create_response(request, data, status=status, temporal_response=temporal_response)
+        return etag.mark(request, response) if request.method in _TAGGED else response
+
+    def get_openapi_schema(
+        self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
+    ) -> OpenAPISchema:
+        """The description; any operation may fail with a problem."""
+        schema = super().get_openapi_schema(path_prefix=path_prefix, path_params=path_params)
+        problem = ProblemShown.model_json_schema(ref_template="#/components/schemas/{model}")
+        schema["components"]["schemas"].update(problem.pop("$defs"), Problem=problem)
+        content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        for methods in schema["paths"].values():
+            for operation in methods.values():
+                operation["responses"]["default"] = {"description": "A problem", "content": content}
+        return schema
+
+
+def build() -> Api:
+    """The API with all its routers."""
+    made = Api(
+        title="Mailseal",
+        version=__version__,
+        description=DESCRIPTION,
+        docs_url=None,
+        urls_namespace="api",
+        parser=JsonParser(),
+        auth=closed,
+    )
+    failures.add_to(made)
+    made.add_decorator(as_caller, mode="operation")
+    for prefix, router in ROUTERS:
+        made.add_router(prefix, router, tags=[prefix.strip("/")])
+    return made
+
+
+api = build()
