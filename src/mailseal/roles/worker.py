@@ -24,7 +24,7 @@ from mailseal.roles.queue_measuring import QueueMeasures
 from mailseal.roles.startup import open_when_possible
 from mailseal.roles.store_wait import keep_supervisors_away
 from mailseal.roles.tls_log import TlsLog
-from mailseal.store import jobs, nodes
+from mailseal.store import console_keys, jobs, nodes
 from mailseal.store.house import House
 from mailseal.store.jobs import Job
 from mailseal.store.journal_import import import_journals
@@ -39,8 +39,11 @@ JOB_SECONDS = 0.5
 JOB_TURN_SECONDS = 10.0
 """After so long it is asked whether the worker shall end, whatever jobs wait."""
 
-NETWORK_LOOPS, SEARCH_LOOPS, LOOK_LOOPS = 2, 4, 2
-"""Jobs that wait for other machines, at the same time."""
+CONSOLE_SECONDS = 0.15
+"""Somebody waits for these."""
+
+NETWORK_LOOPS, SEARCH_LOOPS, LOOK_LOOPS, CONSOLE_LOOPS = 2, 4, 2, 2
+"""Jobs that wait for other machines, or that somebody waits for, at the same time."""
 
 DONE, AGAIN, FAILED = "done", "again", "failed"
 
@@ -84,7 +87,9 @@ class WorkerRole:
             *[(self._ask_around, JOB_SECONDS)] * NETWORK_LOOPS,
             *[(self._search, JOB_SECONDS)] * SEARCH_LOOPS,
             *[(self._look, JOB_SECONDS)] * LOOK_LOOPS,
+            *[(self._do_for_console, CONSOLE_SECONDS)] * CONSOLE_LOOPS,
         )
+        self._quietly(self._open_intake)
         with ExitStack() as threads:
             # One for each loop: a connection to SQLite keeps up to 16 MB of what it has read, and imports read most.
             own = [threads.enter_context(ThreadPoolExecutor(1, thread_name_prefix="worker")) for _ in loops]
@@ -95,6 +100,9 @@ class WorkerRole:
             self._meter.set(metric_table.READY, 0, By.WORKER.value)
             # What the mail workers wrote while draining; the next worker finds what comes after this.
             await asyncio.get_running_loop().run_in_executor(own[0], self._quietly, self._import)
+
+    def _open_intake(self) -> None:
+        console_keys.open_intake(self._node.kek)
 
     def _import(self) -> None:
         done = import_journals(self._node.config.journal_dir, Turn(IMPORT_TURN_SECONDS))
@@ -122,6 +130,9 @@ class WorkerRole:
 
     def _look(self) -> None:
         self._do_all(Lane.LOOK)
+
+    def _do_for_console(self) -> None:
+        self._do_all(Lane.CONSOLE)
 
     def _do_all(self, lane: Lane) -> None:
         kinds = kinds_of(lane)

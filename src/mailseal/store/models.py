@@ -8,6 +8,7 @@ from django.db.models import CASCADE, Index, UniqueConstraint
 
 from mailseal.store import (  # noqa: F401 -- Django looks for all tables here
     audit_models,
+    console_models,
     dkim_models,
     dlp_models,
     journaling_models,
@@ -17,6 +18,7 @@ from mailseal.store import (  # noqa: F401 -- Django looks for all tables here
     quarantine_models,
     queue_models,
     stored_message_models,
+    tls_identity_models,
     tls_policy_models,
     tls_report_models,
 )
