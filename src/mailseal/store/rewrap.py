@@ -12,11 +12,22 @@ from uuid import UUID
 
 from mailseal.keys.kek_ring import KekRing
 from mailseal.keys.sealing import SealError, sealed_by
-from mailseal.store import credentials, jobs, notice_payload, private_keys, quarantine_details, stored_messages
+from mailseal.store import (
+    console_keys,
+    credentials,
+    jobs,
+    notice_payload,
+    private_keys,
+    quarantine_details,
+    stored_messages,
+    tls_identities,
+)
+from mailseal.store.console_models import ConsoleKeyRow
 from mailseal.store.models import CredentialRow, JobRow, PrivateKeyRow
 from mailseal.store.notice_models import NoticeRow
 from mailseal.store.quarantine_models import QuarantineRow
 from mailseal.store.stored_message_models import StoredMessageRow
+from mailseal.store.tls_identity_models import AcmeAccountRow, TlsIdentityRow
 from mailseal.store.transaction import connection, read, run, select
 
 BATCH_ROWS = 200
@@ -61,6 +72,18 @@ SEALED: tuple[SealedColumn, ...] = (
     SealedColumn(
         NoticeRow, "notice", "id", notice_payload.identity, named=True,
         mend="nothing: that somebody was to be told is lost, the mail is not",
+    ),
+    SealedColumn(
+        TlsIdentityRow, "key of a server's certificate", "id", tls_identities.identity, named=True,
+        mend="make or import the certificate again (`mailseal tls-certificate`), or restore the database",
+    ),
+    SealedColumn(
+        AcmeAccountRow, "key of an ACME account", "directory", tls_identities.account_identity, named=True,
+        mend="nothing: `mailseal tls-certificate acme` makes another account at the CA",
+    ),
+    SealedColumn(
+        ConsoleKeyRow, "intake key", "name", console_keys.identity, named=True,
+        mend="delete its row: the job worker makes another one, and nothing that lasts is sealed with it",
     ),
     SealedColumn(
         JobRow, "job", "id", jobs.identity, named=False,
