@@ -52,10 +52,12 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "quarantine": ("mailseal.cli.quarantine:quarantine", "Mails that are held: look, release, delete."),
         "notice": ("mailseal.cli.notice:notice", "The mails that Mailseal itself writes: templates, languages."),
         "log": ("mailseal.cli.log:log", "What became of each mail."),
+        "audit": ("mailseal.cli.audit:audit", "Who changed what, when and from where."),
         "queue": ("mailseal.cli.queue:queue", "Mail that waits in Postfix: why, and what to do with it."),
         "backup": ("mailseal.cli.backup:backup", "Write a whole node to one file under a passphrase."),
         "restore": ("mailseal.cli.restore:restore", "Make a node out of a backup."),
         "store": ("mailseal.cli.store:store", "Bring the database up to date, or copy it to another."),
+        "admin": ("mailseal.cli.admin:admin", "Who may use the console and the API."),
         "message": ("mailseal.cli.message:message", "Open, protect and explain single mails."),
     }
 )

@@ -17,6 +17,7 @@ INSTALLED_APPS = [
     "mailseal.store.accounts",
 ]
 AUTH_USER_MODEL = "accounts.Account"
+PASSWORD_HASHERS = ["mailseal.store.accounts.hasher.Argon2idHasher"]
 MIDDLEWARE = ["allauth.account.middleware.AccountMiddleware"]  # allauth looks for it when it is loaded
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
 DATABASE_ROUTERS: list[str] = []

@@ -73,12 +73,13 @@ class LinkRow(Row):
 
 
 class FailureRow(Row):
-    """Failed sign-ins of one account from one network. `key`: SHA-256 of both; `until`: not tried before."""
+    """Sign-ins, see `lockout`. `key`: SHA-256 of whose; `until`: not before; `succeeded`: when the last one did."""
 
     key = models.CharField(max_length=DIGEST_CHARS, unique=True)
     count = models.PositiveIntegerField(default=0)
     last = models.DateTimeField(default=utc_now, db_index=True)
     until = models.DateTimeField(null=True, default=None)
+    succeeded = models.DateTimeField(null=True, default=None)
 
     class Meta:
         db_table = "accounts_failure"

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from mailseal.store import audit
 from mailseal.store.accounts.errors import AccountError
 from mailseal.store.accounts.models import NAME_CHARS, PLACE_CHARS, Account, TokenRow
 from mailseal.store.accounts.secret_text import MAX_SECRET_CHARS, digest, new_secret
+from mailseal.store.audit_mask import Json
 from mailseal.store.row import utc_now
 from mailseal.store.transaction import reads, writes
 
@@ -62,6 +64,7 @@ def make(account_id: UUID, name: str, scopes: Collection[str] | None, expires: d
     secret = new_secret(PREFIX)
     row = TokenRow(account=account, name=title, digest=digest(secret), scopes=_read_scopes(scopes), expires=expires)
     row.save(force_insert=True)
+    audit.record("accounts", "make-token", account.email, after=_facts(row))
     return _token(row), secret
 
 
@@ -93,11 +96,12 @@ def list_tokens(account_id: UUID) -> tuple[Token, ...]:
 @writes
 def revoke(account_id: UUID, token_id: UUID) -> Token:
     """Delete an account's token; raises AccountError."""
-    row = TokenRow.objects.select_for_update().filter(account_id=account_id, pk=token_id).first()
+    row = TokenRow.objects.select_related("account").filter(account_id=account_id, pk=token_id).first()
     if row is None:
         raise AccountError("there is no such token")
     token = _token(row)
     row.delete()
+    audit.record("accounts", "revoke-token", row.account.email, before=_facts(row))
     return token
 
 
@@ -107,6 +111,10 @@ def _read_scopes(scopes: Collection[str] | None) -> list[str] | None:
     if not scopes or len(scopes) > MAX_SCOPES or not all(map(_SCOPE.match, scopes)):
         raise AccountError('scopes are pairs such as "log:see", at least one')
     return sorted(set(scopes))
+
+
+def _facts(row: TokenRow) -> Json:
+    return {"name": row.name, "scopes": row.scopes, "expires": row.expires.isoformat()}
 
 
 def _token(row: TokenRow) -> Token:

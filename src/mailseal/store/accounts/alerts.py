@@ -1,0 +1,58 @@
+"""Changes of administrators are told to all administrators by mail: a job, made in the transaction of the change.
+
+Whoever takes an administrator's session over cannot make another administrator unnoticed (docs/security.md).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mailseal.store import jobs
+from mailseal.store.accounts.models import Account
+from mailseal.store.accounts.roles import Role
+from mailseal.store.acting import current
+from mailseal.store.jobs import ANY_NODE, Job
+from mailseal.store.row import uuid7
+
+ALERT = "account-alert"
+"""The kind of job: one for each reader."""
+READER, CHANGE, ABOUT, BY, WAY, PLACE = "reader", "change", "about", "by", "way", "place"
+MAX_READERS = 100
+
+
+class Change(StrEnum):
+    """What was done to an administrator's account."""
+
+    MADE = "made"
+    ROLES = "roles"
+    ACTIVATED = "activated"
+    DEACTIVATED = "deactivated"
+    RESET = "reset"
+    LINK = "link"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """What a job tells. `reader`, `about`: email addresses of accounts; `by`: the name of who did it."""
+
+    reader: str
+    change: Change
+    about: str
+    by: str
+    way: str
+    place: str
+
+
+def tell(change: Change, about: Account) -> None:
+    """Tell all active administrators and the account itself, in the caller's transaction."""
+    who = current()
+    rows = Account.objects.filter(is_active=True).order_by("pk").values_list("email", "roles")
+    readers = [email for email, roles in rows if Role.ADMINISTRATOR in roles][:MAX_READERS]
+    facts = {CHANGE: change.value, ABOUT: about.email, BY: who.actor.name, WAY: who.way.value, PLACE: who.place}
+    for reader in dict.fromkeys([*readers, about.email]):
+        jobs.enqueue(ALERT, {READER: reader, **facts}, dedupe=str(uuid7()), node=ANY_NODE)
+
+
+def of(job: Job) -> Alert:
+    """What a job is to tell."""
+    facts = {name: str(job.payload.get(name, "")) for name in (READER, ABOUT, BY, WAY, PLACE)}
+    return Alert(facts[READER], Change(job.payload[CHANGE]), facts[ABOUT], facts[BY], facts[WAY], facts[PLACE])

@@ -1,0 +1,158 @@
+"""Accounts, links, passwords and delays: the plain functions under the console, the API and the command."""
+
+from datetime import timedelta
+
+import pytest
+
+from mailseal.store.accounts import accounts, links, lockout, passwords
+from mailseal.store.accounts.alerts import ALERT
+from mailseal.store.accounts.errors import AccountError, StaleAccountError
+from mailseal.store.accounts.models import Account, FailureRow, LinkRow
+from mailseal.store.accounts.roles import Role
+from mailseal.store.audit_models import AuditEventRow
+from mailseal.store.models import JobRow
+from mailseal.store.row import utc_now
+
+PASSWORD = "vier gruene Wolken im Regal"
+HERE, THERE = "192.0.2.1", "198.51.100.1"
+
+
+@pytest.fixture
+def anna(web) -> accounts.AccountInfo:
+    return accounts.create("Anna@INSIDE.example", "Anna", [Role.ADMINISTRATOR])
+
+
+def test_the_last_administrator_stays_whatever_is_tried(anna):
+    with pytest.raises(AccountError, match="last administrator"):
+        accounts.set_active(anna.id, active=False)
+    with pytest.raises(AccountError, match="last administrator"):
+        accounts.change(anna.id, name="", roles=[Role.PKI], domains=[])
+    assert accounts.find(anna.id).roles == {Role.ADMINISTRATOR}
+    accounts.create("b@inside.example", "", [Role.ADMINISTRATOR])
+    assert not accounts.set_active(anna.id, active=False).active
+
+
+def test_who_makes_an_administrator_is_told_of_by_mail_to_all_administrators(anna):
+    JobRow.objects.all().delete()
+    accounts.create("pki@inside.example", "", [Role.PKI])
+    assert not JobRow.objects.filter(kind=ALERT).exists()
+    accounts.create("b@inside.example", "", [Role.ADMINISTRATOR])
+    told = {row.payload["reader"] for row in JobRow.objects.filter(kind=ALERT)}
+    assert told == {"anna@inside.example", "b@inside.example"}
+
+
+def test_changes_are_recorded_and_hold_no_secret(anna):
+    secret, _ = links.make(anna.id)
+    links.use(secret, PASSWORD)
+    events = "\n".join(f"{row.action} {row.before} {row.after}" for row in AuditEventRow.objects.order_by("number"))
+    assert [line.split()[0] for line in events.splitlines()] == ["create", "make-link", "use-link"]
+    assert secret not in events
+    assert secret.removeprefix(links.PREFIX) not in str(LinkRow.objects.values())
+
+
+def test_what_somebody_else_has_changed_meanwhile_is_not_overwritten(anna):
+    accounts.change(anna.id, name="Anna B", roles=anna.roles, domains=[], expected=anna.version)
+    with pytest.raises(StaleAccountError):
+        accounts.change(anna.id, name="Anna C", roles=anna.roles, domains=[], expected=anna.version)
+
+
+def test_a_link_works_once_and_only_the_latest_one(anna):
+    first, _ = links.make(anna.id)
+    second, _ = links.make(anna.id)
+    with pytest.raises(AccountError, match="not valid"):
+        links.use(first, PASSWORD)
+    with pytest.raises(passwords.WeakPasswordError):
+        links.use(second, "password123456")
+    assert links.use(second, PASSWORD) == "anna@inside.example"
+    with pytest.raises(AccountError, match="not valid"):
+        links.use(second, PASSWORD)
+    account = Account.objects.get(pk=anna.id)
+    assert account.check_password(PASSWORD)
+    assert account.password.startswith("argon2id$argon2id$")
+
+
+def test_a_link_ends_by_time_and_with_the_account(anna):
+    accounts.create("b@inside.example", "", [Role.ADMINISTRATOR])
+    secret, _ = links.make(anna.id)
+    LinkRow.objects.update(expires=utc_now())
+    with pytest.raises(AccountError):
+        links.email_of(secret)
+    secret, _ = links.make(anna.id)
+    accounts.set_active(anna.id, active=False)
+    with pytest.raises(AccountError):
+        links.email_of(secret)
+
+
+def test_a_domain_administrator_needs_domains(web):
+    with pytest.raises(AccountError):
+        accounts.create("d@inside.example", "", [Role.DOMAIN_ADMINISTRATOR])
+    made = accounts.create("d@inside.example", "", [Role.DOMAIN_ADMINISTRATOR], ["BÜCHER.example"])
+    assert made.domains == {"xn--bcher-kva.example"}
+
+
+@pytest.mark.parametrize(
+    "weak",
+    [
+        "short", "password1234!!", "P4ssw0rd2026!!", "iloveyou1234567", "aaaaaaaaaaaaaa", "abcdefghijklmnop",
+        "123456789012", "qwertyuiop123", "letmein!letmein!", "anna hat ein Haus", "Mailseal ist toll", "x" * 300,
+    ],
+)  # fmt: skip
+def test_a_password_that_would_be_guessed_is_refused(weak):
+    with pytest.raises(passwords.WeakPasswordError):
+        passwords.require_strong(weak, "anna@inside.example")
+
+
+@pytest.mark.parametrize("strong", [PASSWORD, "correct-horse-battery", "Tr7%kk!pQ0z_w4", "žluťoučký kůň úpí"])
+def test_others_are_taken(strong):
+    passwords.require_strong(strong, "anna@inside.example")
+
+
+def _fail(who: str, place: str, times: int) -> None:
+    for _ in range(times):
+        lockout.failed(who, place)
+
+
+def test_delays_grow_and_end_with_a_success(web):
+    _fail("a@x.example", HERE, lockout.PAIR_FREE)
+    assert lockout.wait("a@x.example", HERE) == timedelta(0)
+    lockout.failed("a@x.example", HERE)
+    first = lockout.wait("A@x.example", HERE)
+    lockout.failed("a@x.example", HERE)
+    assert timedelta(0) < first < lockout.wait("a@x.example", HERE) <= lockout.LONGEST_DELAY
+    lockout.succeeded("a@x.example", HERE)
+    assert lockout.wait("a@x.example", HERE) == timedelta(0)
+
+
+def test_who_guesses_from_elsewhere_keeps_nobody_out(web):
+    lockout.succeeded("a@x.example", HERE)
+    _fail("a@x.example", THERE, lockout.ACCOUNT_FREE + 10)
+    assert lockout.wait("a@x.example", THERE) > timedelta(0)
+    assert lockout.wait("a@x.example", HERE) == timedelta(0)
+    assert lockout.wait("b@x.example", HERE) == timedelta(0)
+
+
+def test_many_networks_guess_no_more_than_one(web):
+    for last in range(lockout.ACCOUNT_FREE + 1):
+        lockout.failed("a@x.example", f"203.0.113.{last}")
+    assert lockout.wait("a@x.example", "203.0.113.250") > timedelta(0)
+
+
+def test_one_network_does_not_try_a_password_at_every_account(web):
+    for number in range(lockout.NETWORK_FREE + 1):
+        lockout.failed(f"u{number}@x.example", THERE)
+    assert lockout.wait("new@x.example", THERE) > timedelta(0)
+
+
+def test_the_addresses_of_a_home_are_one_network():
+    assert lockout.network_of("2001:db8:1:2::3") == lockout.network_of("2001:db8:1:99::4")
+    assert lockout.network_of("2001:db8:1:2::3") != lockout.network_of("2001:db8:2:2::3")
+    assert lockout.network_of("::ffff:192.0.2.1") == "192.0.2.1"
+    assert lockout.network_of("") == ""
+
+
+def test_what_was_typed_is_not_kept(web):
+    lockout.failed("hunter2-typed-as-email", HERE)
+    assert "hunter2" not in str(list(FailureRow.objects.values()))
+    FailureRow.objects.update(last=utc_now() - timedelta(days=2))
+    lockout.purge()
+    assert not FailureRow.objects.exists()
