@@ -8,7 +8,7 @@ import os
 import pwd
 from pathlib import Path
 
-from mailseal.store.quarantine_events import Actor
+from mailseal.store.actor import Actor
 
 _LOGIN_UID = Path("/proc/self/loginuid")
 _NO_LOGIN = 2**32 - 1

@@ -32,6 +32,11 @@ class Session:
         return load(self.config_path, os.environ, with_secrets=False)
 
     @cached_property
+    def config_of_web(self) -> Config:
+        """The same for the web role, with its own secrets and no other; raises ConfigError."""
+        return load(self.config_path, os.environ, for_web=True)
+
+    @cached_property
     def config_as_it_runs(self) -> Config:
         """With the Postfix that `serve` was started with (`--postfix`), which decides where the sockets are."""
         from mailseal.roles.startup_mark import running_instance  # noqa: PLC0415 - only commands about Postfix need it
@@ -47,7 +52,10 @@ class Session:
         `for_now`: it gets them back in `as_caller`, to read files one by one while it works.
         """
         from mailseal import store  # noqa: PLC0415 - Django is loaded only by commands that use the store
+        from mailseal.cli.actor import caller  # noqa: PLC0415 - same
+        from mailseal.store.acting import Acting, Way, acting  # noqa: PLC0415 - same
 
+        click.get_current_context().with_resource(acting(Acting(caller(), Way.COMMAND)))
         become_owner(self.config.data_dir, for_now=for_now)
         require_program()
         store.setup(self.config)

@@ -11,6 +11,7 @@ from typing import Any
 
 from mailseal.config import values
 from mailseal.config.key import Key, key
+from mailseal.config.sections.audit import Audit
 from mailseal.config.sections.authentication import Authentication
 from mailseal.config.sections.database import Database
 from mailseal.config.sections.discover import Discover
@@ -91,6 +92,7 @@ class Config:
     notices: Notices = field()
     log: Log = field()
     metrics: Metrics = field()
+    audit: Audit = field()
     ledger: Ledger = field()
     discover: Discover = field()
     dns: Dns = field()
@@ -132,6 +134,7 @@ SECTIONS: dict[str, type[Any]] = {
     "notices": Notices,
     "log": Log,
     "metrics": Metrics,
+    "audit": Audit,
     "ledger": Ledger,
     "discover": Discover,
     "dns": Dns,

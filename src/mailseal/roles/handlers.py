@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from mailseal.roles import own_mail, tls_reporting
+from mailseal.roles import audit_work, own_mail, tls_reporting
 from mailseal.roles.journal_retry import retry_report
 from mailseal.roles.key_search import search_keys
 from mailseal.roles.notice_sending import send_notice
@@ -15,6 +15,7 @@ from mailseal.roles.quarantine_release import release_held
 from mailseal.roles.queue_try import try_waiting
 from mailseal.roles.sts_look import look_first, refresh
 from mailseal.store import (
+    audit_signing,
     harvest,
     jobs,
     journal_failures,
@@ -89,6 +90,7 @@ def purge_old(node: Node, job: Job) -> float | None:  # noqa: ARG001 -- a Handle
     stored_messages.purge(turn)
     journal_failures.purge(now - timedelta(days=node.config.log.retention_days), turn)
     _purge_tls_reports(now - timedelta(days=node.config.tls_reports.keep_days), turn)
+    audit_work.purge(node, now - timedelta(days=node.config.audit.retention_days), turn)
     log.purge(now - timedelta(days=node.config.log.retention_days), turn)
     return PURGE_AGAIN_SECONDS if turn.cut_off else None
 
@@ -131,6 +133,7 @@ HANDLERS: Mapping[str, Kind] = {
     notice_requests.NOTICE: Kind(send_notice, lane=Lane.SEARCH),
     revalidate.REVALIDATE: Kind(revalidate_due, every_seconds=60),
     PURGE: Kind(purge_old, every_seconds=3600),
+    audit_signing.SIGN: Kind(audit_work.sign_heads, every_seconds=audit_signing.SIGN_SECONDS),
     lookups.LOOK_UP: Kind(search_keys, lane=Lane.SEARCH),
     sts_policies.LOOK: Kind(look_first, lane=Lane.LOOK),
     sts_policies.REFRESH: Kind(refresh, every_seconds=60, lane=Lane.SEARCH),

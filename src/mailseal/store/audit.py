@@ -6,16 +6,21 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from uuid import UUID
 
-from mailseal.store.acting import current
+from django.db.models import Q, QuerySet
+
+from mailseal.store.acting import Way, current
 from mailseal.store.actor import Actor
 from mailseal.store.audit_mask import Json, masked
 from mailseal.store.audit_models import KEY_CHARS, NAME_CHARS, WORD_CHARS, AuditEventRow, AuditHeadRow
 from mailseal.store.configure import this_node
-from mailseal.store.row import OWNER_CHARS, storable, utc_now, uuid7
-from mailseal.store.transaction import run
+from mailseal.store.row import OWNER_CHARS, first_uuid7, storable, utc_now, uuid7
+from mailseal.store.transaction import reads, run
 
+MAX_LISTED = 1000
 GENESIS = "0" * 64
 """What the first event of a chain has as the digest of the one before."""
 
@@ -73,13 +78,136 @@ def _locked_head(node: str) -> AuditHeadRow:
 
 def digest_of(row: AuditEventRow) -> str:
     """The SHA-256 of an event and the digest of the one before it, in hexadecimal digits."""
+    return hashlib.sha256(hashed_text(row).encode()).hexdigest()
+
+
+def hashed_text(row: AuditEventRow) -> str:
+    """What is hashed: a JSON list, ASCII only, without blanks."""
     facts: Sequence[str | int] = (
         "mailseal audit 1", row.node, row.number, row.previous, row.pk.hex, time_text(row.time), row.actor,
         row.actor_name, row.way, row.place, row.area, row.action, row.subject, row.before, row.after,
     )  # fmt: skip
-    return hashlib.sha256(json.dumps(facts, separators=(",", ":")).encode()).hexdigest()
+    return json.dumps(facts, separators=(",", ":"))
 
 
 def time_text(at: datetime) -> str:
     """A time as it is hashed, signed and exported."""
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+# ---- reading
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """One change, as it was recorded. `before`, `after`: None where there was nothing."""
+
+    id: UUID
+    node: str
+    number: int
+    time: datetime
+    actor: Actor
+    way: Way
+    place: str
+    area: str
+    action: str
+    subject: str
+    before: Json
+    after: Json
+    previous: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """What to look for; None is anything. `subject` is a whole one, `containing` a part of one; `actor` is a key or a
+    name as it was then.
+    """
+
+    area: str | None = None
+    action: str | None = None
+    subject: str | None = None
+    containing: str | None = None
+    actor: str | None = None
+    way: Way | None = None
+    node: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+ANYTHING = AuditFilter()
+
+
+@reads
+def list_events(
+    wanted: AuditFilter = ANYTHING, *, before: UUID | None = None, limit: int = 100
+) -> tuple[AuditEvent, ...]:
+    """The newest events first; `before` is the `id` of the last one of the page before. Raises StoreUnavailable."""
+    rows = filtered(wanted)
+    if before is not None:
+        rows = rows.filter(pk__lt=before)
+    return tuple(event_of(row) for row in rows.order_by("-pk")[: min(limit, MAX_LISTED)])
+
+
+@reads
+def find_event(event: UUID) -> AuditEvent | None:
+    """One of them; raises StoreUnavailable."""
+    row = AuditEventRow.objects.filter(pk=event).first()
+    return None if row is None else event_of(row)
+
+
+@reads
+def known_areas() -> tuple[str, ...]:
+    """The areas in which something was changed."""
+    return tuple(AuditEventRow.objects.order_by("area").values_list("area", flat=True).distinct())
+
+
+def filtered(wanted: AuditFilter) -> QuerySet[AuditEventRow]:
+    """The rows; for `audit_export` too."""
+    rows = AuditEventRow.objects.all()
+    for column in ("area", "action", "subject", "node"):
+        value = getattr(wanted, column)
+        if value is not None:
+            rows = rows.filter(**{column: value})
+    if wanted.containing:
+        rows = rows.filter(subject__icontains=wanted.containing)
+    if wanted.actor:
+        rows = rows.filter(Q(actor=wanted.actor) | Q(actor_name__iexact=wanted.actor))
+    if wanted.way is not None:
+        rows = rows.filter(way=wanted.way.value)
+    if wanted.since is not None:
+        rows = rows.filter(pk__gte=first_uuid7(wanted.since))
+    if wanted.until is not None:
+        rows = rows.filter(pk__lt=first_uuid7(wanted.until))
+    return rows
+
+
+def event_of(row: AuditEventRow) -> AuditEvent:
+    """A row as it is given out."""
+    return AuditEvent(
+        id=row.pk,
+        node=row.node,
+        number=row.number,
+        time=row.time,
+        actor=Actor(row.actor, row.actor_name),
+        way=Way(row.way),
+        place=row.place,
+        area=row.area,
+        action=row.action,
+        subject=row.subject,
+        before=_facts(row.before),
+        after=_facts(row.after),
+        previous=row.previous,
+        digest=row.digest,
+    )
+
+
+def _facts(text: str) -> Json:
+    """What was recorded; of a row that somebody has changed, the text: `verify` says what is wrong with it."""
+    if not text:
+        return None
+    try:
+        found: Json = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return found

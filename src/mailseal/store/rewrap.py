@@ -13,6 +13,7 @@ from uuid import UUID
 from mailseal.keys.kek_ring import KekRing
 from mailseal.keys.sealing import SealError, sealed_by
 from mailseal.store import (
+    audit_signing,
     console_keys,
     credentials,
     jobs,
@@ -22,6 +23,7 @@ from mailseal.store import (
     stored_messages,
     tls_identities,
 )
+from mailseal.store.audit_models import AuditKeyRow
 from mailseal.store.console_models import ConsoleKeyRow
 from mailseal.store.models import CredentialRow, JobRow, PrivateKeyRow
 from mailseal.store.notice_models import NoticeRow
@@ -84,6 +86,10 @@ SEALED: tuple[SealedColumn, ...] = (
     SealedColumn(
         ConsoleKeyRow, "intake key", "name", console_keys.identity, named=True,
         mend="delete its row: the job worker makes another one, and nothing that lasts is sealed with it",
+    ),
+    SealedColumn(
+        AuditKeyRow, "key that signs the audit", "public", audit_signing.identity, named=True,
+        mend="make another (`mailseal audit new-key`), or restore the database",
     ),
     SealedColumn(
         JobRow, "job", "id", jobs.identity, named=False,
