@@ -18,8 +18,9 @@ from mailseal.policy.settings import (
     show_value,
 )
 from mailseal.store.addresses import remember
+from mailseal.store.keyset import behind
 from mailseal.store.models import SettingOverride
-from mailseal.store.owners import read_owner
+from mailseal.store.owners import in_domains, read_owner
 from mailseal.store.stamps import Scope, bump, bump_alone
 from mailseal.store.transaction import reads, writes
 
@@ -107,6 +108,13 @@ def preview(owner: str, wanted: Mapping[str, Wanted]) -> Shown:
 
 
 @reads
+def own_after(owner: str, wanted: Mapping[str, Wanted]) -> tuple[Override, ...]:
+    """What would be set for exactly this owner after `change`; raises SettingError, AddressError."""
+    level, key = read_owner(owner)
+    return tuple(one for one in _changed(_of_owner(level, key), level, key, wanted) if one.owner == key)
+
+
+@reads
 def inherited(owner: str) -> Shown:
     """As `shown` would be if nothing were set for the owner itself; raises AddressError."""
     level, key = read_owner(owner)
@@ -179,6 +187,19 @@ def list_overrides(owner: str | None = None) -> tuple[Override, ...]:
     if owner is not None:
         rows = rows.filter(owner=read_owner(owner)[1])
     return tuple(_override(row) for row in rows)
+
+
+@reads
+def page(
+    *, within: Collection[str] | None = None, after: tuple[str, str] | None = None, limit: int = 200
+) -> tuple[Override, ...]:
+    """Some overrides by owner and name: those after such a pair, of these domains alone (`owners.in_domains`)."""
+    rows = SettingOverride.objects.order_by("owner", "name")
+    if within is not None:
+        rows = rows.filter(in_domains("owner", within))
+    if after is not None:
+        rows = rows.filter(behind({"owner": after[0], "name": after[1]}))
+    return tuple(_override(row) for row in rows[:limit])
 
 
 @reads

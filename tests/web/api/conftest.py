@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -19,7 +19,7 @@ BASE = "/api/v1"
 class Api:
     """Sends requests with one token."""
 
-    secret: str
+    secret: str = field(repr=False)
     account: Account
 
     def __call__(self, method: str, path: str, body: object = None, **headers: str):
