@@ -6,6 +6,7 @@ from mailseal.web.console import start
 
 urlpatterns = [
     path("", start.start, name="start"),
+    path("", include("mailseal.web.console.policy_urls")),
     path("api/", include("mailseal.web.api.urls")),
     path("account/", include("allauth.urls")),
 ]
