@@ -21,7 +21,9 @@ from mailseal.store import (  # noqa: F401 -- Django looks for all tables here
     tls_identity_models,
     tls_policy_models,
     tls_report_models,
+    traffic_models,
 )
+from mailseal.store.domain_of import DomainOf
 from mailseal.store.row import OWNER_CHARS, Row, utc_now
 
 
@@ -195,10 +197,19 @@ class LogRow(Row):
     reasons = models.JSONField()
     details = models.JSONField()
     subject = models.TextField()
+    # Of the database's making, and not stored but in their indexes: rows of before they were there have them too.
+    sender_domain = models.GeneratedField(
+        expression=DomainOf("sender_key"), output_field=models.CharField(max_length=255), db_persist=False, null=True
+    )
+    recipient_domain = models.GeneratedField(
+        expression=DomainOf("recipient_key"), output_field=models.CharField(max_length=255), db_persist=False, null=True
+    )
 
     class Meta:
         db_table = "store_log"
         indexes = (
+            Index(fields=("sender_domain", "id"), name="store_log_sender_domain"),
+            Index(fields=("recipient_domain", "id"), name="store_log_to_domain"),
             Index(fields=("sender_key", "id"), name="store_log_sender"),
             Index(fields=("recipient_key", "id"), name="store_log_recipient"),
             Index(fields=("fate", "id"), name="store_log_fate"),

@@ -83,7 +83,7 @@ def _unknown(names: Iterable[str]) -> set[str]:
 
 def _table(model: type[Model]) -> TableSchema:
     meta = model._meta  # noqa: SLF001 -- documented API
-    fields = meta.concrete_fields
+    fields = [field for field in meta.concrete_fields if not field.generated]
     columns = {str(field.column): _kind(meta.db_table, field) for field in fields}
     return TableSchema(meta.db_table, columns, fields)
 
