@@ -265,13 +265,23 @@ class JobSummary:
 
 
 @reads
-def list_jobs(*, state: State | None = None, limit: int = 200) -> tuple[JobSummary, ...]:
-    """The newest jobs, of one state if given."""
+def list_jobs(*, state: State | None = None, before: UUID | None = None, limit: int = 200) -> tuple[JobSummary, ...]:
+    """The newest jobs, of one state if given; `before` is the `id` of the last of the page before."""
     rows = JobRow.objects.all() if state is None else JobRow.objects.filter(state=state)
-    return tuple(
-        JobSummary(row.id, row.kind, row.node, State(row.state), row.attempts, row.run_at, row.error)
-        for row in rows.defer("sealed", "payload").order_by("-id")[:limit]
-    )
+    if before is not None:
+        rows = rows.filter(pk__lt=before)
+    return tuple(map(_summary, rows.defer("sealed", "payload").order_by("-id")[:limit]))
+
+
+@reads
+def find(job: UUID) -> JobSummary | None:
+    """One job."""
+    row = JobRow.objects.filter(pk=job).defer("sealed", "payload").first()
+    return None if row is None else _summary(row)
+
+
+def _summary(row: JobRow) -> JobSummary:
+    return JobSummary(row.id, row.kind, row.node, State(row.state), row.attempts, row.run_at, row.error)
 
 
 def purge(before: datetime, turn: Turn | None = None) -> int:

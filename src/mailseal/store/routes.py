@@ -8,6 +8,7 @@ from datetime import datetime
 from mailseal.config.next_hop import NextHop, next_hops
 from mailseal.config.values import BadValueError
 from mailseal.errors import PermanentError, TransientError
+from mailseal.store.audit import facts, record
 from mailseal.store.lru import Lru
 from mailseal.store.models import Domain, RouteRow
 from mailseal.store.owners import domain_name, owners_of_domain, with_places
@@ -82,18 +83,23 @@ def set_route(domain: str, urls: Sequence[str]) -> RouteInfo:
         hops = next_hops(list(urls))
     except BadValueError as error:
         raise RouteError(f"the next hop {error}") from None
+    before = facts(RouteRow.objects.filter(domain=domain_name(domain)).first(), "hops")
     row, _ = RouteRow.objects.update_or_create(
         domain=domain_name(domain), defaults={"hops": [str(one) for one in hops]}
     )
     bump(Scope.SETTINGS)
+    record("routes", "set", row.domain, before=before, after=facts(row, "hops"))
     return RouteInfo(row.domain, hops, row.created)
 
 
 @writes
 def unset_route(domain: str) -> bool:
     """Send mail for a domain or wildcard as the configuration says; False: it had no route."""
+    row = RouteRow.objects.filter(domain=domain_name(domain)).first()
     deleted, _ = RouteRow.objects.filter(domain=domain_name(domain)).delete()
     bump(Scope.SETTINGS)
+    if row is not None:
+        record("routes", "unset", row.domain, before=facts(row, "hops"))
     return bool(deleted)
 
 
@@ -102,6 +108,20 @@ def list_routes() -> tuple[RouteInfo, ...]:
     """All routes, by domain; raises BrokenRouteError."""
     rows = RouteRow.objects.order_by("domain")
     return tuple(RouteInfo(row.domain, _hops(row.domain, row.hops), row.created) for row in rows)
+
+
+@reads
+def page(*, after: str = "", limit: int = 200) -> tuple[RouteInfo, ...]:
+    """Some routes by domain: those after `after`; raises BrokenRouteError."""
+    rows = RouteRow.objects.filter(domain__gt=after).order_by("domain")[:limit]
+    return tuple(RouteInfo(row.domain, _hops(row.domain, row.hops), row.created) for row in rows)
+
+
+@reads
+def find(domain: str) -> RouteInfo | None:
+    """The route of exactly this domain or wildcard, in its stored form; raises BrokenRouteError."""
+    row = RouteRow.objects.filter(domain=domain).first()
+    return None if row is None else RouteInfo(row.domain, _hops(row.domain, row.hops), row.created)
 
 
 @reads

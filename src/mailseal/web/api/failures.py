@@ -12,6 +12,7 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from mailseal.errors import PermanentError, TransientError
+from mailseal.store.console_jobs import ActionFailed
 from mailseal.store.overrides import LockedSettingError, StaleSettingsError
 from mailseal.web.access import ForbiddenError
 from mailseal.web.api.problem import Fault, ProblemError, new_instance, not_found, respond, unavailable, unfit
@@ -31,6 +32,7 @@ PROBLEMS: Mapping[type[Exception], Callable[[Any], ProblemError]] = MappingProxy
         ForbiddenError: lambda error: ProblemError(HTTPStatus.FORBIDDEN, str(error), kind="forbidden"),
         StaleSettingsError: lambda error: ProblemError(HTTPStatus.PRECONDITION_FAILED, str(error), kind="stale"),
         LockedSettingError: lambda error: ProblemError(HTTPStatus.FORBIDDEN, str(error), kind="locked"),
+        ActionFailed: lambda error: unavailable(str(error)) if error.transient else unfit(str(error)),
         TransientError: lambda error: unavailable(str(error)),
         PermanentError: lambda error: unfit(str(error)),
         ValidationError: _invalid,

@@ -2,10 +2,14 @@
 
 from ninja import Router
 
-from mailseal.web.api import domains, settings
+from mailseal.web.api import addresses, domains, jobs, me, routes, settings
 
 ROUTERS: tuple[tuple[str, Router], ...] = (
+    ("/addresses", addresses.router),
     ("/domains", domains.router),
+    ("/jobs", jobs.router),
+    ("/me", me.router),
+    ("/routes", routes.router),
     ("/settings", settings.router),
 )
 """The prefix below `/api/v1`, which is the tag too, and the operations."""

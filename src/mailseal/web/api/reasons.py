@@ -1,0 +1,20 @@
+"""Reasons of decisions, as the log and the simulator give them (`policy.reason`)."""
+
+from pydantic import Field
+
+from mailseal.policy.reason import Reason
+from mailseal.policy.text import render
+from mailseal.web.api.shapes import Shown
+
+
+class ReasonShown(Shown):
+    """Why something was decided."""
+
+    code: str = Field(description="Of a closed list that only grows.")
+    parameters: dict[str, str]
+    text: str = Field(description="The same in English, for people.")
+
+
+def reason_shown(reason: Reason) -> ReasonShown:
+    """It, with its text."""
+    return ReasonShown(code=reason.code.value, parameters=dict(reason.parameters), text=render(reason))
