@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from mailseal.mail.address import Address
+from mailseal.store.audit import record
 from mailseal.store.dlp_models import DlpAssignmentRow
 from mailseal.store.models import CertificateUse, KnownAddress, SettingOverride
 from mailseal.store.pgp_models import PgpUseRow
@@ -31,6 +32,8 @@ class AddressInfo:
 def add(address: Address) -> bool:
     """Remember an address; False: it was known."""
     _, created = KnownAddress.objects.get_or_create(key=address.key, defaults={"text": str(address)})
+    if created:
+        record("addresses", "add", address.key)
     return created
 
 
@@ -114,4 +117,7 @@ def delete(address: Address) -> bool:
     assigned, _ = DlpAssignmentRow.objects.filter(owner=address.key).delete()
     if assigned:
         bump(Scope.PATTERNS)
-    return bool(deleted or settings or chosen or assigned)
+    if gone := bool(deleted or settings or chosen or assigned):
+        counts = {"settings": settings, "keys_chosen": chosen, "dlp_assigned": assigned}
+        record("addresses", "delete", address.key, before=counts)
+    return gone

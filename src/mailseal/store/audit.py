@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 
 from mailseal.store.acting import Way, current
 from mailseal.store.actor import Actor
@@ -35,11 +35,13 @@ def record(
     actor: Actor | None = None,
 ) -> None:
     """Add an event, in the caller's transaction if there is one: what was done with what, and its facts before and
-    after (None: there were none), in which secrets are masked by the names of their keys.
+    after (None: there were none), in which secrets are masked by the names of their keys. Equal ones are no event.
 
     Who, by which way and from where is what `acting.current` says; `actor` when the caller was told. As it locks the
     head of the node's chain until the end of the transaction, it comes late in it. Raises StoreUnavailable.
     """
+    if before is not None and before == after:
+        return
     who = current()
     person = actor or who.actor
     row = AuditEventRow(
@@ -57,6 +59,11 @@ def record(
         after=masked(after),
     )
     run(lambda: _append(row))
+
+
+def facts(row: Model | None, *columns: str) -> Json:
+    """These columns of a row, as `record` takes them; None of none."""
+    return None if row is None else {column: getattr(row, column) for column in columns}
 
 
 def _append(row: AuditEventRow) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mailseal.keys.sealing import SealError, sealed_by
+from mailseal.store.audit import record
 from mailseal.store.models import CredentialRow
 from mailseal.store.private_keys import Sealing
 from mailseal.store.transaction import reads, select, writes
@@ -35,6 +36,7 @@ def keep(name: str, password: bytes, sealing: Sealing) -> None:
     """Seal and store a password under a name (`config.next_hop.credential_name`), in place of an older one."""
     sealed = sealing.seal(password, identity=identity(name))
     CredentialRow.objects.update_or_create(name=name, defaults={"kek_id": sealed_by(sealed), "sealed": sealed})
+    record("routes", "set-password", name)
 
 
 def open_password(name: str, sealing: Sealing) -> bytes:
@@ -49,6 +51,8 @@ def open_password(name: str, sealing: Sealing) -> bytes:
 def forget(name: str) -> bool:
     """Delete a password; False: there was none."""
     deleted, _ = CredentialRow.objects.filter(name=name).delete()
+    if deleted:
+        record("routes", "delete-password", name)
     return bool(deleted)
 
 

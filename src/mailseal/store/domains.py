@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
+from mailseal.store.audit import facts, record
 from mailseal.store.models import Domain
 from mailseal.store.owners import domain_name, owners_of_domain, with_places
 from mailseal.store.stamps import Scope, bump
@@ -24,16 +25,21 @@ class DomainInfo:
 @writes
 def add(name: str, *, internal: bool = True) -> DomainInfo:
     """Add a domain or wildcard, or change whether it is internal; raises AddressError."""
+    before = facts(Domain.objects.filter(name=domain_name(name)).first(), "internal")
     row, _ = Domain.objects.update_or_create(name=domain_name(name), defaults={"internal": internal})
     bump(Scope.SETTINGS)
+    record("domains", "add" if before is None else "change", row.name, before=before, after=facts(row, "internal"))
     return DomainInfo(row.name, row.internal, row.created)
 
 
 @writes
 def delete(name: str) -> bool:
     """Delete a domain or wildcard; settings made for it stay. False: there was none."""
+    row = Domain.objects.filter(name=domain_name(name)).first()
     deleted, _ = Domain.objects.filter(name=domain_name(name)).delete()
     bump(Scope.SETTINGS)
+    if row is not None:
+        record("domains", "delete", row.name, before=facts(row, "internal"))
     return bool(deleted)
 
 

@@ -5,14 +5,16 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.db.models import Count
+from django.db.models import Count, Exists, OuterRef, QuerySet
 
 from mailseal.errors import PermanentError
 from mailseal.mail.address import Address
 from mailseal.policy.settings import Level
+from mailseal.store.audit import record
+from mailseal.store.audit_mask import Json
 from mailseal.store.login_models import LOGIN_CHARS, LoginRow, LoginUseRow
 from mailseal.store.lru import Lru
-from mailseal.store.owners import owners_of_domain, read_owner, with_places
+from mailseal.store.owners import in_domains, owners_of_domain, read_owner, with_places
 from mailseal.store.stamps import Scope, bump
 from mailseal.store.transaction import reads, select, writes
 
@@ -114,6 +116,7 @@ def add(name: str, phc: str, may_use: Collection[str]) -> LoginInfo:
         raise LoginError(f"there is a login {row.name} already")
     _allow(row, may_use)
     bump(Scope.LOGINS)
+    record("logins", "add", row.name, after=_told(row))
     return _info(row)
 
 
@@ -123,14 +126,17 @@ def set_password(name: str, phc: str) -> None:
     row = _row(name)
     row.password = phc
     row.save(update_fields=["password"])
+    record("logins", "set-password", row.name)
 
 
 @writes
 def allow(name: str, may_use: Collection[str]) -> LoginInfo:
     """Let a login use more; raises LoginError, AddressError."""
     row = _row(name)
+    before = _told(row)
     _allow(row, may_use)
     bump(Scope.LOGINS)
+    record("logins", "allow", row.name, before=before, after=_told(row))
     return _info(row)
 
 
@@ -138,12 +144,14 @@ def allow(name: str, may_use: Collection[str]) -> LoginInfo:
 def deny(name: str, may_use: Collection[str]) -> LoginInfo:
     """Let a login no longer use what it may; raises LoginError, also for what it may not anyway, and AddressError."""
     row = _row(name)
+    before = _told(row)
     for owner in map(may_use_owner, may_use):
         if not LoginUseRow.objects.filter(login=row, owner=owner).delete()[0]:
             raise LoginError(
                 f"{row.name} has no leave of its own for {owner}; `mailseal submission list` shows what it has"
             )
     bump(Scope.LOGINS)
+    record("logins", "deny", row.name, before=before, after=_told(row))
     return _info(row)
 
 
@@ -151,17 +159,23 @@ def deny(name: str, may_use: Collection[str]) -> LoginInfo:
 def set_enabled(name: str, *, enabled: bool) -> LoginInfo:
     """Let a login in again, or not; raises LoginError."""
     row = _row(name)
+    before = _told(row)
     row.enabled = enabled
     row.save(update_fields=["enabled"])
     bump(Scope.LOGINS)
+    record("logins", "enable" if enabled else "disable", row.name, before=before, after=_told(row))
     return _info(row)
 
 
 @writes
 def remove(name: str) -> bool:
     """Delete a login and its leave; False: there was none. Raises LoginError."""
+    row = LoginRow.objects.filter(name=login_name(name)).first()
+    before = None if row is None else _told(row)
     deleted, _ = LoginRow.objects.filter(name=login_name(name)).delete()
     bump(Scope.LOGINS)
+    if row is not None:
+        record("logins", "delete", row.name, before=before)
     return bool(deleted)
 
 
@@ -169,6 +183,27 @@ def remove(name: str) -> bool:
 def list_logins() -> tuple[LoginInfo, ...]:
     """All of them, by name."""
     return tuple(_info(row) for row in LoginRow.objects.order_by("name").defer("password").prefetch_related("uses"))
+
+
+@reads
+def page(*, within: Collection[str] | None = None, after: str = "", limit: int = 200) -> tuple[LoginInfo, ...]:
+    """Some logins by name, those after `after`; of these domains alone: all that they may use is in them, and some is."""
+    rows = _within(LoginRow.objects.filter(name__gt=after), within)
+    return tuple(map(_info, rows.order_by("name").defer("password").prefetch_related("uses")[:limit]))
+
+
+@reads
+def find_info(name: str, *, within: Collection[str] | None = None) -> LoginInfo | None:
+    """One login as administrators see it, if it is one of those domains' alone; raises LoginError."""
+    row = _within(LoginRow.objects.filter(name=login_name(name)), within).defer("password").first()
+    return None if row is None else _info(row)
+
+
+def _within(rows: QuerySet[LoginRow], domains: Collection[str] | None) -> QuerySet[LoginRow]:
+    if domains is None:
+        return rows
+    uses = LoginUseRow.objects.filter(login=OuterRef("pk"))
+    return rows.filter(Exists(uses), ~Exists(uses.exclude(in_domains("owner", domains))))
 
 
 @reads
@@ -194,6 +229,11 @@ def _allow(row: LoginRow, may_use: Collection[str]) -> None:
             raise LoginError(f"{MAX_LOGINS_OF_ONE} logins may use {one['owner']} already, and no more can")
     for owner in sorted(owners):
         LoginUseRow.objects.get_or_create(login=row, owner=owner)
+
+
+def _told(row: LoginRow) -> Json:
+    owners = LoginUseRow.objects.filter(login=row).order_by("owner").values_list("owner", flat=True)
+    return {"enabled": row.enabled, "may_use": list(owners)}
 
 
 def _info(row: LoginRow) -> LoginInfo:

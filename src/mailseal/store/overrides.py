@@ -18,6 +18,8 @@ from mailseal.policy.settings import (
     show_value,
 )
 from mailseal.store.addresses import remember
+from mailseal.store.audit import record
+from mailseal.store.audit_mask import Json
 from mailseal.store.keyset import behind
 from mailseal.store.models import SettingOverride
 from mailseal.store.owners import in_domains, read_owner
@@ -52,6 +54,7 @@ def set_override(owner: str, name: str, text: str, *, locked: bool = False) -> O
     """
     level, key = read_owner(owner)
     value = parse_value(name, text)
+    before = _stored(key, name)
     SettingOverride.objects.update_or_create(
         owner=key, name=name, defaults={"level": level, "value": show_value(name, value), "locked": locked}
     )
@@ -59,6 +62,7 @@ def set_override(owner: str, name: str, text: str, *, locked: bool = False) -> O
     if level is Level.ADDRESS:
         remember([key])
     bump(Scope.SETTINGS)
+    _record(key, name, before)
     return Override(level, key, name, value, locked)
 
 
@@ -66,9 +70,11 @@ def set_override(owner: str, name: str, text: str, *, locked: bool = False) -> O
 def unset_override(owner: str, name: str) -> bool:
     """Let the owner inherit the setting again; False: it was not set there."""
     level, key = read_owner(owner)
+    before = _stored(key, name)
     deleted, _ = SettingOverride.objects.filter(owner=key, name=name).delete()
     check(resolve(_of_owner(level, key)))
     bump(Scope.SETTINGS)
+    _record(key, name, before)
     return bool(deleted)
 
 
@@ -90,11 +96,14 @@ def change(
     if not may_lock:
         _leave_locks(wanted, before)
     check(resolve(_changed(found, level, key, wanted)))
+    stored = {name: _stored(key, name) for name in wanted}
     for name, one in wanted.items():
         _put(level, key, name, one)
     if level is Level.ADDRESS and any(one.text is not None for one in wanted.values()):
         remember([key])
     bump(Scope.SETTINGS)
+    for name in wanted:
+        _record(key, name, stored[name])
     return {name: before.get(name) for name in wanted}
 
 
@@ -178,6 +187,19 @@ def _put(level: Level, key: str, name: str, wanted: Wanted) -> None:
         return
     value = show_value(name, parse_value(name, wanted.text))
     rows.update_or_create(owner=key, name=name, defaults={"level": level, "value": value, "locked": wanted.locked})
+
+
+def _stored(key: str, name: str) -> Json:
+    """Even a value that is none any more."""
+    row = SettingOverride.objects.filter(owner=key, name=name).first()
+    return None if row is None else {name: row.value, "locked": row.locked}
+
+
+def _record(key: str, name: str, before: Json) -> None:
+    """Into the audit, if anything changed: a setting and whose it is, "mode example.com"; "mode" is everybody's."""
+    after = _stored(key, name)
+    if before != after:
+        record("settings", "unset" if after is None else "set", f"{name} {key}".rstrip(), before=before, after=after)
 
 
 @reads

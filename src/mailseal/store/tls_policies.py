@@ -10,6 +10,7 @@ from mailseal.policy.settings import Level as OwnerLevel
 from mailseal.postfix.tls_choice import TlsRule
 from mailseal.postfix.tls_destination import Destination, DestinationError, read_destination
 from mailseal.postfix.tls_policy import LeastTls, Level, ServerName, TlsPolicy, TlsPolicyError
+from mailseal.store.audit import facts, record
 from mailseal.store.lru import Lru
 from mailseal.store.owners import read_owner, with_places
 from mailseal.store.stamps import Scope, bump
@@ -82,16 +83,21 @@ def set_rule(rule: TlsRule, *, comment: str = "", owner: str = "") -> TlsRuleInf
         "comment": comment,
         "owner": owner,
     }
+    before = facts(TlsPolicyRow.objects.filter(destination=rule.destination.key).first(), *values)
     row, _ = TlsPolicyRow.objects.update_or_create(destination=rule.destination.key, defaults=values)
     bump(Scope.TLS)
+    record("tls", "set-policy", row.destination, before=before, after=facts(row, *values))
     return TlsRuleInfo(row.destination, rule, comment, owner, row.created)
 
 
 @writes
 def unset_rule(destination: Destination) -> bool:
     """Delete the rule for a destination; False: it had none."""
+    row = TlsPolicyRow.objects.filter(destination=destination.key).first()
     deleted, _ = TlsPolicyRow.objects.filter(destination=destination.key).delete()
     bump(Scope.TLS)
+    if row is not None:
+        record("tls", "unset-policy", row.destination, before=facts(row, "level", "names", "fingerprints", "owner"))
     return bool(deleted)
 
 
