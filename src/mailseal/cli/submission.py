@@ -1,6 +1,5 @@
 """`mailseal submission`: logins of users who hand in mail, and what each may write as its sender."""
 
-import secrets
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,16 +10,10 @@ import click
 from mailseal.cli.errors import CommandError
 from mailseal.cli.output import confirm, json_option, read_file, show, show_one, yes_option
 from mailseal.cli.session import Session, pass_session
+from mailseal.keys import login_password
 from mailseal.keys.password_hash import hash_password
 from mailseal.store import logins
 from mailseal.store.logins import LoginInfo
-from mailseal.transport.sasl import MAX_PASSWORD_OCTETS
-
-LEAST_CHARS = 12
-_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
-"""32 letters and digits that are not taken for one another."""
-_GROUPS, _GROUP_CHARS = 5, 5
-"""125 bits."""
 
 _password_file: Callable[[Any], Any] = click.option(
     "--password-file",
@@ -162,8 +155,7 @@ def _password(name: str, file: Path | None, *, generate: bool) -> tuple[bytes, d
     if generate and file is not None:
         raise CommandError("--generate and --password-file exclude each other")
     if generate:
-        groups = ("".join(secrets.choice(_ALPHABET) for _ in range(_GROUP_CHARS)) for _ in range(_GROUPS))
-        made = "-".join(groups)
+        made = login_password.make()
         return made.encode(), {"password": made}
     if file is not None:
         octets = read_file(file).rstrip(b"\r\n")
@@ -178,11 +170,6 @@ def _password(name: str, file: Path | None, *, generate: bool) -> tuple[bytes, d
 
 def _require_good(octets: bytes) -> None:
     try:
-        text = octets.decode()
-    except UnicodeDecodeError:
-        raise CommandError("the password is not UTF-8") from None
-    if len(text) < LEAST_CHARS or len(octets) > MAX_PASSWORD_OCTETS or "\0" in text or "\n" in text:
-        raise CommandError(
-            f"a password is one line of {LEAST_CHARS} characters or more ({MAX_PASSWORD_OCTETS} octets at most)",
-            "--generate makes one that nobody guesses",
-        )
+        login_password.require_good(octets)
+    except login_password.UnfitPasswordError as error:
+        raise CommandError(str(error), "--generate makes one that nobody guesses") from None

@@ -187,7 +187,7 @@ def list_logins() -> tuple[LoginInfo, ...]:
 
 @reads
 def page(*, within: Collection[str] | None = None, after: str = "", limit: int = 200) -> tuple[LoginInfo, ...]:
-    """Some logins by name, those after `after`; of these domains alone: all that they may use is in them, and some is."""
+    """Some logins by name, those after `after`; of these domains alone: all that they may use is there."""
     rows = _within(LoginRow.objects.filter(name__gt=after), within)
     return tuple(map(_info, rows.order_by("name").defer("password").prefetch_related("uses")[:limit]))
 

@@ -7,9 +7,10 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from mailseal.errors import PermanentError
+from mailseal.keys import login_password
 
 MAX_NAME_OCTETS = 255
-MAX_PASSWORD_OCTETS = 1024
+MAX_PASSWORD_OCTETS = login_password.MOST_OCTETS
 
 
 class SaslError(PermanentError):

@@ -2,12 +2,13 @@
 
 from ninja import Router
 
-from mailseal.web.api import addresses, domains, jobs, me, routes, settings
+from mailseal.web.api import addresses, domains, jobs, logins, me, routes, settings
 
 ROUTERS: tuple[tuple[str, Router], ...] = (
     ("/addresses", addresses.router),
     ("/domains", domains.router),
     ("/jobs", jobs.router),
+    ("/logins", logins.router),
     ("/me", me.router),
     ("/routes", routes.router),
     ("/settings", settings.router),
