@@ -48,7 +48,7 @@ check: install
 	$(BIN)/python tools/metrics_docs.py --check
 
 test: install debian check
-	@$(BIN)/pytest -q
+	@tools/test.sh
 
 docs: install
 	$(BIN)/python tools/config_docs.py

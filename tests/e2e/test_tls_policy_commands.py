@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.db import connections
 
 from harness import tls_servers
-from harness.folder import free_port
+from harness.folder import free_port, short_folder
 from harness.name_server import NameServer
 from harness.sink import Sink
 from mailseal.cli import run
@@ -63,9 +63,10 @@ def names():
 
 
 @pytest.fixture
-def node(tmp_path, capsys, names):
-    yield Node(tmp_path, capsys, names)
-    connections.close_all()
+def node(capsys, names):
+    with short_folder("rules") as folder:
+        yield Node(folder, capsys, names)
+        connections.close_all()
 
 
 def test_set_list_unset(node, tmp_path):

@@ -1,9 +1,10 @@
-"""A folder of its own with a short path (a UNIX socket's is limited to 107 bytes) that Postfix's user may enter; and
-ports of its own.
+"""A folder of its own with a short path (a UNIX socket's is limited to 107 bytes) that Postfix's user may enter, in
+memory where there is room: databases and queues wait for their disk all the time. And ports of its own.
 """
 
 import contextlib
 import functools
+import os
 import shutil
 import socket
 import tempfile
@@ -12,17 +13,28 @@ from pathlib import Path
 
 FIRST_PORT = 10_240
 PORTS_AT_ONCE = 512
+_MEMORY = Path("/dev/shm")
+_MEMORY_BYTES = 4 << 30
 _RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 @contextlib.contextmanager
 def short_folder(name: str) -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix=f"ms-{name}-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix=f"ms-{name}-", dir=_root()))
     folder.chmod(0o755)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@functools.cache
+def _root() -> Path:
+    try:
+        is_roomy = shutil.disk_usage(_MEMORY).free >= _MEMORY_BYTES and os.access(_MEMORY, os.W_OK | os.X_OK)
+    except OSError:
+        is_roomy = False
+    return _MEMORY if is_roomy else Path("/tmp")
 
 
 def free_port() -> int:

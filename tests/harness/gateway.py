@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -53,6 +53,7 @@ class Gateway:
         self.output = folder / "serve.log"
         self.metrics = f"http://{tables.get('metrics', {}).get('listen')}/metrics"
         self._process: subprocess.Popen[bytes] | None = None
+        self._collected: list[Sequence[str]] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         self.data.mkdir(mode=0o700, exist_ok=True)  # made by us, so it stays ours also where a user `mailseal` exists
         self.write_config(**tables)
@@ -96,13 +97,37 @@ class Gateway:
 
     def type(self, *commands: str) -> str:
         """What many commands print, which must succeed, in one process, since each starts for half a second."""
+        return self._type([one.split() for one in commands])
+
+    def _type(self, commands: Sequence[Sequence[str]]) -> str:
         done = subprocess.run(
             [*self.within, sys.executable, "-c", _TYPED, str(self.config)],
-            input=json.dumps([one.split() for one in commands]), capture_output=True, text=True,
-            timeout=2 * PATIENCE_SECONDS, env=clean_environment(), check=False,
+            input=json.dumps(commands), capture_output=True, text=True, timeout=2 * PATIENCE_SECONDS,
+            env=clean_environment(), check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"{done.stdout}{done.stderr}"
         return done.stdout
+
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """What `do`, `init`, `import_…` and `set` have to do in this block is done at its end, in one process.
+
+        Each `import_…` once: the next one would write over its file.
+        """
+        self._collected = []
+        try:
+            yield
+            commands = self._collected
+        finally:
+            self._collected = None
+        self._type(commands)
+
+    def do(self, *arguments: str) -> None:
+        """A command that must succeed."""
+        if self._collected is None:
+            self.cli(*arguments)
+        else:
+            self._collected.append(arguments)
 
     def rows(self, *arguments: str) -> Any:
         """What a command prints as JSON."""
@@ -110,22 +135,22 @@ class Gateway:
 
     def init(self, *domains: str) -> None:
         """Data folder, key, database; the domains are internal."""
-        self.cli("init", *(word for domain in domains for word in ("--internal-domain", domain)))
+        self.do("init", *(word for domain in domains for word in ("--internal-domain", domain)))
 
     def import_roots(self, *authorities: object) -> None:
-        self.cli("root", "import", self.file("roots.pem", b"".join(one.pem for one in authorities)))
+        self.do("root", "import", self.file("roots.pem", b"".join(one.pem for one in authorities)))
 
     def import_certificates(self, others: Sequence[object], own: Sequence[object] = ()) -> None:
         """Certificates of others without their keys, and our own with theirs from PKCS#12."""
         files = [self.file("others.pem", b"".join(one.pem for one in others))]
         files += [self.file(f"{one.certificate.fingerprint[:12]}.p12", one.p12(P12_PASSWORD)) for one in own]
-        self.cli("cert", "import", *files, "--password-file", self.file("password", P12_PASSWORD))
+        self.do("cert", "import", *files, "--password-file", self.file("password", P12_PASSWORD))
 
     def import_crl(self, der: bytes) -> None:
-        self.cli("crl", "import", self.file("issuing.crl", der))
+        self.do("crl", "import", self.file("issuing.crl", der))
 
     def set(self, name: str, value: str, *where: str) -> None:
-        self.cli("settings", "set", name, value, *where)
+        self.do("settings", "set", name, value, *where)
 
     def file(self, name: str, octets: bytes) -> str:
         path = self.folder / name

@@ -1,16 +1,17 @@
 """A private MariaDB for tests: own folder, own UNIX socket, no network, nothing of the system's touched."""
 
+import contextlib
 import os
 import pwd
 import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 from pathlib import Path
 
 import pymysql
 
+from harness.folder import short_folder
 from harness.waiting import wait_until
 
 _FAST = (
@@ -37,7 +38,8 @@ class MariaDb:
     """`url` names a fresh, empty database. `kill` is kill -9; `start` starts it again on the same data."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="mailseal-mariadb-"))
+        self._stack = contextlib.ExitStack()
+        self.folder = self._stack.enter_context(short_folder("mariadb"))
         self.socket = self.folder / "socket"
         self._process: subprocess.Popen | None = None
         self._user: list[str] = []
@@ -107,7 +109,7 @@ class MariaDb:
     def stop(self) -> None:
         if self._process is not None and self._process.poll() is None:
             self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._stack.close()
 
 
 def _exists(name: str) -> bool:

@@ -77,11 +77,12 @@ def people() -> People:
 def furnish(gateway: Gateway) -> None:
     """What an administrator of alpha.example types on the first day."""
     who = people()
-    gateway.init(INSIDE)
-    gateway.import_roots(who.root)
-    gateway.import_certificates([who.issuing, *who.outsiders], own=[who.anna, who.bert])
-    gateway.import_crl(who.crl)
-    gateway.set("mode", "mandatory", "--domain", "secret.example")
+    with gateway.at_once():
+        gateway.init(INSIDE)
+        gateway.import_roots(who.root)
+        gateway.import_certificates([who.issuing, *who.outsiders], own=[who.anna, who.bert])
+        gateway.import_crl(who.crl)
+        gateway.set("mode", "mandatory", "--domain", "secret.example")
 
 
 @dataclass

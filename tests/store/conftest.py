@@ -4,11 +4,13 @@ import contextlib
 import re
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from django.apps import apps
 from django.db import connections
 
+from harness.folder import short_folder
 from harness.mariadb import MariaDb, installed
 from mailseal.keys.sealing import Kek
 from mailseal.store.certificates import StoreCertificates
@@ -30,17 +32,24 @@ def mariadb() -> Iterator[MariaDb]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def _sqlite_folder() -> Iterator[Path]:
+    with short_folder("store") as folder:
+        yield folder
+
+
 @pytest.fixture(scope="session", params=["sqlite", pytest.param("mariadb", marks=pytest.mark.mariadb)])
-def engine(request, tmp_path_factory) -> str:
-    """One of the two databases, migrated; its tests run together."""
-    if request.param == "sqlite":
-        place = (f"sqlite://{tmp_path_factory.mktemp('store')}/mailseal.db", None)
-    else:
-        server = request.getfixturevalue("mariadb")
-        place = (server.url, server.password)
-    use(*place, node="mx1")
-    migrate()
-    _places[request.param] = place
+def engine(request) -> str:
+    """One of the two databases, migrated once by each process; its tests run together (with xdist, those of a file)."""
+    if request.param not in _places:
+        if request.param == "sqlite":
+            place = (f"sqlite://{request.getfixturevalue('_sqlite_folder')}/mailseal.db", None)
+        else:
+            server = request.getfixturevalue("mariadb")
+            place = (server.url, server.password)
+        use(*place, node="mx1")
+        migrate()
+        _places[request.param] = place
     return request.param
 
 

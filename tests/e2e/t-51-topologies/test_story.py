@@ -208,14 +208,13 @@ def pair(need_postfix: None) -> Iterator[Pair]:
                     hostname=hostname,
                 )
             )
-            gate.init(name)
-            gate.import_roots(who.root)
-            gate.import_certificates([who.issuing, certificates[other]], own=[certificates[name]])
-            gate.type(
-                f"cert use {certificates[other].certificate.fingerprint} {other}",
-                f"cert use {certificates[name].certificate.fingerprint} {name}",
-                f"settings set mode mandatory --domain {other}",
-            )
+            with gate.at_once():
+                gate.init(name)
+                gate.import_roots(who.root)
+                gate.import_certificates([who.issuing, certificates[other]], own=[certificates[name]])
+                gate.do("cert", "use", certificates[other].certificate.fingerprint, other)
+                gate.do("cert", "use", certificates[name].certificate.fingerprint, name)
+                gate.set("mode", "mandatory", "--domain", other)
             gates[name] = gate
         for gate in gates.values():
             gate.launch()
