@@ -17,12 +17,7 @@ PROBLEM = "application/problem+json"
 
 
 def test_every_operation_has_a_guard(web):
-    operations = [
-        operation
-        for router in application._get_bound_routers()
-        for view in router.path_operations.values()
-        for operation in view.operations
-    ]
+    operations = list(application.operations())
     assert operations
     assert [one.path for one in operations if not all(isinstance(a, BearerToken) for a in one.auth_callbacks)] == []
     assert [one.path for one in operations if len(one.auth_callbacks) != 1] == []
@@ -176,3 +171,12 @@ def test_the_description_is_published(web):
     answer = Client(SERVER_NAME="localhost").get("/api/v1/openapi.json", secure=True)
     assert answer.status_code == 200
     assert json.loads(answer.content)["openapi"].startswith("3.1")
+
+
+def test_the_page_that_describes_it_is_for_who_has_signed_in(sign_in):
+    assert Client(SERVER_NAME="localhost").get("/api/docs/", secure=True).status_code == 302
+    page = sign_in(Role.AUDITOR).get("/api/docs/")
+    assert page.status_code == 200
+    for operation in application.operations():
+        assert f'id="{application.get_openapi_operation_id(operation)}"' in page.content.decode()
+    assert "settings:change" in page.content.decode()

@@ -1,14 +1,17 @@
 """The API as a whole: its operations, its failures, its description (OpenAPI 3.1)."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
+from ninja.operation import Operation
 
 from mailseal import __version__
+from mailseal.web.access import Area, Verb
 from mailseal.web.api import etag, failures
-from mailseal.web.api.authentication import as_caller, closed
+from mailseal.web.api.authentication import BearerToken, as_caller, closed
 from mailseal.web.api.body import JsonParser
 from mailseal.web.api.problem import MEDIA_TYPE, ProblemShown
 from mailseal.web.api.routers import ROUTERS
@@ -36,6 +39,10 @@ class Api(NinjaAPI):
         response = super().create_response(request, data, status=status, temporal_response=temporal_response)
         return etag.mark(request, response) if request.method in _TAGGED else response
 
+    def get_openapi_operation_id(self, operation: Operation) -> str:
+        """The name that it was given, or that of its function."""
+        return operation.operation_id or operation.view_func.__name__
+
     def get_openapi_schema(
         self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
     ) -> OpenAPISchema:
@@ -44,10 +51,25 @@ class Api(NinjaAPI):
         problem = ProblemShown.model_json_schema(ref_template="#/components/schemas/{model}")
         schema["components"]["schemas"].update(problem.pop("$defs"), Problem=problem)
         content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        guards = {self.get_openapi_operation_id(one): _guards(one) for one in self.operations()}
         for methods in schema["paths"].values():
             for operation in methods.values():
                 operation["responses"]["default"] = {"description": "A problem", "content": content}
+                for way in operation.get("security", ()):
+                    for scheme in way:
+                        way[scheme] = [f"{area}:{verb}" for area, verb in guards[operation["operationId"]]]
         return schema
+
+    def operations(self) -> Iterator[Operation]:
+        """All of them, with the guard of each."""
+        for router in self._get_bound_routers():
+            for view in router.path_operations.values():
+                yield from view.operations
+
+
+def _guards(operation: Operation) -> list[tuple[Area, Verb]]:
+    guards = [one.guarded_by for one in operation.auth_callbacks if isinstance(one, BearerToken)]
+    return [(area, verb) for area, verb in guards if area is not None]
 
 
 def build() -> Api:

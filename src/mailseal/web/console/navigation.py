@@ -41,6 +41,7 @@ PLACES: tuple[Place, ...] = (
     Place("keys", _("Keys that expire"), Area.CERTIFICATES, "key", _POLICY),
     Place("accounts", _("Accounts"), Area.ACCOUNTS, "accounts", _SYSTEM),
     Place("audit", _("Audit"), Area.AUDIT, "audit", _SYSTEM),
+    Place("api-docs", "API", None, "api", _SYSTEM),
 )
 """In the order of the menu."""
 
