@@ -55,6 +55,8 @@ def named(config: Config, document: Mapping[str, Any], environ: Mapping[str, str
     for section in SECTIONS:
         if section not in _WRITTEN:
             paths += _paths(getattr(config, section))
+    if not config.keys.web_key.exists():  # a node that answers no browsers
+        paths.remove(config.keys.web_key)
     return [*paths, *(path.absolute() for _, path in secret_files(document, environ))]
 
 

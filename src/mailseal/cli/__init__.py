@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "worker": ("mailseal.cli.serve:worker", "Run the job worker (started by serve)."),
         "metrics": ("mailseal.cli.serve:metrics", "Answer Prometheus and health checks (started by serve)."),
         "maps": ("mailseal.cli.serve:maps", "Answer what Postfix asks (started by serve)."),
+        "web": ("mailseal.cli.serve:web", "Answer browsers: console and API (started by serve)."),
         "sandbox": ("mailseal.cli.serve:sandbox", "Have documents read for DLP (started by serve)."),
         "queue-role": ("mailseal.cli.serve:queue_role", "Look after Postfix's queue, as root (started by serve)."),
         "domain": ("mailseal.cli.domain:domain", "Domains that are ours."),

@@ -15,8 +15,9 @@ from mailseal.config import Config, commented_file, find
 from mailseal.keys.kek_places import Found, folder_for_new, new_kek, read_keks
 from mailseal.keys.seal_errors import KekNotThereError
 from mailseal.keys.sealing import Kek
+from mailseal.keys.web_key import make_web_key
+from mailseal.store import console_keys, keks
 from mailseal.store import domains as store_domains
-from mailseal.store import keks
 
 
 @click.command()
@@ -26,6 +27,7 @@ from mailseal.store import keks
     "--internal-domain", "domains", multiple=True, metavar="DOMAIN", help="A domain that is ours; repeatable."
 )
 @click.option("--smtp", metavar="HOST:PORT", help="Also listen on plain SMTP, to run without Postfix.")
+@click.option("--web", metavar="HOST:PORT", help="Answer browsers there: the console and the API, over HTTPS.")
 @click.option("--make-users", "users", is_flag=True, help="As root: make the system users that the roles run as.")
 @pass_session
 def init(
@@ -35,6 +37,7 @@ def init(
     hostname: str | None,
     domains: tuple[str, ...],
     smtp: str | None,
+    web: str | None,
     users: bool,
 ) -> None:
     """Make mailseal.toml, the data folder, the key-encryption key and the database; what is there is kept."""
@@ -44,6 +47,7 @@ def init(
         "data_dir": json.dumps(str(data.absolute())) if data else None,
         "hostname": json.dumps(hostname) if hostname else None,
         "listen.smtp": json.dumps(smtp) if smtp else None,
+        "web.listen": json.dumps(web) if web else None,
     }
     _configuration(path, {name: value for name, value in given.items() if value is not None})
     config = session.config
@@ -54,6 +58,7 @@ def init(
     _folders(config)
     _database(session, domains)
     _keys(config)
+    _web_key(config)
     _next_steps(path, has_domains=bool(domains))
 
 
@@ -83,7 +88,7 @@ def _data_folder(folder: Path) -> None:
 
 def _folders(config: Config) -> None:
     try:
-        for folder in (config.run_dir, config.spool_dir, config.journal_dir):
+        for folder in (config.run_dir, config.spool_dir, config.journal_dir, config.web_dir):
             folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise _not_made(config.data_dir, error) from None
@@ -119,6 +124,20 @@ def _keys(config: Config) -> None:
         )
     else:
         _say("kept", found.of(active)[0].place)
+
+
+def _web_key(config: Config) -> None:
+    """The key of the web role; another node's is never guessed."""
+    path, known = config.keys.web_key, console_keys.public(console_keys.WEB)
+    if path.exists():
+        _say("kept", path)
+    elif known is None:
+        console_keys.register_web(make_web_key(path).opens.public)
+        _say("made", path)
+    elif config.web.listen is not None:
+        raise CommandError(
+            f"the database knows the web key of another node, and there is no {path}", "copy that file from there"
+        )
 
 
 def _new_kek(config: Config, found: Found) -> str:

@@ -1,4 +1,4 @@
-"""`serve`, `mail`, `worker`, `maps`, `metrics`, `sandbox` and `queue-role`: the processes of a running gateway."""
+"""`serve`, `mail`, `worker`, `maps`, `web`, `metrics`, `sandbox`, `queue-role`: the processes of a running gateway."""
 
 import gc
 import os
@@ -10,7 +10,7 @@ import click
 
 from mailseal.cli.errors import CommandError
 from mailseal.cli.session import Session, become_owner, pass_session
-from mailseal.config import METRICS, SANDBOX, Config, Instance
+from mailseal.config import METRICS, SANDBOX, WEB, Config, Instance
 from mailseal.config.load import variable
 from mailseal.roles.confinement import confine
 from mailseal.roles.supervisor import node_roles
@@ -96,6 +96,19 @@ def maps(session: Session) -> None:
         from mailseal.roles.maps_role import run  # noqa: PLC0415 - only this process needs the answers
 
     run(session.config)
+
+
+@click.command()
+@pass_session
+def web(session: Session) -> None:
+    """Answer browsers and programs over HTTPS, if `web.listen` says where: the console and the API."""
+    if os.geteuid() == 0:
+        _become_user_of(session.config_without_secrets, WEB)
+    confine()
+    with loaded_for_good():
+        from mailseal.roles.web_role import run  # noqa: PLC0415 - only this process needs the pages
+
+    run(session.config_of_web)
 
 
 @click.command("queue-role")

@@ -18,6 +18,7 @@ from mailseal.config.sections.office365 import Office365, OtherTenants
 from mailseal.config.sections.postfix import Instance, Postfix
 from mailseal.config.sections.relay import Relay
 from mailseal.config.sections.tls import DefaultLevel, TlsPolicies
+from mailseal.config.sections.web import Web
 from mailseal.config.sockets import (
     AUTH,
     FOR_OWNER,
@@ -32,7 +33,9 @@ from mailseal.config.sockets import (
     SMTP,
     SOCKETMAP,
     SOCKETS,
+    WEB,
     SocketInfo,
+    group_of,
     listeners,
 )
 from mailseal.config.values import BareLf, Endpoint, LogFormat, LogLevel, Network
@@ -51,6 +54,7 @@ __all__ = [
     "SMTP",
     "SOCKETMAP",
     "SOCKETS",
+    "WEB",
     "BareLf",
     "Config",
     "ConfigError",
@@ -83,9 +87,11 @@ __all__ = [
     "StartTls",
     "Tls",
     "TlsPolicies",
+    "Web",
     "commented_file",
     "find",
     "from_values",
+    "group_of",
     "listeners",
     "load",
     "page",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mailseal.config import with_office365, with_postfix
+from mailseal.config import with_office365, with_postfix, with_web
 from mailseal.config.key import Key
 from mailseal.config.model import DEFAULT_DATA_DIR, RUN_NAME, SECTIONS, Config, default_of, keys_of
 from mailseal.config.problem import Problem
@@ -25,6 +25,7 @@ from mailseal.errors import PermanentError
 PREFIX = "MAILSEAL_"
 DEFAULT_PATHS = (Path("mailseal.toml"), Path("/etc/mailseal/mailseal.toml"))
 MAX_FILE_BYTES = 1 << 20
+_WEB = "web"
 
 _RESERVED = ("CONFIG", "SOCKETS", "SUPERVISOR", "STATUS", "EXAMPLES", "TEST", "BENCH", "DEMO", "COMPLETE")
 """Variables with these beginnings are not keys: the file's path, what the supervisor tells its children, tools."""
@@ -40,17 +41,19 @@ class ConfigError(PermanentError):
         super().__init__(f"the configuration ({source}) is not usable:\n{lines}")
 
 
-def load(path: Path | None, environ: Mapping[str, str], *, with_secrets: bool = True) -> Config:
+def load(path: Path | None, environ: Mapping[str, str], *, with_secrets: bool = True, for_web: bool = False) -> Config:
     """The configuration from a file and the environment; raises ConfigError.
 
     Without `path` it is MAILSEAL_CONFIG, else ./mailseal.toml, else /etc/mailseal/mailseal.toml, else no file at all.
-    Without secrets the files that hold them are not opened: a role whose user may not read them needs none.
+    Without secrets the files that hold them are not opened: a role whose user may not read them needs none. The web
+    role reads its own and no other, and nobody else reads these.
     """
     found = find(path, environ)
     if found is None:
         source = "the environment; there is no mailseal.toml"
-        return from_values({}, environ, source=source, with_secrets=with_secrets)
-    return from_values(read_document(found), environ, source=str(found), with_secrets=with_secrets)
+        return from_values({}, environ, source=source, with_secrets=with_secrets, for_web=for_web)
+    document = read_document(found)
+    return from_values(document, environ, source=str(found), with_secrets=with_secrets, for_web=for_web)
 
 
 def find(path: Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -68,9 +71,10 @@ def from_values(
     *,
     source: str = "values",
     with_secrets: bool = True,
+    for_web: bool = False,
 ) -> Config:
     """The configuration from a document as TOML gives it; raises ConfigError."""
-    reading = _Reading(dict(document), dict(environ or {}), with_secrets=with_secrets)
+    reading = _Reading(dict(document), dict(environ or {}), with_secrets=with_secrets, for_web=for_web)
     top = reading.section("", Config, reading.document)
     data_dir = top.get("data_dir", DEFAULT_DATA_DIR)
     sections = {name: reading.table(name, kind) for name, kind in SECTIONS.items()}
@@ -92,9 +96,9 @@ def variable(section: str, name: str) -> str:
     return f"{PREFIX}{section}_{name}".upper() if section else f"{PREFIX}{name}".upper()
 
 
-def secret_variables() -> frozenset[str]:
-    """The environment variables that hold a secret."""
-    tables = (("", Config), *SECTIONS.items())
+def secret_variables(*, of_web: bool | None = None) -> frozenset[str]:
+    """The environment variables that hold a secret: all, or those of the web role alone, or all others."""
+    tables = [(name, kind) for name, kind in (("", Config), *SECTIONS.items()) if of_web in (None, name == _WEB)]
     return frozenset(variable(name, key) for name, kind in tables for key, it in keys_of(kind).items() if it.secret)
 
 
@@ -152,6 +156,7 @@ class _Reading:
     document: dict[str, object]
     environ: dict[str, str]
     with_secrets: bool = True
+    for_web: bool = False
     problems: list[Problem] = field(default_factory=list)
     known_variables: set[str] = field(default_factory=set)
 
@@ -194,6 +199,16 @@ class _Reading:
         except BadValueError as error:
             self.problems.append(Problem(label, str(error), f"{name} = {key.example}"))
 
+    def _reads(self, section: str) -> bool:
+        """Whether a section's secrets are for who reads. The web has the gateway's database if it has none of its own."""
+        if not self.with_secrets:
+            return False
+        if not self.for_web:
+            return section != _WEB
+        web = self.document.get(_WEB)
+        own = (isinstance(web, dict) and "database_url" in web) or variable(_WEB, "database_url") in self.environ
+        return section == _WEB or (section == "database" and not own)
+
     def _given(self, section: str, name: str, given: Mapping[str, object]) -> tuple[str, object | None]:
         """Where the value stands and what it is; the environment wins."""
         env = variable(section, name)
@@ -206,7 +221,7 @@ class _Reading:
         self, section: str, name: str, given: Mapping[str, object], label: str, raw: object | None
     ) -> tuple[str, object | None]:
         file_label, file = self._given(section, f"{name}_file", given)
-        if not self.with_secrets:
+        if not self._reads(section):
             return label, None
         if file is None:
             return label, raw
@@ -258,6 +273,7 @@ def _contradictions(config: Config) -> tuple[Problem, ...]:
         problems.append(Problem("listen", "two listeners have the same place; each needs its own"))
     problems += _open_metrics(config)
     problems += _tls_without_certificate(config)
+    problems += with_web.problems(config)
     problems += with_postfix.problems(config)
     problems += with_office365.problems(config)
     if limits.max_bytes_in_flight < limits.max_message_bytes:

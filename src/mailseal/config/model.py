@@ -30,6 +30,7 @@ from mailseal.config.sections.relay import Relay
 from mailseal.config.sections.tls import TlsPolicies
 from mailseal.config.sections.tls_reports import TlsReports
 from mailseal.config.sections.users import Users
+from mailseal.config.sections.web import Web
 
 DEFAULT_DATA_DIR = Path("/var/lib/mailseal")
 RUN_NAME = "run"
@@ -97,6 +98,7 @@ class Config:
     discover: Discover = field()
     dns: Dns = field()
     authentication: Authentication = field()
+    web: Web = field()
     users: Users = field()
 
     @property
@@ -113,6 +115,21 @@ class Config:
     def spool_dir(self) -> Path:
         """Large mails in flight; unlinked files only."""
         return self.data_dir / "spool"
+
+    @property
+    def web_dir(self) -> Path:
+        """What the web role's user reads: the web key, the console's certificate."""
+        return self.data_dir / "web"
+
+    @property
+    def console_certificate(self) -> Path:
+        """Chain and key of the console's HTTPS, unless something else keeps them (`web.tls_certificate`)."""
+        return self.web_dir / "tls.pem"
+
+    @property
+    def tls_dir(self) -> Path:
+        """Chain and key of the mail listeners, where Mailseal keeps them."""
+        return self.data_dir / "tls"
 
     @property
     def journal_dir(self) -> Path:
@@ -139,6 +156,7 @@ SECTIONS: dict[str, type[Any]] = {
     "discover": Discover,
     "dns": Dns,
     "authentication": Authentication,
+    "web": Web,
     "users": Users,
 }
 """The tables of mailseal.toml in their order; the keys of Config itself stand above them."""

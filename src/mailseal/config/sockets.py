@@ -12,6 +12,7 @@ from mailseal.config.values import Endpoint
 class SocketInfo:
     """A listener: its name (also among the descriptors that a worker is given), protocol, origin class, place.
 
+    `group` may connect to a UNIX socket;
     `for_owner`: only the owner of the data folder may connect (mode 0600), not the group of the MTA.
     """
 
@@ -22,6 +23,7 @@ class SocketInfo:
     purpose: str
     place: Callable[[Config], Endpoint | None]
     for_owner: bool = False
+    group: Callable[[Config], str] = lambda config: config.listen.socket_group
 
 
 LMTP_AUTHORISED = "lmtp-authorised"
@@ -34,6 +36,7 @@ SOCKETMAP = "socketmap"
 AUTH = "auth"
 QUEUE = "queue"
 SANDBOX = "sandbox"
+WEB = "web"
 
 
 def _with_postfix(config: Config, place: Endpoint) -> Endpoint | None:
@@ -123,6 +126,15 @@ SOCKETS: tuple[SocketInfo, ...] = (
         lambda config: Endpoint(path=config.run_dir / "sandbox"),
         for_owner=True,
     ),
+    SocketInfo(
+        WEB,
+        "https",
+        "none",
+        "web.listen",
+        "the console and the API",
+        lambda config: config.web.listen,
+        group=lambda config: config.web.socket_group,
+    ),
 )
 
 MAIL_SOCKETS = (LMTP_AUTHORISED, LMTP_SUBMISSION, LMTP_OUTSIDE, LMTP_OFFICE365, SMTP)
@@ -134,3 +146,8 @@ FOR_OWNER = frozenset(info.name for info in SOCKETS if info.for_owner)
 def listeners(config: Config) -> dict[str, Endpoint]:
     """The listeners that are on, by name."""
     return {info.name: place for info in SOCKETS if (place := info.place(config)) is not None}
+
+
+def group_of(name: str, config: Config) -> str:
+    """The group that may connect to a UNIX socket."""
+    return next(info.group(config) for info in SOCKETS if info.name == name)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
-from mailseal.config import FOR_OWNER, Config, Endpoint, Instance, listeners
+from mailseal.config import FOR_OWNER, Config, Endpoint, Instance, group_of, listeners
 from mailseal.errors import MailsealError
 from mailseal.postfix import folders
 from mailseal.roles import listening
@@ -83,4 +83,4 @@ def make(
 def _bind(config: Config, name: str, place: Endpoint, patience_seconds: float) -> socket.socket:
     for_owner = name in FOR_OWNER
     with as_owner(config.data_dir) if for_owner else nullcontext():
-        return listening.bind(place, config.listen.socket_group, for_owner=for_owner, patience_seconds=patience_seconds)
+        return listening.bind(place, group_of(name, config), for_owner=for_owner, patience_seconds=patience_seconds)

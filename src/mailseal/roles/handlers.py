@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from mailseal.roles import audit_work, own_mail, tls_reporting
+from mailseal.roles import audit_work, console_work, own_mail, tls_reporting
 from mailseal.roles.journal_retry import retry_report
 from mailseal.roles.key_search import search_keys
 from mailseal.roles.notice_sending import send_notice
@@ -16,6 +16,7 @@ from mailseal.roles.queue_try import try_waiting
 from mailseal.roles.sts_look import look_first, refresh
 from mailseal.store import (
     audit_signing,
+    console_jobs,
     harvest,
     jobs,
     journal_failures,
@@ -105,13 +106,15 @@ class Lane(StrEnum):
     """Who does a job: `NETWORK` is for what waits for other machines, so that nothing else waits for it.
 
     `SEARCH` is for what one mail can start thousands of: a report to its sender does not wait for these. `LOOK` is for
-    what strangers can start, at name servers of their own: nothing but the next of its kind waits for these.
+    what strangers can start, at name servers of their own: nothing but the next of its kind waits for these. `CONSOLE`:
+    somebody sits in front of a page and waits.
     """
 
     MAIN = "main"
     NETWORK = "network"
     SEARCH = "search"
     LOOK = "look"
+    CONSOLE = "console"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,4 +147,6 @@ HANDLERS: Mapping[str, Kind] = {
     EXPIRE: Kind(expire_held, every_seconds=60),
     tls_reports.COLLECT: Kind(tls_reporting.collect, every_seconds=3600),
     tls_reports.SEND: Kind(tls_reporting.send, lane=Lane.SEARCH),
+    console_jobs.CONSOLE: Kind(console_work.do_for_console, lane=Lane.CONSOLE),
+    console_work.FORGET: Kind(console_work.forget_expired, every_seconds=60),
 }

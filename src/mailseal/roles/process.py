@@ -31,10 +31,19 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """A folder of the owner's whose files a role's group may read, or write too. Nobody else makes files there."""
+
+    folder: Path
+    written: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Role:
     """A process that a node runs; `listens` are the names of the listening sockets that it gets.
 
     `user` is its own user, if that is not the owner of the data folder; below that folder it can read `reads` alone.
+    `shares`: folders of the owner's whose files it uses besides: the database, the web key.
     `keyless`: it opens no key and no database and reads nothing there at all.
     `privileged`: it keeps the rights of who starts it (root), for what no other user may do. `in_place`: a reload keeps
     its process, which is sent SIGHUP and reads the configuration itself, since there cannot be two at once.
@@ -45,6 +54,7 @@ class Role:
     listens: Sequence[str] = ()
     user: str | None = None
     reads: Path | None = None
+    shares: Sequence[Shared] = ()
     privileged: bool = False
     in_place: bool = False
     keyless: bool = False
@@ -52,7 +62,12 @@ class Role:
     @property
     def apart(self) -> bool:
         """Whether its user may be another than the owner of the data folder."""
-        return self.keyless or self.reads is not None
+        return self.keyless or bool(self.folders)
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """What it uses below the data folder."""
+        return (*([] if self.reads is None else [self.reads]), *(one.folder for one in self.shares))
 
 
 @dataclass(slots=True, eq=False)

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
-from mailseal.config import AUTH, MAIL_SOCKETS, METRICS, QUEUE, SANDBOX, SOCKETMAP, Config, Instance, load
+from mailseal.config import AUTH, MAIL_SOCKETS, METRICS, QUEUE, SANDBOX, SOCKETMAP, WEB, Config, Instance, load
 from mailseal.config.load import secret_variables
 from mailseal.errors import MailsealError, PermanentError
 from mailseal.roles import child, generation, listening, notify, stderr
@@ -30,6 +30,7 @@ from mailseal.roles.notify import beat_seconds
 from mailseal.roles.process import CANNOT_WORK, Process, describe
 from mailseal.roles.startup_mark import set_mark
 from mailseal.roles.users import as_owner, make_folders, unseparated
+from mailseal.roles.web_folders import shared_with_web
 
 ORPHAN_PATIENCE_SECONDS = 20.0
 """How long workers of a killed supervisor may still hold the listeners."""
@@ -41,8 +42,10 @@ READY_SECONDS = 60.0
 
 _OURS = notify.VARIABLES | ACTIVATION_VARIABLES
 """What the service manager tells this process; the roles have nothing to do with it."""
-_FOR_KEEPERS = secret_variables() | {"CREDENTIALS_DIRECTORY"}
+_FOR_KEEPERS = secret_variables(of_web=False) | {"CREDENTIALS_DIRECTORY"}
 """What a role that opens no key and no database is not told."""
+_FOR_WEB = secret_variables(of_web=True)
+"""What the web role alone is told."""
 
 
 class CannotWorkError(PermanentError):
@@ -70,11 +73,13 @@ def node_roles(path: Path | None) -> Roles:
         sandbox = Role("sandbox", [*sandbox_base, *given], [SANDBOX], users.sandbox, keyless=True)
         metrics = Role("metrics", [*base, "metrics"], [METRICS], users.metrics, reads=config.metrics_dir)
         maps = Role("maps", [*base, "maps"], [SOCKETMAP, AUTH])
+        web = Role("web", [*base, "web"], [WEB], users.web, shares=shared_with_web(config))
         queue = Role("queue", [*queue_base, *given], [QUEUE], privileged=True)
         postfix = Role("postfix", [*postfix_base, *given], privileged=True, in_place=True)
         others = (
             (metrics, config.metrics.listen is not None),
             (maps, config.postfix.instance is not Instance.OFF),
+            (web, config.web.listen is not None),
             (queue, _has_queue(config)),
             (postfix, config.postfix.instance is Instance.PRIVATE),
         )
@@ -176,7 +181,8 @@ class Supervisor:
         read_fd, write_fd = os.pipe()
         held = of.sockets_of(process)
         opens_keys = not process.role.apart and not process.role.privileged
-        hidden = _OURS if opens_keys else _OURS | _FOR_KEEPERS
+        hidden = _OURS | (frozenset() if opens_keys else _FOR_KEEPERS)
+        hidden |= frozenset() if WEB in process.role.listens else _FOR_WEB
         environ = {name: value for name, value in os.environ.items() if name not in hidden}
         environ |= bequeath(held, self._life_read, write_fd)
         try:

@@ -2,9 +2,9 @@
 
 Started as root, the supervisor keeps its rights for starting alone. A role without a user of its own runs as the owner
 of the data folder. A role with one has its own group and no other. For one that reads a folder of it, the data folder
-gets that group and mode 0710, so that the role passes through; one that reads nothing stays outside. Nothing else
-there is open to anybody (umask 0077), and what the owner's group may read elsewhere (a TLS key, a log) is not for such
-a role.
+gets that group and mode 0710, so that the role passes through; one that reads nothing stays outside. If there are two,
+the second has the group of the first besides, to pass. Nothing else there is open to anybody (umask 0077), and what the
+owner's group may read elsewhere (a TLS key, a log) is not for such a role.
 """
 
 import contextlib
@@ -15,15 +15,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mailseal.config import Config
-from mailseal.config.sections.users import METRICS_USER, SANDBOX_USER
+from mailseal.config.sections.users import METRICS_USER, SANDBOX_USER, WEB_USER
 from mailseal.errors import PermanentError
-from mailseal.roles.process import Credentials, Role
+from mailseal.roles.process import Credentials, Role, Shared
 
 SEARCHABLE = 0o710
 """Mode of the folders on the way to what a role of another user reads."""
 READABLE, SHARED = 0o750, 0o2750
 """Modes of that folder, before and after it is shared: its files get the reader's group, and the mode says the rest."""
-_MAY_BE_ABSENT = frozenset({METRICS_USER, SANDBOX_USER})
+READ, WRITTEN = 0o040, 0o060
+"""What the group of a role may do with the files of a folder that it shares."""
+_MAY_BE_ABSENT = frozenset({METRICS_USER, SANDBOX_USER, WEB_USER})
 
 
 class UserError(PermanentError):
@@ -63,7 +65,16 @@ def user_of(role: Role, data_dir: Path) -> Credentials | None:
             f"{role.name} shall run as {role.user!r}, but {data_dir} belongs to {keeper.name}: the role could read "
             f"neither key nor database there; chown -R {role.user}: {data_dir}, or leave its user out of [users]"
         )
-    return Credentials(entry.pw_name, entry.pw_uid, entry.pw_gid, (entry.pw_gid,))
+    passing = _passing_group(data_dir, keeper) if role.folders else None
+    groups = (entry.pw_gid,) if passing in (None, entry.pw_gid) else (entry.pw_gid, passing)
+    return Credentials(entry.pw_name, entry.pw_uid, entry.pw_gid, groups)
+
+
+def _passing_group(data_dir: Path, keeper: Credentials) -> int | None:
+    """The group that passes through the data folder; never one of its owner's, which may read files elsewhere."""
+    found = data_dir.stat()
+    keepers = found.st_gid == 0 or found.st_gid in (keeper.gid, *keeper.groups)
+    return None if keepers or not found.st_mode & stat.S_IXGRP else found.st_gid
 
 
 def become(user: Credentials) -> None:
@@ -109,36 +120,65 @@ def as_owner(data_dir: Path) -> Iterator[None]:
 
 def make_folders(config: Config, roles: Iterable[Role]) -> None:
     """The run folder, and what roles of other users need to get at theirs; raises UserError."""
-    reading = [role for role in roles if role.reads is not None]
+    reading = [role for role in roles if role.folders]
     try:
         with as_owner(config.data_dir):
-            for folder, mode in ((config.run_dir, SEARCHABLE), *((role.reads, READABLE) for role in reading)):
-                if folder is not None and not folder.is_dir():
+            for folder, mode in (
+                (config.run_dir, SEARCHABLE),
+                *((folder, READABLE) for role in reading for folder in role.folders),
+            ):
+                if not folder.is_dir():
                     folder.mkdir()
                     folder.chmod(mode)  # whatever the umask
         keeper = owner(config.data_dir)
-        for role in reading:
-            user = user_of(role, config.data_dir)
-            if keeper is not None and user is not None and user.uid != keeper.uid:
-                _let_in(role, user, keeper, config)
+        users = [(role, user) for role in reading if (user := user_of(role, config.data_dir)) is not None]
+        apart = [(role, user) for role, user in users if keeper is not None and user.uid != keeper.uid]
+        for role, user in apart:
+            assert keeper is not None
+            _let_through(apart[0][1].gid, keeper, config)
+            _let_in(role, user, keeper)
     except FileNotFoundError:
         raise UserError(f"the data folder {config.data_dir} does not exist; `mailseal init` makes it") from None
     except OSError as error:
         raise UserError(f"the data folder {config.data_dir} cannot be used: {error.strerror}") from None
 
 
-def _let_in(role: Role, user: Credentials, keeper: Credentials, config: Config) -> None:
+def _let_through(gid: int, keeper: Credentials, config: Config) -> None:
     for folder in (config.data_dir, config.run_dir):
         with _opened(folder, keeper) as (descriptor, found):
-            if (found.st_gid, found.st_mode & stat.S_IRWXG) != (user.gid, stat.S_IXGRP):
-                os.fchown(descriptor, -1, user.gid)
+            if (found.st_gid, found.st_mode & stat.S_IRWXG) != (gid, stat.S_IXGRP):
+                os.fchown(descriptor, -1, gid)
                 os.fchmod(descriptor, stat.S_IMODE(found.st_mode) & ~stat.S_IRWXG | stat.S_IXGRP)
-    assert role.reads is not None
-    with _opened(role.reads, keeper) as (descriptor, found):
-        # Once it is as it shall be, nothing is asked of the system: units may forbid it (RestrictSUIDSGID=).
-        if (found.st_gid, stat.S_IMODE(found.st_mode)) != (user.gid, SHARED):
-            os.fchown(descriptor, -1, user.gid)
-            os.fchmod(descriptor, SHARED)
+
+
+def _let_in(role: Role, user: Credentials, keeper: Credentials) -> None:
+    for folder in role.folders:
+        with _opened(folder, keeper) as (descriptor, found):
+            # Once it is as it shall be, nothing is asked of the system: units may forbid it (RestrictSUIDSGID=).
+            if (found.st_gid, stat.S_IMODE(found.st_mode)) != (user.gid, SHARED):
+                os.fchown(descriptor, -1, user.gid)
+                os.fchmod(descriptor, SHARED)
+    for shared in role.shares:
+        _share_files(shared, user, keeper)
+
+
+def _share_files(shared: Shared, user: Credentials, keeper: Credentials) -> None:
+    """Those that were there before the folder was shared; later ones get its group by themselves."""
+    wanted = WRITTEN if shared.written else READ
+    with _opened(shared.folder, keeper) as (folder, _), os.scandir(folder) as entries:
+        for name in sorted(entry.name for entry in entries if entry.is_file(follow_symlinks=False)):
+            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+            try:
+                found = os.fstat(descriptor)
+                # A second name of a file of the owner's elsewhere (a KEK) is not for others.
+                if not stat.S_ISREG(found.st_mode) or found.st_uid != keeper.uid or found.st_nlink != 1:
+                    continue
+                if found.st_gid != user.gid:
+                    os.fchown(descriptor, -1, user.gid)
+                if found.st_mode & stat.S_IRWXG != wanted:
+                    os.fchmod(descriptor, stat.S_IMODE(found.st_mode) & ~stat.S_IRWXG | wanted)
+            finally:
+                os.close(descriptor)
 
 
 @contextlib.contextmanager

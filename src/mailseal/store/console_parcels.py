@@ -3,7 +3,6 @@
 Its key is bound to the job and the way it goes, so that no answer opens as a request or as another job's answer.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -47,7 +46,7 @@ def put(job: UUID, way: str, octets: bytes, key: PublicKey, *, asker: str, expir
     )  # fmt: skip
 
     def begin() -> None:
-        _delete(ConsoleParcelRow.objects.filter(job=job, way=way).values_list("pk", flat=True))
+        _delete(job, way)
         row.save(force_insert=True)
 
     run(begin)
@@ -89,11 +88,11 @@ def _octets(row: ConsoleParcelRow, number: int) -> bytes:
 
 def drop(job: UUID, way: str) -> None:
     """Delete it for good."""
-    run(lambda: _delete(ConsoleParcelRow.objects.filter(job=job, way=way).values_list("pk", flat=True)))
+    run(lambda: _delete(job, way))
 
 
-def _delete(keys: Sequence[UUID] | object) -> None:
-    found = list(keys)  # type: ignore[call-overload]
+def _delete(job: UUID, way: str) -> None:
+    found = list(ConsoleParcelRow.objects.filter(job=job, way=way).values_list("pk", flat=True))
     ConsoleChunkRow.objects.filter(parcel_id__in=found).delete()
     ConsoleParcelRow.objects.filter(pk__in=found).delete()
 

@@ -261,7 +261,11 @@ OFFICE365 = {"tenants": ["11111111-2222-3333-4444-555555555555"], "return_to": "
 
 
 def test_the_table_of_sockets():
-    tables = {"listen": {"smtp": "127.0.0.1:10025"}, "metrics": {"listen": "127.0.0.1:9464"}}
+    tables = {
+        "listen": {"smtp": "127.0.0.1:10025"},
+        "metrics": {"listen": "127.0.0.1:9464"},
+        "web": {"listen": "127.0.0.1:8443"},
+    }
     config = from_values(tables | {"postfix": {"instance": "system"}, "office365": OFFICE365})
     assert listeners(config).keys() == {info.name for info in SOCKETS}
     assert listeners(from_values({})).keys() == {"lmtp-authorised", "lmtp-submission", "lmtp-outside", "sandbox"}

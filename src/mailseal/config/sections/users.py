@@ -7,6 +7,7 @@ from mailseal.config.key import key
 
 METRICS_USER = "mailseal-metrics"
 SANDBOX_USER = "mailseal-sandbox"
+WEB_USER = "mailseal-web"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,4 +41,10 @@ class Users:
         "`mailseal init --make-users` makes it.",
         example='"mailseal-sandbox"',
         default=SANDBOX_USER,
+    )
+    web: str = key(
+        values.text,
+        "The user of the console and the API, who can open no key of mail. `mailseal init --make-users` makes it.",
+        example='"mailseal-web"',
+        default=WEB_USER,
     )

@@ -1,0 +1,153 @@
+"""The web role: the console and the API over HTTPS. It has the database and the web key, no KEK, no mail, no queue."""
+
+import logging
+import math
+import os
+import signal
+import time
+from dataclasses import replace
+from functools import partial
+
+from django.core.handlers.wsgi import WSGIHandler
+
+from mailseal import web
+from mailseal.config import WEB, Config, group_of, listeners
+from mailseal.errors import PermanentError
+from mailseal.keys.web_key import WebKey, WebKeyMissingError, make_web_key, read_web_key
+from mailseal.roles import child
+from mailseal.roles.child import Inheritance, inherit
+from mailseal.roles.lifetime import ORPHAN_SECONDS
+from mailseal.roles.listening import bind
+from mailseal.roles.logs import configure
+from mailseal.roles.notify import ALIVE, STOPPING, beat_seconds, notify
+from mailseal.roles.process import CANNOT_WORK
+from mailseal.roles.store_wait import wait_for_store
+from mailseal.roles.web_server import Server, Serving
+from mailseal.roles.web_tls import ConsoleTls
+from mailseal.store import console_keys
+from mailseal.web import secrets
+from mailseal.web.front import Front
+
+logger = logging.getLogger(__name__)
+
+
+class WebCannotWorkError(PermanentError):
+    """Somebody has to do something first."""
+
+    exit_status = CANNOT_WORK
+
+
+def run(config: Config) -> None:
+    """Answer until told to end; raises MailsealError when the role cannot start."""
+    configure(config.log, "web")
+    inheritance = inherit()
+    if not inheritance.supervised and WEB not in inheritance.sockets:
+        place = listeners(config).get(WEB)
+        if place is None:
+            logger.warning("web.listen is off: there is nothing to do")
+            return
+        inheritance.sockets[WEB] = bind(place, group_of(WEB, config))
+    wait_for_store(with_own_database(config), inheritance)
+    _take_key(_own_key(config))
+    web.setup(config, secrets.django_secret())
+    WebRole(config, inheritance).serve()
+
+
+def with_own_database(config: Config) -> Config:
+    """The configuration with the database account that the web uses."""
+    if config.web.database_url is None:
+        return config
+    return replace(
+        config, database=replace(config.database, url=config.web.database_url, password=config.web.database_password)
+    )
+
+
+def _own_key(config: Config) -> WebKey:
+    """The web key, made where this role may make it; raises WebKeyError."""
+    path = config.keys.web_key
+    try:
+        return read_web_key(path)
+    except WebKeyMissingError:
+        if not os.access(path.parent, os.W_OK) or console_keys.public(console_keys.WEB) is not None:
+            raise
+    return make_web_key(path)
+
+
+def _take_key(key: WebKey) -> None:
+    """Use it, if it is the one of the cluster; raises WebCannotWorkError."""
+    if not console_keys.register_web(key.opens.public):
+        raise WebCannotWorkError(
+            "this node's web key is not the one that the database knows: copy keys.web_key from another node; if it is "
+            "lost, `mailseal key forget-web`, after which second factors have to be set up anew"
+        )
+    secrets.hold(key)
+    console_keys.hold_web(key.opens)
+
+
+class WebRole:
+    """One process: its server, and what it hears of supervisor and signals."""
+
+    def __init__(self, config: Config, inheritance: Inheritance) -> None:
+        self._config = config
+        self._inheritance = inheritance
+        self._beat_at = 0.0
+        behind_proxy = listens_for_proxy(config)
+        self._tls = None if behind_proxy else ConsoleTls(config)
+        application = Front(
+            WSGIHandler(),
+            max_bytes=config.web.max_upload_bytes,
+            trusted=config.web.trusted_proxies,
+            behind_proxy=behind_proxy,
+        )
+        serving = Serving(
+            threads=config.web.threads,
+            drain_seconds=config.limits.drain_seconds,
+            tls=None if self._tls is None else self._tls.context,
+            each_second=self._each_second,
+            ready=self._ready,
+        )
+        self._server = Server(application, [inheritance.sockets[WEB]], serving)
+
+    def serve(self) -> None:
+        """Answer, and end."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: self._end())
+        signal.signal(signal.SIGHUP, lambda _number, _frame: self._hang_up())
+        self._server.init_process()
+
+    def _ready(self) -> None:
+        fd = self._inheritance.supervisor_fd
+        if fd is not None:
+            self._server.poller.register(fd, 1, partial(self._supervisor_spoke, fd))
+        self._inheritance.ready()
+
+    def _each_second(self) -> None:
+        if self._tls is not None:
+            self._tls.look()
+        pause = child.BEAT_SECONDS if self._inheritance.supervised else beat_seconds()
+        if pause is not None and time.monotonic() >= self._beat_at:
+            self._beat_at = time.monotonic() + pause
+            if self._inheritance.supervised:
+                self._inheritance.beat()
+            else:
+                notify(ALIVE)
+
+    def _supervisor_spoke(self, fd: int, _fileobj: object) -> None:
+        # Nothing is ever written to this pipe: to be readable is to be at its end.
+        self._server.poller.unregister(fd)
+        signal.alarm(math.ceil(self._config.limits.drain_seconds) + ORPHAN_SECONDS)
+        self._end()
+
+    def _hang_up(self) -> None:
+        if not self._inheritance.supervised:  # else the supervisor, who got it too, starts another
+            self._end()
+
+    def _end(self) -> None:
+        if self._server.alive and not self._inheritance.supervised:
+            notify(STOPPING)
+        self._server.end()
+
+
+def listens_for_proxy(config: Config) -> bool:
+    """Whether a proxy has the TLS: then it connects to a UNIX socket."""
+    return config.web.listen is not None and config.web.listen.path is not None
