@@ -12,7 +12,7 @@ class DomainOf(Func):
     """All behind the last @ of a column; "" stays "". One column's name, nothing else."""
 
     arity = 1
-    output_field = CharField(max_length=255)  # type: ignore[misc]  # a cached property in the base
+    output_field = CharField(max_length=255)
 
     def as_sqlite(self, compiler: SQLCompiler, *_: Any, **__: Any) -> _Sql:
         """SQLite finds no last @: trim from the end all characters of the text but @, begin behind what is left."""

@@ -1,34 +1,30 @@
 """The message log: what became of each copy, searched by sender, recipient, outcome, time, Message-ID, queue ID."""
 
+import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
-
-from mailseal.errors import PermanentError
-from mailseal.mail.address import Address, AddressError
-from mailseal.policy.model import Fate
+from mailseal.mail.address import Address
 from mailseal.policy.reason import Reason
+from mailseal.store.log_filter import CLOCK_SLACK as CLOCK_SLACK  # noqa: PLC0414 -- where others look for it
+from mailseal.store.log_filter import LogFilter as LogFilter  # noqa: PLC0414 -- same
+from mailseal.store.log_filter import LogFilterError as LogFilterError  # noqa: PLC0414 -- same
+from mailseal.store.log_filter import filtered
+from mailseal.store.log_filter import party_filter as party_filter  # noqa: PLC0414 -- same
+from mailseal.store.log_search import BUDGET_SECONDS, find
 from mailseal.store.models import LogRow
 from mailseal.store.outcomes import known_reasons
-from mailseal.store.owners import domain_name
 from mailseal.store.pace import Turn
 from mailseal.store.purge import delete_before
 from mailseal.store.queue_models import LogQueueRow
 from mailseal.store.row import first_uuid7, utc_now
 from mailseal.store.transaction import reads
 
-CLOCK_SLACK = timedelta(minutes=10)
-"""How far the time in a row's key may be from its `time`."""
 IDS_AT_ONCE = 500
 LATEST_ROWS = 1000
-
-
-class LogFilterError(PermanentError):
-    """A filter that cannot be meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,30 +50,29 @@ class LogEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class LogFilter:
-    """What to look for; None is anything. `sender`, `recipient`: an address, or a domain for all of it.
+class LogPage:
+    """Newest first. `next`: `before` of the next page, None when there is none.
 
-    `queue_id`: that of the MTA which handed the mail in, or of the one that took it.
+    `back_to`: rows of before this time have not been looked at, though the page is not full; the next page does.
     """
 
-    sender: str | None = None
-    recipient: str | None = None
-    fate: Fate | None = None
-    direction: str | None = None
-    message: str | None = None
-    message_id: str | None = None
-    queue_id: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+    entries: tuple[LogEntry, ...]
+    next: UUID | None = None
+    back_to: datetime | None = None
 
 
 @reads
+def page(
+    wanted: LogFilter, *, before: UUID | None = None, limit: int = 100, budget_seconds: float = BUDGET_SECONDS
+) -> LogPage:
+    """The newest rows, for somebody who waits; `before` is `next` of the page before. Raises LogFilterError."""
+    found = find(wanted, before=before, limit=limit, budget_seconds=budget_seconds)
+    return LogPage(_entries(found.rows), found.next, found.back_to)
+
+
 def search(wanted: LogFilter, *, before: UUID | None = None, limit: int = 100) -> tuple[LogEntry, ...]:
-    """The newest rows; `before` is the `id` of the last row of the page before. Raises LogFilterError."""
-    rows = _filtered(wanted)
-    if before is not None:
-        rows = rows.filter(pk__lt=before)
-    return _entries(rows.order_by("-pk")[:limit])
+    """The newest rows, however long it takes; `before` is the `id` of the last row before. Raises LogFilterError."""
+    return page(wanted, before=before, limit=limit, budget_seconds=math.inf).entries
 
 
 def latest(queue_id: str) -> dict[str, LogEntry]:
@@ -92,7 +87,7 @@ def latest(queue_id: str) -> dict[str, LogEntry]:
 @reads
 def newer(wanted: LogFilter, *, after: UUID | None, limit: int = 100) -> tuple[LogEntry, ...]:
     """The rows after one, oldest first."""
-    rows = _filtered(wanted)
+    rows = filtered(wanted)
     if after is not None:
         rows = rows.filter(pk__gt=after)
     return _entries(rows.order_by("pk")[:limit])
@@ -124,50 +119,6 @@ def purge(before: datetime, turn: Turn | None = None) -> int:
     """Delete rows of before a time, in short transactions; returns how many."""
     delete_before(LogQueueRow, "pk", first_uuid7(before), turn)
     return delete_before(LogRow, "pk", first_uuid7(before), turn)
-
-
-def _filtered(wanted: LogFilter) -> QuerySet[LogRow]:
-    rows = LogRow.objects.all()
-    for column, text in (("sender_key", wanted.sender), ("recipient_key", wanted.recipient)):
-        if text is not None:
-            rows = rows.filter(**party_filter(column, text))
-    # SQLite has no statistics and would read all rows of a fate instead of those few; a LIKE finds no index there.
-    named = wanted.message or wanted.message_id or wanted.queue_id
-    narrow = named or _is_address(wanted.sender) or _is_address(wanted.recipient)
-    exact = {
-        "fate__startswith" if narrow else "fate": None if wanted.fate is None else wanted.fate.value,
-        "direction": wanted.direction,
-        "message": wanted.message,
-        "message_id": wanted.message_id,
-    }
-    rows = rows.filter(**{name: value for name, value in exact.items() if value is not None})
-    if wanted.queue_id is not None:
-        either = Q(queue_id=wanted.queue_id) | Q(sent_as=wanted.queue_id)
-        keys = LogQueueRow.objects.filter(either).values("pk")
-        rows = rows.filter(pk__in=keys) if wanted.queue_id else rows.none()
-    # The key begins with the time, so its index finds the range; the column decides.
-    if wanted.since is not None:
-        rows = rows.filter(pk__gte=first_uuid7(wanted.since - CLOCK_SLACK), time__gte=wanted.since)
-    if wanted.until is not None:
-        rows = rows.filter(pk__lt=first_uuid7(wanted.until + CLOCK_SLACK), time__lt=wanted.until)
-    return rows
-
-
-def _is_address(text: str | None) -> bool:
-    return text is not None and "@" in text.strip().removeprefix("@")
-
-
-def party_filter(column: str, text: str) -> dict[str, str]:
-    """A filter on a column of address keys: an address, a domain for all of it, "<>"; raises LogFilterError."""
-    text = text.strip()
-    try:
-        if text in {"", "<>"}:
-            return {column: ""}
-        if "@" in text.removeprefix("@"):
-            return {column: Address.parse(text).key}
-        return {f"{column}__endswith": f"@{domain_name(text.removeprefix('@'))}"}
-    except AddressError as error:
-        raise LogFilterError(f"{text[:100]!r} is neither an address nor a domain: {error}") from None
 
 
 def _entries(rows: Iterable[LogRow]) -> tuple[LogEntry, ...]:
