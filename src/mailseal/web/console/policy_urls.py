@@ -2,8 +2,15 @@
 
 from django.urls import path
 
-from mailseal.web.console import settings
+from mailseal.web.console import addresses, domains, settings
 
 urlpatterns = [
     path("settings/", settings.settings, name="settings"),
+    path("domains/", domains.listed, name="domains"),
+    path("domains/<name>/", domains.one, name="domain"),
+    path("domains/<name>/change/", domains.change, name="domain-change"),
+    path("domains/<name>/delete/", domains.delete, name="domain-delete"),
+    path("addresses/", addresses.listed, name="addresses"),
+    path("addresses/<path:address>/delete/", addresses.delete, name="address-delete"),
+    path("addresses/<path:address>/", addresses.one, name="address"),
 ]

@@ -11,7 +11,8 @@ from enum import StrEnum
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 
-from mailseal.policy.settings import SETTINGS, Override, SettingError, SettingInfo, parse_value, show_value
+from mailseal.policy.settings import SETTINGS, Override, SettingError, SettingInfo, parse_value, setting, show_value
+from mailseal.store import overrides
 from mailseal.store.overrides import Shown, Wanted
 from mailseal.web.console.setting_groups import GROUPS, LABELS
 
@@ -114,6 +115,12 @@ def _field(info: SettingInfo, own: Override | None, shown: Shown, inherited: Sho
         inherited_from=_origin(from_above),
         was=_was(Wanted(None) if own is None else Wanted(text, own.locked)),
     )
+
+
+def settings_of(owner: str) -> list[tuple[str, str | Promise, str, bool]]:
+    """(name, label, value, locked) of what is set for exactly this owner; raises AddressError."""
+    found = overrides.list_overrides(owner)
+    return [(one.name, LABELS[one.name], written(setting(one.name), one.value), one.locked) for one in found]
 
 
 def _origin(override: Override | None) -> Origin:
