@@ -1,35 +1,14 @@
 """A page of the log: conditions together, domains of somebody, and a log too long to be looked through at once."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
-from mailseal.mail.address import Address
-from mailseal.mail.reply import Reply
-from mailseal.policy.model import Fate, MethodName, Outcome, Treatment
-from mailseal.policy.reason import ReasonCode, because
+from logged import START, keep, logged
+from mailseal.policy.model import Fate, MethodName, Treatment
+from mailseal.policy.reason import ReasonCode
 from mailseal.store import log, log_search
-from mailseal.store.journal_import import log_now
 from mailseal.store.log import LogFilter
-from mailseal.store.records import LogRecord
-from mailseal.store.row import first_uuid7
-from mailseal.store.transaction import run
-
-START = datetime(2026, 3, 1, tzinfo=UTC)
-
-
-def logged(number: int, sender: str, recipient: str, fate: Fate = Fate.RELAYED, *, method=None, **more) -> LogRecord:
-    at = START + timedelta(minutes=number)
-    reasons = (because(ReasonCode.PROTECTED_BY, method="smime") if method else because(ReasonCode.SENT_CLEAR),)
-    treatment = Treatment.ENCRYPTED if method else Treatment.PASSED
-    outcome = Outcome(Address.parse(recipient), fate, Reply(250, "2.0.0", "OK"), treatment, method, reasons)
-    return LogRecord(
-        f"m{number}", at, Address.parse(sender) if sender else None, "out", outcome, id=first_uuid7(at), **more
-    )
-
-
-def keep(*records: LogRecord) -> None:
-    run(lambda: log_now(records))
 
 
 def numbers(wanted: LogFilter, **how) -> list[int]:

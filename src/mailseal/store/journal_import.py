@@ -15,13 +15,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from django.db.transaction import atomic
 from django.db.utils import Error
 
 from mailseal.policy.model import MethodName
-from mailseal.store import jobs, pgp_candidates
+from mailseal.store import jobs, pgp_candidates, traffic
 from mailseal.store.harvest import insert_candidates
 from mailseal.store.journal_lines import parse
-from mailseal.store.models import JournalRow
+from mailseal.store.models import JournalRow, LogRow
 from mailseal.store.pace import Pace, Turn
 from mailseal.store.records import LogRecord
 from mailseal.store.revalidate import REVALIDATE
@@ -93,8 +94,28 @@ def import_journals(directory: Path, turn: Turn | None = None) -> Imported:
 def log_now(records: Iterable[LogRecord]) -> None:
     """Log what did not come by a journal, in the caller's transaction: with that of which it tells."""
     found = parse(b"".join(record.line() for record in records))
-    insert_new(_INSERT, found.rows)
+    _insert_rows(found.rows)
     insert_new(_INSERT_QUEUE_IDS, found.queue_ids)
+
+
+def _insert_rows(rows: Sequence[Sequence[str | int]]) -> int:
+    """Into the log, in the caller's transaction, and count those that were not there; returns how many."""
+    with contextlib.suppress(_ReadBefore), atomic():
+        stored = insert_new(_INSERT, rows)
+        if stored != len(rows):
+            raise _ReadBefore
+        traffic.count(rows)
+        return stored
+    keys = [str(row[0]) for row in rows]
+    known = {key.hex for key in LogRow.objects.filter(pk__in=keys).values_list("pk", flat=True)}
+    new = list({str(row[0]): row for row in rows if row[0] not in known}.values())
+    stored = insert_new(_INSERT, new)
+    traffic.count(new)
+    return stored
+
+
+class _ReadBefore(Exception):  # noqa: N818 -- no error: a crash, and the lines are read once more
+    """Some of the rows are in the log already."""
 
 
 @contextlib.contextmanager
@@ -191,7 +212,7 @@ def _store(path: Path, data: bytes, offset: int) -> Imported:
     keys = pgp_candidates.prepare_harvest(one for one in found.candidates if one.method is MethodName.PGP)
 
     def work() -> Imported:
-        stored = insert_new(_INSERT, found.rows)
+        stored = _insert_rows(found.rows)
         insert_new(_INSERT_QUEUE_IDS, found.queue_ids)
         fresh = insert_candidates(certificates) if certificates else 0
         if fresh:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from mailseal.mail.address import Address
 from mailseal.policy.reason import Reason
+from mailseal.store import traffic
 from mailseal.store.log_filter import CLOCK_SLACK as CLOCK_SLACK  # noqa: PLC0414 -- where others look for it
 from mailseal.store.log_filter import LogFilter as LogFilter  # noqa: PLC0414 -- same
 from mailseal.store.log_filter import LogFilterError as LogFilterError  # noqa: PLC0414 -- same
@@ -118,6 +119,7 @@ def _shifted(key: UUID, seconds: float) -> UUID:
 def purge(before: datetime, turn: Turn | None = None) -> int:
     """Delete rows of before a time, in short transactions; returns how many."""
     delete_before(LogQueueRow, "pk", first_uuid7(before), turn)
+    traffic.purge(before, turn)
     return delete_before(LogRow, "pk", first_uuid7(before), turn)
 
 
