@@ -8,13 +8,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, overload
 from uuid import UUID
 
 from django.db.models import Model, Q, QuerySet
 
 from mailseal.store.acting import Way, current
 from mailseal.store.actor import Actor
-from mailseal.store.audit_mask import Json, masked
+from mailseal.store.audit_mask import Facts, Json, masked
 from mailseal.store.audit_models import KEY_CHARS, NAME_CHARS, WORD_CHARS, AuditEventRow, AuditHeadRow
 from mailseal.store.configure import this_node
 from mailseal.store.row import OWNER_CHARS, first_uuid7, storable, utc_now, uuid7
@@ -30,8 +31,8 @@ def record(
     action: str,
     subject: str,
     *,
-    before: Json | None = None,
-    after: Json | None = None,
+    before: Facts | None = None,
+    after: Facts | None = None,
     actor: Actor | None = None,
 ) -> None:
     """Add an event, in the caller's transaction if there is one: what was done with what, and its facts before and
@@ -61,7 +62,15 @@ def record(
     run(lambda: _append(row))
 
 
-def facts(row: Model | None, *columns: str) -> Json:
+@overload
+def facts(row: Model, *columns: str) -> dict[str, Any]: ...
+
+
+@overload
+def facts(row: Model | None, *columns: str) -> dict[str, Any] | None: ...
+
+
+def facts(row: Model | None, *columns: str) -> dict[str, Any] | None:
     """These columns of a row, as `record` takes them; None of none."""
     return None if row is None else {column: getattr(row, column) for column in columns}
 

@@ -10,6 +10,9 @@ from typing import Final
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
+Facts = Json | Mapping[str, object]
+"""What is recorded: JSON, in which times, UUIDs and sets may be as well; they become text and lists."""
+
 MASK: Final = "(secret)"
 MAX_TEXT_CHARS: Final = 2000
 MAX_ITEMS: Final = 200
@@ -22,8 +25,8 @@ _SECRET_NAME = re.compile(
 _SECRET_TEXT = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY|AGE-SECRET-KEY-|\$argon2|\$pbkdf2|\$2[aby]\$")
 
 
-def masked(facts: Json | None) -> str:
-    """The text that is kept; "" for None. Times and UUIDs may be in the facts as such."""
+def masked(facts: Facts | None) -> str:
+    """The text that is kept; "" for None."""
     if facts is None:
         return ""
     text = _text(_kept(facts, "", 0))

@@ -11,6 +11,7 @@ from mailseal.errors import PermanentError
 from mailseal.mail.address import Address
 from mailseal.smime.certificate import Certificate, CtlEntry, Verdict
 from mailseal.store.addresses import remember, remember_those_of
+from mailseal.store.audit import facts, record
 from mailseal.store.certificate_rows import DUE_NOW, Purpose, Use, parsed, verdict_from_row
 from mailseal.store.models import CertificateRow, CertificateUse, CtlRow, PrivateKeyRow
 from mailseal.store.owners import in_domains, owners_of_domain, read_owner
@@ -116,6 +117,8 @@ def delete(fingerprint: str, *, at: datetime | None = None) -> CertificateInfo:
     def work() -> CertificateInfo:
         row = _locked(_row(fingerprint))
         info = show(row.fingerprint)
+        area = "trust" if info.purpose is Purpose.ROOT else "certificates"
+        record(area, "delete", row.fingerprint, before=facts(row, "purpose", "subject", "issuer", "serial"))
         row.delete()
         if info.purpose is not Purpose.END_ENTITY:
             mark_below([row.subject_sha256], distrust=True)
@@ -145,6 +148,7 @@ def use(fingerprint: str, owner: str, use_kind: Use = Use.SELECTED) -> None:
     if "@" in key:
         remember([key])
     bump(Scope.KEYS)
+    record("certificates", "use", row.fingerprint, after={"owner": key, "kind": use_kind.value})
 
 
 def _settle_conflict(row: CertificateRow) -> None:
@@ -168,6 +172,7 @@ def accept(fingerprint: str, *, at: datetime | None = None) -> CertificateInfo:
             CertificateRow.objects.filter(pk=row.pk).update(**values)
             remember_those_of([row.pk])
             bump(Scope.KEYS)
+            record("certificates", "accept", row.fingerprint, before=facts(row, "candidate", "conflict", "subject"))
         return row.fingerprint
 
     name = run(work)
@@ -184,9 +189,12 @@ def count_conflicts() -> int:
 @writes
 def stop_using(fingerprint: str, owner: str, use_kind: Use = Use.SELECTED) -> bool:
     """Take back `use`; False: it was not chosen for that owner."""
-    rows = CertificateUse.objects.filter(certificate=_row(fingerprint), owner=_owner(owner), kind=use_kind)
+    row = _row(fingerprint)
+    rows = CertificateUse.objects.filter(certificate=row, owner=_owner(owner), kind=use_kind)
     deleted, _ = rows.delete()
     bump(Scope.KEYS)
+    if deleted:
+        record("certificates", "stop-using", row.fingerprint, before={"owner": _owner(owner), "kind": use_kind.value})
     return bool(deleted)
 
 

@@ -13,6 +13,7 @@ from mailseal.smime.certificate import Certificate
 from mailseal.smime.importing import ImportedKeys
 from mailseal.store import private_keys
 from mailseal.store.addresses import remember, remember_those_of
+from mailseal.store.audit import record
 from mailseal.store.certificate_admin import CertificateInfo, infos
 from mailseal.store.certificate_rows import DUE_NOW, Purpose, address_uses, columns
 from mailseal.store.models import CertificateRow, CertificateUse
@@ -88,6 +89,11 @@ class CertificateImport:
             private_keys.keep(key, certificate.spki_sha256, certificate.key_algorithm, self._sealing())
         inserted = insert_all([(one, Purpose.INTERMEDIATE if one.is_ca else Purpose.END_ENTITY) for one in found])
         to_bind = found if self._bind_keys else [certificate for certificate, _ in with_key]
+        told = inserted.new | inserted.lifted | {certificate.fingerprint for certificate, _ in with_key}
+        if told:
+            first = next(one for one in found if one.fingerprint in told)
+            what = {"subject": first.subject, "fingerprints": sorted(told), "with_private_keys": len(with_key)}
+            record("certificates", "import", first.fingerprint, after=what)
         bind([one.fingerprint for one in to_bind])
         names = {columns(one)["subject_sha256"] for one in found if one.is_ca}
         if names:

@@ -13,6 +13,7 @@ from uuid import UUID
 from mailseal.errors import PermanentError
 from mailseal.smime.certificate import Certificate, Revocation
 from mailseal.smime.revocation import Crl, CrlError, Entry, verify_crl
+from mailseal.store.audit import facts, record
 from mailseal.store.certificate_rows import Purpose, name_key, parsed, serial_text
 from mailseal.store.keyset import behind
 from mailseal.store.models import CertificateRow, CrlEntryRow, CrlRow
@@ -107,6 +108,7 @@ def _activate(row: CrlRow) -> list[UUID]:
     hit.update(revocation=Revocation.REVOKED.value, revocation_until=None)
     mark_below([row.issuer_sha256], distrust=False)
     bump(Scope.KEYS)
+    record("trust", "import-crl", row.fingerprint, after=facts(row, "issuer", "number", "this_update", "next_update"))
     return old
 
 
@@ -151,6 +153,7 @@ def delete_crl(fingerprint: str, *, at: datetime | None = None) -> CrlInfo:
         CrlRow.objects.filter(pk=row.pk).update(active=False)
         mark_below([row.issuer_sha256], distrust=False)
         bump(Scope.KEYS)
+        record("trust", "delete-crl", row.fingerprint, before=facts(row, "issuer", "number", "this_update"))
         return info, row.pk
 
     info, key = run(work)

@@ -17,6 +17,7 @@ from mailseal.keys import PrivateKey
 from mailseal.keys.software import spki_sha256, validate_private_key
 from mailseal.mail.address import AddressError, domain_to_ascii
 from mailseal.store import private_keys
+from mailseal.store.audit import facts, record
 from mailseal.store.dkim_models import NAME_CHARS, DkimKeyRow
 from mailseal.store.keyset import behind
 from mailseal.store.lru import Lru
@@ -125,6 +126,7 @@ def add(domain: str, selector: str, key: PrivateKey, sealing: Sealing) -> DkimKe
         private_keys.keep(key, row.spki_sha256, row.algorithm, sealing)
         row.save(force_insert=True)
         bump(Scope.KEYS)
+        record("dkim", "add", _named(row), after=facts(row, "algorithm", "record"))
         return _info(row)
 
     try:
@@ -166,9 +168,11 @@ def find(domain: str, selector: str) -> DkimKeyInfo:
 def set_active(domain: str, selector: str, *, active: bool) -> DkimKeyInfo:
     """Sign with a key from now on, or no more; raises as `find`."""
     row = _row(domain, selector)
+    before = facts(row, "active")
     row.active = active
     row.save(update_fields=["active"])
     bump(Scope.KEYS)
+    record("dkim", "activate" if active else "deactivate", _named(row), before=before, after=facts(row, "active"))
     return _info(row)
 
 
@@ -185,6 +189,7 @@ def remove(domain: str, selector: str) -> DkimKeyInfo:
     """Delete a key, and its private half unless something else has the same; raises as `find`."""
     row = _row(domain, selector)
     info = _info(row)
+    record("dkim", "delete", _named(row), before=facts(row, "algorithm", "active", "record"))
     row.delete()
     private_keys.delete_unused([info.spki_sha256])
     bump(Scope.KEYS)
@@ -197,6 +202,10 @@ def _row(domain: str, selector: str) -> DkimKeyRow:
     if row is None:
         raise DkimKeyError(f"{domain} has no key with the selector {selector}")
     return row
+
+
+def _named(row: DkimKeyRow) -> str:
+    return record_name(row.domain, row.selector)
 
 
 def _names(domain: str, selector: str) -> tuple[str, str]:

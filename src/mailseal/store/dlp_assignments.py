@@ -12,6 +12,7 @@ from uuid import UUID
 from mailseal.mail.address import Address
 from mailseal.policy.settings import Level, levels_for
 from mailseal.store.addresses import remember
+from mailseal.store.audit import record
 from mailseal.store.dlp_models import DlpAssignmentRow, DlpGroupRow, DlpPatternRow
 from mailseal.store.dlp_names import DlpError, is_at_home, name_key
 from mailseal.store.owners import read_owner
@@ -43,6 +44,7 @@ class Counting:
 def assign(owner: str, patterns: Sequence[str] = (), groups: Sequence[str] = ()) -> tuple[Assignment, ...]:
     """Have patterns and groups looked for, those too that are already; raises DlpError, AddressError."""
     level, key = read_owner(owner)
+    before = _told(key)
     for row in _named(patterns, groups):
         if not is_at_home(row.owner, key):
             raise DlpError(f"{row.name} belongs to {row.owner}, and can be assigned to it and to its addresses alone")
@@ -50,6 +52,7 @@ def assign(owner: str, patterns: Sequence[str] = (), groups: Sequence[str] = ())
     if level is Level.ADDRESS:
         remember([key])
     bump(Scope.PATTERNS)
+    record("dlp", "assign", key, before=before, after=_told(key))
     return _of([key])
 
 
@@ -57,10 +60,12 @@ def assign(owner: str, patterns: Sequence[str] = (), groups: Sequence[str] = ())
 def unassign(owner: str, patterns: Sequence[str] = (), groups: Sequence[str] = ()) -> tuple[Assignment, ...]:
     """Take assignments back, all or none; raises DlpError, also for one that is not assigned there; AddressError."""
     _, key = read_owner(owner)
+    before = _told(key)
     for row in _named(patterns, groups):
         if not DlpAssignmentRow.objects.filter(owner=key, **_target(row)).delete()[0]:
             raise DlpError(f"{row.name} is not assigned to {key or 'all mail'} itself")
     bump(Scope.PATTERNS)
+    record("dlp", "unassign", key, before=before, after=_told(key))
     return _of([key])
 
 
@@ -121,6 +126,14 @@ def _names(row: DlpAssignmentRow) -> list[str]:
     if row.pattern is not None:
         return [row.pattern.name]
     return [one.pattern.name for one in row.group.members.all()] if row.group is not None else []
+
+
+def _told(key: str) -> dict[str, object]:
+    found = _of([key])
+    return {
+        "patterns": [one.pattern for one in found if one.pattern],
+        "groups": [one.group for one in found if one.group],
+    }
 
 
 def _of(owners: Iterable[str] | None) -> tuple[Assignment, ...]:

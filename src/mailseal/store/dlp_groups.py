@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from mailseal.store.audit import record
 from mailseal.store.dlp_models import DlpGroupRow, DlpMemberRow, DlpPatternRow
 from mailseal.store.dlp_names import DlpError, name_key, read_description, read_home, read_name
 from mailseal.store.dlp_patterns import in_use
@@ -32,6 +33,7 @@ def add(name: str, patterns: Sequence[str] = (), *, owner: str = "", description
     if not made:
         raise DlpError(f"there is a group {row.name} already")
     _include(row, patterns)
+    record("dlp", "add-group", row.name, after=_told(row))
     return _info(row)
 
 
@@ -39,6 +41,7 @@ def add(name: str, patterns: Sequence[str] = (), *, owner: str = "", description
 def change(name: str, *, new_name: str | None = None, description: str | None = None) -> GroupInfo:
     """Give a group another name or description; raises DlpError."""
     row = _row(name)
+    before = _told(row)
     if new_name is not None:
         row.name = read_name(new_name)
         row.key = name_key(row.name)
@@ -47,6 +50,7 @@ def change(name: str, *, new_name: str | None = None, description: str | None = 
     if description is not None:
         row.description = read_description(description)
     row.save(update_fields=["name", "key", "description"])
+    record("dlp", "change-group", str(before["name"]), before=before, after=_told(row))
     return _info(row)
 
 
@@ -54,7 +58,9 @@ def change(name: str, *, new_name: str | None = None, description: str | None = 
 def include(name: str, patterns: Sequence[str]) -> GroupInfo:
     """Put patterns into a group, those that are in it too; raises DlpError."""
     row = _row(name)
+    before = _told(row)
     _include(row, patterns)
+    record("dlp", "include", row.name, before=before, after=_told(row))
     return _info(row)
 
 
@@ -62,10 +68,12 @@ def include(name: str, patterns: Sequence[str]) -> GroupInfo:
 def exclude(name: str, patterns: Sequence[str]) -> GroupInfo:
     """Take patterns out of a group; raises DlpError, also for one that is not in it."""
     row = _row(name)
+    before = _told(row)
     for pattern in patterns:
         if not DlpMemberRow.objects.filter(group=row, pattern__key=name_key(pattern)).delete()[0]:
             raise DlpError(f"{pattern} is not in the group {row.name}")
     bump(Scope.PATTERNS)
+    record("dlp", "exclude", row.name, before=before, after=_told(row))
     return _info(row)
 
 
@@ -76,6 +84,7 @@ def remove(name: str, *, force: bool = False) -> None:
     info = _info(row)
     if info.assigned_to and not force:
         raise DlpError(f"{row.name} is in use: {in_use(info.assigned_to)}")
+    record("dlp", "delete-group", row.name, before=_told(row))
     row.delete()
     bump(Scope.PATTERNS)
 
@@ -117,6 +126,11 @@ def _include(row: DlpGroupRow, names: Sequence[str]) -> None:
     members = [DlpMemberRow(group=row, pattern=one) for one in found.values()]
     DlpMemberRow.objects.bulk_create(members, batch_size=500, ignore_conflicts=True)
     bump(Scope.PATTERNS)
+
+
+def _told(row: DlpGroupRow) -> dict[str, object]:
+    names = DlpMemberRow.objects.filter(group=row).order_by("pattern__key").values_list("pattern__name", flat=True)
+    return {"name": row.name, "owner": row.owner, "description": row.description, "patterns": list(names)}
 
 
 def _info(row: DlpGroupRow) -> GroupInfo:

@@ -10,6 +10,7 @@ from django.db.models import F
 from mailseal.policy.dlp.model import Pattern
 from mailseal.policy.dlp.trial import try_pattern
 from mailseal.policy.pattern import PatternError
+from mailseal.store.audit import facts, record
 from mailseal.store.dlp_models import DlpPatternRow
 from mailseal.store.dlp_names import DlpError, name_key, read_description, read_home, read_name
 from mailseal.store.dlp_rows import FIELDS, columns_of, problem_of, read_pattern
@@ -62,6 +63,7 @@ def remove(name: str, *, force: bool = False) -> None:
     info = _info(row)
     if not force and (info.assigned_to or info.groups):
         raise DlpError(f"{row.name} is in use: {in_use(info.assigned_to, info.groups)}")
+    record("dlp", "delete-pattern", row.name, before=facts(row, "owner", *FIELDS))
     row.delete()
     bump(Scope.PATTERNS)
 
@@ -107,10 +109,11 @@ def fit(pattern: Pattern) -> Pattern:
 def insert(pattern: Pattern, home: str) -> None:
     """Store what `fit` has made fit; raises DlpError."""
     key = name_key(pattern.name)
-    _, made = DlpPatternRow.objects.get_or_create(key=key, defaults=columns_of(pattern) | {"owner": home})
+    row, made = DlpPatternRow.objects.get_or_create(key=key, defaults=columns_of(pattern) | {"owner": home})
     if not made:
         raise DlpError(f"there is a pattern {pattern.name} already")
     bump(Scope.PATTERNS)
+    record("dlp", "add-pattern", row.name, after=facts(row, "owner", *FIELDS))
 
 
 @writes
@@ -126,6 +129,8 @@ def update_if_other(row: DlpPatternRow, pattern: Pattern) -> bool:
     if not DlpPatternRow.objects.filter(pk=row.pk, revision=row.revision).update(**values):
         raise DlpError(f"somebody else has just changed {row.name}; look at it, then try again")
     bump(Scope.PATTERNS)
+    changed = {one: value for one, value in columns_of(pattern).items() if before[one] != value}
+    record("dlp", "change-pattern", row.name, before={one: before[one] for one in changed}, after=changed)
     return True
 
 

@@ -15,6 +15,7 @@ from mailseal.mail.message import Message
 from mailseal.policy.reason import Reason
 from mailseal.ports import Unopened
 from mailseal.store import jobs, stored_messages
+from mailseal.store.audit import record
 from mailseal.store.journaling_models import JournalFailureRow
 from mailseal.store.outcomes import Json, reasons_from_json, reasons_to_json
 from mailseal.store.pace import Turn
@@ -156,8 +157,16 @@ def _reasons(values: Sequence[Json]) -> tuple[Reason, ...]:
         return ()
 
 
+@writes
 def retry(failures: Sequence[UUID], *, as_it_came: bool = False) -> int:
     """Have the worker try kept reports again; returns how many, without those that wait for it already."""
+    if failures:
+        record(
+            "journals",
+            "retry",
+            str(failures[0]),
+            after={"reports": [str(one) for one in failures], "as_it_came": as_it_came},
+        )
     asked = 0
     for one in failures:
         payload = RetryPayload(failure=str(one), as_it_came=as_it_came)

@@ -14,6 +14,7 @@ from mailseal.mail.address import Address, AddressError
 from mailseal.mail.message import Message
 from mailseal.ports import Journal, OnUnopened, Unopened
 from mailseal.store import journal_failures
+from mailseal.store.audit import facts, record
 from mailseal.store.directory import StoreDirectory
 from mailseal.store.journaling_models import JournalAddressRow, JournalFailureRow
 from mailseal.store.lru import Lru
@@ -123,8 +124,10 @@ def add(
         "networks": [str(one) for one in networks],
         "outside": outside,
     }
+    before = facts(JournalAddressRow.objects.filter(key=address.key).first(), *values)
     JournalAddressRow.objects.update_or_create(key=address.key, defaults=values)
     bump(Scope.SETTINGS)
+    record("journals", "set", address.key, before=before, after=values)
     return Journal(address, archive, on_unopened, tuple(networks), outside)
 
 
@@ -134,8 +137,11 @@ def remove(address: Address) -> bool:
     kept = JournalFailureRow.objects.filter(journal=address.key, kept__isnull=False).count()
     if kept:
         raise JournalError(f"{kept} reports to {address} are kept here; send them on before (`mailseal journal retry`)")
+    row = JournalAddressRow.objects.filter(key=address.key).first()
     deleted, _ = JournalAddressRow.objects.filter(key=address.key).delete()
     bump(Scope.SETTINGS)
+    if row is not None:
+        record("journals", "delete", address.key, before=facts(row, "archive", "on_failure", "networks", "outside"))
     return bool(deleted)
 
 

@@ -8,6 +8,7 @@ from mailseal.config.kek_place import KekPlace
 from mailseal.errors import PermanentError
 from mailseal.keys.kek_places import read_keks
 from mailseal.keys.kek_ring import KekRing
+from mailseal.store.audit import record
 from mailseal.store.models import KekRow
 from mailseal.store.row import utc_now
 from mailseal.store.stamps import Scope, bump_alone
@@ -74,3 +75,4 @@ def activate(kek_id: str) -> None:
     least = rows[0].activated + timedelta(microseconds=1) if rows and rows[0].activated else utc_now()
     row.activated = max(utc_now(), least)
     row.save()
+    record("keys", "activate-kek", kek_id, before={"kek_id": rows[0].kek_id} if rows else None)

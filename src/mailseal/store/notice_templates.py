@@ -9,6 +9,7 @@ from mailseal.notices.template import Part
 from mailseal.policy.notice_kind import NoticeKind
 from mailseal.policy.settings import Level, levels_for
 from mailseal.store.addresses import remember
+from mailseal.store.audit import facts, record
 from mailseal.store.keyset import behind
 from mailseal.store.notice_models import NoticeTemplateRow
 from mailseal.store.owners import read_owner
@@ -26,6 +27,8 @@ def set_template(owner: str, kind: NoticeKind, language: str, part: Part, text: 
     level, key = read_owner(owner)
     stored = StoredTemplate(key, kind, language, part, text)
     checked(stored)
+    one = {"owner": key, "kind": kind.value, "language": language, "part": part.value}
+    before = facts(NoticeTemplateRow.objects.filter(**one).first(), "text")
     NoticeTemplateRow.objects.update_or_create(
         owner=key,
         kind=kind.value,
@@ -36,6 +39,7 @@ def set_template(owner: str, kind: NoticeKind, language: str, part: Part, text: 
     if level is Level.ADDRESS:
         remember([key])
     bump(Scope.SETTINGS)
+    record("notices", "set-template", " ".join(filter(None, one.values())), before=before, after={"text": text})
     return stored
 
 
@@ -45,8 +49,11 @@ def unset_template(owner: str, kind: NoticeKind, language: str, part: Part | Non
     rows = NoticeTemplateRow.objects.filter(owner=read_owner(owner)[1], kind=kind.value, language=language)
     if part is not None:
         rows = rows.filter(part=part.value)
+    texts = dict(rows.values_list("part", "text"))
     deleted, _ = rows.delete()
     bump(Scope.SETTINGS)
+    if texts:
+        record("notices", "unset-template", f"{read_owner(owner)[1]} {kind.value} {language}".strip(), before=texts)
     return int(deleted)
 
 

@@ -14,6 +14,7 @@ from mailseal.openpgp.certificate import PgpCertificate, PgpTrust
 from mailseal.openpgp.select import fit_to_encrypt
 from mailseal.store import private_keys
 from mailseal.store.addresses import remember
+from mailseal.store.audit import facts, record
 from mailseal.store.owners import in_domains, owners_of_domain, read_owner
 from mailseal.store.pgp_domain_keys import (
     DomainKey,
@@ -163,6 +164,7 @@ def trust(name: str) -> PgpInfo:
     row = locked(row_to_trust(name))
     set_trusted(row)
     bump(Scope.KEYS)
+    _record_trust(row, "trust", PgpTrust.TRUSTED)
     return show(row.fingerprint)
 
 
@@ -173,12 +175,17 @@ def set_trusted(row: PgpCertificateRow) -> None:
     remember(uses.values_list("owner", flat=True))
 
 
+def _record_trust(row: PgpCertificateRow, action: str, after: PgpTrust) -> None:
+    record("pgp", action, row.fingerprint, before=facts(row, "trust"), after={"trust": after.value})
+
+
 @writes
 def distrust(name: str) -> PgpInfo:
     """Never use it again, whatever certifies it and whoever brings it, until it is trusted; NoSuchPgpKeyError."""
     row = locked(row_of(name))
     PgpCertificateRow.objects.filter(pk=row.pk).update(trust=PgpTrust.DISTRUSTED.value, conflict=False)
     bump(Scope.KEYS)
+    _record_trust(row, "distrust", PgpTrust.DISTRUSTED)
     return show(row.fingerprint)
 
 
@@ -201,15 +208,19 @@ def use(name: str, owner: str, kind: PgpUse = PgpUse.SELECTED) -> PgpInfo:
     if "@" in key:
         remember([key])
     bump(Scope.KEYS)
+    record("pgp", "use", row.fingerprint, after={"owner": key, "kind": kind.value})
     return show(row.fingerprint)
 
 
 @writes
 def stop_using(name: str, owner: str, kind: PgpUse = PgpUse.SELECTED) -> bool:
     """Take back `use`; False: it was not chosen for that owner. It stays trusted."""
-    rows = PgpUseRow.objects.filter(certificate=row_of(name), owner=_owner(owner), kind=kind.value)
+    row = row_of(name)
+    rows = PgpUseRow.objects.filter(certificate=row, owner=_owner(owner), kind=kind.value)
     deleted, _ = rows.delete()
     bump(Scope.KEYS)
+    if deleted:
+        record("pgp", "stop-using", row.fingerprint, before={"owner": _owner(owner), "kind": kind.value})
     return bool(deleted)
 
 
@@ -233,6 +244,7 @@ def choose_subkey(name: str, subkey: str, *, at: datetime | None = None) -> PgpI
         (chosen,) = found
     PgpCertificateRow.objects.filter(pk=row.pk).update(subkey=chosen)
     bump(Scope.KEYS)
+    record("pgp", "choose-subkey", row.fingerprint, before=facts(row, "subkey"), after={"subkey": chosen})
     return show(row.fingerprint)
 
 
@@ -242,6 +254,7 @@ def delete(name: str) -> PgpInfo:
     row = locked(row_of(name))
     info = show(row.fingerprint)
     spkis = set(PgpComponentRow.objects.filter(certificate=row, bound=True).values_list("spki_sha256", flat=True))
+    record("pgp", "delete", row.fingerprint, before=facts(row, "trust", "provenance") | {"secret_keys": len(spkis)})
     row.delete()
     private_keys.delete_unused(spkis)
     bump(Scope.KEYS)

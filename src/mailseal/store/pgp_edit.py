@@ -1,7 +1,9 @@
 """Changes of OpenPGP certificates by their own secret keys, or by that of their domain: each a new signature."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from mailseal.errors import PermanentError
 from mailseal.keys import PrivateKey
@@ -9,6 +11,7 @@ from mailseal.openpgp import edit
 from mailseal.openpgp.certificate import PgpCertificate, PgpTrust
 from mailseal.openpgp.component import RevocationCode
 from mailseal.openpgp.validity import live_user_ids
+from mailseal.store.audit import record
 from mailseal.store.owners import owners_of_domain
 from mailseal.store.pgp_admin import PgpInfo, locked, row_of, row_to_trust, show
 from mailseal.store.pgp_domain_keys import DomainKey, domain_keys, domains_of
@@ -25,29 +28,42 @@ class NoPrimaryKeyError(PermanentError):
     """What was asked for needs the secret primary key, and it is not here."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What the audit says of a change."""
+
+    action: str
+    facts: Mapping[str, Any]
+
+
 def revoke(name: str, sealing: Sealing, code: RevocationCode, text: str = "", *, at: datetime | None = None) -> PgpInfo:
     """Revoke a certificate; raises what all here do: NoSuchPgpKeyError, NoPrimaryKeyError, PgpError, SealError."""
-    return _change(name, sealing, lambda old, key, now: edit.revoke(old, key, code, text, at=now), at)
+    said = _Said("revoke", {"code": code.name, "text": text})
+    return _change(name, sealing, said, lambda old, key, now: edit.revoke(old, key, code, text, at=now), at)
 
 
 def revoke_user_id(name: str, user_id: str, sealing: Sealing, text: str = "", *, at: datetime | None = None) -> PgpInfo:
     """Revoke a user ID as no longer valid."""
-    return _change(name, sealing, lambda old, key, now: edit.revoke_user_id(old, user_id, key, text, at=now), at)
+    said = _Said("revoke-user-id", {"user_id": user_id, "text": text})
+    return _change(name, sealing, said, lambda old, key, now: edit.revoke_user_id(old, user_id, key, text, at=now), at)
 
 
 def add_user_id(name: str, user_id: str, sealing: Sealing, *, at: datetime | None = None) -> PgpInfo:
     """Add a user ID, or bind one again that was revoked."""
-    return _change(name, sealing, lambda old, key, now: edit.add_user_id(old, user_id, key, at=now), at)
+    said = _Said("add-user-id", {"user_id": user_id})
+    return _change(name, sealing, said, lambda old, key, now: edit.add_user_id(old, user_id, key, at=now), at)
 
 
 def set_expiry(name: str, expires: datetime | None, sealing: Sealing, *, at: datetime | None = None) -> PgpInfo:
     """Have a certificate, which may have expired, end at another time; None: never."""
-    return _change(name, sealing, lambda old, key, now: edit.set_expiry(old, key, expires, at=now), at)
+    said = _Said("set-expiry", {"expires": expires})
+    return _change(name, sealing, said, lambda old, key, now: edit.set_expiry(old, key, expires, at=now), at)
 
 
 def _change(
     name: str,
     sealing: Sealing,
+    said: _Said,
     change: Callable[[PgpCertificate, PrivateKey, datetime], bytes],
     at: datetime | None,
 ) -> PgpInfo:
@@ -58,6 +74,7 @@ def _change(
         old = parsed(row.octets, _certifiers(row))
         put(row, change(old, _primary_key(row, sealing), now), now)
         bump(Scope.KEYS)
+        record("pgp", said.action, row.fingerprint, after=said.facts)
         return show(row.fingerprint)
 
     return run(work)
@@ -89,6 +106,7 @@ def certify(
         key = _primary_key(domain_row, sealing)
         put(row, edit.certify(old, texts, domain_key[0].certificate, key, at=now, expires=expires), now)
         bump(Scope.KEYS)
+        record("pgp", "certify", row.fingerprint, after={"by": domain_row.fingerprint, "user_ids": list(texts)})
         return show(row.fingerprint)
 
     return run(work)

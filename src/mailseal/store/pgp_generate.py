@@ -12,6 +12,7 @@ from mailseal.openpgp.errors import malformed
 from mailseal.openpgp.generate import KeyKind, generate
 from mailseal.openpgp.select import why_not_sign
 from mailseal.openpgp.user_id import address_of
+from mailseal.store.audit import record
 from mailseal.store.pgp_keep import Arrival, Prepared, keep, prepare
 from mailseal.store.pgp_models import PgpCertificateRow, PgpComponentRow
 from mailseal.store.pgp_rows import PgpUse, Provenance, parsed, seen
@@ -76,6 +77,8 @@ def _made(user_ids: Sequence[str], at: datetime, kind: KeyKind, expires_after: t
 def _store(prepared: list[Prepared], sealing: Sealing, at: datetime) -> str:
     (kept,) = keep(prepared, sealing, at)
     bump(Scope.KEYS)
+    user_ids = [one.text for one in prepared[0].certificate.user_ids]
+    record("pgp", "generate", kept.fingerprint, after={"user_ids": user_ids})
     return kept.fingerprint
 
 

@@ -11,6 +11,7 @@ from mailseal.openpgp.certificate import read_certificate
 from mailseal.openpgp.errors import malformed
 from mailseal.openpgp.packet import Tag, read_packets, write_packet
 from mailseal.openpgp.signature import read_signature
+from mailseal.store.audit import record
 from mailseal.store.certificate_import import STAMP_SECONDS
 from mailseal.store.pgp_admin import PgpInfo, infos
 from mailseal.store.pgp_keep import Arrival, Kept, keep, prepare
@@ -53,6 +54,10 @@ class PgpImport:
             kept = keep(prepared, sealing, self._at or utc_now())
             # One that is known, too: it may be what an import changed that was cut off before it could say so.
             tell = self._stamp_due or any(one.counts for one in kept)
+            told = [one.fingerprint for one in kept if one.new or one.changed]
+            if told:
+                secret = sum(bool(one.keys) for one in some)
+                record("pgp", "import", told[0], after={"fingerprints": told, "with_secret_keys": secret})
             if tell and may_stamp:
                 bump(Scope.KEYS)
             return kept, tell

@@ -9,6 +9,7 @@ from mailseal.errors import PermanentError
 from mailseal.keys import PrivateKey
 from mailseal.keys.sealing import BrokenSealError, SealError, sealed_by
 from mailseal.keys.software import PrivateKeyError, load_private_key, serialize
+from mailseal.store.audit import record
 from mailseal.store.dkim_models import DkimKeyRow
 from mailseal.store.models import CertificateRow, PrivateKeyRow
 from mailseal.store.pgp_models import PgpComponentRow
@@ -104,6 +105,8 @@ def delete_key(spki: str) -> bool:
     if signs is not None:
         raise KeyInUseError(f"the private key is also the DKIM key {signs.selector} of {signs.domain}")
     deleted, _ = PrivateKeyRow.objects.filter(spki_sha256=spki).delete()
+    if deleted:
+        record("certificates", "delete-private-key", spki)
     CertificateRow.objects.filter(spki_sha256=spki).update(bound=False)
     PgpComponentRow.objects.filter(spki_sha256=spki).update(bound=False)
     bump(Scope.KEYS)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from mailseal.store.actor import MAILSEAL as MAILSEAL  # noqa: PLC0414 -- where others look for it
 from mailseal.store.actor import Actor as Actor  # noqa: PLC0414 -- same
+from mailseal.store.audit import record
 from mailseal.store.pace import Turn
 from mailseal.store.purge import delete_before
 from mailseal.store.quarantine_models import QuarantineEventRow, QuarantineRow
@@ -65,7 +66,13 @@ def add(row: QuarantineRow, actor: Actor, action: Action, note: str = "") -> Non
         action=action.value,
         note=storable(note)[:MAX_NOTE_CHARS],
     )
-    run(lambda: event.save(force_insert=True))
+
+    def work() -> None:
+        event.save(force_insert=True)
+        if actor != MAILSEAL:  # what happens by itself is in the message log
+            record("quarantine", action.value, str(row.pk), after={"mail": event.mail, "note": event.note}, actor=actor)
+
+    run(work)
 
 
 def mail_of(row: QuarantineRow) -> str:

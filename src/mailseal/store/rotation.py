@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from mailseal.keys.kek_ring import KekRing
 from mailseal.store import keks, nodes, rewrap
+from mailseal.store.audit import record
 from mailseal.store.configure import this_node
 from mailseal.store.keks import KekStateError
 from mailseal.store.models import KekRow
@@ -110,6 +111,7 @@ def retire(kek_id: str) -> None:
         )
     row.retired = utc_now()
     row.save()
+    record("keys", "retire-kek", kek_id)
 
 
 def _replaced(row: KekRow) -> datetime:

@@ -8,6 +8,7 @@ from django.db.models import QuerySet, Subquery
 
 from mailseal.errors import PermanentError
 from mailseal.smime.certificate import Certificate, CtlEntry
+from mailseal.store.audit import facts, record
 from mailseal.store.certificate_admin import CertificateInfo, delete, infos, list_certificates, show
 from mailseal.store.certificate_import import insert
 from mailseal.store.certificate_rows import Purpose, name_key
@@ -30,7 +31,10 @@ def import_roots(certificates: Iterable[Certificate], *, at: datetime | None = N
 
     def work() -> None:
         for one in found:
+            known = CertificateRow.objects.filter(fingerprint=one.fingerprint, purpose=Purpose.ROOT).exists()
             insert(one, Purpose.ROOT)
+            if not known:
+                record("trust", "add-root", one.fingerprint, after={"subject": one.subject})
         mark_below({name_key(one.subject) for one in found}, distrust=False)
         bump(Scope.KEYS)
 
@@ -69,7 +73,9 @@ def set_ctl(fingerprint: str, entry: CtlEntry, *, comment: str = "", at: datetim
     name = _thumbprint(fingerprint)
 
     def work() -> CtlInfo:
+        before = facts(CtlRow.objects.filter(fingerprint=name).first(), "entry", "comment")
         CtlRow.objects.update_or_create(fingerprint=name, defaults={"entry": entry.value, "comment": comment})
+        record("trust", "set-ctl", name, before=before, after={"entry": entry.value, "comment": comment})
         _changed(name, distrust=entry is CtlEntry.DENY)
         return _ctl_infos(CtlRow.objects.filter(fingerprint=name))[0]
 
@@ -83,7 +89,10 @@ def delete_ctl(fingerprint: str, *, at: datetime | None = None) -> bool:
     name = _thumbprint(fingerprint)
 
     def work() -> bool:
+        row = CtlRow.objects.filter(fingerprint=name).first()
         deleted, _ = CtlRow.objects.filter(fingerprint=name).delete()
+        if row is not None:
+            record("trust", "delete-ctl", name, before=facts(row, "entry", "comment"))
         _changed(name, distrust=False)
         return bool(deleted)
 
