@@ -24,6 +24,7 @@ from mailseal.roles.queue_measuring import QueueMeasures
 from mailseal.roles.startup import open_when_possible
 from mailseal.roles.store_wait import keep_supervisors_away
 from mailseal.roles.tls_log import TlsLog
+from mailseal.roles.tls_renewal import TlsFiles
 from mailseal.store import console_keys, jobs, nodes
 from mailseal.store.house import House
 from mailseal.store.jobs import Job
@@ -36,6 +37,7 @@ from mailseal.wiring.gateway import Node
 JOURNAL_SECONDS = 0.5
 IMPORT_TURN_SECONDS = 5.0
 JOB_SECONDS = 0.5
+TLS_FILES_SECONDS = 2.0
 JOB_TURN_SECONDS = 10.0
 """After so long it is asked whether the worker shall end, whatever jobs wait."""
 
@@ -73,6 +75,7 @@ class WorkerRole:
         self._queue = QueueMeasures(meter, node.config)
         self._has_queue = node.config.postfix.instance is not Instance.OFF
         self._tls_log = TlsLog(node.config, node.gateway.directory)
+        self._tls_files = TlsFiles(node.config, node.kek)
         self._token = secrets.token_hex(8)
 
     async def serve(self, inheritance: Inheritance) -> None:
@@ -83,13 +86,13 @@ class WorkerRole:
             (self._do_jobs, JOB_SECONDS),
             (self._keep_house, nodes.HEARTBEAT_SECONDS),
             (self._measures.take, MEASURE_SECONDS),
+            (self._tls_files.keep, TLS_FILES_SECONDS),
             *([(self._queue.take, MEASURE_SECONDS)] if self._has_queue else []),
             *[(self._ask_around, JOB_SECONDS)] * NETWORK_LOOPS,
             *[(self._search, JOB_SECONDS)] * SEARCH_LOOPS,
             *[(self._look, JOB_SECONDS)] * LOOK_LOOPS,
             *[(self._do_for_console, CONSOLE_SECONDS)] * CONSOLE_LOOPS,
         )
-        self._quietly(self._open_intake)
         with ExitStack() as threads:
             # One for each loop: a connection to SQLite keeps up to 16 MB of what it has read, and imports read most.
             own = [threads.enter_context(ThreadPoolExecutor(1, thread_name_prefix="worker")) for _ in loops]
@@ -101,9 +104,6 @@ class WorkerRole:
             # What the mail workers wrote while draining; the next worker finds what comes after this.
             await asyncio.get_running_loop().run_in_executor(own[0], self._quietly, self._import)
 
-    def _open_intake(self) -> None:
-        console_keys.open_intake(self._node.kek)
-
     def _import(self) -> None:
         done = import_journals(self._node.config.journal_dir, Turn(IMPORT_TURN_SECONDS))
         self._meter.count(metric_table.ROWS_IMPORTED, by=done.rows)
@@ -112,6 +112,8 @@ class WorkerRole:
 
     def _keep_house(self) -> None:
         self._house.keep()
+        if console_keys.public(console_keys.INTAKE) is None:
+            console_keys.open_intake(self._node.kek)  # the console can ask from now on
         nodes.beat(held_by_all(self._node.config.run_dir, self._keks.look()))
         self._meter.now(metric_table.HEARTBEAT)
         self._node.stamps.poll(time.monotonic())

@@ -1,5 +1,7 @@
 """Django's settings for the web, put over those of the store when a process answers browsers."""
 
+import ipaddress
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -7,11 +9,10 @@ from django.conf import settings
 from django.urls import clear_url_caches
 
 from mailseal.config import Config
+from mailseal.web.accounts import allauth_settings
 from mailseal.web.static_files import prefix
 
 HERE = Path(__file__).resolve().parent
-SESSION_SECONDS = 12 * 3600
-MAX_UPLOAD_BYTES = 50 * 1024 * 1024
 MAX_FIELDS_BYTES = 2 * 1024 * 1024
 MAX_FIELDS = 2000
 
@@ -21,6 +22,8 @@ def setup(config: Config, secret: str) -> None:
     for name, value in values(config, secret).items():
         setattr(settings, name, value)
     clear_url_caches()
+    for name in _SAID_ELSEWHERE:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def values(config: Config, secret: str) -> dict[str, Any]:
@@ -29,18 +32,14 @@ def values(config: Config, secret: str) -> dict[str, Any]:
         "SECRET_KEY": secret,
         "DEBUG": False,
         "ROOT_URLCONF": "mailseal.web.urls",
-        "ALLOWED_HOSTS": [config.hostname, "localhost", "127.0.0.1", "[::1]"],
+        "ALLOWED_HOSTS": hosts(config),
         "MIDDLEWARE": _MIDDLEWARE,
         "TEMPLATES": [_TEMPLATES],
         "STATIC_URL": prefix(),
-        "AUTHENTICATION_BACKENDS": ["allauth.account.auth_backends.AuthenticationBackend"],
-        "LOGIN_URL": "account_login",
-        "LOGIN_REDIRECT_URL": "start",
         "SESSION_COOKIE_NAME": "__Host-mailseal-console",
         "SESSION_COOKIE_SECURE": True,
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Strict",
-        "SESSION_COOKIE_AGE": SESSION_SECONDS,
         "CSRF_COOKIE_NAME": "__Host-mailseal-csrf",
         "CSRF_COOKIE_SECURE": True,
         "CSRF_COOKIE_HTTPONLY": True,
@@ -53,11 +52,21 @@ def values(config: Config, secret: str) -> dict[str, Any]:
         "DATA_UPLOAD_MAX_MEMORY_SIZE": MAX_FIELDS_BYTES,
         "DATA_UPLOAD_MAX_NUMBER_FIELDS": MAX_FIELDS,
         "FILE_UPLOAD_HANDLERS": ["django.core.files.uploadhandler.MemoryFileUploadHandler"],
-        "ACCOUNT_LOGIN_METHODS": {"email"},
-        "ACCOUNT_SIGNUP_FIELDS": ["email*", "password1*"],
-        "ACCOUNT_USER_MODEL_USERNAME_FIELD": None,
-        "ACCOUNT_EMAIL_VERIFICATION": "none",
+        **allauth_settings.values(config),
     }
+
+
+_SAID_ELSEWHERE = ("django.request", "django.security")
+"""They would write URLs and headers of strangers into the log; what fails is said by `web.failures`."""
+
+
+def hosts(config: Config) -> list[str]:
+    """The names by which it may be asked."""
+    place = config.web.listen
+    if config.web.hosts:
+        return list(config.web.hosts)
+    is_local = place is None or (place.path is None and ipaddress.ip_address(place.host).is_loopback)
+    return [config.hostname, *(["localhost", "127.0.0.1", "[::1]"] if is_local else [])]
 
 
 _MIDDLEWARE = [
@@ -68,10 +77,12 @@ _MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "mailseal.web.accounts.limits.SessionLimits",
+    "mailseal.web.accounts.language.Language",
     "mailseal.web.visitor.Visitor",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "mailseal.web.accounts.required_factor.RequiredFactor",
 ]
 
 _TEMPLATES = {

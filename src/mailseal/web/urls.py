@@ -2,11 +2,15 @@
 
 from django.urls import include, path
 
+from mailseal.web.accounts import urls as accounts
 from mailseal.web.console import start
+
+handler500 = "mailseal.web.failures.server_error"
 
 urlpatterns = [
     path("", start.start, name="start"),
     path("", include("mailseal.web.console.policy_urls")),
     path("api/", include("mailseal.web.api.urls")),
-    path("account/", include("allauth.urls")),
+    path("account/", include(accounts.OWN)),
+    path("accounts/", include(accounts.OTHERS)),
 ]
