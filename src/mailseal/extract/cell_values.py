@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from mailseal.extract.row_text import border
+
 MAX_FORMATS = 65_536
 _MAX_DAY = 2_958_465
 """9999-12-31."""
@@ -47,7 +49,7 @@ def render(value: float, style: int, formats: Formats, exact: str = "") -> str:
         return _date(value, since_1904=formats.since_1904)
     plain = exact or digits(value)
     grouped = _grouped(plain, code.split(";")[0])
-    return plain if grouped in ("", plain) else f"{plain}\t{grouped}"
+    return plain if grouped in ("", plain) else plain + border(plain, grouped, "\t") + grouped
 
 
 def digits(value: float) -> str:

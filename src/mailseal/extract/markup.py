@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field
 
 from mailseal.extract.html import entities
+from mailseal.extract.row_text import border
 
 _TOKEN = re.compile(r"""<((?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+)>([^<]*+)|<|[^<]++""")
 _NAME = re.compile(r"/?(?:[^\s:/>]*+:)?([^\s:/>]*+)")
@@ -30,6 +31,8 @@ _BREAKS = frozenset(
     title creator subject keyword initial-creator user-defined
     """.split()  # noqa: SIM905  a list of a hundred strings is no easier to read
 )
+_CELLS = frozenset({"c", "si", "pt", "table-cell", "covered-table-cell"})
+"""Of workbooks, and of the copies of them that charts have."""
 _ENTITY = re.compile(r"<!ENTITY\s+(?:%\s+)?\S+\s+(?:\"([^\"]*+)\"|'([^']*+)')")
 _RUNS = frozenset({"t", "v", "f", "delText", "instrText", "delInstrText"})
 _OPEN_DOCUMENT = "opendocument:xmlns"
@@ -98,6 +101,8 @@ class _Sweep:
     aside: list[str] = field(default_factory=list)
     _within: str = ""
     _depth: int = 0
+    _last: str = ""
+    _is_cell_over: bool = False
 
     def run(self, xml: str) -> None:
         is_runs = _OPEN_DOCUMENT not in xml[:_HEAD]
@@ -109,20 +114,39 @@ class _Sweep:
             name = self._tag(tag)
             # White space between the elements of runs is how the file is laid out, not what it says.
             if text and not (is_runs and name not in _RUNS and text.isspace()):
-                (self.aside if self._within else self.text).append(entities(text))
+                self._say(entities(text))
+
+    def _say(self, text: str) -> None:
+        if self._within:
+            self.aside.append(text)
+        elif text.isspace():
+            self.text.append(text)
+        else:
+            parting = border(self._last, text, "") if self._is_cell_over else ""
+            self.text += (parting, text)
+            self._last, self._is_cell_over = text, False
 
     def _tag(self, tag: str) -> str:
         found = _NAME.match(tag)
         name = found[1] if found else ""
         if "=" in tag:
-            self.aside += [entities("".join(one)) for one in _VALUE.findall(tag)]
+            self._say_attributes(tag)
         if name == "sym" and (symbol := _SYMBOL.search(tag)) is not None:
             (self.aside if self._within else self.text).append(chr(int(symbol[1], 16)))
         if name in _ASIDE:
             self._set_aside(name, tag)
+        if name in _CELLS:
+            self._is_cell_over = True
         if not self.joins or name in _BREAKS:
             (self.aside if self._within else self.text).append("\n")
         return name
+
+    def _say_attributes(self, tag: str) -> None:
+        for one in _VALUE.findall(tag):
+            value = entities("".join(one))
+            if self.aside and border(self.aside[-1], value, ""):
+                self.aside.append("|")
+            self.aside.append(value)
 
     def _set_aside(self, name: str, tag: str) -> None:
         if tag.endswith("/"):

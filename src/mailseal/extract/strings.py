@@ -18,11 +18,16 @@ _UTF16_BE = re.compile(rb"(?:\x00[\t\r\n\x20-\x7e]){6,}+")
 
 def strings(octets: bytes, least: int = MIN_UNKNOWN) -> str:
     """Every run of at least so many characters, one a line."""
+    return "\n".join(runs(octets, least))
+
+
+def runs(octets: bytes, least: int = MIN_UNKNOWN) -> list[str]:
+    """The same, each by itself."""
     found = [run.decode("ascii") for run in _ASCII[least].findall(octets)]
     if b"\0" in octets:
         found += [run.decode("utf-16-le") for run in _UTF16_LE.findall(octets)]
         found += [run.decode("utf-16-be") for run in _UTF16_BE.findall(octets)]
-    return "\n".join(found)
+    return found
 
 
 def say_appended(octets: bytes, walk: Walk) -> None:

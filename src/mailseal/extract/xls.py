@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from mailseal.extract.biff import Cursor, Record, records, shared_strings, text_at
 from mailseal.extract.cell_values import MAX_FORMATS, Formats, render
 from mailseal.extract.codepage import LATIN
+from mailseal.extract.row_text import border, lines
 from mailseal.extract.string_sweep import sweep
 
 MAX_LINE = 100_000
@@ -57,11 +58,14 @@ class Workbook:
                 rest.append(record.body)
         yield from self._flush()
         unused = [text for at, text in enumerate(self._strings) if at not in self._used]
-        yield "strings of no cell", "\n".join(unused)
+        yield "strings of no cell", lines(unused)
         yield "other records", sweep(b"\n".join(rest))
 
     def _cell(self, row: int, text: str) -> Texts:
-        self._line.append(("" if not self._line else "\t" if row == self._row else "\n") + text)
+        if not text:
+            return
+        parting = "\t" if row == self._row else "\n"
+        self._line += (border(self._line[-1], text, parting) if self._line else "", text)
         self._row = row
         self._length += len(text)
         if self._length > MAX_LINE:

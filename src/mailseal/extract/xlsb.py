@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterator
 
 from mailseal.extract.cell_values import MAX_FORMATS, render
-from mailseal.extract.row_text import RowText
+from mailseal.extract.row_text import RowText, lines
 from mailseal.extract.string_sweep import sweep
 from mailseal.extract.walk import Walk
 from mailseal.extract.xls import unpacked
@@ -66,9 +66,7 @@ def read_sheet(part: bytes, book: Workbook, rows: RowText) -> None:
 def say_rest(part: bytes, walk: Walk) -> None:
     """The strings of records that are no cells: comments, headers, links, formulas, names."""
     formulas = (_FORMULA_STRING, _FORMULA_NUMBER)
-    walk.say(
-        sweep(b"\n".join(body for kind, body in _records(part) if kind not in _CELLS or kind in formulas)), "strings"
-    )
+    walk.say(lines(sweep(body) for kind, body in _records(part) if kind not in _CELLS or kind in formulas), "strings")
 
 
 def _value(kind: int, body: bytes, at: int, book: Workbook) -> str:

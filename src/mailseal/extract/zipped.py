@@ -11,8 +11,9 @@ from mailseal.extract.budget import OverBudgetError
 from mailseal.extract.markup import may_be_records, xml_text
 from mailseal.extract.office_encrypted import is_odf_encrypted
 from mailseal.extract.plain import declared_charset
+from mailseal.extract.row_text import lines
 from mailseal.extract.sniff import Format, formats
-from mailseal.extract.strings import strings
+from mailseal.extract.strings import runs, strings
 from mailseal.extract.text import readings
 from mailseal.extract.walk import Walk
 from mailseal.policy.inspection import GapReason, GapStatus
@@ -107,7 +108,7 @@ class _Members:
             self._walk.budget.open(self._walk.depth)
             self._say_xml(content, name)
         elif self._is_document and _NOISE.search(name) and formats(content) == (Format.UNKNOWN,):
-            self._walk.say(strings(content), name)
+            self._walk.say(lines(runs(content)), name)  # perhaps the cells of a binary workbook
         else:
             self._walk.descend(content, name)
 

@@ -34,9 +34,9 @@ def test_rows_of_an_xlsx() -> None:
         '<c t="b"><v>1</v></c><c t="d"><v>2024-02-29</v></c><c><v>1.25</v></c><c><v>no number</v></c></row>'
     )
     assert cells(read(xlsx(rows, strings=STRINGS, styles=STYLES))) == (
-        "Needle01\t4111111111111111\t4111 \n"
-        "2023-03-15 12:00:00\t12345678\t012-34-5678\t12345678901234567890\n"
-        "Needle02\tNeedle03\t1\t2024-02-29\t1.25\tno number\n"
+        "Needle01\t|\t4111111111111111\t|\t4111 \n|\n"
+        "2023-03-15 12:00:00\t|\t12345678\t|\t012-34-5678\t|\t12345678901234567890\n"
+        "Needle02\tNeedle03\t|\t1\t|\t2024-02-29\t|\t1.25\tno number"
     )
 
 
@@ -44,12 +44,12 @@ def test_prefixes_other_names_and_other_charsets_of_parts() -> None:
     sheet = '<?xml version="1.0" encoding="UTF-16"?><x:worksheet xmlns:x="m">'
     sheet += "<x:row><x:c><x:v>4.1E3</x:v></x:c></x:row></x:worksheet>"
     found = read(package({"[Content_Types].xml": "<Types/>", "any/part": sheet.encode("utf-16")}))
-    assert cells(found) == "4100\n"
+    assert cells(found) == "4100"
 
 
 def test_cells_far_apart_cost_nothing() -> None:
     rows = '<row r="1"><c r="A1"><v>1E3</v></c></row><row r="1048576"><c r="XFD1048576"><v>4.2E3</v></c></row>'
-    assert cells(read(xlsx(rows))) == "1000\n4200\n"
+    assert cells(read(xlsx(rows))) == "1000\n|\n4200"
 
 
 def test_a_string_that_is_used_ever_so_often_is_over_the_budget() -> None:
@@ -69,7 +69,7 @@ def test_billion_laughs_and_depth() -> None:
 def test_a_sheet_that_breaks_off() -> None:
     sheet = "<worksheet><row><c><v>4.2E3</v></c></row><row><c><v>"
     found = read(package({"xl/worksheets/sheet1.xml": sheet, "[Content_Types].xml": "<Types/>"}))
-    assert cells(found) == "4200\n"
+    assert cells(found) == "4200"
     assert GapReason.BROKEN in reasons(found)
 
 
@@ -102,7 +102,7 @@ def test_rows_of_an_xlsb() -> None:
     comments = binary_record(628) + binary_record(637, b"\0" + wide("Needle08 of a comment"))
     parts = {"xl/worksheets/sheet1.bin": sheet, "xl/sharedStrings.bin": strings, "xl/styles.bin": styles}
     found = read(package({"[Content_Types].xml": "<Types/>", **parts, "xl/comments1.bin": comments}))
-    assert cells(found) == "Needle01 機密\t4111111111111111\t77\t2023-03-15\nNeedle02\tNeedle03\tNeedle05\t"
+    assert cells(found) == "Needle01 機密\t4111111111111111\t|\t77\t|\t2023-03-15\nNeedle02\tNeedle03\tNeedle05"
     assert [number for number in range(1, 9) if f"needle0{number}" not in text_of(found).lower()] == []
 
 
@@ -116,7 +116,7 @@ def test_rows_of_an_ods() -> None:
         "<text:p>41<text:span>11</text:span></text:p></table:table-cell></table:table-row>"
     )
     found = read(ods(rows))
-    assert cells(found) == "Needle01\t4.11E+15\t4111111111111111\tNew Year\t1999-12-31\n4111\n"
+    assert cells(found) == "Needle01\t|\t4.11E+15\t|\t4111111111111111\tNew Year\t1999-12-31\n|\n4111"
 
 
 def test_an_encrypted_ods_is_a_gap() -> None:
@@ -149,9 +149,9 @@ def test_formats_of_dates(code: str, date: bool) -> None:
 @pytest.mark.parametrize(
     ("value", "code", "shown"),
     [
-        (123456789, "000-00-0000", "123456789\t123-45-6789"),
-        (1, "00000", "1\t00001"),
-        (12345678901, "000-00-0000", "12345678901\t12345-67-8901"),
+        (123456789, "000-00-0000", "123456789\t|\t123-45-6789"),
+        (1, "00000", "1\t|\t00001"),
+        (12345678901, "000-00-0000", "12345678901\t|\t12345-67-8901"),
         (5, '"No. "00', "5\tNo. 05"),
         (5, "0.00", "5"),
         (-5, "000", "-5"),
@@ -167,7 +167,11 @@ def test_values_as_their_format_shows_them(value: float, code: str, shown: str) 
 def as_shown(rows: list[list[object]]) -> str:
     """What calamine reads, as we say it."""
     shown = [[digits(value) if isinstance(value, float) else str(value) for value in row] for row in rows]
-    return "".join("\t".join(filter(None, row)) + "\n" for row in shown)
+    return "\n".join("\t".join(filter(None, row)) for row in shown)
+
+
+def without_bars(text: str) -> str:
+    return text.replace("\t|\t", "\t").replace("\n|\n", "\n")
 
 
 def test_another_reader_of_xlsx_sees_the_same_cells() -> None:
@@ -188,7 +192,7 @@ def test_another_reader_of_xlsx_sees_the_same_cells() -> None:
     }
     file = xlsx(rows, strings=STRINGS, styles=STYLES, **parts)
     other = CalamineWorkbook.from_filelike(io.BytesIO(file)).get_sheet_by_index(0).to_python()
-    assert as_shown(other) == cells(read(file)) == "Needle01\t4111111111111111\n2023-03-15\tNeedle\n"
+    assert as_shown(other) == without_bars(cells(read(file))) == "Needle01\t4111111111111111\n2023-03-15\tNeedle"
 
 
 def test_another_reader_of_xls_sees_the_same_cells() -> None:
@@ -208,6 +212,6 @@ def test_another_reader_of_xls_sees_the_same_cells() -> None:
     book = begin + sheet + record(0x809, struct.pack("<HHHHII", 0x600, 0x10, 0, 0, 0, 0)) + values + record(0x0A)
     file = compound({"Workbook": book.ljust(4096, b"\0")})
     other = CalamineWorkbook.from_filelike(io.BytesIO(file)).get_sheet_by_index(0).to_python()
-    expected = "Needle 機密\t4111111111111111\n-1234.56\t2023-03-15\n77001\t77002\n"
+    expected = "Needle 機密\t4111111111111111\n-1234.56\t2023-03-15\n77001\t77002"
     assert as_shown(other) == expected
-    assert expected.strip() in text_of(read(file))
+    assert expected in without_bars(text_of(read(file)))

@@ -131,7 +131,8 @@ def test_every_place_of_an_xls() -> None:
     assert not missing
     assert not found.gaps
     row = "Needle02 機密\t4111111111111111\t123456\t-1234.56\t2023-03-15\t12345678\t012345678\n77001\t77002\n"
-    assert row + "Needle08 of a formula\t99123" in text
+    bars = text.replace("\t|\t", "\t").replace("\n|\n", "\n")
+    assert row + "Needle08 of a formula\t99123" in bars
 
 
 def test_a_string_that_goes_on_over_records() -> None:
