@@ -1,12 +1,10 @@
 """`mailseal dkim`: the keys that sign mail of our domains. See docs/dkim.md."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from mailseal.cli.dkim_lookup import Answer, Published, look_up
 from mailseal.cli.errors import CommandError
 from mailseal.cli.export_file import PRIVATE_MODE, destination_of, new_password, write
 from mailseal.cli.output import (
@@ -25,6 +23,7 @@ from mailseal.config import Config
 from mailseal.discover.dns import Dns
 from mailseal.dkim.key_file import read_key_file, write_key_file
 from mailseal.dkim.record import strings_of, zone_lines
+from mailseal.roles.dkim_lookup import Published, ask
 from mailseal.store import dkim_keys, private_keys
 from mailseal.store.dkim_keys import DkimKeyInfo, DkimKind
 from mailseal.store.keks import open_ring
@@ -125,7 +124,7 @@ def check(session: Session, *, domain: str, selector: str, as_json: bool) -> int
     dns = _dns(config)
     rows = []
     for info in _chosen(domain, selector):
-        answer = _asked(info, dns)
+        answer = ask(info, dns)
         row = {"dns": answer.state.value, "detail": answer.text, "what_to_do": answer.what_to_do}
         rows.append(_row(dkim_keys.find(info.domain, info.selector)) | row)
     show(rows, ("domain", "selector", "active", "dns", "detail", "what_to_do"), as_json=as_json)
@@ -143,7 +142,7 @@ def enable(session: Session, *, domain: str, selector: str, unchecked: bool, as_
     config = session.open_store()
     info = dkim_keys.find(domain, selector)
     if not unchecked:
-        answer = _asked(info, _dns(config))
+        answer = ask(info, _dns(config))
         if answer.state is not Published.YES:
             raise CommandError(answer.text, f"{answer.what_to_do}; --unchecked enables it all the same")
         click.echo(answer.text, err=True)
@@ -187,15 +186,6 @@ def _chosen(domain: str, selector: str) -> Sequence[DkimKeyInfo]:
 
 def _dns(config: Config) -> Dns:
     return Dns(config.dns.servers, config.dns.timeout_seconds)
-
-
-def _asked(info: DkimKeyInfo, dns: Dns) -> Answer:
-    """Ask the DNS, and keep what it says, unless it cannot say."""
-    answer = look_up(info, dns)
-    if answer.state is not Published.UNKNOWN:
-        at = datetime.now(UTC) if answer.state is Published.YES else None
-        dkim_keys.note_published(info.domain, info.selector, at)
-    return answer
 
 
 def _print_record(info: DkimKeyInfo, *, as_json: bool) -> None:

@@ -9,11 +9,12 @@ from mailseal.cli.pgp_export import export
 from mailseal.cli.pgp_generate import generate
 from mailseal.cli.pgp_import import import_
 from mailseal.cli.pgp_network import lookup, upload, wkd
-from mailseal.cli.pgp_rows import COLUMNS, row_of, show_info
+from mailseal.cli.pgp_rows import COLUMNS, show_info
 from mailseal.cli.session import Session, pass_session
 from mailseal.mail.address import Address
 from mailseal.openpgp.certificate import PgpTrust
 from mailseal.store import pgp_admin
+from mailseal.store.pgp_facts import row_of
 from mailseal.store.pgp_rows import PgpUse
 
 

@@ -14,16 +14,16 @@ from mailseal.cli.errors import CommandError
 from mailseal.cli.import_files import Source, sources
 from mailseal.cli.import_report import FileReport, Json, Output
 from mailseal.cli.output import Row, json_option, read_password, show
-from mailseal.cli.pgp_rows import COLUMNS, row_of
+from mailseal.cli.pgp_rows import COLUMNS
 from mailseal.cli.progress import Meter
 from mailseal.cli.session import Session, as_caller, pass_session
-from mailseal.openpgp.errors import PgpError, malformed
-from mailseal.openpgp.importing import Password, read_transferable
+from mailseal.openpgp.errors import PgpError
+from mailseal.openpgp.importing import Password
 from mailseal.openpgp.ring import RingError, RingMember, open_ring
 from mailseal.store import keks
-from mailseal.store.pgp_import import CHUNK_ROWS, PgpImport, for_signatures
+from mailseal.store.pgp_facts import row_of
+from mailseal.store.pgp_import import CHUNK_ROWS, PgpImport, read_member
 from mailseal.store.pgp_keep import Arrival
-from mailseal.store.pgp_rows import Provenance
 
 _PENDING_OCTETS = 4 * 1024 * 1024
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -180,16 +180,13 @@ class _Run:
         self._meter.at(self._octets + file.tell(), self._count)
 
     def _arrival(self, member: RingMember, password: Password, report: Report) -> Arrival:
-        if member.problem:
-            raise malformed(member.problem)
         if not member.is_certificate:
             self._store()  # what it revokes may have come right before
-            return for_signatures(member.octets, Provenance.IMPORT.value)
-        read = read_transferable(member.octets, password)
+        read = read_member(member, password, vouched=self._trust)
         for note in read.notes:
             report.problem(f"member {member.number}: {note}")
         report.lost_key = report.lost_key or read.lost_key
-        return Arrival(read.octets, read.certificate, Provenance.IMPORT.value, vouched=self._trust, keys=read.keys)
+        return read.arrival
 
     def _store(self) -> None:
         if not self._pending:

@@ -10,7 +10,13 @@ import click
 from mailseal.cli.errors import CommandError
 from mailseal.cli.log import print_row, row_of
 from mailseal.cli.output import confirm, counted, json_option, plain, print_json, show, show_one, yes_option
-from mailseal.cli.queue_view import (
+from mailseal.cli.session import Session, become_owner, pass_session
+from mailseal.mail.queue_id import is_queue_id
+from mailseal.postfix.queue_reasons import WaitKind
+from mailseal.postfix.queue_request import Verb
+from mailseal.postfix.queue_summary import QueueFilter, Summary, Waiting
+from mailseal.roles.queue_client import Changed, Listing, QueueClient, our_sockets, queue_client
+from mailseal.roles.queue_view import (
     MAIL_COLUMNS,
     SUMMARY_COLUMNS,
     file_facts,
@@ -19,12 +25,6 @@ from mailseal.cli.queue_view import (
     mail_rows,
     summary_rows,
 )
-from mailseal.cli.session import Session, become_owner, pass_session
-from mailseal.mail.queue_id import is_queue_id
-from mailseal.postfix.queue_reasons import WaitKind
-from mailseal.postfix.queue_request import Verb
-from mailseal.postfix.queue_summary import QueueFilter, Summary, Waiting
-from mailseal.roles.queue_client import Changed, Listing, QueueClient, our_sockets, queue_client
 from mailseal.store import log
 from mailseal.store.log import LogEntry, LogFilter
 from mailseal.store.transaction import StoreUnavailable

@@ -13,12 +13,12 @@ from mailseal.cli import output
 from mailseal.cli.errors import CommandError
 from mailseal.cli.output import confirm, json_option, show, show_one, yes_option
 from mailseal.cli.session import Session, pass_session
-from mailseal.cli.tls_journey import explained, journey_of, read_target
 from mailseal.config import Config
 from mailseal.mail.address import AddressError, domain_to_ascii
 from mailseal.postfix.tls_choice import TlsRule
 from mailseal.postfix.tls_destination import read_destination
 from mailseal.postfix.tls_policy import LeastTls, Level, ServerName, TlsPolicy, read_fingerprint
+from mailseal.roles.tls_journey import explained, journey_of, read_target
 from mailseal.store import sts_policies, tls_policies
 from mailseal.store.sts_policies import StsInfo
 from mailseal.store.tls_kept import Weight, remarks
@@ -133,7 +133,7 @@ def show_(session: Session, *, destination: str, as_json: bool) -> None:
 @pass_session
 def test(session: Session, *, destination: str, as_json: bool) -> int:
     """Connect as Postfix would, and say what would become of mail. Exit status 1 if it would wait."""
-    from mailseal.cli.tls_trial import tried  # noqa: PLC0415 -- loads what asks the network
+    from mailseal.roles.tls_trial import tried  # noqa: PLC0415 -- loads what asks the network
 
     target = read_target(destination)
     config = _opened(session)

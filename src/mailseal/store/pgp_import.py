@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
@@ -9,14 +10,16 @@ from django.db.models import F, Q
 
 from mailseal.openpgp.certificate import read_certificate
 from mailseal.openpgp.errors import malformed
+from mailseal.openpgp.importing import Password, read_transferable
 from mailseal.openpgp.packet import Tag, read_packets, write_packet
+from mailseal.openpgp.ring import RingMember
 from mailseal.openpgp.signature import read_signature
 from mailseal.store.audit import record
 from mailseal.store.certificate_import import STAMP_SECONDS
 from mailseal.store.pgp_admin import PgpInfo, infos
 from mailseal.store.pgp_keep import Arrival, Kept, keep, prepare
 from mailseal.store.pgp_models import PgpCertificateRow, PgpComponentRow
-from mailseal.store.pgp_rows import parsed
+from mailseal.store.pgp_rows import Provenance, parsed
 from mailseal.store.private_keys import Sealing
 from mailseal.store.row import utc_now
 from mailseal.store.stamps import Scope, bump
@@ -76,6 +79,35 @@ class PgpImport:
         if self._stamp_due:
             bump(Scope.KEYS)
         return infos(list(self._fingerprints)) if len(self._fingerprints) <= AT_ONCE else ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadMember:
+    """A member of a keyring, ready to be stored. `notes` and `lost_key` as of `Transferable`."""
+
+    arrival: Arrival
+    notes: tuple[str, ...] = ()
+    lost_key: bool = False
+
+
+def read_member(member: RingMember, password: Password, *, vouched: bool) -> ReadMember:
+    """What a member of an administrator's keyring brings; `vouched`: it shall be trusted. Raises PgpError.
+
+    Of signatures without a certificate that which they are about has to be stored before.
+    """
+    if member.problem:
+        raise malformed(member.problem)
+    if not member.is_certificate:
+        return ReadMember(for_signatures(member.octets, Provenance.IMPORT.value))
+    read_of_it = read_transferable(member.octets, password)
+    arrival = Arrival(
+        read_of_it.octets,
+        read_of_it.certificate,
+        Provenance.IMPORT.value,
+        vouched=vouched,
+        keys=read_of_it.keys,
+    )
+    return ReadMember(arrival, read_of_it.notes, read_of_it.lost_key)
 
 
 def for_signatures(octets: bytes, provenance: str) -> Arrival:

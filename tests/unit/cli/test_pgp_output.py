@@ -9,13 +9,13 @@ import pgp_craft as craft
 from mailseal.cli.errors import CommandError
 from mailseal.cli.expiry_option import read_expiry
 from mailseal.cli.pgp_import import Lines, Report, Totals
-from mailseal.cli.pgp_rows import row_of
 from mailseal.openpgp import edit
 from mailseal.openpgp.algorithms import HashId
 from mailseal.openpgp.certificate import PgpTrust, read_certificate
 from mailseal.openpgp.component import RevocationCode
 from mailseal.openpgp.subpackets import Kind, seconds, write_subpacket
 from mailseal.store.pgp_admin import PgpInfo
+from mailseal.store.pgp_facts import row_of
 from mailseal.store.pgp_rows import PgpUse
 from pgp_keys import pgp_key, shared_key
 from pki import NOW

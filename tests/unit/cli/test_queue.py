@@ -12,7 +12,6 @@ from harness.queue_role import IDS, Scripted, Served
 from mailseal.cli import cli
 from mailseal.cli.checks import queue as check_queue
 from mailseal.cli.checks.finding import Status
-from mailseal.cli.queue_view import age, mail_json, mail_rows
 from mailseal.config import load
 from mailseal.mail.address import Address
 from mailseal.mail.reply import DEFERRED
@@ -21,6 +20,7 @@ from mailseal.policy.reason import ReasonCode, because
 from mailseal.postfix.queue_mails import parse_mail
 from mailseal.postfix.queue_summary import QueueFilter
 from mailseal.roles import listening
+from mailseal.roles.queue_view import age, mail_json, mail_rows
 from mailseal.store import log
 from mailseal.store.log import LogEntry
 from mailseal.store.transaction import StoreUnavailable

@@ -4,9 +4,9 @@ import time
 from collections.abc import Iterator
 
 from mailseal.cli.checks.finding import Finding, Status
-from mailseal.cli.dkim_lookup import Published, look_up
 from mailseal.config import Config
 from mailseal.discover.dns import Dns
+from mailseal.roles.dkim_lookup import Published, look_up
 from mailseal.store import dkim_keys
 
 SUBJECT = "DKIM"

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mailseal.cli.errors import CommandError
-from mailseal.cli.tls_journey import Leg, journey_of
 from mailseal.config import Config
 from mailseal.discover.dane import has_dane, host_has_dane
 from mailseal.discover.dns import Dns, DnsUnavailableError
@@ -19,6 +17,7 @@ from mailseal.postfix.tls_choice import StsFacts
 from mailseal.postfix.tls_destination import Destination, read_destination
 from mailseal.postfix.tls_policy import Level, TlsPolicy, rendered, with_colons
 from mailseal.roles.sts_look import StsLook
+from mailseal.roles.tls_journey import Leg, TlsQuestionError, journey_of
 from mailseal.store import sts_policies
 
 PROGRAM = "posttls-finger"
@@ -35,10 +34,10 @@ Row = dict[str, object]
 
 
 def tried(destination: Destination, config: Config) -> list[Row]:
-    """A row for each connection that Postfix might make; raises CommandError, MailsealError."""
+    """A row for each connection that Postfix might make; raises TlsQuestionError, MailsealError."""
     program = shutil.which(PROGRAM, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if program is None:
-        raise CommandError(f"{PROGRAM} is not here", "install Postfix, whose own client it is")
+        raise TlsQuestionError(f"{PROGRAM} is not here", "install Postfix, whose own client it is")
     journey = journey_of(destination, config, _published(destination.domain, config))
     if journey.problem:
         return [{"asked_for": "", "policy": "", "mail": "waits", "detail": journey.problem}]

@@ -4,9 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from mailseal.cli.errors import CommandError
 from mailseal.config import Config, Instance, NextHop
-from mailseal.errors import MailsealError
+from mailseal.errors import MailsealError, PermanentError
 from mailseal.mail.address import Address
 from mailseal.postfix.tls_choice import Choice, Source, StsFacts, StsMode
 from mailseal.postfix.tls_destination import Destination, place_of, read_destination
@@ -16,6 +15,14 @@ from mailseal.store import domains, routes, sts_policies
 from mailseal.store.sts_policies import StsInfo, StsKnown
 from mailseal.store.tls_answers import TlsAnswers
 from mailseal.store.tls_kept import all_to_postfix
+
+
+class TlsQuestionError(PermanentError):
+    """That cannot be told, or tried. `what_to_do` is for the administrator."""
+
+    def __init__(self, text: str, what_to_do: str) -> None:
+        super().__init__(text)
+        self.what_to_do = what_to_do
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +61,12 @@ class GivenSts:
 
 
 def read_target(text: str) -> Destination:
-    """What a person asks about: a domain, an address there, or a next hop."""
+    """What a person asks about: a domain, an address there, a next hop; raises TlsQuestionError, DestinationError."""
     destination = read_destination(Address.parse(text).domain if "@" in text else text)
     if destination.wildcard:
-        raise CommandError(f"mail goes to no {destination.key}", f"name a domain, such as mail{destination.domain[1:]}")
+        raise TlsQuestionError(
+            f"mail goes to no {destination.key}", f"name a domain, such as mail{destination.domain[1:]}"
+        )
     return destination
 
 

@@ -1,11 +1,13 @@
 """Whether the DNS has the record of a DKIM key: asked before a key signs, and by `mailseal check`."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from mailseal.discover.dns import Dns, DnsUnavailableError, NoAnswerError
 from mailseal.dkim.algorithms import Algorithm
 from mailseal.dkim.record import RecordError, choose_record, read_record
+from mailseal.store import dkim_keys
 from mailseal.store.dkim_keys import DkimKeyInfo
 
 
@@ -25,6 +27,15 @@ class Answer:
     state: Published
     text: str
     what_to_do: str = ""
+
+
+def ask(info: DkimKeyInfo, dns: Dns) -> Answer:
+    """Ask the DNS, and keep what it says, unless it cannot say."""
+    answer = look_up(info, dns)
+    if answer.state is not Published.UNKNOWN:
+        at = datetime.now(UTC) if answer.state is Published.YES else None
+        dkim_keys.note_published(info.domain, info.selector, at)
+    return answer
 
 
 def look_up(info: DkimKeyInfo, dns: Dns, deadline: float | None = None) -> Answer:
