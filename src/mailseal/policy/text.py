@@ -119,10 +119,13 @@ TEXTS: dict[ReasonCode, str] = {
 }
 
 
-def render(reason: Reason) -> str:
-    """The reason as one line of text; parameters that the text does not name follow in parentheses. Never raises."""
+def render(reason: Reason, template: str | None = None) -> str:
+    """The reason as one line of text; parameters that the text does not name follow in parentheses. Never raises.
+
+    `template`: its text in another language.
+    """
     values = defaultdict(lambda: "?", {name: _printable(value) for name, value in reason.parameters})
-    template = TEXTS[reason.code]
+    template = TEXTS[reason.code] if template is None else template
     named = {name for _, name, _, _ in Formatter().parse(template)}
     more = ", ".join(f"{name} {_printable(value)}" for name, value in reason.parameters if name not in named)
     text = template.format_map(values)

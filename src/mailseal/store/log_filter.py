@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 
 from django.db.models import Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast, Concat, Lower
@@ -20,6 +22,7 @@ CLOCK_SLACK = timedelta(minutes=10)
 """How far the time in a row's key may be from its `time`."""
 
 Rows = QuerySet[LogRow]
+SIDES = ("sender", "recipient")
 
 
 class LogFilterError(PermanentError):
@@ -28,7 +31,7 @@ class LogFilterError(PermanentError):
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
-    """What to look for; None is anything. `sender`, `recipient`: an address, or a domain for all of it.
+    """What to look for; None is anything. `sender`, `recipient`: an address or a whole domain; `party`: either side.
 
     `queue_id`: that of the MTA which handed the mail in, or of the one that took it. `subject`: a part of it, in any
     case. `domains`: only mails from or to one of these (A-labels in lower case).
@@ -36,6 +39,7 @@ class LogFilter:
 
     sender: str | None = None
     recipient: str | None = None
+    party: str | None = None
     fate: Fate | None = None
     direction: str | None = None
     message: str | None = None
@@ -83,27 +87,35 @@ class Branch:
 
 def branches(wanted: LogFilter) -> Sequence[Branch]:
     """What to look through for this filter; raises LogFilterError."""
+    if wanted.party is not None:
+        either = (
+            replace(wanted, party=None, **{side: wanted.party}) for side in SIDES if getattr(wanted, side) is None
+        )
+        return [branch for one in either for branch in branches(one)]
     whole = Branch(_rows(wanted), wanted.queue_id is not None, tuple(_indexed(wanted)), *_others(wanted))
     if wanted.domains is None:
         return [whole]
-    sides = {"sender_domain": _domain_of(wanted.sender), "recipient_domain": _domain_of(wanted.recipient)}
-    if wanted.domains.intersection(filter(None, sides.values())):
+    known = {side: _domain_of(getattr(wanted, side)) for side in SIDES}
+    if wanted.domains.intersection(filter(None, known.values())):
         return [whole]
     return [
-        replace(whole, indexed=(*whole.indexed, Indexed(column, domain)))
-        for column, known in sides.items()
+        replace(whole, indexed=(*whole.indexed, Indexed(f"{side}_domain", domain)))
+        for side in SIDES
         for domain in sorted(wanted.domains)
-        if known is None
+        if known[side] is None
     ]
 
 
 def filtered(wanted: LogFilter) -> Rows:
-    """The rows that fit, by one condition; for those that are read from the newest or the oldest on. LogFilterError."""
+    """The rows that fit, by one condition; for those that are read from the oldest on. Raises LogFilterError."""
     rows = _rows(wanted)
     for one in _indexed(wanted):
         rows = one.by_index(rows)
     if wanted.domains is not None:
         rows = rows.filter(Q(sender_domain__in=wanted.domains) | Q(recipient_domain__in=wanted.domains))
+    if wanted.party is not None:
+        columns = (_party(side, wanted.party) for side in SIDES)
+        rows = rows.filter(reduce(or_, (Q((one.column, one.value)) for one in columns)))
     return looked_at(rows, _others(wanted)[0])
 
 
@@ -143,13 +155,18 @@ def _indexed(wanted: LogFilter) -> Iterator[Indexed]:
     for column, text in (("message", wanted.message), ("message_id", wanted.message_id)):
         if text is not None:
             yield Indexed(column, text)
-    for side, text in (("sender", wanted.sender), ("recipient", wanted.recipient)):
+    for side, text in zip(SIDES, (wanted.sender, wanted.recipient), strict=True):
         if text is not None:
-            ((column, value),) = party_filter(f"{side}_key", text).items()
-            is_domain = column.endswith("__endswith")
-            yield Indexed(f"{side}_domain", value.removeprefix("@")) if is_domain else Indexed(column, value)
+            yield _party(side, text)
     if wanted.fate is not None:
         yield Indexed("fate", wanted.fate.value)
+
+
+def _party(side: str, text: str) -> Indexed:
+    ((column, value),) = party_filter(f"{side}_key", text).items()
+    return (
+        Indexed(f"{side}_domain", value.removeprefix("@")) if column.endswith("__endswith") else Indexed(column, value)
+    )
 
 
 def _domain_of(text: str | None) -> str | None:

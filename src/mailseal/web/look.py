@@ -11,7 +11,8 @@ from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from mailseal.web.words import FATES, METHODS, TREATMENTS, Word
+from mailseal.policy.reason import Reason
+from mailseal.web.words import DIRECTIONS, FATES, METHODS, TREATMENTS, Word, reason_text
 
 register = template.Library()
 
@@ -46,6 +47,21 @@ def treatment(name: str) -> SafeString:
 def method_name(name: str) -> str | Promise:
     """A method of encryption, as people call it."""
     return METHODS.get(name, name)
+
+
+@register.filter
+def because(reason: Reason) -> str:
+    """Why, in a sentence of the reader's language."""
+    return reason_text(reason)
+
+
+@register.simple_tag
+def direction(name: str) -> SafeString:
+    """Which way a mail went: a drawing, with the word for those who do not see it."""
+    word = DIRECTIONS[name]
+    return format_html(
+        '<span title="{0}">{1}<span class="visually-hidden">{0}</span></span>', word.text, icon(word.icon)
+    )
 
 
 @register.filter

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from mailseal.policy.model import Fate, MethodName, Treatment
+from mailseal.policy.reason import Reason
+from mailseal.policy.text import TEXTS, render
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +53,10 @@ DIRECTIONS: Mapping[str, Word] = MappingProxyType(
     {"in": Word(_("Incoming"), "", "newer"), "out": Word(_("Outgoing"), "", "older")}
 )
 """The way of a mail: "in" or "out"."""
+
+
+def reason_text(reason: Reason) -> str:
+    """A reason in the reader's language, beginning like a sentence."""
+    named = tuple((name, str(METHODS.get(value, value))) for name, value in reason.parameters)
+    text = render(Reason(reason.code, named), gettext(TEXTS[reason.code]))
+    return text[:1].upper() + text[1:]
