@@ -37,6 +37,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "route": ("mailseal.cli.route:route", "Next hops of single domains, and passwords for next hops."),
         "postfix": ("mailseal.cli.postfix:postfix", "Postfix's configuration, made from ours."),
         "profile": ("mailseal.cli.profile:profile", "Set up what stands beside this gateway: Office 365."),
+        "tls-certificate": (
+            "mailseal.cli.tls_certificate:tls_certificate",
+            "Certificates of our own servers: the console's, and that of mail.",
+        ),
         "submission": ("mailseal.cli.submission:submission", "Logins of users who hand in mail, and their addresses."),
         "tls-policy": ("mailseal.cli.tls_policy:tls_policy", "TLS with other servers: per domain or next hop."),
         "tls-report": ("mailseal.cli.tls_report:tls_report", "How TLS went: counted, reported, and reported about us."),

@@ -37,6 +37,7 @@ AUTH = "auth"
 QUEUE = "queue"
 SANDBOX = "sandbox"
 WEB = "web"
+WEB_PLAIN = "web-plain"
 
 
 def _with_postfix(config: Config, place: Endpoint) -> Endpoint | None:
@@ -134,6 +135,14 @@ SOCKETS: tuple[SocketInfo, ...] = (
         "the console and the API",
         lambda config: config.web.listen,
         group=lambda config: config.web.socket_group,
+    ),
+    SocketInfo(
+        WEB_PLAIN,
+        "http",
+        "none",
+        "web.plain_listen",
+        "answers to a CA (ACME), and the way to https",
+        lambda config: None if config.web.listen is None else config.web.plain_listen,
     ),
 )
 

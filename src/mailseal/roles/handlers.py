@@ -14,6 +14,7 @@ from mailseal.roles.quarantine_house import EXPIRE, end_held, expire_held
 from mailseal.roles.quarantine_release import release_held
 from mailseal.roles.queue_try import try_waiting
 from mailseal.roles.sts_look import look_first, refresh
+from mailseal.roles.tls_renewal import RENEW, renew
 from mailseal.store import (
     audit_signing,
     console_jobs,
@@ -145,6 +146,7 @@ HANDLERS: Mapping[str, Kind] = {
     quarantine_actions.RELEASE: Kind(release_held, lane=Lane.NETWORK),
     quarantine_actions.ENDED: Kind(end_held),
     EXPIRE: Kind(expire_held, every_seconds=60),
+    RENEW: Kind(renew, lane=Lane.SEARCH),
     tls_reports.COLLECT: Kind(tls_reporting.collect, every_seconds=3600),
     tls_reports.SEND: Kind(tls_reporting.send, lane=Lane.SEARCH),
     console_jobs.CONSOLE: Kind(console_work.do_for_console, lane=Lane.CONSOLE),

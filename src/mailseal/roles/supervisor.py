@@ -19,7 +19,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
-from mailseal.config import AUTH, MAIL_SOCKETS, METRICS, QUEUE, SANDBOX, SOCKETMAP, WEB, Config, Instance, load
+from mailseal.config import (
+    AUTH,
+    MAIL_SOCKETS,
+    METRICS,
+    QUEUE,
+    SANDBOX,
+    SOCKETMAP,
+    WEB,
+    WEB_PLAIN,
+    Config,
+    Instance,
+    load,
+)
 from mailseal.config.load import secret_variables
 from mailseal.errors import MailsealError, PermanentError
 from mailseal.roles import child, generation, listening, notify, stderr
@@ -73,7 +85,7 @@ def node_roles(path: Path | None) -> Roles:
         sandbox = Role("sandbox", [*sandbox_base, *given], [SANDBOX], users.sandbox, keyless=True)
         metrics = Role("metrics", [*base, "metrics"], [METRICS], users.metrics, reads=config.metrics_dir)
         maps = Role("maps", [*base, "maps"], [SOCKETMAP, AUTH])
-        web = Role("web", [*base, "web"], [WEB], users.web, shares=shared_with_web(config))
+        web = Role("web", [*base, "web"], [WEB, WEB_PLAIN], users.web, shares=shared_with_web(config))
         queue = Role("queue", [*queue_base, *given], [QUEUE], privileged=True)
         postfix = Role("postfix", [*postfix_base, *given], privileged=True, in_place=True)
         others = (

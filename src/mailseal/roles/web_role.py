@@ -4,14 +4,16 @@ import logging
 import math
 import os
 import signal
+import socket
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
 from django.core.handlers.wsgi import WSGIHandler
 
 from mailseal import web
-from mailseal.config import WEB, Config, group_of, listeners
+from mailseal.config import WEB, WEB_PLAIN, Config, group_of, listeners
 from mailseal.errors import PermanentError
 from mailseal.keys.web_key import WebKey, WebKeyMissingError, make_web_key, read_web_key
 from mailseal.roles import child
@@ -27,6 +29,7 @@ from mailseal.roles.web_tls import ConsoleTls
 from mailseal.store import console_keys
 from mailseal.web import secrets
 from mailseal.web.front import Front
+from mailseal.web.plain import HTTPS_PORT, Doors, Plain
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +50,8 @@ def run(config: Config) -> None:
             logger.warning("web.listen is off: there is nothing to do")
             return
         inheritance.sockets[WEB] = bind(place, group_of(WEB, config))
+        if plain := listeners(config).get(WEB_PLAIN):
+            inheritance.sockets[WEB_PLAIN] = bind(plain, group_of(WEB_PLAIN, config))
     wait_for_store(with_own_database(config), inheritance)
     _take_key(_own_key(config))
     web.setup(config, secrets.django_secret())
@@ -92,6 +97,7 @@ class WebRole:
         self._inheritance = inheritance
         self._beat_at = 0.0
         behind_proxy = listens_for_proxy(config)
+        plain = [inheritance.sockets[WEB_PLAIN]] if WEB_PLAIN in inheritance.sockets else []
         self._tls = None if behind_proxy else ConsoleTls(config)
         application = Front(
             WSGIHandler(),
@@ -105,8 +111,10 @@ class WebRole:
             tls=None if self._tls is None else self._tls.context,
             each_second=self._each_second,
             ready=self._ready,
+            plain=frozenset(one.getsockname() for one in plain),
         )
-        self._server = Server(application, [inheritance.sockets[WEB]], serving)
+        sockets = [inheritance.sockets[WEB], *plain]
+        self._server = Server(_doors(application, plain, config), sockets, serving)
 
     def serve(self) -> None:
         """Answer, and end."""
@@ -146,6 +154,14 @@ class WebRole:
         if self._server.alive and not self._inheritance.supervised:
             notify(STOPPING)
         self._server.end()
+
+
+def _doors(application: Front, plain: Sequence[socket.socket], config: Config) -> Doors:
+    """Another application for whoever comes without TLS."""
+    place = config.web.listen
+    port = HTTPS_PORT if place is None or place.path is not None else place.port
+    answer = Plain(web.hosts(config), port)
+    return Doors(application, {(str(one.getsockname()[0]), str(one.getsockname()[1])): answer for one in plain})
 
 
 def listens_for_proxy(config: Config) -> bool:

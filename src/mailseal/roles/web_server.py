@@ -53,13 +53,17 @@ _STATUS: tuple[tuple[type[Exception], HTTPStatus], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """How to serve. `tls`: the context for the next handshake, None for a proxy behind a UNIX socket."""
+    """How to serve. `tls`: the context for the next handshake, None for a proxy behind a UNIX socket.
+
+    `plain`: the names of the sockets that have no TLS all the same.
+    """
 
     threads: int
     drain_seconds: float
     tls: Callable[[], ssl.SSLContext] | None
     each_second: Callable[[], None]
     ready: Callable[[], None]
+    plain: frozenset[Any] = frozenset()
 
 
 class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
@@ -81,7 +85,7 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
             return
         self.initialized = True
         self.sock.settimeout(None)
-        if self._serving.tls is not None:
+        if self._serving.tls is not None and self.server not in self._serving.plain:
             self.sock = self._serving.tls().wrap_socket(self.sock, server_side=True)
         self.parser = get_parser(self.cfg, self.sock, self.client)
 

@@ -5,6 +5,6 @@ It opens no private key and parses no upload.
 `setup(config, secret)` makes Django answer; `mailseal.roles.web_role` serves it.
 """
 
-from mailseal.web.configuration import setup
+from mailseal.web.configuration import hosts, setup
 
-__all__ = ["setup"]
+__all__ = ["hosts", "setup"]

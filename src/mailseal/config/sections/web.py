@@ -17,6 +17,13 @@ def _hosts(raw: object) -> tuple[str, ...]:
     return found
 
 
+def _tcp_endpoint(raw: object) -> Endpoint | None:
+    place = values.optional_endpoint(raw)
+    if place is not None and place.path is not None:
+        raise BadValueError('must be host:port, or "off"')
+    return place
+
+
 def _database_url(raw: object) -> str:
     try:
         return values.database_url(raw)
@@ -33,6 +40,15 @@ class Web:
         "Where browsers and programs ask: host:port, with TLS; or the path of a UNIX socket, without, for a proxy of "
         'yours that has the TLS (web.md); or "off".',
         example='"0.0.0.0:8443"',
+        default=None,
+        default_text='"off"',
+    )
+    plain_listen: Endpoint | None = key(
+        _tcp_endpoint,
+        "Where http without TLS is answered, or "
+        '"off": a CA that asks for a proof that a name is ours (`mailseal tls-certificate acme`) finds it there; '
+        "everybody else is sent on to https. A CA asks at port 80.",
+        example='"0.0.0.0:80"',
         default=None,
         default_text='"off"',
     )
