@@ -82,9 +82,7 @@ def test_addresses_in_pages(sign_in):
     assert "u07@" in page(browser, "/addresses/?q=U07")
 
 
-@pytest.mark.parametrize(
-    "text", ['"a/b c"@inside.example', "jürgen@inside.example", "a%2Fb@inside.example", "a?b#c@inside.example"]
-)
+@pytest.mark.parametrize("local", ['"a/b c"', "jürgen", "a%2Fb", "a?b#c"])
 def test_any_address_has_a_page(sign_in, local):
     text = f"{local}@inside.example"
     assert addresses.add(Address.parse(text))

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from mailseal.web.console import addresses, domains, settings
+from mailseal.web.console import addresses, domains, keys, settings
 
 urlpatterns = [
     path("settings/", settings.settings, name="settings"),
@@ -13,4 +13,5 @@ urlpatterns = [
     path("addresses/", addresses.listed, name="addresses"),
     path("addresses/<path:address>/delete/", addresses.delete, name="address-delete"),
     path("addresses/<path:address>/", addresses.one, name="address"),
+    path("keys/", keys.expiring, name="keys"),
 ]
