@@ -27,3 +27,5 @@ TIME_ZONE = "UTC"
 LOGGING_CONFIG = None  # the roles set up logging
 SECRET_KEY = "unused: the store signs nothing"  # noqa: S105 -- Django refuses an empty one; no secret depends on it
 MAILSEAL_NODE = "localhost"
+MAILSEAL_IDLE_SECONDS = 3600  # of the web, which sets these
+MAILSEAL_SECOND_FACTOR = False

@@ -3,6 +3,7 @@
 Whoever takes an administrator's session over cannot make another administrator unnoticed (docs/security.md).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -20,7 +21,7 @@ MAX_READERS = 100
 
 
 class Change(StrEnum):
-    """What was done to an administrator's account."""
+    """What was done to an administrator's account; PROVIDER: by whom accounts can sign in."""
 
     MADE = "made"
     ROLES = "roles"
@@ -28,6 +29,7 @@ class Change(StrEnum):
     DEACTIVATED = "deactivated"
     RESET = "reset"
     LINK = "link"
+    PROVIDER = "provider"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,20 @@ class Alert:
 
 def tell(change: Change, about: Account) -> None:
     """Tell all active administrators and the account itself, in the caller's transaction."""
+    _tell(change, about.email, [about.email])
+
+
+def tell_of_provider(name: str) -> None:
+    """Tell all active administrators by whom accounts can sign in from now on."""
+    _tell(Change.PROVIDER, name, [])
+
+
+def _tell(change: Change, about: str, others: Sequence[str]) -> None:
     who = current()
     rows = Account.objects.filter(is_active=True).order_by("pk").values_list("email", "roles")
     readers = [email for email, roles in rows if Role.ADMINISTRATOR in roles][:MAX_READERS]
-    facts = {CHANGE: change.value, ABOUT: about.email, BY: who.actor.name, WAY: who.way.value, PLACE: who.place}
-    for reader in dict.fromkeys([*readers, about.email]):
+    facts = {CHANGE: change.value, ABOUT: about, BY: who.actor.name, WAY: who.way.value, PLACE: who.place}
+    for reader in dict.fromkeys([*readers, *others]):
         jobs.enqueue(ALERT, {READER: reader, **facts}, dedupe=str(uuid7()), node=ANY_NODE)
 
 

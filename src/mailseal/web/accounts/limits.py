@@ -1,0 +1,38 @@
+"""How long a session lasts (OWASP ASVS 3.3): so long in all, and so long without a request; its last use is noted."""
+
+import time
+from collections.abc import Callable
+
+from allauth.account.internal import flows
+from django.conf import settings
+from django.http import HttpRequest, HttpResponseBase
+
+from mailseal.store.accounts import sessions
+from mailseal.web.accounts.adapter import BEGAN
+from mailseal.web.accounts.place import place_of
+
+SEEN = "mailseal.seen"
+
+
+class SessionLimits:
+    """Middleware, behind the one that knows who has signed in and before all that asks."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer."""
+        if request.user.is_authenticated:
+            self._look(request)
+        return self._get_response(request)
+
+    def _look(self, request: HttpRequest) -> None:
+        now = int(time.time())
+        session = request.session
+        began = int(session.setdefault(BEGAN, now))
+        seen = int(session.get(SEEN, now))
+        if now - began > settings.SESSION_COOKIE_AGE or now - seen > settings.MAILSEAL_IDLE_SECONDS:
+            flows.logout.logout(request, show_message=False)
+        elif SEEN not in session or now - seen >= sessions.SEEN_EVERY.total_seconds():
+            session[SEEN] = now
+            sessions.seen(str(session.session_key or ""), place_of(request))

@@ -1,0 +1,79 @@
+"""allauth's adapter of OpenID Connect: whom a provider's word lets in (OpenID Connect Core 1.0 §5.7)."""
+
+from typing import Any
+
+import requests
+from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.models import SocialApp, SocialLogin
+from django.http import HttpRequest
+from django.shortcuts import render
+
+from mailseal.store.accounts import providers
+from mailseal.store.accounts.accounts import account_email
+from mailseal.store.accounts.errors import AccountError
+from mailseal.web import secrets
+
+TIMEOUT_SECONDS = 5.0
+
+
+class _Session(requests.Session):
+    """With a timeout, without proxies and .netrc of the environment, and by HTTPS alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.mount("http://", _NoHttp())
+
+    def request(self, *args: Any, **kwargs: Any) -> requests.Response:
+        """As of requests."""
+        kwargs.setdefault("timeout", TIMEOUT_SECONDS)
+        return super().request(*args, **kwargs)
+
+
+class _NoHttp(requests.adapters.BaseAdapter):
+    def send(self, *_args: Any, **_kwargs: Any) -> requests.Response:
+        """Never in clear."""
+        raise requests.exceptions.InvalidSchema("a provider is asked by https alone")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Providers(DefaultSocialAccountAdapter):  # type: ignore[misc]  # the library has no types
+    """Made by allauth for each request."""
+
+    def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:  # noqa: ARG002 -- allauth's
+        """A provider makes no account."""
+        return False
+
+    def list_apps(self, request: HttpRequest, provider: str | None = None, client_id: str | None = None) -> Any:
+        """The rows, with their secret opened; they are not saved."""
+        found = super().list_apps(request, provider=provider, client_id=client_id)
+        for app in found:
+            app.secret = secrets.open_sealed(providers.sealed_secret_of(app))
+        return found
+
+    def get_requests_session(self) -> requests.Session:
+        """How a provider is asked."""
+        return _Session()
+
+    def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
+        """Find the account of who signs in for the first time, by an address that the provider has verified."""
+        if sociallogin.state.get("process") != "login":
+            raise ImmediateHttpResponse(render(request, "403.html", status=403))
+        if sociallogin.is_existing:
+            return
+        app: SocialApp = sociallogin.provider.app
+        for one in sociallogin.email_addresses:
+            account = providers.account_for(app, _stored(one.email)) if one.verified else None
+            if account is not None:
+                sociallogin.connect(request, account)
+                return
+
+
+def _stored(email: str) -> str:
+    try:
+        return account_email(email)
+    except AccountError:
+        return ""

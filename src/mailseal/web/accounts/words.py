@@ -1,0 +1,91 @@
+"""What roles, areas and verbs are called, and the texts of the store's errors, for the pages and their translation."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext_lazy as _
+
+from mailseal.store.accounts.roles import Role
+from mailseal.web.access import Area, Verb
+
+ROLES: Mapping[Role, Promise | str] = MappingProxyType(
+    {
+        Role.ADMINISTRATOR: _("Administrator"),
+        Role.AUDITOR: _("Auditor"),
+        Role.HELP_DESK: _("Help desk"),
+        Role.PKI: _("PKI"),
+        Role.DLP_OFFICER: _("DLP officer"),
+        Role.QUARANTINE_REVIEWER: _("Quarantine reviewer"),
+        Role.DOMAIN_ADMINISTRATOR: _("Domain administrator"),
+    }
+)
+
+ROLE_HELP: Mapping[Role, Promise | str] = MappingProxyType(
+    {
+        Role.ADMINISTRATOR: _("may do everything, also make accounts"),
+        Role.AUDITOR: _("sees everything, changes nothing, reads no held mail"),
+        Role.HELP_DESK: _("sees what became of mail and what is set, changes nothing"),
+        Role.PKI: _("looks after certificates, OpenPGP keys, roots and DKIM"),
+        Role.DLP_OFFICER: _("writes patterns and notices, reviews held mail and asks for release"),
+        Role.QUARANTINE_REVIEWER: _("reviews held mail, releases and approves"),
+        Role.DOMAIN_ADMINISTRATOR: _("looks after settings, addresses and keys of the domains below, and no others"),
+    }
+)
+
+AREAS: Mapping[Area, Promise | str] = MappingProxyType(
+    {
+        Area.HEALTH: _("Health"),
+        Area.LOG: _("Message log"),
+        Area.SIMULATOR: _("Simulator"),
+        Area.SETTINGS: _("Settings"),
+        Area.DOMAINS: _("Domains"),
+        Area.ADDRESSES: _("Addresses"),
+        Area.CERTIFICATES: _("Certificates"),
+        Area.PGP: _("OpenPGP keys"),
+        Area.TRUST: _("Roots and lists of trust"),
+        Area.DKIM: _("DKIM keys"),
+        Area.DLP: _("DLP"),
+        Area.QUARANTINE: _("Quarantine"),
+        Area.NOTICES: _("Notices"),
+        Area.TLS: _("TLS"),
+        Area.ROUTES: _("Routes"),
+        Area.LOGINS: _("Logins"),
+        Area.QUEUE: _("Queue"),
+        Area.JOBS: _("Jobs"),
+        Area.ACCOUNTS: _("Accounts"),
+        Area.AUDIT: _("Audit"),
+    }
+)
+
+VERBS: Mapping[Verb, Promise | str] = MappingProxyType(
+    {
+        Verb.SEE: _("see"),
+        Verb.CHANGE: _("change"),
+        Verb.CONTENT: _("read the content"),
+        Verb.RELEASE: _("release"),
+        Verb.APPROVE: _("approve"),
+    }
+)
+
+_TEXTS: Final = (
+    gettext_noop("a password has at least 12 characters; a few words that nobody guesses do"),
+    gettext_noop("a password has 256 characters at most"),
+    gettext_noop("this password is made of too few different characters, or of a row of them"),
+    gettext_noop("this password is well known from breaches, or is one with something added"),
+    gettext_noop("this password has your name or address, or Mailseal, in it"),
+    gettext_noop("the link is not valid: it was used, has expired, or a later one was made"),
+    gettext_noop("this is the last administrator: make somebody else one before"),
+    gettext_noop("a domain administrator needs the domains that are theirs"),
+    gettext_noop("somebody else has changed this account meanwhile"),
+    gettext_noop("there is no such account, or it is not active"),
+)
+"""Texts of `store.accounts` that pages show: there they are English, for commands and the API."""
+
+
+def in_words(error: Exception) -> str:
+    """An error of the store in the reader's language, as a sentence."""
+    text = gettext(str(error))
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
