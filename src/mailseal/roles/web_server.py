@@ -144,7 +144,12 @@ class Server(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def run(self) -> None:
         """Serve until `end`."""
         self._serving.ready()
-        super().run()
+        try:
+            super().run()
+        finally:
+            self.tmp.close()
+            for descriptor in self.PIPE:
+                os.close(descriptor)
 
     def end(self) -> None:
         """Take no more, and end when what is at hand is answered. May be called by a signal handler."""
