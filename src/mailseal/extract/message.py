@@ -6,6 +6,7 @@ A structure that can be read in several ways is read in all of them, and is a ga
 import re
 from urllib.parse import unquote_to_bytes
 
+from mailseal.extract.identifiers import fields_to_read
 from mailseal.extract.loose import say_fields, say_loosely, say_pieces
 from mailseal.extract.sniff import bare_mail
 from mailseal.extract.text import readings
@@ -58,8 +59,8 @@ def read_parsed(parsed: ParsedMessage, walk: Walk) -> None:
 
 def _say_header(entity: Entity, walk: Walk) -> None:
     """The fields of the message each for itself, those of a part together."""
-    octets = [entity.field_octets(one) for one in entity.fields]
-    say_fields([one.name for one in entity.fields], octets, walk, "" if not entity.path else "part header")
+    names_of_fields = [one.name for one in entity.fields]
+    say_fields(names_of_fields, fields_to_read(entity), walk, "" if not entity.path else "part header")
     values = [one.value(entity.buffer) for one in entity.fields if one.name in _NAMING]
     names = dict.fromkeys(name for value in values for name in _names(value))
     walk.say("\n".join(one for one in names if not any(one in value for value in values)), "file name")
