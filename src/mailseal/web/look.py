@@ -3,6 +3,7 @@
 Every template has them without `{% load %}`. A badge's word says what its colour says.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
 from django import template
@@ -41,6 +42,21 @@ def fate(name: str) -> SafeString:
 def treatment(name: str) -> SafeString:
     """What was done to a copy, as a badge."""
     return _badge_of(TREATMENTS.get(name), name)
+
+
+@register.simple_tag
+def protection(treatment_name: str, method: str = "") -> SafeString:
+    """What was done to a copy and by which method, as a badge."""
+    word = TREATMENTS.get(treatment_name)
+    if word is None or not method:
+        return _badge_of(word, treatment_name)
+    return badge(f"{word.text} · {METHODS.get(method, method)}", word.tone, word.icon)
+
+
+@register.filter
+def last_reason(reasons: Sequence[Reason]) -> str:
+    """What decided last."""
+    return reason_text(reasons[-1]) if reasons else ""
 
 
 @register.filter

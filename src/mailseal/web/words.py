@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from mailseal.policy.model import Fate, MethodName, Treatment
 from mailseal.policy.reason import Reason
 from mailseal.policy.text import TEXTS, render
+from mailseal.store.quarantine_events import Action
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,26 @@ DIRECTIONS: Mapping[str, Word] = MappingProxyType(
     {"in": Word(_("Incoming"), "", "newer"), "out": Word(_("Outgoing"), "", "older")}
 )
 """The way of a mail: "in" or "out"."""
+
+WHAT_HAPPENED: Mapping[str, Word] = MappingProxyType(
+    {
+        Action.HELD: Word(_("Held"), "held", "held"),
+        Action.SHOWN: Word(_("Looked at")),
+        Action.EXPORTED: Word(_("Exported"), "warn", "download"),
+        Action.RELEASE_ASKED: Word(_("Release asked for"), "info"),
+        Action.AS_IS_ASKED: Word(_("Release as it is asked for"), "warn"),
+        Action.AS_IS_APPROVED: Word(_("Release as it is approved"), "good"),
+        Action.AS_IS_DENIED: Word(_("Release as it is denied"), "bad"),
+        Action.RELEASED: Word(_("Released"), "good", "check"),
+        Action.HELD_AGAIN: Word(_("Held again"), "held", "held"),
+        Action.NOT_RELEASED: Word(_("Could not be released"), "bad"),
+        Action.EXTENDED: Word(_("Kept for longer"), "info", "clock"),
+        Action.EXPIRY_NOTICED: Word(_("Told that it expires"), "info", "bell"),
+        Action.EXPIRED: Word(_("Expired"), "warn", "clock"),
+        Action.DELETED: Word(_("Deleted"), "bad", "delete"),
+    }
+)
+"""What was done with a held mail, or happened to it: `quarantine_events.Action`."""
 
 
 def reason_text(reason: Reason) -> str:
