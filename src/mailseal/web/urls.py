@@ -9,6 +9,7 @@ handler500 = "mailseal.web.failures.server_error"
 
 urlpatterns = [
     path("", start.start, name="start"),
+    path("", include("mailseal.web.console.mail_urls")),
     path("", include("mailseal.web.console.policy_urls")),
     path("api/", include("mailseal.web.api.urls")),
     path("account/", include(accounts.OWN)),
