@@ -110,7 +110,7 @@ def verify(session: Session, *, logs: Sequence[Path], as_json: bool) -> None:
         config = session.open_store()
     done = audit_verify.verify(audit_signing.genuine_keys(open_ring(config.keys.kek)), logged)
     if as_json:
-        print_json(_facts(done, len(logged)))
+        print_json(audit_verify.facts_of(done) | {"heads_in_logs": len(logged)})
     else:
         _say(done, len(logged))
     if wrong := [one for one in done.findings if one.fault is not Fault.LATE]:
@@ -125,21 +125,6 @@ def _lines_of(path: Path, files: ExitStack) -> Iterator[str]:
         yield from files.enter_context(path.open(encoding="utf-8", errors="replace"))
     except OSError as error:
         raise CommandError(f"{path} cannot be read: {error.strerror}") from None
-
-
-def _facts(done: Verified, logged: int) -> dict[str, object]:
-    return {
-        "events": done.events,
-        "chains": [
-            {"node": one.node, "first": one.first, "last": one.last, "signed": one.signed} for one in done.chains
-        ],
-        "keys": sorted(done.keys),
-        "heads_in_logs": logged,
-        "findings": [
-            {"node": one.node, "number": one.number, "fault": one.fault.value, "text": str(one)}
-            for one in done.findings
-        ],
-    }
 
 
 def _say(done: Verified, logged: int) -> None:

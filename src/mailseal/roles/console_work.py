@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from mailseal.errors import MailsealError, PermanentError, TransientError
 from mailseal.keys.hpke import PrivateKey
+from mailseal.roles import console_audit, console_quarantine
 from mailseal.roles.log_lines import places
 from mailseal.store import console_jobs, console_keys, console_parcels
 from mailseal.store.acting import Acting, acting
@@ -37,6 +38,8 @@ def greet(node: Node, arguments: Mapping[str, Json], blob: bytes, who: Acting) -
 
 ACTIONS: Mapping[str, Action] = {
     "greet": greet,
+    "audit-verify": console_audit.verify,
+    "quarantine-view": console_quarantine.view,
 }
 """Every action by its name, as `console_jobs.ask` has it."""
 

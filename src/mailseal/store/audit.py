@@ -132,6 +132,8 @@ class AuditEvent:
     after: Json
     previous: str
     digest: str
+    hashed: str
+    """The text whose SHA-256 is `digest`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +217,7 @@ def event_of(row: AuditEventRow) -> AuditEvent:
         after=_facts(row.after),
         previous=row.previous,
         digest=row.digest,
+        hashed=hashed_text(row),
     )
 
 

@@ -6,9 +6,10 @@ What is signed is said in the log as well: whoever can write to the database, bu
 import json
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -46,6 +47,7 @@ class Signature:
     time: datetime
     key: str
     signature: str
+    id: UUID | None = field(default=None, compare=False)
 
     def statement(self) -> bytes:
         """What is signed."""
@@ -157,9 +159,28 @@ def _keep(made: Iterable[Signature]) -> None:
     )  # fmt: skip
 
 
+@reads
+def list_signatures(*, before: UUID | None = None, limit: int = 200) -> tuple[Signature, ...]:
+    """The newest first, behind one by its `id`."""
+    rows = AuditSignatureRow.objects.order_by("-pk")
+    if before is not None:
+        rows = rows.filter(pk__lt=before)
+    return tuple(map(signature_of, rows[:limit]))
+
+
+@reads
+def latest() -> tuple[Signature, ...]:
+    """The newest signed head of every chain."""
+    found = {}
+    for node in AuditHeadRow.objects.order_by("node").values_list("node", flat=True):
+        rows = AuditSignatureRow.objects.filter(node=node, kind=Kind.HEAD).order_by("-number")
+        found[node] = rows.first()
+    return tuple(signature_of(row) for row in found.values() if row is not None)
+
+
 def signature_of(row: AuditSignatureRow) -> Signature:
     """A row as it is given out."""
-    return Signature(row.node, row.number, Kind(row.kind), row.digest, row.time, row.key, row.signature)
+    return Signature(row.node, row.number, Kind(row.kind), row.digest, row.time, row.key, row.signature, row.pk)
 
 
 def purge(before: datetime, sealing: Sealing, turn: Turn) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from mailseal.store.audit import GENESIS, digest_of
 from mailseal.store.audit_models import AuditEventRow, AuditHeadRow, AuditSignatureRow
@@ -98,6 +99,22 @@ class Verified:
     def events(self) -> int:
         """How many there are."""
         return sum(chain.last - chain.first + 1 for chain in self.chains if chain.last)
+
+
+def facts_of(done: Verified) -> dict[str, Any]:
+    """As JSON can say it."""
+    return {
+        "events": done.events,
+        "intact": all(one.fault is Fault.LATE for one in done.findings),
+        "chains": [
+            {"node": one.node, "first": one.first, "last": one.last, "signed": one.signed} for one in done.chains
+        ],
+        "keys": sorted(done.keys),
+        "findings": [
+            {"node": one.node, "number": one.number, "fault": one.fault.value, "text": str(one)}
+            for one in done.findings
+        ],
+    }
 
 
 def heads_in(lines: Iterable[str]) -> Iterator[Signature]:

@@ -11,6 +11,7 @@ urlpatterns = [
     path("", start.start, name="start"),
     path("", include("mailseal.web.console.mail_urls")),
     path("", include("mailseal.web.console.policy_urls")),
+    path("", include("mailseal.web.console.audit_urls")),
     path("api/", include("mailseal.web.api.urls")),
     path("account/", include(accounts.OWN)),
     path("accounts/", include(accounts.OTHERS)),

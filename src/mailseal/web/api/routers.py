@@ -2,15 +2,19 @@
 
 from ninja import Router
 
-from mailseal.web.api import addresses, domains, jobs, logins, me, routes, settings
+from mailseal.web.api import addresses, audit, domains, health, jobs, log, logins, me, routes, settings, work
 
 ROUTERS: tuple[tuple[str, Router], ...] = (
     ("/addresses", addresses.router),
+    ("/audit", audit.router),
     ("/domains", domains.router),
+    ("/health", health.router),
     ("/jobs", jobs.router),
+    ("/log", log.router),
     ("/logins", logins.router),
     ("/me", me.router),
     ("/routes", routes.router),
     ("/settings", settings.router),
+    ("/work", work.router),
 )
 """The prefix below `/api/v1`, which is the tag too, and the operations."""
