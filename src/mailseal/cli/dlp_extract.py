@@ -1,22 +1,16 @@
 """`mailseal dlp extract`: the text of a mail or document that DLP looks at, with its places, and what was not read."""
 
-import time
 from pathlib import Path
 
 import click
 
-from mailseal.cli.message import crlf
 from mailseal.cli.output import counted, json_option, plain, print_json, read_file
 from mailseal.cli.session import Session, pass_session
 from mailseal.config import Config
-from mailseal.extract.mail import inspect
-from mailseal.extract.sniff import Format, formats
-from mailseal.mail.mime import parse
 from mailseal.policy.dlp.normal import normalise
 from mailseal.policy.inspection import Inspection
+from mailseal.roles.dlp_trial import DOCUMENT, MAIL, extracted, gap_row, kind_of
 from mailseal.wiring.own_sandbox import OwnSandbox
-
-MAIL, DOCUMENT = "mail", "document"
 
 
 @click.command("extract")
@@ -36,12 +30,10 @@ def extract(session: Session, *, file: Path, kind: str | None, media_type: str, 
     """
     octets = read_file(file)
     if kind is None:
-        kind = MAIL if Format.MAIL in formats(octets, file.name, media_type) else DOCUMENT
+        kind = kind_of(octets, file.name, media_type)
     found = _read(session.config_without_secrets, octets, file.name, media_type, kind)
     rows = [{"place": one.place, "text": normalise(one.text) if normalised else one.text} for one in found.passages]
-    gaps = [
-        {"place": one.place, "status": one.status, "reason": one.reason, "detail": one.detail} for one in found.gaps
-    ]
+    gaps = [gap_row(one) for one in found.gaps]
     if as_json:
         print_json({"read_as": kind, "passages": rows, "gaps": gaps})
     else:
@@ -56,8 +48,6 @@ def extract(session: Session, *, file: Path, kind: str | None, media_type: str, 
 
 
 def _read(config: Config, octets: bytes, name: str, media_type: str, kind: str) -> Inspection:
+    seconds = float(config.limits.deadline_seconds)
     with OwnSandbox(config) as documents:
-        deadline = time.monotonic() + config.limits.deadline_seconds
-        if kind == MAIL:
-            return inspect(parse(crlf(octets)), documents, deadline)
-        return documents.read(octets, name, media_type, documents.budget(deadline), deadline)
+        return extracted(octets, documents, seconds, kind=kind, name=name, media_type=media_type)

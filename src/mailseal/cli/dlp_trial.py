@@ -1,10 +1,8 @@
 """`mailseal dlp test`: what DLP makes of a mail, and what single patterns find in a file. Nothing is sent or kept."""
 
-import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import click
 
@@ -19,9 +17,8 @@ from mailseal.mail.mime import parse
 from mailseal.pipeline.explain import explain
 from mailseal.pipeline.sender import sender_of
 from mailseal.policy.dlp.model import Pattern
-from mailseal.policy.dlp.scanner import Scanner
-from mailseal.policy.inspection import Gap, Inspection
 from mailseal.ports import Hop
+from mailseal.roles.dlp_trial import DOCUMENT, extracted, gap_row, tried
 from mailseal.store import dlp_assignments, dlp_patterns
 from mailseal.store.dlp_assignments import Assignment
 from mailseal.wiring.own_sandbox import OwnSandbox
@@ -112,11 +109,10 @@ def _show(row: dict[str, Any]) -> None:
 def _try(session: Session, octets: bytes, name: str, patterns: Sequence[str], *, as_json: bool) -> None:
     config = session.open_store()
     found = [_usable(one) for one in patterns]
-    deadline = time.monotonic() + LIMIT_SECONDS
     with OwnSandbox(config) as documents:
-        inspection = documents.read(octets, name, "", documents.budget(deadline), deadline)
-    rows = [_tried(one, inspection) for one in found]
-    gaps = [_gap(one) for one in inspection.gaps]
+        inspection = extracted(octets, documents, LIMIT_SECONDS, kind=DOCUMENT, name=name)
+    rows = [tried(one, inspection) for one in found]
+    gaps = [gap_row(one) for one in inspection.gaps]
     characters = sum(len(one.text) for one in inspection.passages)
     if as_json:
         print_json({"characters": characters, "patterns": rows, "gaps": gaps})
@@ -132,26 +128,3 @@ def _usable(name: str) -> Pattern:
     if info.pattern is None or info.problem:
         raise CommandError(f"{info.name} cannot be used: {info.problem}", "`mailseal dlp pattern set` mends it")
     return info.pattern
-
-
-def _tried(pattern: Pattern, inspection: Inspection) -> dict[str, object]:
-    """With a threshold of one, so that what is too little is told too."""
-    began = time.monotonic()
-    scanner = Scanner([replace(pattern, threshold=1)])
-    compiled = time.monotonic()
-    found = scanner.findings(inspection)
-    searched = time.monotonic()
-    row: dict[str, object] = {"pattern": pattern.name, "found": 0, "places": [], "excerpt": ""}
-    for one in found:
-        row |= {"found": one.count, "places": list(one.places), "excerpt": one.excerpt}
-    return row | {
-        "threshold": pattern.threshold,
-        "counts": cast("int", row["found"]) >= pattern.threshold,
-        "action": pattern.action.value,
-        "compile_ms": round((compiled - began) * 1000, 2),
-        "search_ms": round((searched - compiled) * 1000, 2),
-    }
-
-
-def _gap(one: Gap) -> Row:
-    return {"place": one.place, "status": one.status.value, "reason": one.reason.value, "detail": one.detail}

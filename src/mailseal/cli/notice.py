@@ -10,14 +10,14 @@ from mailseal.cli.errors import CommandError
 from mailseal.cli.level_options import level_options, owner_of
 from mailseal.cli.output import json_option, one_of, read_file, show
 from mailseal.cli.session import Session, as_caller, pass_session
-from mailseal.notices import catalogue, sample
+from mailseal.notices import catalogue
 from mailseal.notices.catalogue import Catalogue, Language
 from mailseal.notices.choose import CATALOGUE, StoredTemplate, checked, choose
 from mailseal.notices.errors import CatalogueError, TemplateError
 from mailseal.notices.kinds import KINDS
-from mailseal.notices.render import Rendered, render
 from mailseal.notices.template import Part
 from mailseal.policy.notice_kind import NoticeKind, Role
+from mailseal.roles.console_notices import rendered
 from mailseal.store import notice_templates
 
 _KIND = click.argument("kind", type=one_of(NoticeKind))
@@ -133,7 +133,7 @@ def preview(
     if Role(role) not in KINDS[wanted].roles:
         raise click.UsageError(f"{kind} is for {', '.join(KINDS[wanted].roles)} only")
     known = _catalogue(session)
-    words = _rendered(wanted, Role(role), owner, known, _language(known, code))
+    words = rendered(wanted, Role(role), owner, known, _language(known, code))
     click.echo(f"Subject: {words.subject}\n\n{words.text}", nl=False)
     if page is not None:
         with as_caller():
@@ -179,12 +179,6 @@ def languages(session: Session, *, as_json: bool) -> None:
     show(rows, ("language", "name", "from", "missing"), as_json=as_json)
     for path, problem in known.broken:
         click.echo(f"note: {path} cannot be used: {problem}", err=True)
-
-
-def _rendered(kind: NoticeKind, role: Role, owner: str, known: Catalogue, language: Language) -> Rendered:
-    chosen = choose(kind, language, notice_templates.templates_for(owner), known)
-    reader = owner if "@" in owner else sample.READER
-    return render(sample.values(kind, role, reader, known, language), lambda part: chosen[part].text)
 
 
 def _catalogue(session: Session) -> Catalogue:

@@ -8,7 +8,19 @@ from collections.abc import Callable, Mapping
 
 from mailseal.errors import MailsealError, PermanentError, TransientError
 from mailseal.keys.hpke import PrivateKey
-from mailseal.roles import console_audit, console_quarantine
+from mailseal.roles import (
+    console_audit,
+    console_certificates,
+    console_checks,
+    console_dkim,
+    console_dlp,
+    console_notices,
+    console_pgp,
+    console_pgp_network,
+    console_quarantine,
+    console_queue,
+    console_tls,
+)
 from mailseal.roles.log_lines import places
 from mailseal.store import console_jobs, console_keys, console_parcels
 from mailseal.store.acting import Acting, acting
@@ -39,7 +51,36 @@ def greet(node: Node, arguments: Mapping[str, Json], blob: bytes, who: Acting) -
 ACTIONS: Mapping[str, Action] = {
     "greet": greet,
     "audit-verify": console_audit.verify,
+    "checks": console_checks.run_checks,
     "quarantine-view": console_quarantine.view,
+    "certificate-fingerprints": console_certificates.read_fingerprints,
+    "certificate-import": console_certificates.import_certificates,
+    "crl-import": console_certificates.import_crl,
+    "dkim-check": console_dkim.check,
+    "dkim-enable": console_dkim.enable,
+    "dkim-generate": console_dkim.generate,
+    "dkim-import": console_dkim.import_key,
+    "dlp-extract": console_dlp.extract,
+    "dlp-test": console_dlp.test,
+    "notice-languages": console_notices.languages,
+    "notice-preview": console_notices.preview,
+    "notice-template": console_notices.current,
+    "pgp-add-user-id": console_pgp.add_user_id,
+    "pgp-certify": console_pgp.certify,
+    "pgp-expire": console_pgp.set_expiry,
+    "pgp-generate": console_pgp.generate,
+    "pgp-import": console_pgp.import_keys,
+    "pgp-lookup": console_pgp_network.look_up,
+    "pgp-publish": console_pgp_network.publish,
+    "pgp-revoke": console_pgp.revoke,
+    "queue-change": console_queue.change,
+    "queue-list": console_queue.list_queue,
+    "queue-show": console_queue.show_mail,
+    "root-import": console_certificates.import_roots,
+    "tls-problems": console_tls.problems,
+    "tls-set": console_tls.set_policy,
+    "tls-show": console_tls.show_way,
+    "tls-test": console_tls.try_way,
 }
 """Every action by its name, as `console_jobs.ask` has it."""
 
