@@ -39,7 +39,7 @@ class OutOfTimeError(Exception):
 
 
 class Judge:
-    """What a pattern's validator says of the texts of one mail."""
+    """What a validator says of the texts of one mail, whichever patterns want it."""
 
     def __init__(self, validator: Validator) -> None:
         self.lengths = validator.lengths
@@ -69,9 +69,14 @@ class Matcher:
             raise PatternError(f"there is no validator {pattern.validator!r}: {', '.join(VALIDATORS)}")
         self._validator = VALIDATORS[pattern.validator] if pattern.validator else None
 
-    def judge(self) -> Judge | None:
-        """A new one for each mail: it remembers what it was asked about."""
-        return None if self._validator is None else Judge(self._validator)
+    def judge(self, judges: dict[str, Judge]) -> Judge | None:
+        """The one of `judges` for its validator; they are those of one mail, since each remembers what it was asked."""
+        if self._validator is None:
+            return None
+        name = self._pattern.validator
+        if name not in judges:
+            judges[name] = Judge(self._validator)
+        return judges[name]
 
     def spans(self, octets: bytes, judge: Judge | None, is_over: IsOver = never) -> Iterator[Span]:
         """Where its matches are; of keywords also those that overlap. Raises TooManyError, OutOfTimeError."""

@@ -3,13 +3,12 @@
 Few automata say which patterns are in a passage (`sets`); only these are looked for one by one.
 """
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mailseal.policy.dlp import masks
 from mailseal.policy.dlp.expression import lint
-from mailseal.policy.dlp.matches import IsOver, Matcher, OutOfTimeError, Span, TooManyError, check_time, never
+from mailseal.policy.dlp.matches import IsOver, Judge, Matcher, OutOfTimeError, Span, TooManyError, check_time, never
 from mailseal.policy.dlp.model import Pattern
 from mailseal.policy.dlp.normal import normalise, readings, skeleton, windows
 from mailseal.policy.dlp.sets import PatternSets, ScanError
@@ -42,6 +41,7 @@ class Scanner:
     def __init__(self, patterns: Sequence[Pattern]) -> None:
         self.patterns = tuple(sorted(patterns, key=lambda one: (one.name, one.id)))
         self._matchers = [Matcher(one) for one in self.patterns]
+        self._first = _first_of_same(self.patterns)
         self._sets = PatternSets(self.patterns)
 
     def findings(self, inspection: Inspection) -> tuple[Finding, ...]:
@@ -53,22 +53,27 @@ class Scanner:
         if not self.patterns:
             return Scan()
         seen: dict[int, _Seen] = {}  # only of what is there: in most mails nothing
+        judges: dict[str, Judge] = {}
         gaps: tuple[Gap, ...] = ()
         try:
             for passage in inspection.passages:
                 for text in windows(passage.text):
-                    self._look(text, passage.place, seen, is_over)
+                    self._look(text, passage.place, seen, judges, is_over)
         except OutOfTimeError:
             gaps = (_TIMEOUT,)
         return Scan(tuple(self._finding(one) for _, one in sorted(seen.items()) if one.counts), gaps)
 
-    def _look(self, text: str, place: str, seen: dict[int, "_Seen"], is_over: IsOver) -> None:
+    def _look(self, text: str, place: str, seen: dict[int, "_Seen"], judges: dict[str, Judge], is_over: IsOver) -> None:
         for octets in readings(text):
             check_time(is_over)
+            same: dict[int, list[_Seen]] = {}
             for index in self._sets.matching(octets):
                 if index not in seen:
-                    seen[index] = _Seen(self.patterns[index], self._matchers[index])
-                seen[index].look(octets, place, is_over)
+                    seen[index] = _Seen(self.patterns[index])
+                same.setdefault(self._first[index], []).append(seen[index])
+            for first, those in same.items():
+                matcher = self._matchers[first]
+                _look_for(matcher.spans(octets, matcher.judge(judges), is_over), those, octets, place)
 
     def masked(self, text: str) -> str:
         """The text, normalised, with all that is found in it masked: for the safe view. Raises ScanError.
@@ -88,11 +93,12 @@ class Scanner:
         return text if masked == normalise(text) else masked
 
     def _spans(self, octets: bytes) -> tuple[bytes, list[Span]]:
+        judges: dict[str, Judge] = {}
         try:
             spans = [
                 span
                 for matcher in map(self._matchers.__getitem__, self._sets.matching(octets))
-                for span in matcher.spans(octets, matcher.judge())
+                for span in matcher.spans(octets, matcher.judge(judges))
             ]
         except TooManyError:
             raise ScanError("there is more to check in the text than can be masked") from None
@@ -114,12 +120,10 @@ class Scanner:
 class _Seen:
     """What was found of one pattern in one mail. `values`: each match as it was first written, by its skeleton."""
 
-    def __init__(self, pattern: Pattern, matcher: Matcher) -> None:
+    def __init__(self, pattern: Pattern) -> None:
         self.pattern = pattern
         self.values: dict[str, str] = {}
         self.places: dict[str, None] = {}
-        self._matcher = matcher
-        self._judge = matcher.judge()
         self._looked_at = 0
         self._too_many = False
 
@@ -128,30 +132,42 @@ class _Seen:
         """Whether there is enough of it; also when there were more candidates than could be checked."""
         return self._too_many or len(self.values) >= self.pattern.threshold
 
-    def look(self, octets: bytes, place: str, is_over: IsOver) -> None:
-        """Count what is there; raises OutOfTimeError."""
-        with suppress(_Enough):
-            try:
-                for span in self._matcher.spans(octets, self._judge, is_over):
-                    self._add(octets[slice(*span)].decode(errors="replace"), place)
-            except TooManyError:
-                self._too_many = True
-                self._place(place)
-
-    def _add(self, found: str, place: str) -> None:
+    def add(self, found: str, place: str) -> bool:
+        """Count a match; whether the next one is to be looked at."""
         self._place(place)
         if self.counts and (len(self.values) >= MAX_VALUES or self._looked_at >= MAX_HITS):
-            raise _Enough
+            return False
         self._looked_at += 1
         self.values.setdefault(skeleton(found), found)
+        return True
+
+    def too_many(self, place: str) -> None:
+        """There were more candidates there than could be checked."""
+        self._too_many = True
+        self._place(place)
 
     def _place(self, place: str) -> None:
         if len(self.places) < MAX_PLACES:
             self.places.setdefault(place)
 
 
-class _Enough(Exception):  # noqa: N818 - no error
-    """The rest need not be looked at."""
+def _look_for(spans: Iterator[Span], those: Sequence[_Seen], octets: bytes, place: str) -> None:
+    """Count what is there for all that look for the same; raises OutOfTimeError."""
+    try:
+        for span in spans:
+            found = octets[slice(*span)].decode(errors="replace")
+            those = [one for one in those if one.add(found, place)]
+            if not those:
+                return
+    except TooManyError:
+        for one in those:
+            one.too_many(place)
+
+
+def _first_of_same(patterns: Sequence[Pattern]) -> list[int]:
+    """For each pattern the first one that looks for the same: a number, and ten of them."""
+    first: dict[tuple[str, ...], int] = {}
+    return [first.setdefault((one.kind, one.text, one.validator), at) for at, one in enumerate(patterns)]
 
 
 def _hide(octets: bytes, spans: Sequence[Span]) -> str:
