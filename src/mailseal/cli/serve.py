@@ -64,6 +64,8 @@ def mail(session: Session, number: int) -> None:
 @pass_session
 def worker(session: Session) -> None:
     """Run the job worker."""
+    if session.config_path is not None:
+        os.environ["MAILSEAL_CONFIG"] = str(session.config_path.absolute())  # of `check`, which it runs
     become_owner(session.config.data_dir)
     confine()
     with loaded_for_good():

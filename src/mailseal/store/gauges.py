@@ -95,6 +95,13 @@ def jobs_waiting(kinds: Collection[str]) -> dict[str, Waiting]:
 
 
 @reads
+def count_waiting() -> int:
+    """How many jobs this node could do; at most MAX_JOBS are counted of its own, and as many of any node's."""
+    waiting = JobRow.objects.filter(state=State.WAITING)
+    return sum(len(waiting.filter(node=node).values_list("pk")[:MAX_JOBS]) for node in (this_node(), ANY_NODE))
+
+
+@reads
 def journals(directory: Path) -> Journals:
     """How far the import is, by the oldest record that is not in the log yet."""
     now = utc_now()

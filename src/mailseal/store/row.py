@@ -21,7 +21,7 @@ def uuid7() -> UUID:
 
 def first_uuid7(at: datetime) -> UUID:
     """The smallest UUIDv7 of an instant: a bound for a search by time over the primary key."""
-    milliseconds = int(at.timestamp() * 1000)
+    milliseconds = max(0, int(at.timestamp() * 1000))  # of the year 9999 there are 48 bits (RFC 9562 §5.7)
     return UUID(int=milliseconds << 80 | 0x7000 << 64 | 0b10 << 62)
 
 

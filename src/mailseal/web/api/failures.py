@@ -12,10 +12,11 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from mailseal.errors import PermanentError, TransientError
-from mailseal.store.console_jobs import ActionFailed
+from mailseal.store.console_jobs import ActionFailed, StillRunning
 from mailseal.store.overrides import LockedSettingError, StaleSettingsError
 from mailseal.web.access import ForbiddenError
 from mailseal.web.api.problem import Fault, ProblemError, new_instance, not_found, respond, unavailable, unfit
+from mailseal.web.api.work import pending
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ def add_to(api: NinjaAPI) -> None:
     api.add_exception_handler(Exception, answer)
     for kind in PROBLEMS:
         api.add_exception_handler(kind, answer)
+    api.add_exception_handler(StillRunning, pending)
 
 
 def answer(request: HttpRequest, error: Exception | type[Exception]) -> HttpResponse:
