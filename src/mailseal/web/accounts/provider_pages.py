@@ -16,6 +16,7 @@ from mailseal.store.accounts.providers import Provider
 from mailseal.web import secrets
 from mailseal.web.access import Area, Verb
 from mailseal.web.accounts.confirmed import confirmed
+from mailseal.web.accounts.providers import PURPOSE
 from mailseal.web.accounts.words import in_words
 from mailseal.web.guard import needs
 
@@ -94,7 +95,7 @@ def _save(found: dict[str, Any]) -> None:
         frozenset(found["domains"].split()),
         found["asks_second_factor"],
     )
-    providers.save(provider, secrets.seal(found["secret"]) if found["secret"] else None)
+    providers.save(provider, secrets.seal(found["secret"], purpose=PURPOSE) if found["secret"] else None)
 
 
 def _initial(known: Provider | None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from mailseal.store.accounts.accounts import account_email
 from mailseal.store.accounts.errors import AccountError
 from mailseal.web import secrets
 
+PURPOSE = "OpenID provider"
 TIMEOUT_SECONDS = 5.0
 
 
@@ -51,7 +52,7 @@ class Providers(DefaultSocialAccountAdapter):  # type: ignore[misc]  # the libra
         """The rows, with their secret opened; they are not saved."""
         found = super().list_apps(request, provider=provider, client_id=client_id)
         for app in found:
-            app.secret = secrets.open_sealed(providers.sealed_secret_of(app))
+            app.secret = secrets.open_sealed(providers.sealed_secret_of(app), purpose=PURPOSE)
         return found
 
     def get_requests_session(self) -> requests.Session:

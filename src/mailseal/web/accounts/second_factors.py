@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 from mailseal.store.accounts import factors
 from mailseal.web import secrets
 
+PURPOSE = "second factor"
 QUIET = 4
 """Modules of quiet zone (ISO/IEC 18004 §6.3.8)."""
 
@@ -28,11 +29,11 @@ class SecondFactors(DefaultMFAAdapter):  # type: ignore[misc]  # the library has
 
     def encrypt(self, text: str) -> str:
         """Sealed with a key that the web role alone has."""
-        return secrets.seal(text)
+        return secrets.seal(text, purpose=PURPOSE)
 
     def decrypt(self, encrypted_text: str) -> str:
         """Raises SealError for what another key has sealed."""
-        return secrets.open_sealed(encrypted_text)
+        return secrets.open_sealed(encrypted_text, purpose=PURPOSE)
 
     def can_delete_authenticator(self, authenticator: Authenticator) -> bool:
         """Not the last one of somebody who needs one."""
