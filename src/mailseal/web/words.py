@@ -41,7 +41,7 @@ TREATMENTS: Mapping[str, Word] = MappingProxyType(
         Treatment.PASSED: Word(_("Passed as it was"), "outline"),
         Treatment.SIGNED: Word(_("Signed"), "info", "signature"),
         Treatment.ENCRYPTED: Word(_("Encrypted"), "accent", "lock"),
-        Treatment.SIGNED_ENCRYPTED: Word(_("Signed and encrypted"), "accent", "lock"),
+        Treatment.SIGNED_ENCRYPTED: Word(_("Signed, encrypted"), "accent", "lock"),
         Treatment.OPENED: Word(_("Opened"), "info", "unlock"),
     }
 )
