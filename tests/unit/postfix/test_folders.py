@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from harness.folder import short_folder
 from mailseal.config import from_values
 from mailseal.postfix import folders, log_file
 from mailseal.postfix.folders import FolderError, make, require_roots
@@ -14,10 +15,14 @@ OTHER = 65534
 
 
 @pytest.fixture
-def place(tmp_path):
-    for one in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        one.chmod(0o755)
-    folder = tmp_path / "a" / "b"
+def short():
+    with short_folder("folders") as folder:
+        yield folder
+
+
+@pytest.fixture
+def place(short):
+    folder = short / "a" / "b"
     folder.mkdir(parents=True, mode=0o755)
     return folder
 
@@ -97,10 +102,10 @@ def test_what_is_made(place, monkeypatch):
     }
 
 
-def test_without_root_it_says_what_to_do(tmp_path, monkeypatch):
+def test_without_root_it_says_what_to_do(short, monkeypatch):
     monkeypatch.setattr(folders.os, "geteuid", lambda: 1000)
     with pytest.raises(FolderError, match="needs root") as caught:
-        make(config_of(tmp_path))
+        make(config_of(short))
     assert "postfix.instance" in caught.value.what_to_do
     assert caught.value.exit_status == 78
 
@@ -115,9 +120,9 @@ def test_without_postfix_it_says_so(place, monkeypatch):
         make(config_of(place))
 
 
-def test_a_full_log_makes_room(tmp_path, monkeypatch):
+def test_a_full_log_makes_room(short, monkeypatch):
     monkeypatch.setattr(log_file, "MAX_BYTES", 10)
-    config = config_of(tmp_path)
+    config = config_of(short)
     log = config.postfix.log_file
     log.parent.mkdir(parents=True)
     monkeypatch.setattr(folders.os, "fchown", lambda *_: None)
