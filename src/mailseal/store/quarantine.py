@@ -95,7 +95,8 @@ class HeldMail:
 class HeldFilter:
     """What to look for; None is anything. `sender`, `recipient`: an address, or a domain for all of it.
 
-    `domains`: only mails that belong to one of these, see `HeldMail.domain`.
+    `domains`: only mails that belong to one of these, see `HeldMail.domain`. `asked`: only those that somebody wants
+    released as they are, for which a second person is to decide.
     """
 
     sender: str | None = None
@@ -106,6 +107,7 @@ class HeldFilter:
     since: datetime | None = None
     until: datetime | None = None
     domains: frozenset[str] | None = None
+    asked: bool = False
 
 
 class StoreQuarantine:
@@ -235,6 +237,8 @@ def _filtered(wanted: HeldFilter) -> QuerySet[QuarantineRow]:
             rows = rows.filter(**party_filter(column, text))
     if wanted.domains is not None:
         rows = rows.filter(_of_domains(wanted.domains))
+    if wanted.asked:
+        rows = rows.filter(asked_until__gt=utc_now()).exclude(asked_by="")
     if wanted.states is not None:
         rows = rows.filter(state__in=[one.value for one in wanted.states])
     if wanted.why is not None:
