@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from mailseal.roles import audit_work, console_work, own_mail, tls_reporting
+from mailseal.roles import account_alerts, audit_work, console_work, own_mail, tls_reporting
 from mailseal.roles.journal_retry import retry_report
 from mailseal.roles.key_search import search_keys
 from mailseal.roles.notice_sending import send_notice
@@ -37,6 +37,7 @@ from mailseal.store import (
     tls_reports,
     tls_sessions,
 )
+from mailseal.store.accounts import alerts, links, lockout, sessions
 from mailseal.store.clock import CLOCK
 from mailseal.store.jobs import Job
 from mailseal.store.pace import Turn
@@ -93,6 +94,7 @@ def purge_old(node: Node, job: Job) -> float | None:  # noqa: ARG001 -- a Handle
     journal_failures.purge(now - timedelta(days=node.config.log.retention_days), turn)
     _purge_tls_reports(now - timedelta(days=node.config.tls_reports.keep_days), turn)
     audit_work.purge(node, now - timedelta(days=node.config.audit.retention_days), turn)
+    _purge_accounts()
     log.purge(now - timedelta(days=node.config.log.retention_days), turn)
     return PURGE_AGAIN_SECONDS if turn.cut_off else None
 
@@ -101,6 +103,12 @@ def _purge_tls_reports(before: datetime, turn: Turn) -> None:
     tls_sessions.purge(before.date(), turn)
     tls_reports.purge(before.date(), turn)
     tls_received.purge(before, turn)
+
+
+def _purge_accounts() -> None:
+    sessions.purge()
+    links.purge()
+    lockout.purge()
 
 
 class Lane(StrEnum):
@@ -134,6 +142,7 @@ def kinds_of(lane: Lane) -> tuple[str, ...]:
 
 HANDLERS: Mapping[str, Kind] = {
     REPORT: Kind(send_report, lane=Lane.NETWORK),
+    alerts.ALERT: Kind(account_alerts.send_alert, lane=Lane.NETWORK),
     notice_requests.NOTICE: Kind(send_notice, lane=Lane.SEARCH),
     revalidate.REVALIDATE: Kind(revalidate_due, every_seconds=60),
     PURGE: Kind(purge_old, every_seconds=3600),

@@ -16,7 +16,7 @@ from mailseal.store.row import uuid7
 
 ALERT = "account-alert"
 """The kind of job: one for each reader."""
-READER, CHANGE, ABOUT, BY, WAY, PLACE = "reader", "change", "about", "by", "way", "place"
+READER, LANGUAGE, CHANGE, ABOUT, BY, WAY, PLACE = "reader", "language", "change", "about", "by", "way", "place"
 MAX_READERS = 100
 
 
@@ -42,6 +42,7 @@ class Alert:
     by: str
     way: str
     place: str
+    language: str
 
 
 def tell(change: Change, about: Account) -> None:
@@ -56,14 +57,23 @@ def tell_of_provider(name: str) -> None:
 
 def _tell(change: Change, about: str, others: Sequence[str]) -> None:
     who = current()
-    rows = Account.objects.filter(is_active=True).order_by("pk").values_list("email", "roles")
-    readers = [email for email, roles in rows if Role.ADMINISTRATOR in roles][:MAX_READERS]
+    rows = Account.objects.filter(is_active=True).order_by("pk").values_list("email", "language", "roles")
+    found = {email: language for email, language, roles in rows if Role.ADMINISTRATOR in roles}
+    readers = dict.fromkeys(others, "") | dict(list(found.items())[:MAX_READERS])
     facts = {CHANGE: change.value, ABOUT: about, BY: who.actor.name, WAY: who.way.value, PLACE: who.place}
-    for reader in dict.fromkeys([*readers, *others]):
-        jobs.enqueue(ALERT, {READER: reader, **facts}, dedupe=str(uuid7()), node=ANY_NODE)
+    for reader, language in readers.items():
+        jobs.enqueue(ALERT, {READER: reader, LANGUAGE: language, **facts}, dedupe=str(uuid7()), node=ANY_NODE)
 
 
 def of(job: Job) -> Alert:
     """What a job is to tell."""
-    facts = {name: str(job.payload.get(name, "")) for name in (READER, ABOUT, BY, WAY, PLACE)}
-    return Alert(facts[READER], Change(job.payload[CHANGE]), facts[ABOUT], facts[BY], facts[WAY], facts[PLACE])
+    facts = {name: str(job.payload.get(name, "")) for name in (READER, ABOUT, BY, WAY, PLACE, LANGUAGE)}
+    return Alert(
+        facts[READER],
+        Change(job.payload[CHANGE]),
+        facts[ABOUT],
+        facts[BY],
+        facts[WAY],
+        facts[PLACE],
+        facts[LANGUAGE],
+    )

@@ -31,7 +31,8 @@ class SessionLimits:
         session = request.session
         began = int(session.setdefault(BEGAN, now))
         seen = int(session.get(SEEN, now))
-        if now - began > settings.SESSION_COOKIE_AGE or now - seen > settings.MAILSEAL_IDLE_SECONDS:
+        too_old, too_idle = now - began > settings.SESSION_COOKIE_AGE, now - seen > settings.MAILSEAL_IDLE_SECONDS
+        if too_old or too_idle:
             flows.logout.logout(request, show_message=False)
         elif SEEN not in session or now - seen >= sessions.SEEN_EVERY.total_seconds():
             session[SEEN] = now

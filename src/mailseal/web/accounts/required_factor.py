@@ -26,7 +26,8 @@ class RequiredFactor:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer, or send to the page."""
-        if settings.MAILSEAL_SECOND_FACTOR and self._lacks(request) and not request.path.startswith(OPEN):
+        required = settings.MAILSEAL_SECOND_FACTOR and not request.path.startswith(OPEN)
+        if required and self._lacks(request):
             return HttpResponseRedirect(reverse("mfa_index"))
         return self._get_response(request)
 

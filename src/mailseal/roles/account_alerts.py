@@ -1,0 +1,70 @@
+"""The mails that tell administrators of changes of administrators, and of who can sign in by whom."""
+
+import logging
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from mailseal.mail.address import Address
+from mailseal.notices.compose import Letter
+from mailseal.notices.render import Rendered
+from mailseal.roles import own_mail
+from mailseal.roles.notice_sending import author_of, written
+from mailseal.store.accounts import alerts
+from mailseal.store.accounts.alerts import Alert, Change
+from mailseal.store.jobs import Job
+from mailseal.wiring.gateway import Node
+
+logger = logging.getLogger(__name__)
+
+_ENGLISH: Mapping[Change, str] = MappingProxyType(
+    {
+        Change.MADE: "{about} is an administrator of Mailseal now: a new account.",
+        Change.ROLES: "{about} has become an administrator of Mailseal, or is none any more.",
+        Change.ACTIVATED: "{about}, an administrator of Mailseal, may sign in again.",
+        Change.DEACTIVATED: "{about}, an administrator of Mailseal, may sign in no longer.",
+        Change.RESET: "Password and second factors of {about}, an administrator of Mailseal, were taken.",
+        Change.LINK: "A one-time link was made to set the password of {about}, an administrator of Mailseal.",
+        Change.PROVIDER: "Accounts of Mailseal can sign in by the OpenID Connect provider {about}: new, or changed.",
+    }
+)
+_GERMAN: Mapping[Change, str] = MappingProxyType(
+    {
+        Change.MADE: "{about} ist jetzt Administrator von Mailseal: ein neues Konto.",
+        Change.ROLES: "{about} ist Administrator von Mailseal geworden oder ist es nicht mehr.",
+        Change.ACTIVATED: "{about}, Administrator von Mailseal, darf sich wieder anmelden.",
+        Change.DEACTIVATED: "{about}, Administrator von Mailseal, darf sich nicht mehr anmelden.",
+        Change.RESET: "Passwort und zweite Faktoren von {about}, Administrator von Mailseal, wurden entfernt.",
+        Change.LINK: "Ein Einmal-Link setzt das Passwort von {about}, Administrator von Mailseal, neu: er wurde erstellt.",
+        Change.PROVIDER: "Konten von Mailseal können sich über den OpenID-Connect-Anbieter {about} anmelden: "
+        "neu oder geändert.",
+    }
+)
+
+
+def send_alert(node: Node, job: Job) -> float | None:
+    """Send one; as of `handlers.Handler`."""
+    alert = alerts.of(job)
+    reader = Address.parse(alert.reader)
+    party = node.gateway.directory.party(reader)
+    hostname = node.config.hostname
+    letter = Letter(author_of(party, hostname), reader, f"<{job.id.hex}@{hostname}>", job.created)
+    settings = party.settings
+    envelope_from = Address.parse(settings.notice_envelope_from) if settings.notice_envelope_from else None
+    content = written(node, letter, words_of(alert, hostname))
+    own_mail.send(node.gateway, job, content, envelope_from, reader, None)
+    logger.info("an administrator was told of a change of accounts")
+    return None
+
+
+def words_of(alert: Alert, hostname: str) -> Rendered:
+    """What it says, in the reader's language."""
+    by = f"{alert.by} ({alert.way}{', ' + alert.place if alert.place else ''})"
+    if alert.language == "de":
+        subject = f"Mailseal {hostname}: Administratoren geändert"
+        rest = f"Durch: {by}\n\nWaren Sie oder jemand, dem Sie vertrauen, das nicht? Dann sehen Sie im Audit nach."
+        text = _GERMAN[alert.change]
+    else:
+        subject = f"Mailseal {hostname}: administrators changed"
+        rest = f"By: {by}\n\nWas that not you, nor somebody whom you trust? Then look into the audit."
+        text = _ENGLISH[alert.change]
+    return Rendered(subject, f"{text.format(about=alert.about)}\n{rest}\n", "")
