@@ -14,6 +14,7 @@ from mailseal.roles import (
     console_checks,
     console_dkim,
     console_dlp,
+    console_explain,
     console_notices,
     console_pgp,
     console_pgp_network,
@@ -50,6 +51,7 @@ def greet(node: Node, arguments: Mapping[str, Json], blob: bytes, who: Acting) -
 
 ACTIONS: Mapping[str, Action] = {
     "greet": greet,
+    "explain": console_explain.explain_mail,
     "audit-verify": console_audit.verify,
     "checks": console_checks.run_checks,
     "quarantine-view": console_quarantine.view,
