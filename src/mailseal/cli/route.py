@@ -15,8 +15,6 @@ from mailseal.store import credentials, routes
 from mailseal.store.keks import open_ring
 from mailseal.store.routes import RouteInfo
 
-MAX_PASSWORD_BYTES = 1024
-
 
 @click.group()
 def route() -> None:
@@ -113,8 +111,10 @@ def _name(text: str) -> str:
 
 def _password(file: Path | None, name: str) -> bytes:
     given = read_password(file, f"Password of {name}")
-    if not given or len(given) > MAX_PASSWORD_BYTES or b"\0" in given:
-        raise CommandError(f"a password has between 1 and {MAX_PASSWORD_BYTES} octets, none of them NUL (RFC 4616)")
+    if not given or len(given) > credentials.MAX_PASSWORD_BYTES or b"\0" in given:
+        raise CommandError(
+            f"a password has between 1 and {credentials.MAX_PASSWORD_BYTES} octets, none of them NUL (RFC 4616)"
+        )
     return given
 
 

@@ -20,6 +20,7 @@ from mailseal.roles import (
     console_pgp_network,
     console_quarantine,
     console_queue,
+    console_routes,
     console_tls,
 )
 from mailseal.roles.log_lines import places
@@ -79,6 +80,7 @@ ACTIONS: Mapping[str, Action] = {
     "queue-list": console_queue.list_queue,
     "queue-show": console_queue.show_mail,
     "root-import": console_certificates.import_roots,
+    "route-password": console_routes.keep_password,
     "tls-problems": console_tls.problems,
     "tls-set": console_tls.set_policy,
     "tls-show": console_tls.show_way,

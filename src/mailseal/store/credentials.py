@@ -9,6 +9,8 @@ from mailseal.store.models import CredentialRow
 from mailseal.store.private_keys import Sealing
 from mailseal.store.transaction import reads, select, writes
 
+MAX_PASSWORD_BYTES = 1024
+
 
 class CredentialMissingError(SealError):
     """No password is stored under the name. The text says how one is set."""

@@ -1,17 +1,22 @@
 """What holds for every operation of the API."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
+import pytest
 from django.test import Client
 
 from mailseal.store import domains
 from mailseal.store.accounts import tokens
 from mailseal.store.accounts.roles import Role
 from mailseal.store.trouble import StoreUnavailable
+from mailseal.web.access import Area, Verb
 from mailseal.web.api.application import api as application
 from mailseal.web.api.authentication import BearerToken
 from mailseal.web.api.body import MAX_BODY_BYTES
+from mailseal.web.visitor import principal_of
 
 PROBLEM = "application/problem+json"
 
@@ -180,3 +185,19 @@ def test_the_page_that_describes_it_is_for_who_has_signed_in(sign_in):
     for operation in application.operations():
         assert f'id="{application.get_openapi_operation_id(operation)}"' in page.content.decode()
     assert "settings:change" in page.content.decode()
+
+
+@pytest.mark.parametrize("role", Role)
+def test_what_a_role_may_not_do_it_is_told_so_before_anything_else(api, role):
+    caller = api(role, domains=("a.example",))
+    who, asked = principal_of(caller.account), 0
+    for path, methods in application.get_openapi_schema(path_prefix="/")["paths"].items():
+        for method, one in methods.items():
+            (scopes,) = one["security"][0].values()
+            pairs = [scope.split(":") for scope in scopes]
+            if all(who.may(Area(area), Verb(verb)) for area, verb in pairs):
+                continue
+            answer = caller(method.upper(), re.sub(r"{[^}]*}", str(uuid4()), path), b"no JSON")
+            assert (answer.status_code, answer.json()["type"]) == (403, "urn:mailseal:problem:forbidden"), path
+            asked += 1
+    assert asked or role is Role.ADMINISTRATOR

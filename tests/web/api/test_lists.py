@@ -5,6 +5,7 @@ import pytest
 from mailseal.mail.address import Address
 from mailseal.store import addresses, domains, jobs, routes
 from mailseal.store.accounts.roles import Role
+from mailseal.store.credentials import open_password
 
 
 def test_addresses_are_remembered_and_forgotten(api):
@@ -65,6 +66,20 @@ def test_routes_are_set_and_unset(api):
     routes.set_route("*.b.example", ["smtp://other.example:25"])
     assert caller("DELETE", "/routes/*.b.example", if_match=seen).status_code == 412
     assert caller("DELETE", "/routes/*.b.example").status_code == 204
+
+
+def test_a_password_for_a_next_hop_is_stored_by_the_worker_and_told_nobody(api, worker):
+    caller = api()
+    name, password = "me@hop.example:587", "a secret of the tests"
+    assert caller("PUT", f"/routes/passwords/{name}", {"password": password}).status_code == 204
+    assert open_password(name, worker.kek) == password.encode()
+    told = caller("GET", "/routes/passwords")
+    assert [one["name"] for one in told.json()["items"]] == [name]
+    assert password not in told.content.decode()
+    assert caller("PUT", "/routes/passwords/nobody", {"password": password}).status_code == 422
+    assert password not in caller("PUT", f"/routes/passwords/{name}", {"password": [password]}).content.decode()
+    assert caller("DELETE", f"/routes/passwords/{name}").status_code == 204
+    assert caller("DELETE", f"/routes/passwords/{name}").status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/routes", "/routes/a.example", "/routes/passwords", "/jobs"])

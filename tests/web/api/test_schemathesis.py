@@ -12,13 +12,14 @@ from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import CHECKS, load_all_checks
 
 from mailseal.config.load import from_values
+from mailseal.keys.web_key import WebKey
 from mailseal.mail.address import Address
 from mailseal.store import addresses, domains, logins, overrides, routes
 from mailseal.store.accounts import tokens
 from mailseal.store.accounts.models import Account
 from mailseal.store.accounts.roles import Role
 from mailseal.store.configure import use
-from mailseal.web import setup
+from mailseal.web import secrets, setup
 from mailseal.web.api.application import api as application
 
 EXAMPLES = int(os.environ.get("MAILSEAL_API_EXAMPLES", "1"))
@@ -52,7 +53,8 @@ def secret(empty_database, tmp_path_factory):
     folder = tmp_path_factory.mktemp("schemathesis")
     copyfile(empty_database, folder / "mailseal.db")
     use(f"sqlite://{folder / 'mailseal.db'}", node="mx1")
-    setup(from_values({"data_dir": str(folder), "hostname": "localhost"}), "a secret of the tests")
+    secrets.hold(WebKey(bytes(32)))
+    setup(from_values({"data_dir": str(folder), "hostname": "localhost"}), secrets.django_secret())
     domains.add("a.example")
     addresses.add(Address.parse("x@a.example"))
     overrides.set_override("a.example", "smime", "no")
@@ -60,6 +62,7 @@ def secret(empty_database, tmp_path_factory):
     logins.add("alice", "$argon2id$none", ["x@a.example"])
     account = Account.objects.create(email="administrator@inside.example", roles=[Role.ADMINISTRATOR.value])
     yield tokens.make(account.pk, "test", None, datetime.now(UTC) + timedelta(hours=1))[1]
+    secrets.hold(None)
     connections.close_all()
 
 

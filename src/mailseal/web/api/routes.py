@@ -18,6 +18,7 @@ from mailseal.web.api.authentication import needs, reach
 from mailseal.web.api.paging import ITEMS, After, Limit, Page, page
 from mailseal.web.api.problem import not_found, unfit
 from mailseal.web.api.shapes import Given, Shown
+from mailseal.web.api.work import worked
 
 router = Router()
 
@@ -50,7 +51,7 @@ class CredentialShown(Shown):
 class PasswordGiven(Given):
     """A password; it is sealed on its way to the worker, which alone can store it."""
 
-    password: SecretStr = Field(min_length=1, max_length=1024)
+    password: SecretStr = Field(min_length=1, max_length=credentials.MAX_PASSWORD_BYTES)
 
 
 @router.get("", response=Page[RouteShown], auth=needs(Area.ROUTES), operation_id="list_routes")
@@ -75,7 +76,7 @@ def list_hop_passwords(request: HttpRequest, after: After = "", limit: Limit = I
 
 
 @router.put(
-    "/passwords/{name}", response={204: None}, auth=needs(Area.ROUTES, Verb.CHANGE), operation_id="put_hop_password"
+    "/passwords/{name}", response=worked(None), auth=needs(Area.ROUTES, Verb.CHANGE), operation_id="put_hop_password"
 )
 def put_hop_password(request: HttpRequest, name: str, given: PasswordGiven) -> Status[None]:
     """Store the password of a user (`user@host:port`) at a next hop; it counts for the next connection."""
