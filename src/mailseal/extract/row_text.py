@@ -47,7 +47,7 @@ def border(before: str, after: str, parting: str) -> str:
     Patterns see all white space as one space, so the figures of two cells would be one number, and in a large workbook
     some of those are cards' by chance. Words are not parted: a phrase may stand in two cells.
     """
-    return f"{parting}|{parting}" if _digit(reversed(before[-_EDGE:])) and _digit(after[:_EDGE]) else parting
+    return f"{parting}|{parting}" if _digit(after[:_EDGE]) and _digit(before[: -_EDGE - 1 : -1]) else parting
 
 
 def lines(cells: Iterable[str]) -> str:
@@ -58,6 +58,9 @@ def lines(cells: Iterable[str]) -> str:
     return "".join(pieces)
 
 
-def _digit(characters: Iterable[str]) -> bool:
-    """Whether the first of them that is a letter or a digit is a digit."""
-    return next((one for one in characters if one.isalnum()), "").isdigit()
+def _digit(edge: str) -> bool:
+    """Whether the first of these characters that is a letter or a digit is a digit."""
+    for one in edge:
+        if one.isalnum():
+            return one.isdigit()
+    return False
