@@ -20,8 +20,12 @@ from mailseal.backup.manifest import CONFIG_MEMBER, Manifest
 from mailseal.backup.settings_file import forms, moved, to_toml, with_new_paths
 from mailseal.backup.verify import Contents, read, verify
 from mailseal.config import Config, ConfigError, from_values
+from mailseal.config.sections.keys import WEB_FOLDER, WEB_KEY
 from mailseal.keys.kek_file import write_key
+from mailseal.keys.web_key import MODE as WEB_KEY_MODE
+from mailseal.keys.web_key import is_web_key
 from mailseal.store import configure, routes
+from mailseal.store.audit import record
 from mailseal.store.dump import Place
 from mailseal.store.keks import open_ring
 from mailseal.store.load import load, require_empty
@@ -98,6 +102,7 @@ def restore(
     configure.use(database.url, database.password, node=config.node)
     load(contents.dump, progress=progress)
     _move_routes(forms(manifest, files))
+    record("store", "restore", manifest.node, after={"backup_of": manifest.made, "made_by_release": manifest.release})
     restored = Restored(manifest, config, count(), find_broken(open_ring(config.keys.kek)))
     comment = f"Restored from the backup of node {manifest.node} of {manifest.made:%Y-%m-%d %H:%M} UTC.\n" + _BESIDE
     with caller():
@@ -129,6 +134,11 @@ def _folder(data_dir: Path, contents: Contents) -> dict[str, Path]:
         _write(data_dir / FILES / ORIGINAL, contents.files[CONFIG_MEMBER])
     paths: dict[str, Path] = {}
     for number, entry in enumerate(contents.manifest.files, 1):
+        if is_web_key(contents.files[entry.member]):
+            paths[entry.member] = web_key = data_dir / WEB_FOLDER / WEB_KEY
+            web_key.parent.mkdir(mode=0o700, exist_ok=True)
+            _write(web_key, contents.files[entry.member], mode=WEB_KEY_MODE)
+            continue
         plain = _ODD.sub("_", Path(entry.path).name)[-80:].lstrip(".") or "file"
         paths[entry.member] = data_dir / FILES / f"{number:02}-{plain}"
         _write(paths[entry.member], contents.files[entry.member])

@@ -10,6 +10,7 @@ import click
 from mailseal.backup import container
 from mailseal.backup.restore import Restored, Target, require_nothing_there
 from mailseal.backup.restore import restore as restore_backup
+from mailseal.cli.actor import caller
 from mailseal.cli.backup import meter, readable_errors
 from mailseal.cli.errors import CommandError
 from mailseal.cli.output import read_file
@@ -17,6 +18,7 @@ from mailseal.cli.passphrase import passphrase_option, read_passphrase
 from mailseal.cli.session import become_owner, for_the_roles, require_program
 from mailseal.cli.users import KEEPER
 from mailseal.config import values
+from mailseal.store.acting import Acting, Way, acting
 from mailseal.store.dump import Place
 
 _MODE = 0o700
@@ -50,7 +52,8 @@ def restore(
     )
     require_nothing_there(target)
     passphrase = read_passphrase(passphrase_file, new=False)
-    with readable_errors(file), container.open_file(file, passphrase) as opened, meter() as at:
+    who = acting(Acting(caller(), Way.COMMAND))
+    with who, readable_errors(file), container.open_file(file, passphrase) as opened, meter() as at:
         done = restore_backup(opened, target, prepare=_prepare, caller=for_the_roles, progress=at)
     _say(done, target)
     if done.broken.count:

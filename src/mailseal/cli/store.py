@@ -14,6 +14,7 @@ from mailseal.cli.session import Session, pass_session
 from mailseal.config import Config
 from mailseal.roles import listening
 from mailseal.store import configure, nodes
+from mailseal.store.audit import record
 from mailseal.store.dump import Place
 from mailseal.store.load import copy as copy_database
 from mailseal.store.row import utc_now
@@ -51,6 +52,7 @@ def copy(session: Session, *, url: str, password_file: Path | None) -> None:
         configure.use(target.url, target.password, node=config.node)
         with readable_errors(Path(target.url)), meter() as at:
             sums = copy_database(source, progress=at)
+        record("store", "copy", target.url, before={"url": source.url})
     finally:
         os.close(lock)
     click.echo(f"copied     {sum(one.rows for one in sums.values())} rows in {len(sums)} tables, compared one by one")

@@ -47,7 +47,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The first line. `migrations`: the last applied ones of the app `store`."""
+    """The first line. `migrations`: the last applied ones of each app, see `schema`."""
 
     release: str
     migrations: tuple[str, ...]

@@ -19,7 +19,7 @@ from mailseal.errors import PermanentError
 from mailseal.store.configure import is_missing, migrate
 from mailseal.store.dump import Dump, Place, snapshot, sums_of
 from mailseal.store.dump_format import DumpError, DumpReader, Head, Sum, Table, decode_row
-from mailseal.store.schema import APP, TableSchema, require_known, schema
+from mailseal.store.schema import APPS, TableSchema, key_of, require_known, schema
 from mailseal.store.transaction import connection, run
 from mailseal.store.trouble import driver_trouble
 
@@ -62,7 +62,8 @@ def require_empty() -> None:
     if database.vendor == "sqlite" and not Path(str(database.settings_dict["NAME"])).exists():
         return
     with driver_trouble(), database.cursor() as cursor:
-        names = sorted(name for name in database.introspection.table_names(cursor) if name.startswith(f"{APP}_"))
+        ours = tuple(f"{app}_" for app in APPS)
+        names = sorted(name for name in database.introspection.table_names(cursor) if name.startswith(ours))
         if STAMPS_WHILE_LOADING in names:
             raise NotEmptyError("the database holds a restore or copy that was not finished")
         for name in names:
@@ -112,11 +113,12 @@ def _fitting(head: Head) -> dict[str, TableSchema]:
 def _make_tables(migrations: Sequence[str]) -> None:
     migrate()
     require_empty()
-    targets = [(APP, name) for name in migrations]
+    targets = [key_of(name) for name in migrations]
     try:
         with driver_trouble():
             executor = MigrationExecutor(connection())
-            if set(targets) != set(executor.loader.graph.leaf_nodes(APP)):
+            leaves = {node for app, _ in targets for node in executor.loader.graph.leaf_nodes(app)}
+            if set(targets) != leaves:
                 executor.migrate(targets)
     except IrreversibleError:
         raise DumpError(

@@ -1,9 +1,11 @@
 """The tables as they were after given migrations, parents before children: what a dump holds, what a load fills.
 
-The models of now say nothing about the tables of another release; the migrations do.
+The models of now say nothing about the tables of another release; the migrations do. Those of other apps than the
+store are named with their app: "mfa.0003_authenticator_type_uniq".
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +17,12 @@ from mailseal.errors import PermanentError
 from mailseal.store.dump_format import NewerDumpError
 
 APP = "store"
+APPS = (APP, "accounts", "account", "mfa", "socialaccount")
+"""Whose tables are in a dump: not sessions, which end with the node, nor what Django makes by itself."""
 
 _KINDS = {
+    "AutoField": "integer",
+    "BigAutoField": "integer",
     "UUIDField": "uuid",
     "CharField": "text",
     "TextField": "text",
@@ -45,19 +51,40 @@ class TableSchema:
 
 
 def applied(database: BaseDatabaseWrapper) -> frozenset[str]:
-    """The applied migrations of the store; a driver's error when there are no tables."""
+    """The applied migrations of APPS; a driver's error when there are no tables."""
     with database.cursor() as cursor:
-        cursor.execute("SELECT name FROM django_migrations WHERE app = %s", [APP])
-        return frozenset(name for (name,) in cursor.fetchall())
+        cursor.execute(f"SELECT app, name FROM django_migrations WHERE app IN ({', '.join(['%s'] * len(APPS))})", APPS)  # noqa: S608 -- marks
+        return frozenset(_named(app, name) for app, name in cursor.fetchall())
 
 
-def last_of(names: Collection[str]) -> tuple[str, ...]:
-    """Those of the applied migrations on which no other of them builds; raises NewerDumpError for unknown ones."""
+def last_of(names: AbstractSet[str]) -> tuple[str, ...]:
+    """Those of the applied migrations on which no other of their app builds; raises NewerDumpError for unknown ones."""
     graph = MigrationLoader(None).graph
     if unknown := _unknown(names):
         raise NewerDumpError(f"the database has tables of a newer release (migration {min(unknown)}); use that release")
-    nodes = {name: graph.node_map[APP, name] for name in names}
-    return tuple(sorted(name for name, node in nodes.items() if not any(one.key[1] in names for one in node.children)))
+    nodes = {name: graph.node_map[key_of(name)] for name in names}
+    built_on = {
+        name
+        for name, node in nodes.items()
+        for one in node.children
+        if one.key[0] == node.key[0] and _named(*one.key) in names
+    }
+    return tuple(sorted(names - built_on, key=_order))
+
+
+def _order(name: str) -> tuple[int, str]:
+    """The store first."""
+    return APPS.index(key_of(name)[0]), name
+
+
+def key_of(name: str) -> tuple[str, str]:
+    """App and name of a migration."""
+    app, _, rest = name.rpartition(".")
+    return app or APP, rest
+
+
+def _named(app: str, name: str) -> str:
+    return name if app == APP else f"{app}.{name}"
 
 
 def require_known(migrations: Sequence[str], release: str) -> None:
@@ -71,14 +98,16 @@ def require_known(migrations: Sequence[str], release: str) -> None:
 
 def schema(migrations: Sequence[str]) -> tuple[TableSchema, ...]:
     """All tables after these migrations, parents before children."""
-    state = MigrationLoader(None).project_state([(APP, name) for name in migrations])
-    models = [model for model in state.apps.get_models() if model._meta.app_label == APP]  # noqa: SLF001 -- documented API
+    nodes = [key_of(name) for name in migrations]
+    apps = {app for app, _ in nodes}
+    state = MigrationLoader(None).project_state(nodes)
+    models = [model for model in state.apps.get_models() if model._meta.app_label in apps]  # noqa: SLF001 -- documented API
     return tuple(_table(model) for model in _parents_first(models))
 
 
 def _unknown(names: Iterable[str]) -> set[str]:
-    known = {name for app, name in MigrationLoader(None).graph.node_map if app == APP}
-    return set(names) - known
+    known = MigrationLoader(None).graph.node_map
+    return {name for name in names if key_of(name)[0] not in APPS or key_of(name) not in known}
 
 
 def _table(model: type[Model]) -> TableSchema:
