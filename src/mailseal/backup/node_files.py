@@ -26,6 +26,8 @@ from mailseal.store import routes
 MAX_BYTES: Final = 4 * 1024 * 1024
 _WRITTEN: Final = frozenset({"log", "tls_reports"})
 """Tables whose files are written, by Mailseal or by Postfix: they are not what a node needs."""
+_OF_WEB: Final = "web"
+"""The table whose files only the web role's user needs to be able to read: they are left out (docs/web.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,12 @@ def named(config: Config, document: Mapping[str, Any], environ: Mapping[str, str
     """What the configuration names to be read, in its order."""
     paths: list[Path] = []
     for section in SECTIONS:
-        if section not in _WRITTEN:
+        if section not in _WRITTEN and section != _OF_WEB:
             paths += _paths(getattr(config, section))
     if not config.keys.web_key.exists():  # a node that answers no browsers
         paths.remove(config.keys.web_key)
-    return [*paths, *(path.absolute() for _, path in secret_files(document, environ))]
+    secrets = [path for name, path in secret_files(document, environ) if not name.startswith(f"{_OF_WEB}.")]
+    return [*paths, *(path.absolute() for path in secrets)]
 
 
 def of_routes() -> list[Path]:

@@ -16,7 +16,7 @@ _DELETE = "\x7f"
 def moved(document: Mapping[str, Any], manifest: Manifest, data_dir: Path, files: Mapping[str, Path]) -> dict[str, Any]:
     """The document for `data_dir`: each file of the backup at its new path, paths in the old folder in the new one.
 
-    The database and the KEKs are those of the new folder.
+    The database, the KEKs and the web key are those of the new folder.
     """
     found: dict[str, Any] = {
         name: _value(value, forms(manifest, files), manifest.data_dir, str(data_dir))
@@ -27,6 +27,10 @@ def moved(document: Mapping[str, Any], manifest: Manifest, data_dir: Path, files
     found.pop("database", None)
     if isinstance(found.get("keys"), dict):
         found["keys"].pop("kek", None)
+        found["keys"].pop("web_key", None)
+    if isinstance(found.get("web"), dict):
+        for name in ("database_url", "database_password", "database_password_file"):
+            found["web"].pop(name, None)
     return found
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import pwd
 from pathlib import Path
+from urllib.parse import quote
 
 import click
 
@@ -12,10 +13,12 @@ from mailseal.cli.errors import CommandError
 from mailseal.cli.session import Session, become_owner, for_the_roles, pass_session
 from mailseal.cli.users import KEEPER, make_users
 from mailseal.config import Config, commented_file, find
+from mailseal.config.model import DEFAULT_DATA_DIR
 from mailseal.keys.kek_places import Found, folder_for_new, new_kek, read_keks
 from mailseal.keys.seal_errors import KekNotThereError
 from mailseal.keys.sealing import Kek
 from mailseal.keys.web_key import make_web_key
+from mailseal.roles.web_folders import DATABASE_NAME, shared_with_web
 from mailseal.store import console_keys, keks
 from mailseal.store import domains as store_domains
 
@@ -48,6 +51,7 @@ def init(
         "hostname": json.dumps(hostname) if hostname else None,
         "listen.smtp": json.dumps(smtp) if smtp else None,
         "web.listen": json.dumps(web) if web else None,
+        "database.url": _url_of_new(data.absolute() if data else DEFAULT_DATA_DIR),
     }
     _configuration(path, {name: value for name, value in given.items() if value is not None})
     config = session.config
@@ -60,6 +64,13 @@ def init(
     _keys(config)
     _web_key(config)
     _next_steps(path, has_domains=bool(domains))
+
+
+def _url_of_new(data_dir: Path) -> str | None:
+    """A new database gets a folder of its own, since that can be shared with the web role; an older one stays."""
+    if (data_dir / "mailseal.db").exists():
+        return None
+    return json.dumps(f"sqlite://{quote(str(data_dir))}/{DATABASE_NAME}/mailseal.db")
 
 
 def _configuration(path: Path, given: dict[str, str]) -> None:
@@ -88,7 +99,12 @@ def _data_folder(folder: Path) -> None:
 
 def _folders(config: Config) -> None:
     try:
-        for folder in (config.run_dir, config.spool_dir, config.journal_dir, config.web_dir):
+        for folder in (
+            config.run_dir,
+            config.spool_dir,
+            config.journal_dir,
+            *(one.folder for one in shared_with_web(config)),
+        ):
             folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise _not_made(config.data_dir, error) from None

@@ -13,7 +13,7 @@ from mailseal.cli.session import Session, become_owner, pass_session
 from mailseal.config import METRICS, SANDBOX, WEB, Config, Instance
 from mailseal.config.load import variable
 from mailseal.roles.confinement import confine
-from mailseal.roles.supervisor import node_roles
+from mailseal.roles.node_roles import node_roles
 from mailseal.roles.users import become, user_of
 
 

@@ -200,7 +200,7 @@ class _Reading:
             self.problems.append(Problem(label, str(error), f"{name} = {key.example}"))
 
     def _reads(self, section: str) -> bool:
-        """Whether a section's secrets are for who reads. The web has the gateway's database if it has none of its own."""
+        """Whether a section's secrets are for who reads. Without a database of its own the web has the gateway's."""
         if not self.with_secrets:
             return False
         if not self.for_web:

@@ -17,7 +17,7 @@ from mailseal.config.sections.database import Database
 from mailseal.config.sections.discover import Discover
 from mailseal.config.sections.dlp import Dlp
 from mailseal.config.sections.dns import Dns
-from mailseal.config.sections.keys import Keys
+from mailseal.config.sections.keys import WEB_FOLDER, Keys
 from mailseal.config.sections.ledger import Ledger
 from mailseal.config.sections.limits import Limits
 from mailseal.config.sections.listen import Listen
@@ -119,7 +119,7 @@ class Config:
     @property
     def web_dir(self) -> Path:
         """What the web role's user reads: the web key, the console's certificate."""
-        return self.data_dir / "web"
+        return self.data_dir / WEB_FOLDER
 
     @property
     def console_certificate(self) -> Path:

@@ -23,7 +23,8 @@ from mailseal.keys.seal_errors import BrokenSealError
 
 _PREFIX: Final = b"mailseal-web-key-1:"
 _MAX_OCTETS: Final = 4096
-_FOR_OTHERS: Final = 0o027
+MODE: Final = 0o440
+_FOR_OTHERS: Final = 0o037
 _VERSION: Final = b"\x01"
 _NONCE_OCTETS: Final = 12
 _LABEL: Final = b"mailseal web key 1\0"
@@ -106,6 +107,11 @@ def read_web_key(path: Path) -> WebKey:
     return WebKey(key)
 
 
+def is_web_key(octets: bytes) -> bool:
+    """Whether these are the octets of such a file."""
+    return octets.startswith(_PREFIX)
+
+
 def make_web_key(path: Path) -> WebKey:
     """Make the file, mode 0440, whole or not at all; its folder says for which group. Raises WebKeyError."""
     key = secrets.token_bytes(KEY_OCTETS)
@@ -113,7 +119,7 @@ def make_web_key(path: Path) -> WebKey:
     try:
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o400)
         with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o440)  # whatever the umask
+            os.fchmod(descriptor, MODE)  # whatever the umask
             file.write(_PREFIX + base64.b64encode(key) + b"\n")
             file.flush()
             os.fsync(descriptor)

@@ -19,30 +19,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
-from mailseal.config import (
-    AUTH,
-    MAIL_SOCKETS,
-    METRICS,
-    QUEUE,
-    SANDBOX,
-    SOCKETMAP,
-    WEB,
-    WEB_PLAIN,
-    Config,
-    Instance,
-    load,
-)
-from mailseal.config.load import secret_variables
+from mailseal.config import Config, Instance, load
 from mailseal.errors import MailsealError, PermanentError
 from mailseal.roles import child, generation, listening, notify, stderr
-from mailseal.roles.child import ACTIVATION_VARIABLES, bequeath, descriptors
+from mailseal.roles.child import bequeath, descriptors
 from mailseal.roles.confinement import confine
-from mailseal.roles.generation import Generation, Role, Roles
+from mailseal.roles.generation import Generation, Roles
+from mailseal.roles.node_roles import hidden_from, node_roles
 from mailseal.roles.notify import beat_seconds
 from mailseal.roles.process import CANNOT_WORK, Process, describe
 from mailseal.roles.startup_mark import set_mark
 from mailseal.roles.users import as_owner, make_folders, unseparated
-from mailseal.roles.web_folders import shared_with_web
 
 ORPHAN_PATIENCE_SECONDS = 20.0
 """How long workers of a killed supervisor may still hold the listeners."""
@@ -52,57 +39,10 @@ READY_SECONDS = 60.0
 """How long the processes of a reload may take to be ready before it is given up."""
 
 
-_OURS = notify.VARIABLES | ACTIVATION_VARIABLES
-"""What the service manager tells this process; the roles have nothing to do with it."""
-_FOR_KEEPERS = secret_variables(of_web=False) | {"CREDENTIALS_DIRECTORY"}
-"""What a role that opens no key and no database is not told."""
-_FOR_WEB = secret_variables(of_web=True)
-"""What the web role alone is told."""
-
-
 class CannotWorkError(PermanentError):
     """A role said at its first start that it cannot work before something is put right."""
 
     exit_status = CANNOT_WORK
-
-
-def node_roles(path: Path | None) -> Roles:
-    """The roles of a node: N mail workers, one job worker, who reads documents, and what else is on."""
-    given = ["--config", str(path)] if path else []
-    base = [sys.executable, "-P", "-m", "mailseal", *given]
-    # Root's own: nothing but the standard library.
-    queue_base = [sys.executable, "-P", "-m", "mailseal.roles.queue_role"]
-    postfix_base = [sys.executable, "-P", "-m", "mailseal.roles.postfix_role"]
-    sandbox_base = [sys.executable, "-P", "-m", "mailseal.roles.sandbox_role"]
-
-    def roles(config: Config) -> Sequence[Role]:
-        users = config.users
-        mail = [
-            Role(f"mail {n}", [*base, "mail", "--worker", str(n)], MAIL_SOCKETS, users.mail)
-            for n in range(1, config.workers + 1)
-        ]
-        worker = Role("worker", [*base, "worker"], user=users.worker)
-        sandbox = Role("sandbox", [*sandbox_base, *given], [SANDBOX], users.sandbox, keyless=True)
-        metrics = Role("metrics", [*base, "metrics"], [METRICS], users.metrics, reads=config.metrics_dir)
-        maps = Role("maps", [*base, "maps"], [SOCKETMAP, AUTH])
-        web = Role("web", [*base, "web"], [WEB, WEB_PLAIN], users.web, shares=shared_with_web(config))
-        queue = Role("queue", [*queue_base, *given], [QUEUE], privileged=True)
-        postfix = Role("postfix", [*postfix_base, *given], privileged=True, in_place=True)
-        others = (
-            (metrics, config.metrics.listen is not None),
-            (maps, config.postfix.instance is not Instance.OFF),
-            (web, config.web.listen is not None),
-            (queue, _has_queue(config)),
-            (postfix, config.postfix.instance is Instance.PRIVATE),
-        )
-        return [*mail, worker, sandbox, *(role for role, wanted in others if wanted)]
-
-    return roles
-
-
-def _has_queue(config: Config) -> bool:
-    """Whether there is a queue to look after, and root to do it."""
-    return config.postfix.instance is not Instance.OFF and os.geteuid() == 0
 
 
 class Supervisor:
@@ -192,9 +132,7 @@ class Supervisor:
     def _start(self, of: Generation, process: Process) -> None:
         read_fd, write_fd = os.pipe()
         held = of.sockets_of(process)
-        opens_keys = not process.role.apart and not process.role.privileged
-        hidden = _OURS | (frozenset() if opens_keys else _FOR_KEEPERS)
-        hidden |= frozenset() if WEB in process.role.listens else _FOR_WEB
+        hidden = hidden_from(process.role)
         environ = {name: value for name, value in os.environ.items() if name not in hidden}
         environ |= bequeath(held, self._life_read, write_fd)
         try:

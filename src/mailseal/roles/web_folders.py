@@ -10,12 +10,23 @@ from urllib.parse import unquote, urlsplit
 from mailseal.config import Config
 from mailseal.roles.process import Shared
 
+DATABASE_NAME = "database"
+"""The folder of a new SQLite database."""
+
 
 def shared_with_web(config: Config) -> tuple[Shared, ...]:
     """The folders."""
     database = sqlite_folder(config)
     own = (Shared(config.web_dir),)
     return own if database is None or database == config.data_dir else (*own, Shared(database, written=True))
+
+
+def unshared_database(config: Config) -> str:
+    """What to do about an SQLite database that lies where a web role of another user cannot get at it; "" if it can."""
+    if sqlite_folder(config) != config.data_dir:
+        return ""
+    url = f"sqlite://{config.data_dir}/{DATABASE_NAME}/mailseal.db"
+    return f"stop `mailseal serve`, `mailseal store copy --to {url}`, and set database.url to that"
 
 
 def sqlite_folder(config: Config) -> Path | None:

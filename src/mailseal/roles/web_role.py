@@ -9,6 +9,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
 
 from django.core.handlers.wsgi import WSGIHandler
 
@@ -24,12 +26,14 @@ from mailseal.roles.logs import configure
 from mailseal.roles.notify import ALIVE, STOPPING, beat_seconds, notify
 from mailseal.roles.process import CANNOT_WORK
 from mailseal.roles.store_wait import wait_for_store
+from mailseal.roles.web_folders import unshared_database
 from mailseal.roles.web_server import Server, Serving
 from mailseal.roles.web_tls import ConsoleTls
 from mailseal.store import console_keys
 from mailseal.web import secrets
 from mailseal.web.front import Front
 from mailseal.web.plain import HTTPS_PORT, Doors, Plain
+from mailseal.web.static_files import serving
 
 logger = logging.getLogger(__name__)
 
@@ -52,10 +56,18 @@ def run(config: Config) -> None:
         inheritance.sockets[WEB] = bind(place, group_of(WEB, config))
         if plain := listeners(config).get(WEB_PLAIN):
             inheritance.sockets[WEB_PLAIN] = bind(plain, group_of(WEB_PLAIN, config))
+    _require_database(config)
     wait_for_store(with_own_database(config), inheritance)
     _take_key(_own_key(config))
     web.setup(config, secrets.django_secret())
     WebRole(config, inheritance).serve()
+
+
+def _require_database(config: Config) -> None:
+    what_to_do = unshared_database(config)
+    path = Path(urlsplit(config.database.url).path)
+    if what_to_do and path.parent.is_dir() and not os.access(path.parent, os.W_OK):
+        raise WebCannotWorkError(f"the web role's user cannot get at {config.database.url}; {what_to_do}")
 
 
 def with_own_database(config: Config) -> Config:
@@ -100,12 +112,12 @@ class WebRole:
         plain = [inheritance.sockets[WEB_PLAIN]] if WEB_PLAIN in inheritance.sockets else []
         self._tls = None if behind_proxy else ConsoleTls(config)
         application = Front(
-            WSGIHandler(),
+            serving(WSGIHandler()),
             max_bytes=config.web.max_upload_bytes,
             trusted=config.web.trusted_proxies,
             behind_proxy=behind_proxy,
         )
-        serving = Serving(
+        limits = Serving(
             threads=config.web.threads,
             drain_seconds=config.limits.drain_seconds,
             tls=None if self._tls is None else self._tls.context,
@@ -114,7 +126,7 @@ class WebRole:
             plain=frozenset(one.getsockname() for one in plain),
         )
         sockets = [inheritance.sockets[WEB], *plain]
-        self._server = Server(_doors(application, plain, config), sockets, serving)
+        self._server = Server(_doors(application, plain, config), sockets, limits)
 
     def serve(self) -> None:
         """Answer, and end."""

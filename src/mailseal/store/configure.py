@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import stat
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -155,11 +156,13 @@ def migrate() -> None:
     """
     connection = connections[DEFAULT_DB_ALIAS]
     if connection.vendor == "sqlite":
-        # The file holds sealed keys and the log: nobody else may read it. SQLite gives -wal and -shm the same mode.
+        # The file holds sealed keys and the log: nobody else may read it, but the web role where its folder is shared
+        # with that. SQLite gives -wal and -shm the same mode.
         path = Path(str(connection.settings_dict["NAME"]))
+        mode = 0o660 if path.parent.stat().st_mode & stat.S_ISGID else 0o600
         path.touch(mode=0o600)
         if path.stat().st_size == 0:
-            path.chmod(0o600)
+            path.chmod(mode)
     with driver_trouble():
         apply_migrations()
 

@@ -33,7 +33,8 @@ from pathlib import Path
 from mailseal.config import load
 from mailseal.roles.generation import Role
 from mailseal.roles import supervisor
-from mailseal.roles.supervisor import Supervisor, node_roles
+from mailseal.roles.node_roles import node_roles
+from mailseal.roles.supervisor import Supervisor
 supervisor.SILENT_SECONDS = 3.0
 path, program, folder = Path(sys.argv[2]), sys.argv[3], sys.argv[4]
 def roles(config):

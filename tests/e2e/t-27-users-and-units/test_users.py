@@ -24,7 +24,8 @@ import os, sys
 from pathlib import Path
 from mailseal.config import load
 from mailseal.roles.generation import Role
-from mailseal.roles.supervisor import Supervisor, node_roles
+from mailseal.roles.node_roles import node_roles
+from mailseal.roles.supervisor import Supervisor
 path = Path(sys.argv[1])
 def roles(config):
     stranger = [sys.executable, sys.argv[2], str(config.data_dir), sys.argv[3]]

@@ -264,7 +264,7 @@ def test_the_table_of_sockets():
     tables = {
         "listen": {"smtp": "127.0.0.1:10025"},
         "metrics": {"listen": "127.0.0.1:9464"},
-        "web": {"listen": "127.0.0.1:8443"},
+        "web": {"listen": "127.0.0.1:8443", "plain_listen": "127.0.0.1:8080"},
     }
     config = from_values(tables | {"postfix": {"instance": "system"}, "office365": OFFICE365})
     assert listeners(config).keys() == {info.name for info in SOCKETS}

@@ -9,7 +9,7 @@ from pathlib import Path
 from mailseal.cli.checks.finding import Finding, Status
 from mailseal.config import Config
 from mailseal.config.load import inline_secrets, read_document, secret_files
-from mailseal.roles.supervisor import node_roles
+from mailseal.roles.node_roles import node_roles
 from mailseal.roles.users import unseparated, user_of
 
 RELEASED = datetime(2026, 11, 1, tzinfo=UTC)

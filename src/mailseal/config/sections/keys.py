@@ -7,6 +7,8 @@ from mailseal.config import values
 from mailseal.config.kek_place import KekPlace, kek_places, own_places
 from mailseal.config.key import key
 
+WEB_FOLDER, WEB_KEY = "web", "web.key"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
@@ -26,5 +28,5 @@ class Keys:
         "backups). The same on all nodes of a cluster. Second factors and sessions depend on it.",
         example='"/var/lib/mailseal/web/web.key"',
         default_text='"<data_dir>/web/web.key"',
-        below=lambda data: data / "web" / "web.key",
+        below=lambda data: data / WEB_FOLDER / WEB_KEY,
     )
