@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from mailseal.policy.reason import Reason
-from mailseal.web.words import DIRECTIONS, FATES, METHODS, TREATMENTS, Word, reason_text
+from mailseal.web.words import DIRECTIONS, FATES, HOPS, METHODS, TREATMENTS, WOULD, Word, reason_text
 
 register = template.Library()
 
@@ -36,6 +36,26 @@ def badge(text: str | Promise, tone: str = "", icon_name: str = "") -> SafeStrin
 def fate(name: str) -> SafeString:
     """What became of a copy, as a badge."""
     return _badge_of(FATES.get(name), name)
+
+
+@register.simple_tag
+def would(name: str) -> SafeString:
+    """What would become of a copy, as a badge."""
+    return _badge_of(WOULD.get(name), name)
+
+
+@register.simple_tag
+def would_tone(name: str) -> str:
+    """The tone of it."""
+    word = WOULD.get(name)
+    return "" if word is None else word.tone
+
+
+@register.simple_tag
+def would_sentence(name: str, hop: str) -> str | Promise:
+    """The same in a sentence, which says where to."""
+    word = WOULD.get(name)
+    return HOPS.get(hop) or (name if word is None else word.text)
 
 
 @register.simple_tag

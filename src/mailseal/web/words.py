@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from mailseal.policy.model import Fate, MethodName, Treatment
 from mailseal.policy.reason import Reason
 from mailseal.policy.text import TEXTS, render
+from mailseal.ports import Hop
 from mailseal.store.quarantine_events import Action
 
 
@@ -34,6 +35,27 @@ FATES: Mapping[str, Word] = MappingProxyType(
     }
 )
 """`Fate`."""
+
+WOULD: Mapping[str, Word] = MappingProxyType(
+    {
+        Fate.RELAYED: Word(_("Would be sent on"), "good", "check"),
+        Fate.NOTIFIED: Word(_("Its sender would be told"), "warn", "bell"),
+        Fate.KEPT: Word(_("Would be kept for the recipient"), "info", "clock"),
+        Fate.HELD: Word(_("Would be held"), "held", "held"),
+        Fate.DEFERRED: Word(_("Would be deferred"), "warn", "clock"),
+        Fate.REFUSED: Word(_("Would be refused"), "bad", "refused"),
+    }
+)
+"""The same in the simulator."""
+
+HOPS: Mapping[str, str | Promise] = MappingProxyType(
+    {
+        Hop.INSIDE: _("Would be sent on to the internal mail server"),
+        Hop.OUTSIDE: _("Would be sent on to the outside"),
+        Hop.NEIGHBOUR: _("Would go back to the neighbour that it came from"),
+    }
+)
+"""`Hop`."""
 
 TREATMENTS: Mapping[str, Word] = MappingProxyType(
     {

@@ -119,7 +119,7 @@ def _attempts(rows: Sequence[LogEntry]) -> Iterator[Step]:
             FATES.get(first.fate, Word(first.fate)),
             first.reply,
             first.reasons,
-            tuple((_label(name), value) for name, value in first.details if value),
+            tuple((label(name), value) for name, value in first.details if value),
             len(again),
             again[-1].time if again else None,
             first.treatment if first.treatment in TREATMENTS else "",
@@ -129,7 +129,8 @@ def _attempts(rows: Sequence[LogEntry]) -> Iterator[Step]:
         )
 
 
-def _label(name: str) -> Text:
+def label(name: str) -> Text:
+    """What a detail is called."""
     if name.startswith("layer-"):
         return _("Layer %(number)s") % {"number": name.removeprefix("layer-")}
     return DETAILS.get(name, name)

@@ -2,9 +2,11 @@
 
 from django.urls import path
 
-from mailseal.web.console import mails
+from mailseal.web.console import mails, simulator
 
 urlpatterns = [
     path("mails/", mails.listed, name="mails"),
     path("mails/<str:message>/", mails.one, name="mail"),
+    path("simulator/", simulator.simulator, name="simulator"),
+    path("simulator/<uuid:job>/", simulator.later, name="simulation"),
 ]

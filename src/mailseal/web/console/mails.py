@@ -10,12 +10,13 @@ from django.utils.translation import gettext as _
 
 from mailseal.store import log
 from mailseal.store.log import LogFilter, LogFilterError, LogPage
-from mailseal.web.access import Area
+from mailseal.web.access import Area, Principal
 from mailseal.web.console.mail_filter import Filter
 from mailseal.web.console.mail_story import Story, story
 from mailseal.web.guard import needs, principal
 
 ROWS = 50
+SIMULATED = 20
 RECIPIENTS = 200
 """Rows of one mail that its page shows; the rest is in the log."""
 
@@ -74,5 +75,15 @@ def one(request: HttpRequest, message: str) -> HttpResponse:
     found = log.page(LogFilter(message=message, domains=who.domains_for(Area.LOG)), limit=RECIPIENTS)
     if not found.entries:
         raise Http404
-    told: Story = story(found.entries, who)
-    return render(request, "mails/one.html", {"mail": told, "more": found.next, "list": reverse("mails")})
+    told = story(found.entries, who)
+    context = {"mail": told, "more": found.next, "list": reverse("mails"), "simulate": _simulation(told, who)}
+    return render(request, "mails/one.html", context)
+
+
+def _simulation(told: Story, who: Principal) -> str:
+    """Where the same mail can be tried again, as the settings are now; "" for who may not."""
+    if not who.may(Area.SIMULATOR):
+        return ""
+    recipients = "\n".join(way.recipient for way in told.ways[:SIMULATED])
+    asked = {"sender": told.sender, "recipients": recipients, "subject": told.subject}
+    return f"{reverse('simulator')}?{urlencode(asked)}"
