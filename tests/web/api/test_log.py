@@ -17,7 +17,7 @@ def test_rows_are_found_and_say_why(api):
     assert senders(caller("GET", "/log?fate=refused&recipient=two.test")) == ["c@one.test"]
     first = caller("GET", "/log?limit=1").json()
     assert senders(caller("GET", f"/log?limit=1&after={first['next']}")) == ["a@one.test"]
-    assert {"code", "parameters", "text"} == set(first["items"][0]["reasons"][0])
+    assert {"code", "parameters", "settings", "text"} == set(first["items"][0]["reasons"][0])
     assert senders(caller("GET", "/log?until=2001-01-01T00:00:00Z")) == []
     for wrong in ("fate=lost", "since=2026-01-01", "since=0001-01-01T00:00:00Z", "sender=%40", "senders=x"):
         assert caller("GET", f"/log?{wrong}").status_code == 422, wrong

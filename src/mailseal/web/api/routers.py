@@ -2,12 +2,13 @@
 
 from ninja import Router
 
-from mailseal.web.api import addresses, audit, domains, health, jobs, log, logins, me, routes, settings, work
+from mailseal.web.api import addresses, audit, domains, explain, health, jobs, log, logins, me, routes, settings, work
 
 ROUTERS: tuple[tuple[str, Router], ...] = (
     ("/addresses", addresses.router),
     ("/audit", audit.router),
     ("/domains", domains.router),
+    ("/explain", explain.router),
     ("/health", health.router),
     ("/jobs", jobs.router),
     ("/log", log.router),
