@@ -34,7 +34,7 @@ _GERMAN: Mapping[Change, str] = MappingProxyType(
         Change.ACTIVATED: "{about}, Administrator von Mailseal, darf sich wieder anmelden.",
         Change.DEACTIVATED: "{about}, Administrator von Mailseal, darf sich nicht mehr anmelden.",
         Change.RESET: "Passwort und zweite Faktoren von {about}, Administrator von Mailseal, wurden entfernt.",
-        Change.LINK: "Ein Einmal-Link setzt das Passwort von {about}, Administrator von Mailseal, neu: er wurde erstellt.",
+        Change.LINK: "Ein Einmal-Link zum Setzen des Passworts wurde erstellt für {about}, Administrator von Mailseal.",
         Change.PROVIDER: "Konten von Mailseal können sich über den OpenID-Connect-Anbieter {about} anmelden: "
         "neu oder geändert.",
     }

@@ -3,6 +3,8 @@
 The apps of accounts are in every process, so that there is one set of tables; what answers browsers is `mailseal.web`.
 """
 
+from pathlib import Path
+
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
@@ -29,3 +31,4 @@ SECRET_KEY = "unused: the store signs nothing"  # noqa: S105 -- Django refuses a
 MAILSEAL_NODE = "localhost"
 MAILSEAL_IDLE_SECONDS = 3600  # of the web, which sets these
 MAILSEAL_SECOND_FACTOR = False
+MAILSEAL_OPENID_ROOTS: Path | None = None

@@ -109,6 +109,14 @@ class Web:
         example="true",
         default=False,
     )
+    openid_roots: Path | None = key(
+        values.path,
+        "Root certificates, PEM, by which OpenID Connect providers are checked. Unless set: those that come with "
+        "Mailseal's libraries (certifi).",
+        example='"/etc/mailseal/tls/company-roots.pem"',
+        default=None,
+        default_text="none",
+    )
     database_url: str | None = key(
         _database_url,
         "The same MariaDB by an account of the web's own, which cannot read sealed columns (`mailseal store grants`). "

@@ -10,11 +10,12 @@ from django.contrib.sessions.models import Session
 from mailseal.store import audit
 from mailseal.store.accounts.errors import AccountError
 from mailseal.store.accounts.models import Account
-from mailseal.store.row import utc_now
+from mailseal.store.row import storable, utc_now
 from mailseal.store.transaction import reads, writes
 
 SEEN_EVERY = timedelta(minutes=1)
 MAX_LISTED = 200
+MAX_BROWSER_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,12 @@ def end_all(account_id: UUID, *, but: str = "") -> int:
 
 
 @writes
-def seen(session_key: str, place: str) -> None:
-    """That a session was used, from an IP address; called once in SEEN_EVERY."""
-    UserSession.objects.filter(session_key=session_key).update(last_seen_at=utc_now(), ip=place)
+def seen(account_id: UUID, session_key: str, place: str, browser: str) -> None:
+    """That a session was used, from an IP address; called at first, and once in SEEN_EVERY. So each can be ended."""
+    if not UserSession.objects.filter(session_key=session_key).update(last_seen_at=utc_now(), ip=place):
+        browser = storable(browser)[:MAX_BROWSER_CHARS]
+        row = UserSession(user_id=account_id, session_key=session_key, ip=place, user_agent=browser)
+        UserSession.objects.bulk_create([row], ignore_conflicts=True)
 
 
 @writes

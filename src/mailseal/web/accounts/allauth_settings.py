@@ -17,6 +17,7 @@ def values(config: Config) -> dict[str, Any]:
         "SESSION_COOKIE_AGE": config.web.session_hours * 3600,
         "MAILSEAL_IDLE_SECONDS": config.web.idle_minutes * 60,
         "MAILSEAL_SECOND_FACTOR": config.web.second_factor,
+        "MAILSEAL_OPENID_ROOTS": config.web.openid_roots,
         "LOGIN_URL": "account_login",
         "LOGIN_REDIRECT_URL": "start",
         "ACCOUNT_ADAPTER": "mailseal.web.accounts.adapter.AccountAdapter",

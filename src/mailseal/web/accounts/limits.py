@@ -8,6 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 
 from mailseal.store.accounts import sessions
+from mailseal.store.accounts.models import Account
 from mailseal.web.accounts.adapter import BEGAN
 from mailseal.web.accounts.place import place_of
 
@@ -22,11 +23,11 @@ class SessionLimits:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer."""
-        if request.user.is_authenticated:
-            self._look(request)
+        if isinstance(request.user, Account):
+            self._look(request, request.user)
         return self._get_response(request)
 
-    def _look(self, request: HttpRequest) -> None:
+    def _look(self, request: HttpRequest, account: Account) -> None:
         now = int(time.time())
         session = request.session
         began = int(session.setdefault(BEGAN, now))
@@ -36,4 +37,5 @@ class SessionLimits:
             flows.logout.logout(request, show_message=False)
         elif SEEN not in session or now - seen >= sessions.SEEN_EVERY.total_seconds():
             session[SEEN] = now
-            sessions.seen(str(session.session_key or ""), place_of(request))
+            browser = request.headers.get("User-Agent", "")
+            sessions.seen(account.pk, str(session.session_key or ""), place_of(request), browser)

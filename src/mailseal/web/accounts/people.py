@@ -17,7 +17,7 @@ from mailseal.store.accounts.roles import Role
 from mailseal.web.access import Area, Verb
 from mailseal.web.accounts.confirmed import confirmed
 from mailseal.web.accounts.words import ROLE_HELP, ROLES, in_words
-from mailseal.web.guard import needs
+from mailseal.web.guard import needs, principal
 
 MAX_SEARCH_CHARS = 200
 
@@ -80,6 +80,7 @@ def people(request: HttpRequest) -> HttpResponseBase:
         "older": found[-1].email if len(found) == PAGE_ROWS else "",
         "newer": bool(request.GET.get("after")),
         "providers": providers.list_providers(),
+        "may_change": principal(request).may(Area.ACCOUNTS, Verb.CHANGE),
     }
     return render(request, "accounts/list.html", facts)
 

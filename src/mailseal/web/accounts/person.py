@@ -16,11 +16,12 @@ from django.utils.translation import gettext_lazy
 from mailseal.store.accounts import accounts, links, lockout, sessions, tokens
 from mailseal.store.accounts.accounts import AccountInfo
 from mailseal.store.accounts.errors import AccountError, NoAccountError, StaleAccountError
+from mailseal.store.accounts.roles import Role
 from mailseal.web.access import Area, Verb
 from mailseal.web.accounts.confirmed import confirmed
 from mailseal.web.accounts.people import AccountForm, form_of
-from mailseal.web.accounts.words import in_words
-from mailseal.web.guard import needs
+from mailseal.web.accounts.words import ROLES, in_words
+from mailseal.web.guard import needs, principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,8 @@ STEPS: Mapping[str, Step] = {
 def person(request: HttpRequest, account_id: UUID) -> HttpResponseBase:
     """Show an account; who may, changes it (`change`)."""
     info = _info(account_id)
-    return render(request, "accounts/one.html", _facts(info, form_of(info)))
+    facts = _facts(info, form_of(info)) | {"may_change": principal(request).may(Area.ACCOUNTS, Verb.CHANGE)}
+    return render(request, "accounts/one.html", facts)
 
 
 @needs(Area.ACCOUNTS, Verb.CHANGE)
@@ -157,7 +159,9 @@ def _info(account_id: UUID) -> AccountInfo:
 def _facts(info: AccountInfo, form: AccountForm) -> dict[str, Any]:
     return {
         "info": info,
+        "roles": [ROLES[role] for role in Role if role in info.roles],
         "form": form,
+        "may_change": True,
         "sessions": sessions.list_sessions(info.id, ""),
         "tokens": tokens.list_tokens(info.id),
     }

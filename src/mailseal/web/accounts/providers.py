@@ -6,6 +6,7 @@ import requests
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialApp, SocialLogin
+from django.conf import settings
 from django.http import HttpRequest
 from django.shortcuts import render
 
@@ -24,6 +25,8 @@ class _Session(requests.Session):
     def __init__(self) -> None:
         super().__init__()
         self.trust_env = False
+        if settings.MAILSEAL_OPENID_ROOTS is not None:
+            self.verify = str(settings.MAILSEAL_OPENID_ROOTS)
         self.mount("http://", _NoHttp())
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
