@@ -14,7 +14,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from mailseal.store.accounts import lockout, passwords, sign_ins
+from mailseal.store.accounts import lockout, passwords, providers, sign_ins
 from mailseal.store.accounts.errors import AccountError
 from mailseal.store.accounts.models import Account
 from mailseal.store.acting import Acting, Way, acting
@@ -32,6 +32,11 @@ ELSEWHERE = "mailseal.second_factor_elsewhere"
 def display(account: Account) -> str:
     """How an account is called."""
     return account.name or account.email
+
+
+def _asked_elsewhere(record: dict[str, Any]) -> bool:
+    """Whether a provider has asked for a second factor, by allauth's record of a step of signing in."""
+    return record.get("method") == "socialaccount" and providers.asks_second_factor(str(record.get("provider")))
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # the library has no types
@@ -71,6 +76,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # the librar
         records = get_authentication_records(request, user)
         super().login(request, user)
         request.session[BEGAN] = int(time.time())
+        request.session[ELSEWHERE] = any(_asked_elsewhere(record) for record in records)
         ways = [str(record.get("type") or record.get("method")) for record in records]
         place = place_of(request)
         lockout.succeeded(user.email, place)

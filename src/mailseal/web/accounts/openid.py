@@ -1,28 +1,57 @@
 """Signing in by an OpenID Connect provider: allauth's views, behind the policy of headers.
 
 The policy lets forms go to this host alone, also by a redirect (CSP `form-action`): so the way to the provider is a
-page that goes there by itself.
+page that goes there by itself. Whatever a provider answers that is none is a page that says so.
 """
 
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+
+import requests
 from allauth.socialaccount.providers.openid_connect import views
-from django.http import HttpRequest, HttpResponseBase, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_POST
 
-callback = require_GET(views.callback)
+_NO_ANSWER = (requests.RequestException, ValueError, KeyError, TypeError, AttributeError)
+"""What allauth lets through of answers that are no JSON, or lack what they should have."""
+
+logger = logging.getLogger(__name__)
 
 
+@require_POST
 def login(request: HttpRequest, provider_id: str) -> HttpResponseBase:
     """Go to the provider; by POST, so that no page of somebody else starts it."""
-    if request.method != "POST":
-        return HttpResponseNotAllowed(["POST"])
-    response: HttpResponseBase = views.login(request, provider_id)
-    location = response.headers.get("Location", "")
-    if response.status_code == 302 and location.startswith("https://"):
-        return render(request, "socialaccount/login_redirect.html", {"redirect_to": location})
-    return response
+    response = _asked(request, provider_id, views.login)
+    if response.status_code != HTTPStatus.FOUND:
+        return response
+    location = response.headers["Location"]
+    if not location.startswith("https://"):
+        return _no_answer(request)
+    return render(request, "socialaccount/login_redirect.html", {"redirect_to": location})
+
+
+@require_GET
+def callback(request: HttpRequest, provider_id: str) -> HttpResponseBase:
+    """Come back from the provider."""
+    return _asked(request, provider_id, views.callback)
 
 
 def cancelled(_request: HttpRequest) -> HttpResponseBase:
     """Somebody has said no at the provider."""
     return redirect("account_login")
+
+
+def _asked(
+    request: HttpRequest, provider_id: str, view: Callable[[HttpRequest, str], HttpResponseBase]
+) -> HttpResponseBase:
+    try:
+        return view(request, provider_id)
+    except _NO_ANSWER as error:
+        logger.warning("an OpenID Connect provider could not be asked: %s", type(error).__name__)
+        return _no_answer(request)
+
+
+def _no_answer(request: HttpRequest) -> HttpResponseBase:
+    return render(request, "socialaccount/authentication_error.html", status=HTTPStatus.BAD_GATEWAY)
