@@ -26,6 +26,7 @@ from mailseal.cli.checks import (
     submission,
     tls_policies,
     tls_reports,
+    web,
 )
 from mailseal.cli.checks.finding import Finding, Status
 from mailseal.cli.session import Session, become_owner, pass_session
@@ -42,11 +43,13 @@ CHECKS: tuple[tuple[str, Callable[[Config], Iterable[Finding]]], ...] = (
     ("Postfix", postfix.postfix),
     ("Postfix", postfix.unfiltered),
     ("Office 365", office365.office365),
+    ("console", web.answers),
 )
 STORED: tuple[tuple[str, Callable[[Config], Iterable[Finding]]], ...] = (
     ("KEK", stored.keks),
     ("database", stored.database),
     ("keys", stored.keys),
+    ("console", web.kept),
     ("domains", stored.domains),
     ("Postfix", postfix.domains),
     ("certificates", stored.certificates),

@@ -11,7 +11,7 @@ from mailseal.cli.progress import LINE_SECONDS
 from mailseal.cli.session import Session, pass_session
 from mailseal.config import Config
 from mailseal.keys.kek_places import Found, folder_for_new, new_kek, read_keks
-from mailseal.store import keks, nodes, rewrap, rotation
+from mailseal.store import console_keys, keks, nodes, rewrap, rotation
 from mailseal.store.keks import KekInfo
 from mailseal.store.rewrap import Pass
 
@@ -177,3 +177,19 @@ def retire(session: Session, *, kek_id: str, as_json: bool) -> None:
 
 def _places(config: Config, kek_id: str) -> list[str]:
     return [file.place for file in read_keks(config.keys.kek).of(kek_id)]
+
+
+@key.command("forget-web")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_session
+def forget_web(session: Session, *, yes: bool) -> None:
+    """Have the next web key count: this one is lost, or in wrong hands. Second factors have to be set up anew."""
+    config = session.open_store()
+    if not yes:
+        click.confirm("Everybody is signed out, and every second factor is lost. Go on?", abort=True)
+    if not console_keys.forget_web():
+        raise CommandError("the database knows no web key", "nothing has to be done")
+    click.echo(
+        f"Next:\n  remove {config.keys.web_key} on every node, `mailseal init` on one, copy its file to the others, "
+        "and restart the web roles"
+    )

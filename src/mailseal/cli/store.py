@@ -1,8 +1,10 @@
 """`mailseal store`: the database itself. To another engine, and up to this release."""
 
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
@@ -13,11 +15,13 @@ from mailseal.cli.restore import place
 from mailseal.cli.session import Session, pass_session
 from mailseal.config import Config
 from mailseal.roles import listening
-from mailseal.store import configure, nodes
+from mailseal.store import configure, nodes, web_rights
 from mailseal.store.audit import record
 from mailseal.store.dump import Place
 from mailseal.store.load import copy as copy_database
 from mailseal.store.row import utc_now
+
+_ACCOUNT = re.compile(r"[A-Za-z0-9._%:-]{1,80}")
 
 
 @click.group()
@@ -60,6 +64,25 @@ def copy(session: Session, *, url: str, password_file: Path | None) -> None:
     if password_file is not None:
         click.echo(f'  password_file = "{password_file.absolute()}"')
     click.echo("then `mailseal check`; the old database is as it was, and no longer of use once mail has been handled.")
+
+
+@store.command()
+@click.option("--user", default="mailseal_web", show_default=True, help="The web role's account, of web.database_url.")
+@click.option("--host", default="localhost", show_default=True, help="From where it comes, as MariaDB sees it.")
+@pass_session
+def grants(session: Session, *, user: str, host: str) -> None:
+    """Print what MariaDB's root has to say so that the web role's account reads no sealed column; `| mariadb`.
+
+    Make the account first, with a password; say it again after each update.
+    """
+    parts = urlsplit(session.config.database.url)
+    if parts.scheme == "sqlite":
+        raise CommandError("SQLite has no accounts", "there the web role's user shares the file (docs/web.md)")
+    for name in (user, host):
+        if not _ACCOUNT.fullmatch(name):
+            raise CommandError(f"{name!r} is no name of an account", "letters, digits and . - _ % : are")
+    for line in web_rights.statements(parts.path.strip("/"), f"'{user}'@'{host}'"):
+        click.echo(line)
 
 
 def _keep_the_gateway_away(config: Config) -> int:

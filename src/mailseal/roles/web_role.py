@@ -29,13 +29,17 @@ from mailseal.roles.store_wait import wait_for_store
 from mailseal.roles.web_folders import unshared_database
 from mailseal.roles.web_server import Server, Serving
 from mailseal.roles.web_tls import ConsoleTls
-from mailseal.store import console_keys
+from mailseal.store import console_keys, transaction, web_rights
+from mailseal.store.transaction import unit_of_work
 from mailseal.web import secrets
 from mailseal.web.front import Front
 from mailseal.web.plain import HTTPS_PORT, Doors, Plain
 from mailseal.web.static_files import serving
 
 logger = logging.getLogger(__name__)
+
+
+MAX_NAMED = 5
 
 
 class WebCannotWorkError(PermanentError):
@@ -58,6 +62,7 @@ def run(config: Config) -> None:
             inheritance.sockets[WEB_PLAIN] = bind(plain, group_of(WEB_PLAIN, config))
     _require_database(config)
     wait_for_store(with_own_database(config), inheritance)
+    _judge_rights()
     _take_key(_own_key(config))
     web.setup(config, secrets.django_secret())
     WebRole(config, inheritance).serve()
@@ -68,6 +73,21 @@ def _require_database(config: Config) -> None:
     path = Path(urlsplit(config.database.url).path)
     if what_to_do and path.parent.is_dir() and not os.access(path.parent, os.W_OK):
         raise WebCannotWorkError(f"the web role's user cannot get at {config.database.url}; {what_to_do}")
+
+
+def _judge_rights() -> None:
+    with unit_of_work():
+        judged = transaction.read(web_rights.judge)
+    if judged.lacking:
+        raise WebCannotWorkError(
+            f"the web role's database account cannot read {', '.join(judged.lacking[:MAX_NAMED])}: "
+            "`mailseal store grants`, after each update"
+        )
+    if judged.excess:
+        logger.warning(
+            "the web role's database account can read what is sealed (%s): set web.database_url, `mailseal store grants`",
+            ", ".join(judged.excess[:MAX_NAMED]),
+        )
 
 
 def with_own_database(config: Config) -> Config:

@@ -12,6 +12,7 @@ from django.db.transaction import atomic
 from mailseal.errors import TransientError
 from mailseal.keys.hpke import PrivateKey, PublicKey
 from mailseal.keys.sealing import sealed_by
+from mailseal.store.audit import record
 from mailseal.store.console_models import ConsoleKeyRow
 from mailseal.store.private_keys import Sealing
 from mailseal.store.transaction import read, reads, run, writes
@@ -72,7 +73,9 @@ def _make_intake(sealing: Sealing) -> None:
 @writes
 def register_web(key: PublicKey) -> bool:
     """Say which key the web role has, once for all nodes; False: the cluster has another one."""
-    row, _ = ConsoleKeyRow.objects.get_or_create(name=WEB, defaults={"public": key.octets})
+    row, made = ConsoleKeyRow.objects.get_or_create(name=WEB, defaults={"public": key.octets})
+    if made:
+        record("keys", "register-web-key", key.octets.hex())
     return bytes(row.public) == key.octets
 
 
@@ -82,7 +85,10 @@ def forget_web() -> bool:
 
     What it sealed (second factors) is lost with it.
     """
-    return bool(ConsoleKeyRow.objects.filter(name=WEB).delete()[0])
+    forgotten = bool(ConsoleKeyRow.objects.filter(name=WEB).delete()[0])
+    if forgotten:
+        record("keys", "forget-web-key", WEB)
+    return forgotten
 
 
 @dataclass(slots=True)

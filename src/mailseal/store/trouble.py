@@ -11,8 +11,8 @@ from mailseal.errors import TransientError
 _CONFLICT_CODES = frozenset({1020, 1205, 1213, 1412})
 _LOST_CODES = frozenset({0, 1927, 2006, 2013, 2055, 4031})
 _AWAY_CODES = frozenset({
-    3, 1021, 1023, 1026, 1030, 1040, 1041, 1044, 1045, 1047, 1049, 1053, 1114, 1129, 1130, 1146, 1180, 1203, 1226,
-    1290, 1317, 1792, 1836, 1969, 2002, 2003,
+    3, 1021, 1023, 1026, 1030, 1040, 1041, 1044, 1045, 1047, 1049, 1053, 1114, 1129, 1130, 1142, 1143, 1146, 1180, 1203,
+    1226, 1290, 1317, 1792, 1836, 1969, 2002, 2003,
 })  # fmt: skip
 _BUSY_WORDS = ("is locked", "locking protocol", "database schema has changed")
 _AWAY_WORDS = (
@@ -58,6 +58,10 @@ def unavailable(error: BaseException) -> StoreUnavailable:
         return StoreUnavailable(
             "the database has no tables of Mailseal yet (run `mailseal init`), or holds a restore or copy that was not "
             "finished (`mailseal check` says so)"
+        )
+    if code in (1142, 1143):
+        return StoreUnavailable(
+            "the database account lacks a right that this needs (for the web role: `mailseal store grants`)"
         )
     if "unable to open" in str(error):
         return StoreUnavailable("the database file cannot be opened; if there is none yet, run `mailseal init`")

@@ -5,14 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mailseal.cli.checks.finding import Finding, Status
-from mailseal.config import QUEUE, SOCKETS, Config, Endpoint, SocketInfo
+from mailseal.config import METRICS, QUEUE, SOCKETS, WEB, WEB_PLAIN, Config, Endpoint, SocketInfo
 from mailseal.roles.listening import group_id, is_held
 
 TIMEOUT_SECONDS = 5.0
-_ASKED = {"http": (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP/1.1 200")}
-"""What is said first to a listener by its protocol, and how a good answer begins."""
+_GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+_ASKED = {METRICS: (_GET, "HTTP/1.1 200"), WEB_PLAIN: (_GET, "HTTP/1.1 ")}
+"""What is said first to a listener, and how a good answer begins."""
 _GREETS = b"", "220"
-_SILENT = frozenset({"socketmap", "dovecot-auth", "json", "documents"})
+_SILENT = frozenset({"socketmap", "dovecot-auth", "json", "documents", "https"})
 """Protocols in which nothing is said unasked, or nothing that tells more than that somebody is there."""
 
 
@@ -25,13 +26,13 @@ def listeners(config: Config) -> Iterator[Finding]:
             yield Finding("listener", Status.OK, f"{info.name}: off")
             continue
         yield _listener(info, place, is_running=is_running)
-        if place.path is not None and not info.for_owner:
+        if place.path is not None and not info.for_owner and info.name != WEB:
             yield from _reachable_for(place.path, config.listen.socket_group)
 
 
 def _listener(info: SocketInfo, place: Endpoint, *, is_running: bool) -> Finding:
     label = f"{info.name}: {info.protocol} on {place}, origin {info.origin} ({info.purpose})"
-    asked, good = _ASKED.get(info.protocol, _GREETS)
+    asked, good = _ASKED.get(info.name, _GREETS)
     greeting = _greeting(place, asked, listens=info.protocol not in _SILENT)
     if greeting is None and is_running and info.name == QUEUE:
         return Finding("listener", Status.WARN, f"{label} does not answer", "start `mailseal serve` as root")
