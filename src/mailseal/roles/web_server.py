@@ -166,6 +166,9 @@ class Server(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         except OSError:
             return  # it has gone again, or there are no descriptors left for a moment
         try:
+            if sock.family != socket.AF_UNIX:
+                # Head and body are written one after the other; held back for an acknowledgement, the body takes 40 ms.
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection = Connection(self.cfg, sock, address, listener.getsockname(), self._serving)
         except OSError:
             sock.close()
