@@ -39,7 +39,8 @@ class Origin:
 class Field:
     """One setting of an owner. `text`: what the input holds; `effective`: what counts now, from `origin`.
 
-    `inherited` and `inherited_from`: what counts when nothing is set here. `was`: for `was-NAME`.
+    `inherited` and `inherited_from`: what counts when nothing is set here. `was`: for `was-NAME`. `is_wish`: the input
+    holds what is not saved yet; `meanwhile`: what somebody else has made of it since it was shown.
     """
 
     info: SettingInfo
@@ -53,6 +54,7 @@ class Field:
     inherited_from: Origin
     was: str
     error: str = ""
+    is_wish: bool = False
     meanwhile: str | None = None
 
     @property
@@ -160,12 +162,12 @@ def _ends(text: str) -> str:
 
 
 def checked(wanted: Mapping[str, Wanted]) -> tuple[dict[str, Wanted], dict[str, str]]:
-    """What can be set, as `show_value` writes it, and what is wrong with the rest, by name."""
+    """What can be set, as `written`, and what is wrong with the rest, by name."""
     good: dict[str, Wanted] = {}
     errors: dict[str, str] = {}
     for name, one in wanted.items():
         try:
-            text = None if one.text is None else show_value(name, parse_value(name, one.text))
+            text = None if one.text is None else written(setting(name), parse_value(name, one.text))
             good[name] = replace(one, text=text)
         except SettingError as error:
             errors[name] = str(error).removeprefix(f"{name}: ")
@@ -188,6 +190,7 @@ def with_wishes(
             own=one.text is not None,
             locked=one.locked,
             text=one.text or "",
+            is_wish=True,
             meanwhile=(field.text if field.own else gettext("inherited: %s") % field.inherited) if changed else None,
         )
     return fields

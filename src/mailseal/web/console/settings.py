@@ -125,7 +125,7 @@ def _form(
         "own_count": sum(one.own for one in found.values()),
         "may_change": who.may_for(domain_of(owner), _AREA, Verb.CHANGE),
         "may_lock": who.everywhere(_AREA, Verb.CHANGE),
-        "has_errors": bool(errors),
+        "wrong": [(name, one.label) for name, one in found.items() if one.error],
     }
     return render(request, "settings/form.html", context, status=status)
 
