@@ -29,7 +29,7 @@ debian:
 	@tools/debian.sh $(PACKAGES)
 
 run: .venv/installed-run
-	@$(BIN)/mailseal --config var/mailseal.toml init --data var --hostname localhost --smtp 127.0.0.1:10025
+	@$(BIN)/mailseal --config var/mailseal.toml init --data var --hostname localhost --smtp 127.0.0.1:10025 --web 127.0.0.1:8443
 	@exec $(BIN)/mailseal --config var/mailseal.toml serve
 
 demo: .venv/installed-run

@@ -32,7 +32,7 @@ def _wanted(config: Config) -> tuple[str, ...]:
     users = config.users
     has_keeper = config.data_dir.is_dir() and config.data_dir.stat().st_uid != 0
     keepers = [] if has_keeper else [KEEPER]
-    named = [name for name in (users.mail, users.worker, users.metrics, users.sandbox) if name is not None]
+    named = [name for name in (users.mail, users.worker, users.metrics, users.sandbox, users.web) if name is not None]
     return tuple(dict.fromkeys([*keepers, *named]))
 
 

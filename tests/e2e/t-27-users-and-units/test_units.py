@@ -21,6 +21,7 @@ SERVICES = {
     "mailseal-metrics.service": 1.6,
     "mailseal-sandbox.service": 1.0,
     "mailseal-queue.service": 1.8,
+    "mailseal-web.service": 1.6,
 }
 """The exposure that `systemd-analyze security` may find at most; 10 is the worst."""
 
@@ -69,7 +70,8 @@ def test_the_sockets_are_those_of_the_table() -> None:
     for unit in UNITS.glob("*.socket"):
         found = dict(re.findall(r"^(\w+)=(.*)$", unit.read_text(), re.MULTILINE))
         listening[found["FileDescriptorName"]] = found["ListenStream"]
-    assert listening.keys() == {info.name for info in SOCKETS if info.protocol in {"smtp", "documents", *FROM_POSTFIX}}
+    protocols = {"smtp", "documents", "https", *FROM_POSTFIX}
+    assert listening.keys() == {info.name for info in SOCKETS if info.protocol in protocols}
     assert listening["smtp"] == str(config.listen.smtp)
     assert listening["sandbox"] == "/var/lib/mailseal/run/sandbox"
     for info in SOCKETS:
@@ -92,8 +94,11 @@ def test_users_and_folders_are_understood(tmp_path: Path) -> None:
             [program, f"--root={tmp_path}", *create, str(UNITS / file)], capture_output=True, text=True, check=True
         )
     users = {line.split(":")[0]: line.split(":")[6] for line in (tmp_path / "etc" / "passwd").read_text().splitlines()}
-    assert users == dict.fromkeys(("mailseal", "mailseal-metrics", "mailseal-sandbox"), "/usr/sbin/nologin")
+    assert users == dict.fromkeys(("mailseal", "mailseal-metrics", "mailseal-sandbox", "mailseal-web"), "/usr/sbin/nologin")
     data = tmp_path / "var" / "lib" / "mailseal"
     assert data.stat().st_mode & 0o7777 == 0o710
     assert (data / "run" / "metrics").stat().st_mode & 0o7777 == 0o2750
+    for name in ("web", "database"):
+        assert (data / name).stat().st_mode & 0o7777 == 0o2750
+        assert (data / name).stat().st_gid not in {data.stat().st_gid, (data / "spool").stat().st_gid}
     assert (data / "run" / "metrics").stat().st_gid == data.stat().st_gid != (data / "spool").stat().st_gid

@@ -275,14 +275,16 @@ def test_users_are_made_when_asked_for(home: Home) -> None:
     useradd.write_text(f'#!/bin/sh\necho "$@" >> {home.folder}/made\n')
     useradd.chmod(0o755)
     new = home.folder / "new"
-    home.write('metrics = "new-metrics"\nsandbox = "new-sandbox"')
+    home.write('metrics = "new-metrics"\nsandbox = "new-sandbox"\nweb = "new-web"')
     text = home.config.read_text().replace(str(home.data), str(new))
     home.config.write_text(text)
     command = [home.python, "-m", "mailseal", "--config", str(home.config), "init", "--make-users"]
     env = environment(PATH=f"{home.folder}/bin:{os.environ['PATH']}")
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     options = f"--system --user-group --no-create-home --home-dir {new} --shell /usr/sbin/nologin --"
-    made = [f"{options} {name}" for name in ("mailseal", "new-metrics", "new-sandbox") if name not in _users()]
+    made = [
+        f"{options} {name}" for name in ("mailseal", "new-metrics", "new-sandbox", "new-web") if name not in _users()
+    ]
     assert (home.folder / "made").read_text().splitlines() == made
     assert "made       user new-metrics" in done.stdout
     refused = home.mailseal("init", "--make-users", user=KEEPER, group=KEEPER, extra_groups=[])
