@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pty
+import re
 import shutil
 import signal
 import sqlite3
@@ -88,6 +89,7 @@ def origin() -> Iterator[Origin]:
             furnish(gateway)
             (folder / "their ca.pem").write_bytes(people().root.pem)
             gateway.cli("route", "set", "partner.example", _route(folder / "their ca.pem"))
+            gateway.cli("admin", "create", ANNA, "--role", "auditor")
             _add_log_rows(gateway.data / "mailseal.db")
             gateway.start()
             made = Origin(folder, gateway, port, inside, outside, folder / "node.backup", folder / "passphrase")
@@ -160,6 +162,15 @@ def _works(origin: Origin, gateway: Gateway) -> None:
         assert gateway.stop() == []
 
 
+def _audit_goes_on(gateway: Gateway) -> None:
+    """One chain from before the backup to behind the restore."""
+    newest = gateway.rows("audit", "list", "--area", "store")[0]
+    assert (newest["action"], newest["way"]) == ("restore", "command")
+    assert gateway.rows("audit", "list", "--area", "accounts", "--action", "create")[0]["subject"] == ANNA
+    found = gateway.rows("audit", "verify")
+    assert (found["intact"], found["findings"]) == (True, [])
+
+
 def _tables(gateway: Gateway, **settings: str) -> dict:
     document = tomllib.loads(gateway.config.read_text())
     return document | {"database": document.get("database", {}) | settings}
@@ -168,9 +179,13 @@ def _tables(gateway: Gateway, **settings: str) -> dict:
 def test_a_backup_lives_again_in_another_folder_and_another_database(origin: Origin) -> None:
     restored = origin.restore("second")
     assert restored.returncode == 0, restored.stderr
-    assert "2 of 2 sealed rows open" in restored.stdout
+    opened = re.search(r"(\d+) of (\d+) sealed rows open", restored.stdout)
+    assert opened is not None
+    assert int(opened[1]) == int(opened[2]) >= 2
     second = origin.elsewhere("second")
+    assert [(one["email"], one["roles"]) for one in second.rows("admin", "list")] == [(ANNA, ["auditor"])]
     _works(origin, second)
+    _audit_goes_on(second)
     assert oct(next((second.data / "keks").iterdir()).stat().st_mode & 0o777) == "0o400"
     assert (second.data / "files").stat().st_mode & 0o077 == 0
     assert str(second.data) in tomllib.loads(second.config.read_text())["listen"]["tls_certificate"]
@@ -198,7 +213,8 @@ def test_a_damaged_backup_leaves_nothing_behind(origin: Origin) -> None:
 def test_what_is_in_a_backup_is_told_and_only_with_the_passphrase(origin: Origin) -> None:
     told = origin.gateway.rows("backup", str(origin.backup), "--verify", "--passphrase-file", str(origin.passphrase))
     assert told["node"] == "test"
-    assert told["files"] == [str(origin.folder / "tls.pem"), str(origin.folder / "their ca.pem")]
+    web_key = origin.gateway.data / "web/web.key"
+    assert told["files"] == [str(web_key), str(origin.folder / "tls.pem"), str(origin.folder / "their ca.pem")]
     assert any(one.startswith("store_private_key: 2") for one in told["tables"])
     assert oct(origin.backup.stat().st_mode & 0o777) == "0o600"
     wrong = origin.folder / "wrong"
@@ -232,9 +248,9 @@ def test_age_opens_it_without_mailseal(origin: Origin) -> None:
     os.close(terminal)
     with tarfile.open(payload, "r:gz") as inner:
         names = inner.getnames()
-        assert {"manifest.json", "config/mailseal.toml", "file/1", "database/00000001"} <= set(names)
+        assert {"manifest.json", "config/mailseal.toml", "file/2", "database/00000001"} <= set(names)
         assert inner.extractfile("config/mailseal.toml").read() == origin.gateway.config.read_bytes()
-        assert inner.extractfile("file/1").read() == (origin.folder / "tls.pem").read_bytes()
+        assert inner.extractfile("file/2").read() == (origin.folder / "tls.pem").read_bytes()
 
 
 @pytest.fixture(scope="module")
