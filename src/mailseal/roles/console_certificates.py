@@ -125,7 +125,8 @@ def import_crl(_node: Node, _arguments: Arguments, blob: bytes, _who: Acting) ->
 
 def read_fingerprints(_node: Node, _arguments: Arguments, blob: bytes, _who: Acting) -> Json:
     """`certificate-fingerprints`: those of the certificates of a file and of their public keys, for TLS policies."""
-    return [
+    found = [
         {"subject": one.subject, "certificate_sha256": one.fingerprint, "key_sha256": one.spki_sha256}
         for one in read_certificates(blob)[:MAX_SHOWN]
     ]
+    return {"certificates": found}

@@ -25,10 +25,10 @@ _CHANGES = frozenset({Verb.HOLD, Verb.RELEASE, Verb.REQUEUE, Verb.DELETE, Verb.T
 def list_queue(node: Node, arguments: Arguments, _blob: bytes, _who: Acting) -> Json:
     """`queue-list` {queue, sender, recipient, reason, after, limit}: how much waits for what; then the oldest mails.
 
-    `after` is the `key` of the last one of the page before. Raises what `QueueClient` does.
+    `after` is the `next` of the page before. Raises what `QueueClient` does.
     """
     wanted = QueueFilter(*(text(arguments, name, "") or None for name in ("queue", "sender", "recipient", "reason")))
-    limit, after = number(arguments, "limit", 50, most=MAX_MAILS + 1), text(arguments, "after", "")
+    limit, after = number(arguments, "limit", 50, most=MAX_MAILS), text(arguments, "after", "")
     ours, summary = our_sockets(node.config), Summary()
 
     def meant(listing: Listing) -> Iterator[Waiting]:
@@ -39,15 +39,16 @@ def list_queue(node: Node, arguments: Arguments, _blob: bytes, _who: Acting) -> 
                     yield waiting
 
     with queue_client(node.config).listing(LIST_SECONDS) as listing:
-        oldest = heapq.nsmallest(limit, meant(listing), key=_key)
+        oldest = heapq.nsmallest(limit + 1, meant(listing), key=_key)
     at = datetime.now(UTC)
     return {
         "count": summary.mails.total(),
         "queues": dict(summary.mails),
         "summary": [_spoken(row) for row in summary_rows(summary, at)],
-        "mails": [_mail(one, at) | {"key": _key(one)} for one in oldest],
+        "mails": [_mail(one, at) for one in oldest[:limit]],
         "unreadable": listing.unreadable + listing.cut,
         "note": listing.note,
+        "next": _key(oldest[limit - 1]) if len(oldest) > limit else None,
     }
 
 

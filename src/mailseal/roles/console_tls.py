@@ -39,26 +39,28 @@ def set_policy(node: Node, arguments: Arguments, _blob: bytes, _who: Acting) -> 
 
 
 def show_way(node: Node, arguments: Arguments, _blob: bytes, _who: Acting) -> Json:
-    """`tls-show` {destination}: where its mail goes, and which policy counts and why, as pairs of name and value."""
+    """`tls-show` {destination}: where its mail goes, and which policy counts and why: names and values."""
     rows = explained(journey_of(read_target(text(arguments, "destination")), node.config), node.config)
-    return [{"name": name, "value": _spoken(value)} for name, value in rows.items()]
+    return {"facts": [{"name": name, "value": _spoken(value)} for name, value in rows.items()]}
 
 
 def try_way(node: Node, arguments: Arguments, _blob: bytes, _who: Acting) -> Json:
     """`tls-test` {destination}: connect as Postfix would; a row for each connection."""
     rows = tried(read_target(text(arguments, "destination")), node.config)
-    return [{name: _spoken(value) for name, value in row.items()} for row in rows]
+    return {"connections": [{name: _spoken(value) for name, value in row.items()} for row in rows]}
 
 
 def problems(node: Node, _arguments: Arguments, _blob: bytes, _who: Acting) -> Json:
-    """`tls-problems`: of each policy that is not kept, why not, by its destination."""
-    found: dict[str, list[str]] = {}
+    """`tls-problems`: of each policy that is not kept, why not."""
+    found = []
     for one in tls_policies.list_rules():
         if one.rule is None:
-            found[one.destination] = ["it cannot be read, so mail waits; set it again"]
-        elif said := [it.text for it in remarks(one.rule, node.config) if it.weight is not Weight.NOTE]:
-            found[one.destination] = said
-    return found
+            said = ["it cannot be read, so mail waits; set it again"]
+        else:
+            said = [it.text for it in remarks(one.rule, node.config) if it.weight is not Weight.NOTE]
+        if said:
+            found.append({"destination": one.destination, "problems": said})
+    return {"policies": found}
 
 
 def _name(given: str) -> str:

@@ -10,11 +10,13 @@ from django.db.models.functions import Concat, Lower
 from mailseal.errors import PermanentError
 from mailseal.mail.address import Address
 from mailseal.smime.certificate import Certificate, CtlEntry, Verdict
+from mailseal.store import private_keys
 from mailseal.store.addresses import remember, remember_those_of
 from mailseal.store.audit import facts, record
 from mailseal.store.certificate_rows import DUE_NOW, Purpose, Use, parsed, verdict_from_row
 from mailseal.store.models import CertificateRow, CertificateUse, CtlRow, PrivateKeyRow
 from mailseal.store.owners import in_domains, owners_of_domain, read_owner
+from mailseal.store.pgp_models import PgpComponentRow, PgpUseRow
 from mailseal.store.revalidate import after_change, mark_below
 from mailseal.store.stamps import Scope, bump
 from mailseal.store.transaction import reads, run, writes
@@ -128,6 +130,24 @@ def delete(fingerprint: str, *, at: datetime | None = None) -> CertificateInfo:
     info = run(work)
     after_change(at=at)
     return info
+
+
+def delete_private_key(fingerprint: str) -> bool:
+    """Delete the private key of a certificate for good, from all that have it; False: there was none.
+
+    Raises NoSuchCertificateError, KeyInUseError.
+    """
+    return private_keys.delete_key(show(fingerprint).certificate.spki_sha256)
+
+
+@reads
+def owners_of_key(fingerprint: str) -> frozenset[str]:
+    """All for whom the private key of a certificate stands, by whatever has it; raises NoSuchCertificateError."""
+    spki = _row(fingerprint).spki_sha256
+    by_certificates = CertificateUse.objects.filter(certificate__spki_sha256=spki, certificate__bound=True)
+    components = PgpComponentRow.objects.filter(spki_sha256=spki, bound=True).values("certificate")
+    by_pgp = PgpUseRow.objects.filter(certificate__in=components)
+    return frozenset(owner for uses in (by_certificates, by_pgp) for owner in uses.values_list("owner", flat=True))
 
 
 @writes
