@@ -8,9 +8,11 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 
-from mailseal.store import domains
+from mailseal.store import audit, domains
 from mailseal.store.accounts import tokens
 from mailseal.store.accounts.roles import Role
+from mailseal.store.acting import Way
+from mailseal.store.audit import AuditFilter
 from mailseal.store.trouble import StoreUnavailable
 from mailseal.web.access import Area, Verb
 from mailseal.web.api.application import api as application
@@ -201,3 +203,32 @@ def test_what_a_role_may_not_do_it_is_told_so_before_anything_else(api, role):
             assert (answer.status_code, answer.json()["type"]) == (403, "urn:mailseal:problem:forbidden"), path
             asked += 1
     assert asked or role is Role.ADMINISTRATOR
+
+
+def test_reading_changes_nothing(web):
+    """What may be read by GET is guarded by what lets somebody see."""
+    reading = [one for one in application.operations() if "GET" in one.methods]
+    verbs = {guard.guarded_by for one in reading for guard in one.auth_callbacks}
+    assert {verb for area, verb in verbs if area is not None} <= {Verb.SEE, Verb.CONTENT}
+
+
+def test_a_change_is_recorded_as_its_caller_s(api):
+    caller = api()
+    assert caller("PUT", "/domains/b.example", {"internal": True}).status_code == 200
+    event = audit.list_events(AuditFilter(), limit=1)[0]
+    assert (event.way, event.actor.key, event.place) == (Way.API, f"account:{caller.account.pk}", "127.0.0.1")
+    assert (event.area, event.subject) == ("domains", "b.example")
+
+
+def test_a_token_is_in_no_line_of_the_log(api, caplog, monkeypatch):
+    caplog.set_level("DEBUG")
+    caller = api()
+
+    def fail(**_):
+        raise RuntimeError("unexpected")
+
+    monkeypatch.setattr("mailseal.store.domains.page", fail)
+    for method, path in (("GET", "/domains"), ("GET", "/nothing"), ("PUT", "/domains/x"), ("DELETE", "/log")):
+        caller(method, path, {})
+    assert caplog.records
+    assert caller.secret not in caplog.text
