@@ -14,7 +14,7 @@ from mailseal.policy.dlp.scanner import Scanner
 from mailseal.policy.held import Held
 from mailseal.policy.inspection import Gap, GapReason, GapStatus, Inspection
 from mailseal.policy.model import Action
-from mailseal.ports import Notice
+from mailseal.ports import Notice, ToTell
 from stage import Interrupter, Stage
 
 
@@ -63,29 +63,6 @@ class DocumentsStage:
 
 
 @dataclass
-class QuarantineStage:
-    """ports.Quarantine: what is held, by attempt and recipient."""
-
-    interrupt: Interrupter
-    rows: dict[tuple[bytes, str], Held] = field(default_factory=dict)
-    octets: dict[bytes, bytes] = field(default_factory=dict)
-
-    def has(self, attempt: bytes, recipient: Address) -> bool:
-        self.interrupt("quarantine.has")
-        return (attempt, recipient.key) in self.rows
-
-    def hold(self, held: Held, message: Message) -> str:
-        self.interrupt("quarantine.hold")
-        self.rows.setdefault((held.attempt, held.recipient.address.key), held)
-        self.octets[held.attempt] = bytes(message.raw)
-        return f"q{len(self.rows)}"
-
-    @property
-    def held(self) -> list[Held]:
-        return list(self.rows.values())
-
-
-@dataclass
 class NoticesStage:
     """ports.Notices: what was asked for."""
 
@@ -103,6 +80,32 @@ class NoticesStage:
 
 
 @dataclass
+class QuarantineStage:
+    """ports.Quarantine: what is held, by attempt and recipient, and told of."""
+
+    interrupt: Interrupter
+    notices: NoticesStage
+    rows: dict[tuple[bytes, str], Held] = field(default_factory=dict)
+    octets: dict[bytes, bytes] = field(default_factory=dict)
+
+    def has(self, attempt: bytes, recipient: Address) -> bool:
+        self.interrupt("quarantine.has")
+        return (attempt, recipient.key) in self.rows
+
+    def hold(self, held: Held, message: Message, to_tell: ToTell | None = None) -> str:
+        self.interrupt("quarantine.hold")
+        for notice in to_tell(f"q{len(self.rows) + 1}") if to_tell else ():
+            self.notices.request(notice)
+        self.rows.setdefault((held.attempt, held.recipient.address.key), held)
+        self.octets[held.attempt] = bytes(message.raw)
+        return f"q{len(self.rows)}"
+
+    @property
+    def held(self) -> list[Held]:
+        return list(self.rows.values())
+
+
+@dataclass
 class DlpStage:
     """What is added to a stage."""
 
@@ -114,11 +117,12 @@ class DlpStage:
 
 def with_dlp(stage: Stage, given: dict[str, Sequence[Pattern]] | None = None) -> DlpStage:
     """Put the ports of DLP into a stage, with patterns by address or domain."""
+    notices = NoticesStage(stage.interrupt)
     ports = DlpStage(
         PatternsStage(stage.interrupt, {name: tuple(some) for name, some in (given or {}).items()}),
         DocumentsStage(stage.interrupt),
-        QuarantineStage(stage.interrupt),
-        NoticesStage(stage.interrupt),
+        QuarantineStage(stage.interrupt, notices),
+        notices,
     )
     stage.gateway_settings |= {
         "patterns": ports.patterns,

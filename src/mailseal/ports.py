@@ -3,7 +3,7 @@
 Each may raise TransientError (the mail is deferred). Anything else that a port raises defers too.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -211,19 +211,6 @@ class Journals(Protocol):
         """Commit that a report goes on unopened, once per (attempt, journal address)."""
 
 
-class Quarantine(Protocol):
-    """Mails that are held until somebody has looked at them, or for so many days."""
-
-    def hold(self, held: Held, message: Message) -> str:
-        """Commit a mail for one recipient, once per (attempt, recipient); the ID under which it is held.
-
-        Recipients of an attempt share what is stored of the message.
-        """
-
-    def has(self, attempt: bytes, recipient: Address) -> bool:
-        """Whether this attempt is held for a recipient, or was and has been decided upon since."""
-
-
 class Patterns(Protocol):
     """What is looked for in the mails of whom (DLP)."""
 
@@ -256,6 +243,24 @@ class Notices(Protocol):
 
     def request(self, notice: Notice) -> None:
         """Commit that somebody is to be told, once per (attempt, recipient, kind, reader)."""
+
+
+ToTell = Callable[[str], Sequence[Notice]]
+"""The notices about a copy, by the ID under which it is going to be held. Never raises."""
+
+
+class Quarantine(Protocol):
+    """Mails that are held until somebody has looked at them, or for so many days."""
+
+    def hold(self, held: Held, message: Message, to_tell: ToTell | None = None) -> str:
+        """Commit a mail for one recipient, once per (attempt, recipient); the ID under which it is held.
+
+        Recipients of an attempt share what is stored of the message. Committed with it, so that there is neither
+        without the other, are the requests of `to_tell`.
+        """
+
+    def has(self, attempt: bytes, recipient: Address) -> bool:
+        """Whether this attempt is held for a recipient, or was and has been decided upon since."""
 
 
 class SenderLogins(Protocol):

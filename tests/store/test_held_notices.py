@@ -1,6 +1,10 @@
 """Who is told of what becomes of a held mail, and of which mail not."""
 
+import signal
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from uuid import UUID
 
@@ -8,6 +12,7 @@ import pytest
 
 from held_mails import CARD, envelope, held, message
 from mailseal.errors import TransientError
+from mailseal.keys.sealing import Kek
 from mailseal.mail.address import Address
 from mailseal.mail.envelope import Origin
 from mailseal.notices.facts import Found, NoticeFacts
@@ -18,12 +23,15 @@ from mailseal.ports import Notice
 from mailseal.roles import held_notices
 from mailseal.roles.handlers import HANDLERS
 from mailseal.store import jobs, notice_requests, quarantine, quarantine_actions
+from mailseal.store.models import JobRow
 from mailseal.store.notice_models import NoticeRow
 from mailseal.store.notice_requests import StoreNotices
 from mailseal.store.quarantine import StoreQuarantine
 from mailseal.store.quarantine_actions import ENDED
 from mailseal.store.quarantine_events import Actor
+from mailseal.store.quarantine_models import QuarantineRow
 from mailseal.store.row import utc_now
+from mailseal.store.transaction import connection
 from stage import Stage
 
 MANAGER = "dlp@inside.example"
@@ -137,3 +145,61 @@ def test_a_store_that_fails_keeps_nothing_from_its_end(on, kek, node, monkeypatc
     monkeypatch.setattr(StoreNotices, "request", fail)
     assert end_one(on, kek, node) == set()
     assert "nobody could be told" in caplog.text
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, {tests!r})
+from mailseal.store.configure import use
+use({url!r}, {password!r}, node="mx1")
+from dlp_stage import with_dlp, word
+from mailseal.keys.sealing import Kek
+from mailseal.mail.message import Message
+from mailseal.pipeline import process
+from mailseal.policy.model import Action
+from mailseal.policy.settings import Settings
+from mailseal.store.notice_requests import StoreNotices
+from mailseal.store.quarantine import StoreQuarantine
+from stage import Stage, envelope, mail
+
+class Killed(StoreQuarantine):
+    def hold(self, *given):
+        super().hold(*given)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def gateway(quarantine):
+    managers = {{"dlp_managers": ({manager!r},), "notify_managers": ("dlp-quarantine",)}}
+    stage = Stage(settings={{"": Settings(**managers, notify_sender=())}})
+    with_dlp(stage, {{"": [word("heldword", Action.QUARANTINE)]}})
+    stage.gateway_settings |= {{"quarantine": quarantine, "notices": StoreNotices(kek)}}
+    return stage.gateway()
+
+kek = Kek(b"k" * 32)
+quarantine = {{"once": Killed, "again": StoreQuarantine}}[sys.argv[1]](kek)
+(outcome,) = process(envelope("x@elsewhere.example"), Message(mail(body=b"heldword")), gateway(quarantine))
+print(outcome.fate.value, *(one.code.value for one in outcome.reasons))
+"""
+
+
+def test_killed_once_it_is_held_its_notice_is_there(store):
+    place = connection().settings_dict
+    url, password = (
+        (f"sqlite://{place['NAME']}", None)
+        if store == "sqlite"
+        else (f"mysql://{place['USER']}@/{place['NAME']}?unix_socket={place['HOST']}", place["PASSWORD"])
+    )
+    script = KILLED.format(tests=str(Path(__file__).parents[1]), url=url, password=password, manager=MANAGER)
+
+    def run(how: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-c", script, how], capture_output=True, text=True, check=False)
+
+    assert run("once").returncode == -signal.SIGKILL
+    (row,) = QuarantineRow.objects.all()
+    again = run("again")
+    assert again.stdout == "held held-before\n", again.stderr
+    (notice,) = NoticeRow.objects.all()
+    assert (notice.reader, notice.kind) == (MANAGER, "dlp-quarantine")
+    (told,) = StoreNotices(Kek(b"k" * 32)).open([notice_requests.Request(notice.pk, bytes(notice.sealed))])
+    assert told.facts.quarantine == str(row.pk)
+    (job,) = JobRow.objects.filter(kind=notice_requests.NOTICE)
+    assert job.payload[notice_requests.REQUEST] == str(notice.pk)

@@ -8,6 +8,7 @@ from mailseal.mail import reply
 from mailseal.mail.header import decoded_subject
 from mailseal.notices.facts import shown_message_id, shown_subject
 from mailseal.pipeline.run import Run, ending_with, failure_reason
+from mailseal.pipeline.telling import to_tell_of_held
 from mailseal.policy.decide import counted
 from mailseal.policy.held import Held, WhyHeld
 from mailseal.policy.model import Fate, Finding, Hold
@@ -64,7 +65,7 @@ def _hold(run: Run, index: int, reasons: tuple[Reason, ...], policy: Settings, f
         policy.quarantine_days,
         run.at,
     )
-    return run.gateway.quarantine.hold(held, run.message)
+    return run.gateway.quarantine.hold(held, run.message, to_tell_of_held(run, index, reasons))
 
 
 def _why(codes: set[ReasonCode]) -> WhyHeld:

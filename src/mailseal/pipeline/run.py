@@ -24,7 +24,8 @@ class Run:
     """One mail on its way. `fault` says why its structure cannot be trusted, though its headers can be read.
 
     `waiver`: it was held, and somebody has decided. `envelope.origin` is never NEIGHBOUR: what such mail counts as is
-    in `arrival`. `cases`: by `Address.key`, of the copies of the protect path whose fate may be told.
+    in `arrival`. `cases`: by `Address.key`, of the copies of the protect path whose fate may be told; `told`: those of
+    which it is.
     """
 
     envelope: Envelope
@@ -41,6 +42,7 @@ class Run:
     internal: set[str] = field(default_factory=set)
     subject_for: set[str] = field(default_factory=set)
     cases: dict[str, Case] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
 
     def hop(self, direction: Hop) -> Hop:
         """Where copies go that would go in this direction: mail of a neighbour goes back there, whoever it is for."""

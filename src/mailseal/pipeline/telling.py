@@ -1,13 +1,15 @@
 """Who is told what of a copy, once its fate is known (docs/notices.md).
 
 Told are the managers of DLP and the sender, as the settings say; he only if internal and authorised, and never a null
-sender. A notice that cannot be kept changes nothing of the mail's fate.
+sender. A notice that cannot be kept changes nothing of the mail's fate. That about a held copy is kept together with
+it: whoever comes again finds it held, and would not know what to tell.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from mailseal.mail import reply
 from mailseal.mail.address import Address
 from mailseal.mail.envelope import mail_id
 from mailseal.mail.header import decoded_subject
@@ -18,8 +20,8 @@ from mailseal.pipeline.run import Run, failure_reason
 from mailseal.policy.decide import counted
 from mailseal.policy.model import Action, Fate, Outcome, Treatment
 from mailseal.policy.notice_kind import NoticeKind, Role
-from mailseal.policy.reason import ReasonCode, because
-from mailseal.ports import Notice, Notices
+from mailseal.policy.reason import Reason, ReasonCode, because
+from mailseal.ports import Notice, ToTell
 
 _ENCRYPTED = (Treatment.ENCRYPTED, Treatment.SIGNED_ENCRYPTED)
 
@@ -31,10 +33,11 @@ def tell(run: Run) -> None:
         return
     for key, case in run.cases.items():
         outcome = run.outcomes.get(key)
-        if outcome is None:
+        if outcome is None or key in run.told:
             continue
         try:
-            _tell(run, notices, outcome, case)
+            for notice in _notices_of(run, outcome, case):
+                notices.request(notice)
         except BaseException as error:  # noqa: BLE001 -- a 451 now would only have the copy sent again
             *before, last = outcome.reasons
             why = (because(ReasonCode.NOTICE_NOT_KEPT), failure_reason(error))
@@ -49,14 +52,31 @@ def _is_notice(run: Run) -> bool:
         return True
 
 
-def _tell(run: Run, notices: Notices, outcome: Outcome, case: Case) -> None:
+def to_tell_of_held(run: Run, index: int, reasons: Sequence[Reason]) -> ToTell:
+    """What to tell of a copy that is about to be held. What cannot be said now `tell` tries once more."""
+    address = run.address(index)
+
+    def notices_of(quarantine: str) -> Sequence[Notice]:
+        case = run.cases.get(address.key)
+        if case is None or run.gateway.notices is None or _is_notice(run):
+            return ()
+        held = (*reasons, because(ReasonCode.HELD, quarantine=quarantine))
+        try:
+            found = list(_notices_of(run, Outcome(address, Fate.HELD, reply.HELD, reasons=held), case))
+        except BaseException:  # noqa: BLE001 -- it is to be held whatever becomes of its notice
+            return ()
+        run.told.add(address.key)
+        return found
+
+    return notices_of
+
+
+def _notices_of(run: Run, outcome: Outcome, case: Case) -> Iterator[Notice]:
     for kind in kinds_of(outcome, case, released=run.waiver is not None):
         facts = None
         for reader, role in _readers(run, kind, case):
             facts = facts or _facts(run, kind, outcome, case)
-            notices.request(
-                Notice(kind, run.attempt, outcome.recipient, reader, role, run.envelope.sender, facts, run.back)
-            )
+            yield Notice(kind, run.attempt, outcome.recipient, reader, role, run.envelope.sender, facts, run.back)
 
 
 def kinds_of(outcome: Outcome, case: Case, *, released: bool) -> tuple[NoticeKind, ...]:

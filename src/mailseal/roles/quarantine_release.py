@@ -19,7 +19,7 @@ from mailseal.pipeline import Processed, process_mail
 from mailseal.policy.held import Held
 from mailseal.policy.model import Action, Fate, Outcome, Waiver
 from mailseal.policy.text import render
-from mailseal.ports import Hop, Relay, Transfer
+from mailseal.ports import Hop, Relay, ToTell, Transfer
 from mailseal.roles.records import direction_of
 from mailseal.store import jobs, quarantine, quarantine_work
 from mailseal.store.jobs import MAX_ATTEMPTS, Job
@@ -70,7 +70,7 @@ class HeldAgain:
         self._mail = mail
         self.held: Held | None = None
 
-    def hold(self, held: Held, message: Message) -> str:  # noqa: ARG002 -- the port's signature
+    def hold(self, held: Held, message: Message, to_tell: ToTell | None = None) -> str:  # noqa: ARG002 -- the port's signature
         """As of the port."""
         self.held = held
         return str(self._mail.id)

@@ -50,29 +50,8 @@ class StoreNotices:
 
     def request(self, notice: Notice) -> None:
         """As of the port; raises SealError, StoreUnavailable."""
-        row_id = uuid7()
-        sealed = self._kek.seal(notice_payload.to_octets(notice), identity=notice_payload.identity(row_id))
-        row = NoticeRow(
-            id=row_id,
-            once=_once(notice),
-            attempt=notice.attempt.hex(),
-            kind=notice.kind.value,
-            reader=str(notice.reader),
-            reader_key=notice.reader.key,
-            sealed=sealed,
-            kek_id=sealed_by(sealed),
-        )
-        payload = {REQUEST: str(row_id), ABOUT_MAIL: mail_id(notice.attempt)}
-
-        def work() -> None:
-            try:
-                with atomic():  # a savepoint: the caller's transaction survives a key that is taken
-                    row.save(force_insert=True)
-            except IntegrityError:
-                return
-            jobs.enqueue(NOTICE, payload, dedupe=str(row_id), run_at=row.created + SETTLE)
-
-        run(work)
+        row = sealed_row(notice, self._kek)
+        run(lambda: keep(row))
 
     def open(self, taken: Sequence["Request"]) -> list[Notice]:
         """What was asked for, in order; one that cannot be opened any more is left out."""
@@ -84,6 +63,33 @@ class StoreNotices:
             except BrokenSealError:
                 continue
         return found
+
+
+def sealed_row(notice: Notice, kek: Sealing) -> NoticeRow:
+    """A request, not kept yet; raises SealError."""
+    row_id = uuid7()
+    sealed = kek.seal(notice_payload.to_octets(notice), identity=notice_payload.identity(row_id))
+    return NoticeRow(
+        id=row_id,
+        once=_once(notice),
+        attempt=notice.attempt.hex(),
+        kind=notice.kind.value,
+        reader=str(notice.reader),
+        reader_key=notice.reader.key,
+        sealed=sealed,
+        kek_id=sealed_by(sealed),
+    )
+
+
+def keep(row: NoticeRow) -> None:
+    """A request and its job, in the caller's transaction; nothing if there is one already."""
+    try:
+        with atomic():  # a savepoint: the caller's transaction survives a key that is taken
+            row.save(force_insert=True)
+    except IntegrityError:
+        return
+    payload = {REQUEST: str(row.pk), ABOUT_MAIL: mail_id(bytes.fromhex(row.attempt))}
+    jobs.enqueue(NOTICE, payload, dedupe=str(row.pk), run_at=row.created + SETTLE)
 
 
 def _once(notice: Notice) -> str:

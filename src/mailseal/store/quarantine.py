@@ -4,7 +4,7 @@ A row per (attempt, recipient); the mail itself is stored once for all recipient
 last of them. See also `quarantine_actions` for what people do with it, `quarantine_work` for what the worker does.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -21,8 +21,10 @@ from mailseal.mail.address import Address
 from mailseal.mail.message import Message
 from mailseal.policy.held import Held, WhyHeld
 from mailseal.policy.reason import Reason
-from mailseal.store import quarantine_details, quarantine_events, stored_messages
+from mailseal.ports import ToTell
+from mailseal.store import notice_requests, quarantine_details, quarantine_events, stored_messages
 from mailseal.store.log import party_filter
+from mailseal.store.notice_models import NoticeRow
 from mailseal.store.outcomes import known_reasons, reasons_to_json
 from mailseal.store.private_keys import Sealing
 from mailseal.store.quarantine_details import Details
@@ -120,24 +122,25 @@ class StoreQuarantine:
         """As of the port; raises StoreUnavailable."""
         return bool(select(_HAS, (attempt.hex(), recipient.key)))
 
-    def hold(self, held: Held, message: Message) -> str:
+    def hold(self, held: Held, message: Message, to_tell: ToTell | None = None) -> str:
         """As of the port; raises SealError, NotStoredError, StoreUnavailable."""
         recipient = held.recipient.address
         known = read(lambda: _known(held.attempt, recipient))
         if known is not None:
             return str(known)
         row = self._row(held, len(message))
+        notices = [notice_requests.sealed_row(one, self._kek) for one in (to_tell(str(row.pk)) if to_tell else ())]
         shared = read(lambda: _stored_with(held.attempt))
-        if shared is not None and run(lambda: _insert(row, shared)):
+        if shared is not None and run(lambda: _insert(row, shared, notices)):
             return str(row.pk)
-        return self._with_own_copy(row, held, message)
+        return self._with_own_copy(row, notices, held, message)
 
-    def _with_own_copy(self, row: QuarantineRow, held: Held, message: Message) -> str:
+    def _with_own_copy(self, row: QuarantineRow, notices: Sequence[NoticeRow], held: Held, message: Message) -> str:
         stored = stored_messages.put(message.raw, self._kek)
 
         def work() -> UUID | None:
             stored_messages.complete(stored)
-            if not _insert(row, stored):
+            if not _insert(row, stored, notices):
                 stored_messages.delete(stored)  # another worker has the same mail
             return _known(held.attempt, held.recipient.address)
 
@@ -182,7 +185,7 @@ def _stored_with(attempt: bytes) -> UUID | None:
     return rows.values_list("stored", flat=True).first()
 
 
-def _insert(row: QuarantineRow, stored: UUID) -> bool:
+def _insert(row: QuarantineRow, stored: UUID, notices: Sequence[NoticeRow]) -> bool:
     """In the caller's transaction. False: there is a row already, or the mail has just been deleted."""
     # Locked, so that it stays while the last of the others ends.
     if not StoredMessageRow.objects.select_for_update().filter(pk=stored, complete=True).exists():
@@ -194,6 +197,8 @@ def _insert(row: QuarantineRow, stored: UUID) -> bool:
     except IntegrityError:
         return False
     quarantine_events.add(row, MAILSEAL, Action.HELD, row.why)
+    for notice in notices:
+        notice_requests.keep(notice)
     return True
 
 

@@ -21,6 +21,7 @@ from mailseal.ports import (
     PgpCertificates,
     ReceivedTlsReport,
     TlsReportInbox,
+    ToTell,
     Transfer,
     Unopened,
 )
@@ -185,7 +186,7 @@ class NoKeeping:
 class NoHolding:
     """Implements `ports.Quarantine` without its effect, for explaining."""
 
-    def hold(self, held: Held, message: Message) -> str:  # noqa: ARG002 -- the port's signature
+    def hold(self, held: Held, message: Message, to_tell: ToTell | None = None) -> str:  # noqa: ARG002 -- the port's signature
         """Holds nothing."""
         return ""
 

@@ -216,7 +216,6 @@ def test_what_goes_wrong_with_a_copy_is_told_of_nobody():
     ("text", "fate", "answer"),
     [
         ("warnword", Fate.RELAYED, reply.ACCEPTED),
-        ("heldword", Fate.HELD, reply.HELD),
         ("blockword", Fate.REFUSED, reply.BLOCKED),
     ],
 )
@@ -229,6 +228,28 @@ def test_a_notice_that_cannot_be_kept_changes_nothing(error, text, fate, answer)
     assert (outcome.fate, outcome.reply) == (fate, answer)
     assert outcome.reasons[-1] == expected.reasons[-1]
     assert ReasonCode.NOTICE_NOT_KEPT in {one.code for one in outcome.reasons}
+
+
+@pytest.mark.parametrize("error", [TransientError("database is gone"), RuntimeError("boom"), MemoryError()])
+def test_a_held_copy_and_its_notices_are_kept_together_or_neither_is(error):
+    stage, dlp = a_stage()
+    dlp.notices.interrupt = Interrupter(1, lambda: error)
+    (outcome,) = process(envelope(X), Message(mail(body=b"heldword")), stage.gateway())
+    assert (outcome.fate, dlp.quarantine.rows, dlp.notices.asked) == (Fate.DEFERRED, {}, [])
+    (outcome,) = process(envelope(X), Message(mail(body=b"heldword")), stage.gateway())
+    assert (outcome.fate, dlp.notices.told) == (Fate.HELD, both(NoticeKind.DLP_QUARANTINE))
+
+
+def test_a_directory_that_does_not_answer_for_a_held_copy_is_asked_again():
+    stage, dlp = a_stage()
+    process(envelope(X), Message(mail(body=b"heldword")), stage.gateway())
+    calls = stage.interrupt.names.index("quarantine.hold") + 2
+    assert stage.interrupt.names[calls - 1] == "party"
+    dlp.quarantine.rows.clear()
+    dlp.notices.asked.clear()
+    stage.interrupt.__init__(calls, lambda: TransientError("database is gone"))
+    (outcome,) = process(envelope(X), Message(mail(body=b"heldword")), stage.gateway())
+    assert (outcome.fate, dlp.notices.told) == (Fate.HELD, both(NoticeKind.DLP_QUARANTINE))
 
 
 def test_a_directory_that_fails_afterwards_changes_nothing():
