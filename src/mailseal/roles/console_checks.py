@@ -7,8 +7,11 @@ import sys
 from collections.abc import Mapping
 
 from mailseal.errors import TransientError
+from mailseal.store import findings
 from mailseal.store.acting import Acting
+from mailseal.store.configure import this_node
 from mailseal.store.console_jobs import Json
+from mailseal.store.jobs import Job
 from mailseal.wiring.gateway import Node
 
 CHECK_SECONDS = 45.0
@@ -22,8 +25,22 @@ class ChecksFailedError(TransientError):
     """The command gave no findings."""
 
 
+def check_node(_node: Node, job: Job) -> float | None:
+    """Have this node look at itself, and keep what it finds. Raises ChecksFailedError, StoreUnavailable."""
+    subject = str(job.payload.get("subject", ""))
+    if subject != this_node():
+        findings.forget(subject)  # taken over from a node that is gone
+        return None
+    findings.keep(_found())
+    return None
+
+
 def run_checks(node: Node, arguments: Mapping[str, Json], blob: bytes, who: Acting) -> Json:  # noqa: ARG001 -- an Action's
     """`checks` {}: the findings, each {check, status, text, what_to_do}. Raises ChecksFailedError."""
+    return _found()
+
+
+def _found() -> list[dict[str, str]]:
     try:
         done = subprocess.run(  # noqa: S603 -- our own program, and nothing of what was asked
             COMMAND, stdin=subprocess.DEVNULL, capture_output=True, timeout=CHECK_SECONDS, check=False, env=os.environ
@@ -31,7 +48,7 @@ def run_checks(node: Node, arguments: Mapping[str, Json], blob: bytes, who: Acti
     except subprocess.TimeoutExpired:
         raise ChecksFailedError(f"`mailseal check` did not end within {CHECK_SECONDS:.0f} seconds") from None
     try:
-        findings = json.loads(done.stdout[:MAX_OUTPUT_BYTES])
+        found = json.loads(done.stdout[:MAX_OUTPUT_BYTES])
     except ValueError:
         raise ChecksFailedError(f"`mailseal check` ended with {done.returncode} and said nothing of use") from None
-    return [{key: str(one[key]) for key in ("check", "status", "text", "what_to_do")} for one in findings]
+    return [{key: str(one[key]) for key in ("check", "status", "text", "what_to_do")} for one in found]

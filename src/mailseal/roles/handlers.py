@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from mailseal.roles import account_alerts, audit_work, console_work, own_mail, tls_reporting
+from mailseal.roles import account_alerts, audit_work, console_checks, console_work, own_mail, tls_reporting
 from mailseal.roles.journal_retry import retry_report
 from mailseal.roles.key_search import search_keys
 from mailseal.roles.notice_sending import send_notice
@@ -18,6 +18,7 @@ from mailseal.roles.tls_renewal import RENEW, renew
 from mailseal.store import (
     audit_signing,
     console_jobs,
+    findings,
     harvest,
     jobs,
     journal_failures,
@@ -116,7 +117,7 @@ class Lane(StrEnum):
 
     `SEARCH` is for what one mail can start thousands of: a report to its sender does not wait for these. `LOOK` is for
     what strangers can start, at name servers of their own: nothing but the next of its kind waits for these. `CONSOLE`:
-    somebody sits in front of a page and waits.
+    somebody sits in front of a page and waits. `CHECK`: takes long, and nobody waits.
     """
 
     MAIN = "main"
@@ -124,6 +125,7 @@ class Lane(StrEnum):
     SEARCH = "search"
     LOOK = "look"
     CONSOLE = "console"
+    CHECK = "check"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,5 +161,6 @@ HANDLERS: Mapping[str, Kind] = {
     tls_reports.COLLECT: Kind(tls_reporting.collect, every_seconds=3600),
     tls_reports.SEND: Kind(tls_reporting.send, lane=Lane.SEARCH),
     console_jobs.CONSOLE: Kind(console_work.do_for_console, lane=Lane.CONSOLE),
+    findings.CHECK: Kind(console_checks.check_node, lane=Lane.CHECK),
     console_work.FORGET: Kind(console_work.forget_expired, every_seconds=60),
 }

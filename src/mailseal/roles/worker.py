@@ -25,7 +25,7 @@ from mailseal.roles.startup import open_when_possible
 from mailseal.roles.store_wait import keep_supervisors_away
 from mailseal.roles.tls_log import TlsLog
 from mailseal.roles.tls_renewal import TlsFiles
-from mailseal.store import console_keys, jobs, nodes
+from mailseal.store import console_keys, findings, jobs, nodes
 from mailseal.store.house import House
 from mailseal.store.jobs import Job
 from mailseal.store.journal_import import import_journals
@@ -92,6 +92,7 @@ class WorkerRole:
             *[(self._search, JOB_SECONDS)] * SEARCH_LOOPS,
             *[(self._look, JOB_SECONDS)] * LOOK_LOOPS,
             *[(self._do_for_console, CONSOLE_SECONDS)] * CONSOLE_LOOPS,
+            (self._check, JOB_SECONDS),
         )
         with ExitStack() as threads:
             # One for each loop: a connection to SQLite keeps up to 16 MB of what it has read, and imports read most.
@@ -117,6 +118,7 @@ class WorkerRole:
         nodes.beat(held_by_all(self._node.config.run_dir, self._keks.look()))
         self._meter.now(metric_table.HEARTBEAT)
         self._node.stamps.poll(time.monotonic())
+        findings.ensure()
         for kind, row in HANDLERS.items():
             if row.every_seconds is not None:
                 jobs.ensure_recurring(kind, "", row.every_seconds)
@@ -135,6 +137,9 @@ class WorkerRole:
 
     def _do_for_console(self) -> None:
         self._do_all(Lane.CONSOLE)
+
+    def _check(self) -> None:
+        self._do_all(Lane.CHECK)
 
     def _do_all(self, lane: Lane) -> None:
         kinds = kinds_of(lane)

@@ -51,6 +51,12 @@ def is_internal(domain: str) -> bool:
 
 
 @reads
+def any_internal() -> bool:
+    """Whether at least one of them is."""
+    return Domain.objects.filter(internal=True).exists()
+
+
+@reads
 def list_domains() -> tuple[DomainInfo, ...]:
     """All of them, by name."""
     return tuple(DomainInfo(row.name, row.internal, row.created) for row in Domain.objects.order_by("name"))

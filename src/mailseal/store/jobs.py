@@ -104,8 +104,13 @@ def enqueue(
     return run(work)
 
 
-def ensure_recurring(kind: str, subject: str, every_seconds: int) -> None:
-    """One job per (kind, subject) in the whole cluster, run again `every_seconds` after each end."""
+def ensure_recurring(
+    kind: str, subject: str, every_seconds: int, *, node: str = ANY_NODE, first: datetime | None = None
+) -> None:
+    """One job per (kind, subject) in the whole cluster, run again `every_seconds` after each end.
+
+    `node`: who does it; `first`: when the first time, without it at once.
+    """
 
     def work() -> None:
         known = JobRow.objects.filter(dedupe_key=f"{kind}:{subject}")
@@ -115,7 +120,7 @@ def ensure_recurring(kind: str, subject: str, every_seconds: int) -> None:
             too_late = utc_now() + timedelta(seconds=every_seconds) + CLOCK_SLACK
             known.filter(state=State.WAITING, run_at__gt=too_late).update(run_at=utc_now())
         else:
-            enqueue(kind, {"subject": subject}, dedupe=subject, node=ANY_NODE, every_seconds=every_seconds)
+            enqueue(kind, {"subject": subject}, dedupe=subject, node=node, run_at=first, every_seconds=every_seconds)
 
     run(work)
 

@@ -11,6 +11,7 @@ from mailseal.store import (  # noqa: F401 -- Django looks for all tables here
     console_models,
     dkim_models,
     dlp_models,
+    finding_models,
     journaling_models,
     login_models,
     notice_models,
