@@ -22,6 +22,8 @@ from mailseal.store.transaction import reads
 
 MAX_BELOW = 1000
 """So many certificates of a CA are counted."""
+MAX_AUTHORITIES = 2000
+"""So many CA certificates are looked at, the newest ones."""
 _AT_ONCE = 400
 _SMIME_OWNERS = (Use.SAN.value, Use.SUBJECT.value, Use.SELECTED.value)
 _PGP_OWNERS = (PgpUse.USER_ID.value, PgpUse.SELECTED.value, PgpUse.PUBLISHED.value)
@@ -112,7 +114,13 @@ def _smime(
         case Whose.PARTNERS:
             return rows.filter(bound__in=[False], trusted__in=[True], purpose__startswith=Purpose.END_ENTITY)
         case Whose.AUTHORITIES:
-            return rows.filter(candidate__in=[False]).exclude(purpose__startswith=Purpose.END_ENTITY)
+            return rows.filter(pk__in=_authorities())
+
+
+def _authorities() -> list[UUID]:
+    """They are few among many certificates: found by their own index."""
+    rows = CertificateRow.objects.filter(purpose__in=(Purpose.INTERMEDIATE, Purpose.ROOT), candidate__in=[False])
+    return list(rows.order_by("-pk").values_list("pk", flat=True)[:MAX_AUTHORITIES])
 
 
 def _pgp(
@@ -196,6 +204,6 @@ def _with_below(found: Iterable[Ending]) -> tuple[Ending, ...]:
 
 
 def _below(fingerprint: str) -> int:
-    subject = CertificateRow.objects.filter(fingerprint=fingerprint).values("subject_sha256")[:1]
-    rows = CertificateRow.objects.filter(issuer_sha256__in=subject).exclude(fingerprint=fingerprint)
+    subject = CertificateRow.objects.filter(fingerprint=fingerprint).values_list("subject_sha256", flat=True).first()
+    rows = CertificateRow.objects.filter(issuer_sha256=subject).exclude(fingerprint=fingerprint)
     return len(rows.values_list("pk")[:MAX_BELOW])

@@ -219,10 +219,14 @@ def find(held: UUID) -> HeldMail:
 @reads
 def search(wanted: HeldFilter, *, before: UUID | None = None, limit: int = 100) -> tuple[HeldMail, ...]:
     """The newest ones; `before` is the `id` of the last one of the page before. Raises LogFilterError."""
-    rows = _filtered(wanted)
-    if before is not None:
-        rows = rows.filter(pk__lt=before)
-    return tuple(held_mail(row) for row in rows.defer("sealed").order_by("-pk")[:limit])
+    found: list[QuarantineRow] = []
+    # One state after the other, each in the order of its index: of many that are held none need be sorted.
+    for one in [None] if wanted.states is None else wanted.states:
+        rows = _filtered(wanted) if one is None else _filtered(wanted).filter(state=one.value)
+        if before is not None:
+            rows = rows.filter(pk__lt=before)
+        found += rows.defer("sealed").order_by("-pk")[:limit]
+    return tuple(held_mail(row) for row in sorted(found, key=lambda row: row.pk, reverse=True)[:limit])
 
 
 @reads
@@ -244,8 +248,6 @@ def _filtered(wanted: HeldFilter) -> QuerySet[QuarantineRow]:
         rows = rows.filter(_of_domains(wanted.domains))
     if wanted.asked:
         rows = rows.filter(asked_until__gt=utc_now()).exclude(asked_by="")
-    if wanted.states is not None:
-        rows = rows.filter(state__in=[one.value for one in wanted.states])
     if wanted.why is not None:
         rows = rows.filter(why=wanted.why.value)
     if wanted.mail is not None:
