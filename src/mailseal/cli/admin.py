@@ -17,6 +17,8 @@ from mailseal.store.accounts.roles import Role
 
 COLUMNS = ("email", "name", "roles", "domains", "active", "password", "second_factors", "last_sign_in")
 
+HTTPS_PORT = 443
+
 role_option: Callable[[Any], Any] = click.option(
     "--role", "roles", multiple=True, type=click.Choice([role.value for role in Role]), help="What for; again for more."
 )
@@ -146,7 +148,15 @@ def reset(session: Session, *, email: str, hours: int, as_json: bool, yes: bool)
 
 def _link(config: Config, account_id: UUID, hours: int) -> dict[str, object]:
     secret, expires = links.make(account_id, timedelta(hours=hours))
-    return {"link": f"https://{config.hostname}{links.PATH}#{secret}", "link_expires": expires}
+    return {"link": f"https://{_console(config)}{links.PATH}#{secret}", "link_expires": expires}
+
+
+def _console(config: Config) -> str:
+    """Where browsers ask for the console; behind a proxy of their own on its usual port."""
+    host = next(iter(config.web.hosts), config.hostname)
+    listen = config.web.listen
+    at_own_port = listen is not None and listen.path is None and listen.port != HTTPS_PORT
+    return f"{host}:{listen.port}" if listen is not None and at_own_port else host
 
 
 def _row(one: AccountInfo) -> dict[str, object]:

@@ -37,8 +37,9 @@ def values(config: Config) -> dict[str, Any]:
         "ACCOUNT_RATE_LIMITS": {"login_failed": None},
         "MFA_ADAPTER": "mailseal.web.accounts.second_factors.SecondFactors",
         "MFA_FORMS": {
-            "authenticate": "mailseal.web.accounts.code_forms.SignInCodeForm",
-            "reauthenticate": "mailseal.web.accounts.code_forms.ConfirmCodeForm",
+            "authenticate": "mailseal.web.accounts.factor_forms.SignInCodeForm",
+            "reauthenticate": "mailseal.web.accounts.factor_forms.ConfirmCodeForm",
+            "add_webauthn": "mailseal.web.accounts.factor_forms.AddPasskeyForm",
         },
         "MFA_SUPPORTED_TYPES": ["totp", "webauthn", "recovery_codes"],
         "MFA_PASSKEY_LOGIN_ENABLED": True,

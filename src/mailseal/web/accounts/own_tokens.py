@@ -14,10 +14,10 @@ from mailseal.store.accounts import tokens
 from mailseal.store.accounts.errors import AccountError
 from mailseal.store.accounts.models import NAME_CHARS
 from mailseal.store.row import utc_now
-from mailseal.web.access import Area, Principal, Verb
+from mailseal.web.access import Principal
 from mailseal.web.accounts.confirmed import confirmed
 from mailseal.web.accounts.own import own_account
-from mailseal.web.accounts.words import AREAS, VERBS, in_words
+from mailseal.web.accounts.words import AREAS, SCOPES, VERBS, in_words
 from mailseal.web.guard import needs, principal
 
 DAYS = (7, 30, 90, 365)
@@ -47,8 +47,7 @@ class TokenForm(forms.Form):
         days.choices = [(count, _("%(count)d days") % {"count": count}) for count in DAYS]
         scopes.choices = [
             (f"{area.value}:{verb.value}", f"{AREAS[area]}: {VERBS[verb]}")
-            for area in Area
-            for verb in Verb
+            for area, verb in SCOPES
             if who.may(area, verb)
         ]
 

@@ -55,7 +55,7 @@ class SecondFactors(DefaultMFAAdapter):  # type: ignore[misc]  # the library has
         path = "".join(f"M{x},{y}h1v1h-1z" for y, row in enumerate(matrix) for x, dark in enumerate(row) if dark)
         size = len(matrix)
         return format_html(
-            '<svg class="qr" viewBox="0 0 {} {}" role="img" aria-label="{}" shape-rendering="crispEdges">'
+            '<svg width="220" height="220" viewBox="0 0 {} {}" role="img" aria-label="{}" shape-rendering="crispEdges">'
             '<rect width="{}" height="{}" fill="#fff"/><path d="{}" fill="#000"/></svg>',
             size,
             size,

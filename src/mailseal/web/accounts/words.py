@@ -70,6 +70,15 @@ VERBS: Mapping[Verb, Promise | str] = MappingProxyType(
     }
 )
 
+_ONLY_SEEN: Final = frozenset({Area.HEALTH, Area.LOG, Area.SIMULATOR, Area.AUDIT})
+SCOPES: Final = tuple(
+    (area, verb)
+    for area in Area
+    for verb in Verb
+    if verb is Verb.SEE or area is Area.QUARANTINE or (verb is Verb.CHANGE and area not in _ONLY_SEEN)
+)
+"""What a token can be made for: what there is to do in each area."""
+
 _TEXTS: Final = (
     gettext_noop("a password has at least 12 characters; a few words that nobody guesses do"),
     gettext_noop("a password has 256 characters at most"),

@@ -11,12 +11,10 @@ document.addEventListener("DOMContentLoaded", () => {
       continue;
     }
     form.addEventListener("submit", (event) => {
-      const field = form.elements.credential;
-      if (field.value) return;
       event.preventDefault();
       button.disabled = true;
       ask(form).then((credential) => {
-        field.value = JSON.stringify(credential.toJSON());
+        form.elements.credential.value = JSON.stringify(credential.toJSON());
         form.submit();
       }).catch(() => {
         button.disabled = false;
