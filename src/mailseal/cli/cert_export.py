@@ -12,6 +12,7 @@ from mailseal.keys.kek_ring import KekRing
 from mailseal.smime.certificate import Certificate, parse_certificate
 from mailseal.smime.exporting import ExportingError, Profile, to_der, to_pem, to_pkcs7, to_pkcs12
 from mailseal.store import certificate_admin, private_keys
+from mailseal.store.audit import record
 from mailseal.store.certificate_admin import CertificateInfo
 from mailseal.store.certificates import chain_above
 from mailseal.store.keks import open_ring
@@ -87,4 +88,5 @@ def _with_key(
     if not info.has_key:
         raise ExportingError("the certificate has no private key here; other formats export the certificate alone")
     key = private_keys.open_key(info.certificate.spki_sha256, kek)
+    record("certificates", "export-private-key", info.fingerprint, after={"subject": info.certificate.subject})
     return to_pkcs12(info.certificate, key, chain, password, profile=profile, name=name)

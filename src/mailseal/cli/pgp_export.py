@@ -10,6 +10,7 @@ from mailseal.cli.export_file import PRIVATE_MODE, PUBLIC_MODE, destination_of, 
 from mailseal.cli.session import Session, pass_session
 from mailseal.openpgp.export import armored_public, armored_secret
 from mailseal.store import pgp_admin, private_keys
+from mailseal.store.audit import record
 from mailseal.store.keks import open_ring
 from mailseal.store.pgp_admin import PgpInfo
 from mailseal.store.private_keys import Sealing
@@ -59,4 +60,5 @@ def _with_secret(infos: Sequence[PgpInfo], sealing: Sealing, password: str) -> b
         raise CommandError("its secret key is not here", "without --secret the public key alone is exported")
     held = [one.public for one in info.certificate.components if one.fingerprint in info.keys]
     keys = {public.fingerprint: private_keys.open_key(public.spki_sha256, sealing) for public in held}
+    record("pgp", "export-secret-key", info.fingerprint, after={"keys": sorted(keys)})
     return armored_secret(info.certificate, keys, password)

@@ -15,7 +15,7 @@ from mailseal.mail.queue_id import is_queue_id
 from mailseal.postfix.queue_reasons import WaitKind
 from mailseal.postfix.queue_request import Verb
 from mailseal.postfix.queue_summary import QueueFilter, Summary, Waiting
-from mailseal.roles.queue_client import Changed, Listing, QueueClient, our_sockets, queue_client
+from mailseal.roles.queue_client import Changed, Listing, QueueClient, our_sockets, queue_client, record_change
 from mailseal.roles.queue_view import (
     MAIL_COLUMNS,
     SUMMARY_COLUMNS,
@@ -237,10 +237,14 @@ def flush(session: Session, *, ids: Sequence[str]) -> None:
 
 def _change(session: Session, verb: Verb, ids: Sequence[str], *, everything: bool, done: str) -> int:
     _require_meant(verb, ids, everything=everything)
-    become_owner(session.config.data_dir)
+    session.open_store()
     client = queue_client(session.config_as_it_runs)
     changed = client.change_all(verb) if everything else client.change(verb, tuple(dict.fromkeys(ids)))
     click.echo(f"{counted(changed.count, 'mail')} {done}")
+    try:
+        record_change(verb, changed, everything=everything)
+    except StoreUnavailable as error:  # Postfix's queue is looked after without the database as well
+        click.echo(f"warning: the audit does not have it: {error}", err=True)
     if changed.note:
         click.echo(f"Postfix says: {plain(changed.note)}", err=True)
     return 0 if everything else _tell_left(ids, changed)

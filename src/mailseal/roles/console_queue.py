@@ -8,7 +8,7 @@ from mailseal.mail.queue_id import is_queue_id
 from mailseal.postfix.queue_request import MAX_IDS, Verb
 from mailseal.postfix.queue_summary import QueueFilter, Summary, Waiting
 from mailseal.roles.console_arguments import ArgumentError, Arguments, flag, number, one_of, text, texts
-from mailseal.roles.queue_client import Listing, our_sockets, queue_client
+from mailseal.roles.queue_client import Listing, our_sockets, queue_client, record_change
 from mailseal.roles.queue_view import file_facts, known_as, mail_json, summary_rows
 from mailseal.store import log
 from mailseal.store.acting import Acting
@@ -86,6 +86,7 @@ def change(node: Node, arguments: Arguments, _blob: bytes, _who: Acting) -> Json
         return {"count": 0, "ids": [], "kept": [], "note": ""}
     if everything and verb in {Verb.HOLD, Verb.RELEASE}:
         done = client.change_all(verb)
+        record_change(verb, done, everything=True)
         return {"count": done.count, "ids": [], "kept": [], "note": done.note}
     if verb not in _CHANGES or everything or not 0 < len(ids) <= MAX_IDS or not all(map(is_queue_id, ids)):
         raise ArgumentError("that cannot be done, or not to all mails")
@@ -93,6 +94,7 @@ def change(node: Node, arguments: Arguments, _blob: bytes, _who: Acting) -> Json
         client.try_now(ids)
         return {"count": len(ids), "ids": list(ids), "kept": [], "note": ""}
     done = client.change(verb, ids)
+    record_change(verb, done)
     if verb is Verb.RELEASE:
         client.try_now(ids)
     return {"count": done.count, "ids": list(done.ids), "kept": list(done.kept), "note": done.note}

@@ -14,6 +14,7 @@ from mailseal.errors import PermanentError, TransientError
 from mailseal.postfix.queue_file import QueueFile, from_facts
 from mailseal.postfix.queue_mails import MAX_LINE_BYTES, ListingError, QueuedMail, parse_mail
 from mailseal.postfix.queue_request import END, MAX_IDS, Request, Trouble, Verb
+from mailseal.store.audit import record
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 360.0
@@ -134,6 +135,14 @@ class QueueClient:
             connection.settimeout(ANSWER_SECONDS)
             with connection.makefile("rb") as stream:
                 yield stream
+
+
+def record_change(verb: Verb, changed: Changed, *, everything: bool = False) -> None:
+    """Into the audit: what somebody has done to mails that wait. Raises StoreUnavailable; the change is made."""
+    if changed.count or changed.ids:
+        ids = list(changed.ids)
+        subject = "" if everything or not ids else ids[0]
+        record("queue", verb.value, subject, after={"count": changed.count, "queue_ids": ids, "all": everything})
 
 
 def queue_client(config: Config) -> QueueClient:

@@ -23,6 +23,7 @@ from mailseal.keys.tls_certificate import (
     self_signed,
     server_names,
 )
+from mailseal.store.audit import facts, record
 from mailseal.store.configure import this_node
 from mailseal.store.private_keys import Sealing
 from mailseal.store.row import storable, utc_now, uuid7
@@ -155,6 +156,8 @@ def ask_by_acme(purpose: Purpose, names: Sequence[str], directory: str, contact:
 def drop_request(purpose: Purpose) -> bool:
     """Ask no more; False: nothing was asked."""
     deleted, _ = TlsIdentityRow.objects.filter(node=this_node(), purpose=purpose, state=_ASKED).delete()
+    if deleted:
+        record("tls", "drop-request", purpose.value)
     return bool(deleted)
 
 
@@ -284,6 +287,12 @@ def _show(
     states = [_SHOWN, _ASKED] if ends_request else [_SHOWN]
     TlsIdentityRow.objects.filter(node=row.node, purpose=purpose, state__in=states).delete()
     row.save(force_insert=True)
+    record(
+        "tls",
+        "show-certificate",
+        purpose.value,
+        after=facts(row, "node", "source", "names", "fingerprint", "not_after"),
+    )
     return _identity(row)
 
 
@@ -305,6 +314,7 @@ def _ask(
     # What came by ACME is asked for no more: the request is what goes on.
     TlsIdentityRow.objects.filter(node=row.node, purpose=purpose, source=Source.ACME).update(due=None)
     row.save(force_insert=True)
+    record("tls", "ask-for-certificate", purpose.value, after=facts(row, "node", "source", "names", "directory"))
     return _identity(row)
 
 
