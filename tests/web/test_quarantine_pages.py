@@ -3,6 +3,7 @@
 import re
 import time
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -11,9 +12,11 @@ from django.test import Client
 from held_mails import CARD, SECRET, held, message
 from mailseal.keys.sealing import Kek
 from mailseal.policy.held import WhyHeld
-from mailseal.store import jobs, quarantine_actions, quarantine_events
+from mailseal.store import console_jobs, jobs, quarantine_actions, quarantine_events
 from mailseal.store import quarantine as held_mails
 from mailseal.store.accounts.roles import Role
+from mailseal.store.acting import Acting, Way, acting
+from mailseal.store.console_jobs import StillRunning
 from mailseal.store.models import JobRow
 from mailseal.store.quarantine import State, StoreQuarantine
 from mailseal.store.quarantine_actions import RELEASE
@@ -106,12 +109,38 @@ def test_the_safe_view_is_made_by_the_worker_and_recorded(sign_in, keep, worker)
     assert quarantine_events.list_events(mail)[0].actor.name == "quarantine-reviewer@inside.example"
 
 
-def test_nobody_waits_for_a_worker_that_is_away(sign_in, keep, monkeypatch, worker):
+def test_a_view_that_cannot_be_made_says_why(sign_in, keep, worker):
     mail = keep()  # with a KEK that the worker does not have
-    browser = sign_in(Role.QUARANTINE_REVIEWER)
-    answer = browser.post(f"/quarantine/{mail}/content/")
+    answer = sign_in(Role.QUARANTINE_REVIEWER).post(f"/quarantine/{mail}/content/")
     assert answer.status_code == 503
     assert "cannot be shown" in answer.content.decode()
+    assert worker.kek.id not in answer.content.decode()
+
+
+def test_nobody_waits_long_for_a_worker_that_is_away(sign_in, keep, worker, monkeypatch):
+    mail = keep(kek=worker.kek)
+    monkeypatch.setattr(jobs, "claim", lambda *_, **__: None)
+    monkeypatch.setattr(console_jobs, "call", partial(console_jobs.call, wait_seconds=0.2))
+    answer = sign_in(Role.QUARANTINE_REVIEWER).post(f"/quarantine/{mail}/content/")
+    assert answer.status_code == 503
+    assert "the job worker does not answer" in answer.content.decode()
+    assert events(mail) == ["held"], "it was called off"
+
+
+def test_a_view_that_takes_long_is_fetched_later(sign_in, keep, worker, monkeypatch):
+    mail = keep(kek=worker.kek)
+    browser = sign_in(Role.QUARANTINE_REVIEWER)
+
+    def call(action, arguments):
+        raise StillRunning(console_jobs.ask(action, arguments))
+
+    monkeypatch.setattr(console_jobs, "call", call)
+    url = browser.post(f"/quarantine/{mail}/content/").headers["Location"]
+    give_up_at = time.monotonic() + 20
+    while "My card is" not in (text := page(browser, url)):
+        assert "still at it" in text
+        assert time.monotonic() < give_up_at
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("role", [Role.AUDITOR, Role.HELP_DESK])
@@ -235,15 +264,11 @@ def test_a_domain_administrator_has_the_mails_of_his_senders(sign_in, keep, work
 
 
 def test_what_somebody_else_has_looked_at_is_not_shown(sign_in, keep, worker):
-    from mailseal.store import console_jobs  # noqa: PLC0415 -- after the web is set up
-    from mailseal.store.acting import Acting, Way, acting  # noqa: PLC0415 -- same
-
     mail = keep(kek=worker.kek)
     with acting(Acting(Actor("account:other", "Other"), Way.CONSOLE)):
         job = console_jobs.ask("quarantine-view", {"id": str(mail), "domains": None})
         while console_jobs.result(job) is None:
             time.sleep(0.01)
-        assert jobs.JobRow.objects.filter(pk=job).exists()
     answer = sign_in(Role.QUARANTINE_REVIEWER).get(f"/quarantine/{mail}/content/{job}/")
     assert "still at it" in answer.content.decode()
     assert "My card is" not in answer.content.decode()

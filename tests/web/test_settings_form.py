@@ -5,7 +5,7 @@ import re
 import pytest
 
 from mailseal.policy.settings import SETTINGS
-from mailseal.store import overrides
+from mailseal.store import audit, overrides
 from mailseal.store.accounts.roles import Role
 from mailseal.web.console.setting_groups import LABELS
 
@@ -81,6 +81,9 @@ def test_a_change_is_shown_before_it_is_saved(sign_in):
         "mode": "allow",
         "pgp_max_bytes": str(10 * 1024 * 1024),
     }
+    recorded = audit.list_events(limit=10)
+    assert {one.actor.name for one in recorded[:2]} == {"administrator@inside.example"}
+    assert {one.subject for one in recorded[:2]} == {"mode", "pgp_max_bytes"}
 
 
 def test_back_to_inheriting_and_locking(sign_in):
