@@ -18,6 +18,7 @@ from mailseal.web.access import Area, Verb
 from mailseal.web.api.application import api as application
 from mailseal.web.api.authentication import BearerToken
 from mailseal.web.api.body import MAX_BODY_BYTES
+from mailseal.web.api.description import refs
 from mailseal.web.visitor import principal_of
 
 PROBLEM = "application/problem+json"
@@ -35,6 +36,19 @@ def test_every_operation_says_what_it_is(web):
     said = [one for methods in schema["paths"].values() for one in methods.values()]
     assert [one["operationId"] for one in said if not one.get("description")] == []
     assert len({one["operationId"] for one in said}) == len(said)
+
+
+def test_shapes_of_one_name_are_one_shape(web):
+    """What every operation says on its own is what the whole says."""
+    schema = application.get_openapi_schema()
+    for area, kind in (("quarantine", "as-is"), ("audit", "command")):
+        said = [one for methods in schema["paths"].values() for one in methods.values() if one["tags"] == [area]]
+        names, reached = set(refs(said)), set()
+        while names - reached:
+            reached |= names
+            names = {name for one in reached for name in refs(schema["components"]["schemas"][one])}
+        assert any(kind in schema["components"]["schemas"][name].get("enum", ()) for name in reached)
+    assert set(refs(schema)) <= schema["components"]["schemas"].keys()
 
 
 def test_without_a_token_nothing_is_told(api):

@@ -9,11 +9,10 @@ from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 
 from mailseal import __version__
-from mailseal.web.access import Area, Verb
 from mailseal.web.api import etag, failures
-from mailseal.web.api.authentication import BearerToken, as_caller, closed
+from mailseal.web.api.authentication import as_caller, closed
 from mailseal.web.api.body import JsonParser
-from mailseal.web.api.problem import MEDIA_TYPE, ProblemShown
+from mailseal.web.api.description import Description
 from mailseal.web.api.routers import ROUTERS
 
 DESCRIPTION = """\
@@ -25,7 +24,7 @@ _TAGGED = {"GET", "PUT"}
 
 
 class Api(NinjaAPI):
-    """Ninja's, with ETags, and with problems in the description."""
+    """Ninja's, with ETags."""
 
     def create_response(
         self,
@@ -46,30 +45,14 @@ class Api(NinjaAPI):
     def get_openapi_schema(
         self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
     ) -> OpenAPISchema:
-        """The description; any operation may fail with a problem."""
-        schema = super().get_openapi_schema(path_prefix=path_prefix, path_params=path_params)
-        problem = ProblemShown.model_json_schema(ref_template="#/components/schemas/{model}")
-        schema["components"]["schemas"].update(problem.pop("$defs"), Problem=problem)
-        content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-        guards = {self.get_openapi_operation_id(one): _guards(one) for one in self.operations()}
-        for methods in schema["paths"].values():
-            for operation in methods.values():
-                operation["responses"]["default"] = {"description": "A problem", "content": content}
-                for way in operation.get("security", ()):
-                    for scheme in way:
-                        way[scheme] = [f"{area}:{verb}" for area, verb in guards[operation["operationId"]]]
-        return schema
+        """The description."""
+        return Description(self, self.get_root_path(path_params or {}) if path_prefix is None else path_prefix)
 
     def operations(self) -> Iterator[Operation]:
         """All of them, with the guard of each."""
         for router in self._get_bound_routers():
             for view in router.path_operations.values():
                 yield from view.operations
-
-
-def _guards(operation: Operation) -> list[tuple[Area, Verb]]:
-    guards = [one.guarded_by for one in operation.auth_callbacks if isinstance(one, BearerToken)]
-    return [(area, verb) for area, verb in guards if area is not None]
 
 
 def build() -> Api:

@@ -26,7 +26,7 @@ class NodeShown(Shown):
     heartbeat: datetime
 
 
-class HeldShown(Shown):
+class HeldCountShown(Shown):
     """Mails in the quarantine."""
 
     count: int
@@ -41,14 +41,14 @@ class HealthShown(Shown):
     version: str
     node: str = Field(description="Which one answers.")
     nodes: list[NodeShown]
-    held: HeldShown
+    held: HeldCountShown
     jobs_waiting: int = Field(description="Jobs of this node, or of any; at most 10000 of each are counted.")
     certificates_due: int = Field(description="How many certificates wait to be judged.")
     first_key_ends: datetime | None = Field(description="When the first of our own keys ends that nothing replaces.")
     keys_end_within_30_days: int
 
 
-class FindingStatus(StrEnum):
+class CheckStatus(StrEnum):
     """How one thing stands."""
 
     OK = "ok"
@@ -56,11 +56,11 @@ class FindingStatus(StrEnum):
     FAIL = "fail"
 
 
-class FindingShown(Shown):
+class CheckShown(Shown):
     """One thing that must be right."""
 
     check: str
-    status: FindingStatus
+    status: CheckStatus
     text: str
     what_to_do: str
 
@@ -68,7 +68,7 @@ class FindingShown(Shown):
 class ChecksShown(Shown):
     """What `mailseal check` says, run by the job worker as its own user."""
 
-    findings: list[FindingShown]
+    findings: list[CheckShown]
 
 
 @router.get("", response=HealthShown, auth=needs(Area.HEALTH), operation_id="get_health")
@@ -79,7 +79,7 @@ def get_health(request: HttpRequest) -> HealthShown:
         version=__version__,
         node=this_node(),
         nodes=[NodeShown(name=one.name, alive=one.alive(), heartbeat=one.heartbeat) for one in nodes.list_nodes()],
-        held=HeldShown(count=held.count, by_reason=dict(held.by_why), oldest=held.oldest, next_end=held.next_end),
+        held=HeldCountShown(count=held.count, by_reason=dict(held.by_why), oldest=held.oldest, next_end=held.next_end),
         jobs_waiting=gauges.count_waiting(),
         certificates_due=gauges.certificates_due(),
         first_key_ends=expiry.first,
@@ -90,4 +90,4 @@ def get_health(request: HttpRequest) -> HealthShown:
 @router.post("/checks", response=worked(ChecksShown), auth=needs(Area.HEALTH), operation_id="run_checks")
 def run_checks(request: HttpRequest) -> ChecksShown:
     """Have the job worker look at everything that must be right. It takes some seconds."""
-    return ChecksShown(findings=[FindingShown(**one) for one in console_jobs.call("checks", {})])
+    return ChecksShown(findings=[CheckShown(**one) for one in console_jobs.call("checks", {})])

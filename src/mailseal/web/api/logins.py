@@ -34,20 +34,20 @@ class LoginShown(Shown):
     created: datetime
 
 
-class PasswordShown(Shown):
+class LoginPasswordShown(Shown):
     """A login, and the password that was made for it, which nobody can see again; null if one was given."""
 
     login: LoginShown
     password: str | None
 
 
-class PasswordGiven(Given):
+class LoginPasswordGiven(Given):
     """A password, or null: one is made."""
 
     password: SecretStr | None = None
 
 
-class LoginGiven(PasswordGiven):
+class LoginGiven(LoginPasswordGiven):
     """A login to make."""
 
     name: str = Field(min_length=1, max_length=LOGIN_CHARS)
@@ -68,13 +68,13 @@ def list_logins(request: HttpRequest, after: After = "", limit: Limit = ITEMS) -
     return page(rows, limit, show=_shown, key=lambda one: one.name)
 
 
-@router.post("", response={201: PasswordShown}, auth=needs(Area.LOGINS, Verb.CHANGE), operation_id="make_login")
-def make_login(request: HttpRequest, given: LoginGiven) -> Status[PasswordShown]:
+@router.post("", response={201: LoginPasswordShown}, auth=needs(Area.LOGINS, Verb.CHANGE), operation_id="make_login")
+def make_login(request: HttpRequest, given: LoginGiven) -> Status[LoginPasswordShown]:
     """Make a login."""
     may_use = _uses(request, given.may_use)
     password, made = _password(given)
     one = logins.add(given.name, hash_password(password), may_use)
-    return Status(201, PasswordShown(login=_shown(one), password=made))
+    return Status(201, LoginPasswordShown(login=_shown(one), password=made))
 
 
 @router.get("/{name}", response=LoginShown, auth=needs(Area.LOGINS), operation_id="get_login")
@@ -103,14 +103,17 @@ def change_login(request: HttpRequest, name: str, change: LoginChange) -> LoginS
 
 
 @router.put(
-    "/{name}/password", response=PasswordShown, auth=needs(Area.LOGINS, Verb.CHANGE), operation_id="put_login_password"
+    "/{name}/password",
+    response=LoginPasswordShown,
+    auth=needs(Area.LOGINS, Verb.CHANGE),
+    operation_id="put_login_password",
 )
-def put_login_password(request: HttpRequest, name: str, given: PasswordGiven) -> PasswordShown:
+def put_login_password(request: HttpRequest, name: str, given: LoginPasswordGiven) -> LoginPasswordShown:
     """Set another password; it counts from the next login on."""
     one = _find(request, name, Verb.CHANGE)
     password, made = _password(given)
     logins.set_password(one.name, hash_password(password))
-    return PasswordShown(login=_shown(one), password=made)
+    return LoginPasswordShown(login=_shown(one), password=made)
 
 
 @router.delete("/{name}", response={204: None}, auth=needs(Area.LOGINS, Verb.CHANGE), operation_id="delete_login")
@@ -144,7 +147,7 @@ def _uses(request: HttpRequest, texts: list[str]) -> set[str]:
     return wanted
 
 
-def _password(given: PasswordGiven) -> tuple[bytes, str | None]:
+def _password(given: LoginPasswordGiven) -> tuple[bytes, str | None]:
     """The password, and what is to be told of it: one that was made here. Raises UnfitPasswordError."""
     if given.password is None:
         made = login_password.make()

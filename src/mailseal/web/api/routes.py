@@ -41,14 +41,14 @@ class RouteGiven(Given):
     next_hops: list[str] = Field(min_length=1, max_length=MAX_HOPS)
 
 
-class CredentialShown(Shown):
+class HopPasswordShown(Shown):
     """A password for a next hop is stored under this name; nobody can read it."""
 
     name: str = Field(description="`user@host:port`.")
     created: datetime
 
 
-class PasswordGiven(Given):
+class HopPasswordGiven(Given):
     """A password; it is sealed on its way to the worker, which alone can store it."""
 
     password: SecretStr = Field(min_length=1, max_length=credentials.MAX_PASSWORD_BYTES)
@@ -66,19 +66,19 @@ def list_routes(request: HttpRequest, after: After = "", limit: Limit = ITEMS) -
     )
 
 
-@router.get("/passwords", response=Page[CredentialShown], auth=needs(Area.ROUTES), operation_id="list_hop_passwords")
-def list_hop_passwords(request: HttpRequest, after: After = "", limit: Limit = ITEMS) -> Page[CredentialShown]:
+@router.get("/passwords", response=Page[HopPasswordShown], auth=needs(Area.ROUTES), operation_id="list_hop_passwords")
+def list_hop_passwords(request: HttpRequest, after: After = "", limit: Limit = ITEMS) -> Page[HopPasswordShown]:
     """For which users of next hops a password is stored, by name."""
     rows = [one for one in credentials.list_credentials() if one.name > after]
     return page(
-        rows, limit, show=lambda one: CredentialShown(name=one.name, created=one.created), key=lambda one: one.name
+        rows, limit, show=lambda one: HopPasswordShown(name=one.name, created=one.created), key=lambda one: one.name
     )
 
 
 @router.put(
     "/passwords/{name}", response=worked(None), auth=needs(Area.ROUTES, Verb.CHANGE), operation_id="put_hop_password"
 )
-def put_hop_password(request: HttpRequest, name: str, given: PasswordGiven) -> Status[None]:
+def put_hop_password(request: HttpRequest, name: str, given: HopPasswordGiven) -> Status[None]:
     """Store the password of a user (`user@host:port`) at a next hop; it counts for the next connection."""
     arguments = {"name": _name(name), "password": given.password.get_secret_value()}
     console_jobs.call("route-password", arguments)

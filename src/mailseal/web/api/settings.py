@@ -28,7 +28,7 @@ Value = StrictBool | StrictInt | StrictStr | list[StrictStr]
 """A setting's value: yes or no, a number, a text or one of `choices`, a list of texts."""
 
 
-class Kind(StrEnum):
+class SettingKind(StrEnum):
     """What values a setting has."""
 
     FLAG = "flag"
@@ -59,7 +59,7 @@ class SettingShown(Shown):
     """A setting as it counts for an owner."""
 
     name: str
-    kind: Kind
+    kind: SettingKind
     effective: ValueShown
     inherited: ValueShown = Field(description="What would count if nothing were set at this level.")
     own: OwnShown | None
@@ -198,7 +198,7 @@ def _shown(
     own: Override | None,
 ) -> SettingShown:
     kind = _kind(info)
-    number = kind is Kind.NUMBER
+    number = kind is SettingKind.NUMBER
     return SettingShown(
         name=info.name,
         kind=kind,
@@ -231,7 +231,7 @@ def as_json(value: object) -> Value:
     return [str(one) for one in value] if isinstance(value, tuple) else str(value)
 
 
-def _kind(info: SettingInfo) -> Kind:
+def _kind(info: SettingInfo) -> SettingKind:
     if issubclass(info.type, StrEnum):
-        return Kind.CHOICE
-    return {bool: Kind.FLAG, int: Kind.NUMBER, tuple: Kind.LIST}.get(info.type, Kind.TEXT)
+        return SettingKind.CHOICE
+    return {bool: SettingKind.FLAG, int: SettingKind.NUMBER, tuple: SettingKind.LIST}.get(info.type, SettingKind.TEXT)
