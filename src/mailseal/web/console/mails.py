@@ -39,7 +39,7 @@ def listed(request: HttpRequest) -> HttpResponse:
         "older": f"?{urlencode({**asked, 'before': str(page.next)})}" if page.next else "",
     }
     template = "mails/rows.html" if getattr(request, "htmx", False) else "mails/list.html"
-    return render(request, template, context)
+    return render(request, template, context, status=422 if form.errors else 200)
 
 
 def _page(request: HttpRequest, form: Filter) -> LogPage:
