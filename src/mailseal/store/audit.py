@@ -12,6 +12,7 @@ from typing import Any, overload
 from uuid import UUID
 
 from django.db.models import Model, Q, QuerySet
+from django.db.models.functions import Lower
 
 from mailseal.store.acting import Way, current
 from mailseal.store.actor import Actor
@@ -188,9 +189,11 @@ def filtered(wanted: AuditFilter) -> QuerySet[AuditEventRow]:
         if value is not None:
             rows = rows.filter(**{column: value})
     if wanted.containing:
-        rows = rows.filter(subject__icontains=wanted.containing)
+        # Not icontains: the tables' collation compares octet by octet.
+        rows = rows.annotate(lower=Lower("subject")).filter(lower__contains=wanted.containing.lower())
     if wanted.actor:
-        rows = rows.filter(Q(actor=wanted.actor) | Q(actor_name__iexact=wanted.actor))
+        rows = rows.annotate(lower_name=Lower("actor_name"))
+        rows = rows.filter(Q(actor=wanted.actor) | Q(lower_name=wanted.actor.lower()))
     if wanted.way is not None:
         rows = rows.filter(way=wanted.way.value)
     if wanted.since is not None:

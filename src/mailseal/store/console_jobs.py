@@ -173,8 +173,8 @@ def answer(job: Job, request: Request, said: Done | Failed, key: PublicKey) -> N
     words = {"done": said.value} if isinstance(said, Done) else {"failed": said.text, "transient": said.transient}
     octets, expires = json.dumps(words).encode(), utc_now() + KEPT
     console_parcels.put(job.id, RESULT, octets, key, asker=request.acting.actor.key[:ASKER_CHARS], expires=expires)
+    console_parcels.drop(job.id, ASK)  # before: whoever is told finds nothing left, and nothing is done twice
     run(lambda: console_parcels.complete(job.id, RESULT))
-    console_parcels.drop(job.id, ASK)
 
 
 def blob_text(blob: bytes) -> str:

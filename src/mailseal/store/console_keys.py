@@ -15,7 +15,7 @@ from mailseal.keys.sealing import sealed_by
 from mailseal.store.audit import record
 from mailseal.store.console_models import ConsoleKeyRow
 from mailseal.store.private_keys import Sealing
-from mailseal.store.transaction import read, reads, run, writes
+from mailseal.store.transaction import read, reads, writes
 
 INTAKE, WEB = "intake", "web"
 
@@ -59,24 +59,25 @@ def _make_intake(sealing: Sealing) -> None:
     key = PrivateKey.generate()
     sealed = sealing.seal(key.octets, identity=identity(INTAKE))
     row = ConsoleKeyRow(name=INTAKE, public=key.public.octets, kek_id=sealed_by(sealed), sealed=sealed)
-
-    def work() -> None:
-        try:
-            with atomic():
-                row.save(force_insert=True)
-        except IntegrityError:
-            pass
-
-    run(work)
+    _insert(row, note="make-intake-key")
 
 
 @writes
+def _insert(row: ConsoleKeyRow, *, note: str) -> None:
+    """Unless there is one by this name: another node has been quicker."""
+    try:
+        with atomic():
+            row.save(force_insert=True)
+    except IntegrityError:
+        return
+    record("keys", note, bytes(row.public).hex())
+
+
 def register_web(key: PublicKey) -> bool:
     """Say which key the web role has, once for all nodes; False: the cluster has another one."""
-    row, made = ConsoleKeyRow.objects.get_or_create(name=WEB, defaults={"public": key.octets})
-    if made:
-        record("keys", "register-web-key", key.octets.hex())
-    return bytes(row.public) == key.octets
+    if public(WEB) is None:
+        _insert(ConsoleKeyRow(name=WEB, public=key.octets), note="register-web-key")
+    return public(WEB) == key
 
 
 @writes

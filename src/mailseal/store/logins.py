@@ -5,7 +5,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from django.db import IntegrityError
 from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.db.transaction import atomic
 
 from mailseal.errors import PermanentError
 from mailseal.mail.address import Address
@@ -111,9 +113,12 @@ def may_use_owner(text: str) -> str:
 @writes
 def add(name: str, phc: str, may_use: Collection[str]) -> LoginInfo:
     """Make a login; raises LoginError, AddressError."""
-    row, made = LoginRow.objects.get_or_create(name=login_name(name), defaults={"password": phc})
-    if not made:
-        raise LoginError(f"there is a login {row.name} already")
+    name = login_name(name)
+    try:
+        with atomic():  # not get_or_create: the web role's account reads no password (`web_rights`)
+            row = LoginRow.objects.create(name=name, password=phc)
+    except IntegrityError:
+        raise LoginError(f"there is a login {name} already") from None
     _allow(row, may_use)
     bump(Scope.LOGINS)
     record("logins", "add", row.name, after=_told(row))
@@ -124,8 +129,7 @@ def add(name: str, phc: str, may_use: Collection[str]) -> LoginInfo:
 def set_password(name: str, phc: str) -> None:
     """Set another password; raises LoginError."""
     row = _row(name)
-    row.password = phc
-    row.save(update_fields=["password"])
+    LoginRow.objects.filter(pk=row.pk).update(password=phc)
     record("logins", "set-password", row.name)
 
 
@@ -170,9 +174,9 @@ def set_enabled(name: str, *, enabled: bool) -> LoginInfo:
 @writes
 def remove(name: str) -> bool:
     """Delete a login and its leave; False: there was none. Raises LoginError."""
-    row = LoginRow.objects.filter(name=login_name(name)).first()
+    row = LoginRow.objects.filter(name=login_name(name)).defer("password").first()
     before = None if row is None else _told(row)
-    deleted, _ = LoginRow.objects.filter(name=login_name(name)).delete()
+    deleted, _ = LoginRow.objects.filter(name=login_name(name)).defer("password").delete()
     bump(Scope.LOGINS)
     if row is not None:
         record("logins", "delete", row.name, before=before)
@@ -213,7 +217,7 @@ def count_enabled() -> int:
 
 
 def _row(name: str) -> LoginRow:
-    row = LoginRow.objects.select_for_update().filter(name=login_name(name)).first()
+    row = LoginRow.objects.select_for_update().filter(name=login_name(name)).defer("password").first()
     if row is None:
         raise LoginError(f"there is no login {name}; `mailseal submission list` shows all")
     return row

@@ -185,7 +185,7 @@ def _held(held: UUID) -> QuarantineRow:
 
 def _row(held: UUID, states: tuple[State, ...]) -> QuarantineRow:
     """Locked, so that of two actions at once the second finds what the first has done."""
-    row = QuarantineRow.objects.select_for_update().filter(pk=held).first()
+    row = QuarantineRow.objects.select_for_update().defer("sealed").filter(pk=held).first()
     if row is None:
         raise NotHeldError(f"no mail {held} is or was held")
     if State(row.state) not in states:

@@ -27,7 +27,7 @@ _HIDDEN: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     }
 )
 """Columns that are not read. Those of `SEALED` are not written, either."""
-_ADDED: Final = frozenset({JobRow._meta.db_table, "store_login"})  # noqa: SLF001 -- as above
+_ADDED: Final = frozenset({JobRow._meta.db_table, "store_login", "store_console_key"})  # noqa: SLF001 -- as above
 """Tables with hidden columns to which the web adds rows all the same."""
 _SEEN: Final = frozenset(
     {

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models import Q
+from django.db.models.functions import Lower
+
 from mailseal.mail.address import Address, AddressError
 from mailseal.store import audit
 from mailseal.store.accounts import alerts, factors, sessions
@@ -162,7 +165,9 @@ def list_accounts(*, after: str = "", limit: int = PAGE_ROWS, search: str = "") 
     """Accounts by email, those behind `after`; `search` is a part of the email or name."""
     rows = Account.objects.filter(email__gt=after).order_by("email")
     if search:
-        rows = rows.filter(email__icontains=search) | rows.filter(name__icontains=search)
+        # Not icontains: the tables' collation compares octet by octet.
+        rows = rows.annotate(lower=Lower("name"))
+        rows = rows.filter(Q(email__contains=search.casefold()) | Q(lower__contains=search.lower()))
     page = list(rows[: min(limit, PAGE_ROWS)])
     kinds = factors.kinds_of([account.pk for account in page])
     return tuple(_info(account, kinds.get(account.pk, frozenset())) for account in page)
