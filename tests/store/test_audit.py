@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from mailseal.cli.checks.audit import signed
+from mailseal.cli.checks.finding import Status
 from mailseal.keys.sealing import Kek
 from mailseal.roles.audit_work import line_of
 from mailseal.store import audit, audit_export, audit_signing
@@ -124,8 +126,8 @@ def _faults(keys=None, logged=()):
 
 def test_a_chain_that_was_signed_is_as_it_was_recorded(store, kek):
     _record("one", "two")
-    (signed,) = audit_signing.sign_heads(kek)
-    assert (signed.node, signed.number, signed.holds()) == ("mx1", 3, True)  # the key that was made is an event too
+    (head,) = audit_signing.sign_heads(kek)
+    assert (head.node, head.number, head.holds()) == ("mx1", 3, True)  # the key that was made is an event too
     assert audit_signing.sign_heads(kek) == ()
     _record("three")
     done = verify(audit_signing.genuine_keys(kek))
@@ -197,10 +199,10 @@ def test_a_key_that_no_kek_of_ours_has_sealed_signs_nothing(store, kek):
 
 def test_the_log_tells_of_what_was_cut_off_with_all_that_signed_it(store, kek):
     _record("one", "two")
-    (signed,) = audit_signing.sign_heads(kek)
-    text = f"2026-12-01T09:00:00Z info    worker: {line_of(signed)}"
+    (head,) = audit_signing.sign_heads(kek)
+    text = f"2026-12-01T09:00:00Z info    worker: {line_of(head)}"
     logged = list(heads_in(["nothing", text, json.dumps({"event": text})]))
-    assert logged == [signed, signed]
+    assert logged == [head, head]
     keys = audit_signing.genuine_keys(kek)
     assert _faults(keys, logged) == []
     _delete_with_head(2)
@@ -209,10 +211,14 @@ def test_the_log_tells_of_what_was_cut_off_with_all_that_signed_it(store, kek):
     assert _faults(keys, logged) == [("mx1", 2, Fault.CUT)]
 
 
-def test_what_nobody_signs_is_said(store):
+def test_what_nobody_signs_is_said(store, kek):
     with frozen(datetime(2026, 1, 1, tzinfo=UTC)):
         _record("one")
     assert _faults() == [("mx1", 1, Fault.LATE)]
+    assert [one.status for one in signed(None)] == [Status.WARN]
+    audit_signing.sign_heads(kek)
+    assert _faults() == []
+    assert [one.status for one in signed(None)] == [Status.OK]
 
 
 def frozen(at: datetime):

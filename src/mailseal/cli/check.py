@@ -9,6 +9,7 @@ import click
 
 from mailseal.cli import output
 from mailseal.cli.checks import (
+    audit,
     dkim,
     dlp,
     environment,
@@ -50,6 +51,7 @@ STORED: tuple[tuple[str, Callable[[Config], Iterable[Finding]]], ...] = (
     ("database", stored.database),
     ("keys", stored.keys),
     ("console", web.kept),
+    ("audit", audit.signed),
     ("domains", stored.domains),
     ("Postfix", postfix.domains),
     ("certificates", stored.certificates),

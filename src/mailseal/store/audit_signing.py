@@ -178,6 +178,17 @@ def latest() -> tuple[Signature, ...]:
     return tuple(signature_of(row) for row in found.values() if row is not None)
 
 
+@reads
+def unsigned_since() -> datetime | None:
+    """The time of the oldest event that nothing has signed yet; None: all are."""
+    signed = {one.node: one.number for one in latest()}
+    oldest = []
+    for node in AuditHeadRow.objects.filter(number__gt=0).values_list("node", flat=True):
+        rows = AuditEventRow.objects.filter(node=node, number__gt=signed.get(node, 0)).order_by("number")
+        oldest += rows.values_list("time", flat=True)[:1]
+    return min(oldest, default=None)
+
+
 def signature_of(row: AuditSignatureRow) -> Signature:
     """A row as it is given out."""
     return Signature(row.node, row.number, Kind(row.kind), row.digest, row.time, row.key, row.signature, row.pk)
