@@ -330,10 +330,40 @@ def test_the_library(node):
     assert dlp(node, "group", "show", "payment", "--json")["patterns"] == sorted(wanted, key=str.casefold)
     assert {one["action"] for one in dlp(node, "pattern", "list", "--json")} == {"block"}
     dlp(node, "pattern", "library", "import", "NL-BSN", status=1)
-    assert "already: Netherlands: BSN" in node.err
+    assert "already: Netherlands: BSN\nwhat to do: --replace changes them" in node.err
     done = dlp(node, "pattern", "library", "import", "netherlands: bsn", "--replace", "--json")
     assert done["changed"] == ["Netherlands: BSN"]
     for wrong in (["import", "nobody's"], ["import", "--group", "nobody's"], ["list", "--group", "nobody's"]):
         dlp(node, "pattern", "library", *wrong, status=1)
         assert "nobody's" in node.err
     dlp(node, "pattern", "library", "import", status=2)
+
+
+def test_a_pattern_is_named_by_its_name_or_id(node, mail):
+    dlp(node, "pattern", "library", "import", "card", "nl-bsn")
+    stored = {one["pattern"]: one["id"] for one in dlp(node, "pattern", "list", "--json")}
+    for name in ("Payment card number", "card", "CARD", stored["Payment card number"]):
+        assert [one["pattern"] for one in dlp(node, "assign", name, "--global", "--json")] == ["Payment card number"]
+        (row,) = dlp(node, "test", mail, "--pattern", name, "--json")["patterns"]
+        assert row["pattern"] == "Payment card number"
+        assert dlp(node, "unassign", name, "--global", "--json") == []
+    dlp(node, "assign", "iban", "--global", status=1)
+    assert "iban" in node.err
+    dlp(node, "pattern", "add", "card", "--keyword", "one of that name", "--action", "warn")
+    assert [one["pattern"] for one in dlp(node, "assign", "card", "--global", "--json")] == ["card"]
+
+
+def test_check_tells_of_mail_that_would_be_held_and_nobody_hears_of_it(node):
+    dlp(node, "pattern", "add", "one", "--keyword", "merger", "--action", "quarantine")
+    dlp(node, "pattern", "add", "two", "--keyword", "fusion", "--action", "block")
+    dlp(node, "group", "add", "both", "one", "two")
+    dlp(node, "assign", "two", "--global")
+    assert [one.status for one in checked(node.config)] == ["ok"]
+    dlp(node, "assign", "--group", "both", "--domain", "ours.test")
+    assert [one.text for one in checked(node.config)][1:] == [
+        "patterns hold mail of which no manager is told: ours.test"
+    ]
+    node("settings", "set", "dlp_managers", "dlp@ours.test", "--domain", "ours.test")
+    assert [one.status for one in checked(node.config)] == ["ok"]
+    node("settings", "set", "notify_managers", "dlp-warn", "--domain", "ours.test")
+    assert [one.status for one in checked(node.config)] == ["ok", "warn"]

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -296,9 +297,16 @@ def test_a_document_that_hangs_leaves_room_for_others() -> None:
 
 def test_processes_that_do_not_come_up_are_told_of_and_mail_waits() -> None:
     with sandbox(command=("/bin/false",), wait_seconds=1) as made:
-        assert made.documents.status().trouble
+        assert made.documents.status().trouble.endswith(": a process that reads documents ended before it was ready")
         with pytest.raises(SandboxAwayError):
             made.works()
+
+
+def test_an_interpreter_that_may_not_be_run_is_named(tmp_path: Path) -> None:
+    program = tmp_path / "python"
+    program.write_text("")
+    with sandbox(command=(str(program),), wait_seconds=1) as made:
+        assert f"Permission denied: '{program}'" in made.documents.status().trouble
 
 
 def test_a_sandbox_that_is_not_there_defers() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from mailseal.cli.dlp_view import name_of
 from mailseal.cli.level_options import owner_of
 from mailseal.cli.output import json_option, show
 from mailseal.cli.session import Session, pass_session
@@ -39,13 +40,14 @@ def _what(function: Callable[..., Any]) -> Callable[..., Any]:
 def assign(session: Session, /, *, patterns: Sequence[str], groups: Sequence[str], as_json: bool, **whose: Any) -> None:
     """Look for patterns in all mail, or in that of a domain or address, whichever side of it that is.
 
-    All that is assigned to sender and recipient, at any level, counts: nothing takes it away at a lower one.
+    PATTERN: name or ID. All that is assigned to sender and recipient, at any level, counts: nothing takes it away at a
+    lower one.
     """
     owner = _owner(**whose)
     _need_what(patterns, groups)
     session.open_store()
 
-    _show(dlp_assignments.assign(owner or "", patterns, groups), as_json=as_json)
+    _show(dlp_assignments.assign(owner or "", list(map(name_of, patterns)), groups), as_json=as_json)
     if not overrides.shown(owner or "")["dlp"][0]:
         click.echo(
             "note: the setting dlp is off there, so nothing is looked for: mailseal settings set dlp true", err=True
@@ -65,7 +67,7 @@ def unassign(
     _need_what(patterns, groups)
     session.open_store()
 
-    _show(dlp_assignments.unassign(owner or "", patterns, groups), as_json=as_json)
+    _show(dlp_assignments.unassign(owner or "", list(map(name_of, patterns)), groups), as_json=as_json)
 
 
 @click.command("assignments")

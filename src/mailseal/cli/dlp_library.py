@@ -5,13 +5,12 @@ from dataclasses import replace
 
 import click
 
-from mailseal.cli.dlp_view import imported_row
+from mailseal.cli.dlp_view import imported_row, put
 from mailseal.cli.errors import CommandError
 from mailseal.cli.output import json_option, one_of, show, show_one
 from mailseal.cli.session import Session, pass_session
 from mailseal.policy.dlp.library import Starter, starters
 from mailseal.policy.model import Action
-from mailseal.store import dlp_import
 from mailseal.store.dlp_import import Entry
 from mailseal.store.dlp_names import name_key
 
@@ -60,7 +59,7 @@ def import_(
     entries = [_entry(one, groups, action, owner) for one in dict.fromkeys(chosen)]
     session.open_store()
 
-    done = dlp_import.put(entries, replacing=replacing)
+    done = put(entries, replacing=replacing)
     show_one({name: value for name, value in imported_row(done).items() if as_json or value}, as_json=as_json)
     if done.added:
         click.echo("note: a pattern counts for no mail until it is assigned: mailseal dlp assign", err=True)

@@ -9,7 +9,7 @@ import click
 
 from mailseal.cli.dlp_file import read_patterns, written
 from mailseal.cli.dlp_library import library
-from mailseal.cli.dlp_view import imported_row, pattern_row
+from mailseal.cli.dlp_view import imported_row, pattern_row, put
 from mailseal.cli.errors import CommandError
 from mailseal.cli.export_file import PUBLIC_MODE, destination_of, write
 from mailseal.cli.output import confirm, json_option, one_of, read_file, show, show_one, yes_option
@@ -17,7 +17,7 @@ from mailseal.cli.session import Session, pass_session
 from mailseal.policy.dlp.model import Kind, Mask, Pattern
 from mailseal.policy.dlp.validators import VALIDATORS
 from mailseal.policy.model import Action
-from mailseal.store import dlp_import, dlp_patterns
+from mailseal.store import dlp_patterns
 
 COLUMNS = (
     "pattern",
@@ -170,7 +170,7 @@ def import_(session: Session, *, file: Path, replace: bool, owner: str | None, a
         entries = [dataclasses.replace(one, owner=owner) for one in entries]
     session.open_store()
 
-    show_one(imported_row(dlp_import.put(entries, replacing=replace)), as_json=as_json)
+    show_one(imported_row(put(entries, replacing=replace)), as_json=as_json)
 
 
 pattern.add_command(library)

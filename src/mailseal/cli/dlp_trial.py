@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from mailseal.cli.dlp_view import name_of
 from mailseal.cli.errors import CommandError
 from mailseal.cli.message import crlf, origin_options
 from mailseal.cli.message_view import explanation_rows
@@ -35,7 +36,9 @@ LIMIT_SECONDS = 600.0
 @click.option("--from", "sender", metavar="ADDRESS", help='Envelope sender; "" for the null sender.')
 @click.option("--to", "recipients", metavar="ADDRESS", multiple=True, help="Recipient. May be repeated.")
 @origin_options
-@click.option("--pattern", "patterns", multiple=True, help="Only try this pattern, for nobody. May be repeated.")
+@click.option(
+    "--pattern", "patterns", multiple=True, help="Only try this pattern (name or ID), for nobody. May be repeated."
+)
 @json_option
 @pass_session
 def test(
@@ -124,7 +127,7 @@ def _try(session: Session, octets: bytes, name: str, patterns: Sequence[str], *,
 
 
 def _usable(name: str) -> Pattern:
-    info = dlp_patterns.find(name)
+    info = dlp_patterns.find(name_of(name))
     if info.pattern is None or info.problem:
         raise CommandError(f"{info.name} cannot be used: {info.problem}", "`mailseal dlp pattern set` mends it")
     return info.pattern

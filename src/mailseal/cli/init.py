@@ -191,6 +191,7 @@ def _next_steps(path: Path, *, has_domains: bool) -> None:
     steps += [
         f"{command} root import ca.pem          whose certificates are believed",
         f"{command} cert import anna.p12        a certificate with its private key, to sign and to open",
+        f"{command} dlp pattern library list    what can be looked for in outgoing mail: import it, then dlp assign",
         f"{command} check                       what is right and what is not",
         f"{command} serve                       run; as root with --postfix private: and a Postfix of its own",
     ]

@@ -15,6 +15,7 @@ READER = "anna@example.com"
 GATEWAY = "gateway.example.com"
 
 _HELD = "019cadd8-7c40-7000-8000-00000000000{}"
+_ENDS = (NoticeKind.RELEASED, NoticeKind.DELETED, NoticeKind.EXPIRED)
 _FOUND = (Found("Credit card numbers", 3, Action.QUARANTINE), Found("IBAN", 1, Action.WARN))
 
 
@@ -38,7 +39,7 @@ def sample(kind: NoticeKind, role: Role = Role.SENDER) -> tuple[Told, ...]:
                 found=_FOUND if "found" in known else (),
                 reasons=reasons if "reasons" in known else (),
                 quarantine=_HELD.format(number) if held else "",
-                expires=AT + timedelta(days=30) if held else None,
+                expires=AT + timedelta(days=30) if held and kind not in _ENDS else None,
                 detail={NoticeKind.ENCRYPTED: "smime", NoticeKind.RELEASED: "policy"}.get(kind, ""),
             ),
         )

@@ -115,9 +115,11 @@ class Pool:
     async def _start(self) -> ParserChild:
         failures = 0
         while True:
-            with contextlib.suppress(ParserStartError, OSError, TimeoutError):
+            try:
                 return await self._started()
-            self._trouble = "no process that reads documents comes up"
+            except (ParserStartError, OSError, TimeoutError) as error:
+                why = str(error) or f"one is not ready after {START_SECONDS:g} s"
+            self._trouble = f"no process that reads documents comes up: {why}"
             self._known.set()
             failures += 1
             logger.error(self._trouble)

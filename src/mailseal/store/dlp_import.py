@@ -11,6 +11,10 @@ from mailseal.store.dlp_patterns import fit, insert, update_if_other
 from mailseal.store.transaction import writes
 
 
+class NamesTakenError(DlpError):
+    """There are patterns with these names, which were not to be changed, or belong to another domain."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A pattern, the groups it shall be in, and whose it is: a domain, "" is everybody's."""
@@ -31,7 +35,7 @@ class Imported:
 
 
 def put(entries: Sequence[Entry], *, replacing: bool = False) -> Imported:
-    """Store patterns; those whose names are taken are changed if `replacing`, else DlpError. Groups are made.
+    """Store patterns; those whose names are taken are changed if `replacing`, else NamesTakenError. Groups are made.
 
     Raises PatternError, DlpError, AddressError.
     """
@@ -48,7 +52,7 @@ def _put(entries: Sequence[Entry], *, replacing: bool) -> Imported:
     homes = {name_key(one.pattern.name): one.owner for one in entries}
     taken = [row.name for row in known.values() if not replacing or row.owner != homes[row.key]]
     if taken:
-        raise DlpError(f"there are patterns with these names already: {', '.join(sorted(taken))}")
+        raise NamesTakenError(f"there are patterns with these names already: {', '.join(sorted(taken))}")
     added, changed, unchanged = [], [], []
     for key, entry in zip(keys, entries, strict=True):
         pattern = entry.pattern

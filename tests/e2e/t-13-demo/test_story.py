@@ -47,7 +47,7 @@ def played(*options: str) -> str:
     assert "dkim=pass" in done.stdout
     plain = " ".join(done.stdout.replace("│", " ").split())  # without frames and the line breaks that they make
     assert "Many payment card numbers (11), customers.xlsx: xl/worksheets/sheet1.xml: ████████████1038" in plain
-    assert "quarantine list uninspectable: encrypted (quarantine)" in plain
+    assert "quarantine list not readable: encrypted (quarantine)" in plain
     assert "to Carol 550 5.7.1 this mail must be encrypted" in plain
     return plain
 

@@ -234,7 +234,7 @@ def test_every_reading_of_an_ambiguous_mail_counts_and_that_it_has_several():
     stage, dlp = a_stage(mode=Mode.NEVER)
     (outcome,) = go(stage, "", X, raw=AMBIGUOUS + mail())
     assert outcome.fate is Fate.HELD
-    assert "partial: ambiguous" in [one.name for one in dlp.quarantine.held[0].findings]
+    assert "not all readable: ambiguous" in [one.name for one in dlp.quarantine.held[0].findings]
     stage, _ = a_stage(mode=Mode.NEVER, dlp_partial=OnGap.WARN)
     assert go(stage, "", X, raw=AMBIGUOUS + mail())[0].fate is Fate.RELAYED
 
@@ -349,7 +349,7 @@ def test_what_is_not_looked_through_in_time_is_held(monkeypatch):
     (outcome,) = go(stage, "nothing", BOB)
     assert outcome.fate is Fate.HELD
     assert [one for one in outcome.reasons if one.code is ReasonCode.FINDING] == [
-        because(ReasonCode.FINDING, name="partial: timeout", action="quarantine", count=1)
+        because(ReasonCode.FINDING, name="not all readable: timeout", action="quarantine", count=1)
     ]
 
 

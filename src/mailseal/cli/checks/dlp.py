@@ -1,14 +1,18 @@
 """Check of DLP: whether what is assigned can be looked for, is looked for, and documents can be read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from mailseal.cli.checks.finding import Finding, Status
 from mailseal.cli.output import counted
 from mailseal.config import Config
 from mailseal.extract.archive import libarchive_problem
 from mailseal.extract.confinement import NAMESPACES
+from mailseal.policy.model import Action
+from mailseal.policy.notice_kind import NoticeKind
 from mailseal.roles.listening import is_held
 from mailseal.store import dlp_assignments, dlp_patterns, overrides
+from mailseal.store.dlp_assignments import Assignment
 from mailseal.store.dlp_patterns import PatternInfo
 from mailseal.store.dlp_rows import BrokenPatternError
 from mailseal.store.dlp_scanners import compile_together
@@ -35,6 +39,7 @@ def dlp(config: Config) -> Iterator[Finding]:
         yield from _together(patterns)
     yield from _reading(config)
     yield from _switched_off([one.owner for one in assigned])
+    yield from _unheard(assigned, patterns)
 
 
 def _together(patterns: list[PatternInfo]) -> Iterator[Finding]:
@@ -80,6 +85,21 @@ def _switched_off(owners: Sequence[str]) -> Iterator[Finding]:
     if off:
         text = f"the setting dlp is off where patterns are assigned: {_named(off)}"
         yield Finding(SUBJECT, Status.WARN, text, "`mailseal settings set dlp true`, or `mailseal dlp unassign`")
+
+
+def _unheard(assigned: Sequence[Assignment], patterns: Sequence[PatternInfo]) -> Iterator[Finding]:
+    """Mail that is held waits for somebody."""
+    holding = [one for one in patterns if one.pattern is not None and one.pattern.action is Action.QUARANTINE]
+    names, groups = {one.name for one in holding}, {group for one in holding for group in one.groups}
+    owners = dict.fromkeys(one.owner for one in assigned if one.pattern in names or one.group in groups)
+    alone = [one for one in owners if not _is_heard(overrides.shown(one))]
+    if alone:
+        text = f"patterns hold mail of which no manager is told: {_named(alone)}"
+        yield Finding(SUBJECT, Status.WARN, text, "`mailseal settings set dlp_managers`, and see notify_managers")
+
+
+def _is_heard(shown: Mapping[str, tuple[Any, ...]]) -> bool:
+    return bool(shown["dlp_managers"][0]) and NoticeKind.DLP_QUARANTINE in shown["notify_managers"][0]
 
 
 def _named(owners: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from mailseal.policy.table import Settings
 
 MAX_SINGLE = 100
 """So many gaps are findings of their own; a mail of 10,000 broken parts makes one of the rest."""
+_READ = {GapStatus.UNINSPECTABLE: "not readable", GapStatus.PARTIAL: "not all readable"}
 
 
 def gap_findings(inspection: Inspection, settings: Settings, shown: Callable[[str], str] = str) -> tuple[Finding, ...]:
@@ -41,7 +42,7 @@ def _finding(gaps: Sequence[Gap], on: OnGap, shown: Callable[[str], str]) -> Fin
     places = "\0".join(sorted(one.place for one in gaps))
     digest = sha256(places.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     return Finding(
-        name=f"{first.status}: {first.reason}",
+        name=f"{_READ[first.status]}: {first.reason.replace('-', ' ')}",
         action=Action(on),
         count=len(gaps),
         places=tuple(shown(one.place) for one in gaps[:MAX_PLACES]),

@@ -27,7 +27,13 @@ def test_every_gap_is_a_finding_unless_it_is_ignored(status, reason):
     gap = Gap("a.bin", status, reason)
     [one] = found(gap)
     assert one.action is (Action.WARN if reason is GapReason.UNKNOWN_FORMAT else Action.QUARANTINE)
-    assert (one.name, one.places, one.count, one.delayed) == (f"{status}: {reason}", ("a.bin",), 1, False)
+    read = "not readable" if status is GapStatus.UNINSPECTABLE else "not all readable"
+    assert (one.name, one.places, one.count, one.delayed) == (
+        f"{read}: {reason.replace('-', ' ')}",
+        ("a.bin",),
+        1,
+        False,
+    )
     ignored = dict.fromkeys(["dlp_uninspectable", "dlp_partial", "dlp_unknown_format"], OnGap.IGNORE)
     assert found(gap, **ignored) == ()
 
