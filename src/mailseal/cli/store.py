@@ -4,7 +4,7 @@ import os
 import re
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import click
 
@@ -51,6 +51,7 @@ def copy(session: Session, *, url: str, password_file: Path | None) -> None:
     source = Place(config.database.url, config.database.password)
     if source.url == target.url:
         raise CommandError("the database is there already", "name another one with --to")
+    _make_folder(config, target)
     lock = _keep_the_gateway_away(config)
     try:
         configure.use(target.url, target.password, node=config.node)
@@ -83,6 +84,14 @@ def grants(session: Session, *, user: str, host: str) -> None:
             raise CommandError(f"{name!r} is no name of an account", "letters, digits and . - _ % : are")
     for line in web_rights.statements(parts.path.strip("/"), f"'{user}'@'{host}'"):
         click.echo(line)
+
+
+def _make_folder(config: Config, target: Place) -> None:
+    """That of an SQLite database directly below the data folder, which may be shared with the web role."""
+    parts = urlsplit(target.url)
+    folder = Path(unquote(parts.path)).parent
+    if parts.scheme == "sqlite" and folder.parent == config.data_dir:
+        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def _keep_the_gateway_away(config: Config) -> int:

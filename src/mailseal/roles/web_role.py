@@ -85,7 +85,7 @@ def _judge_rights() -> None:
         )
     if judged.excess:
         logger.warning(
-            "the web role's database account can read what is sealed (%s): set web.database_url, `mailseal store grants`",
+            "the web role's database account reads what is sealed (%s): set web.database_url, `mailseal store grants`",
             ", ".join(judged.excess[:MAX_NAMED]),
         )
 

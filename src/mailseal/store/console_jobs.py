@@ -23,7 +23,7 @@ from mailseal.store.console_parcels import ASK, RESULT
 from mailseal.store.jobs import Job, State
 from mailseal.store.models import JobRow
 from mailseal.store.row import utc_now, uuid7
-from mailseal.store.transaction import run
+from mailseal.store.transaction import connection, run
 
 Json = Any
 """What JSON can say: None, bool, int, float, str, lists of these, dicts of these by text."""
@@ -83,6 +83,7 @@ def ask(action: str, arguments: Mapping[str, Json], *, blob: bytes = b"") -> UUI
 
     Raises ActionFailed for an upload that is too large, ConsoleKeyMissingError, StoreUnavailable.
     """
+    assert not connection().in_atomic_block, "nobody would see the request before the end of the transaction"
     if len(blob) > MAX_BLOB_BYTES:
         raise ActionFailed(f"the file is larger than {MAX_BLOB_BYTES >> 20} MiB")
     who = current()

@@ -83,7 +83,8 @@ def delete(message: UUID) -> None:
 
 def drop_unless_held(message: UUID) -> None:
     """In the caller's transaction: what no row refers to any more is no mail any more; `delete_dropped` deletes it."""
-    StoredMessageRow.objects.select_for_update().filter(pk=message).values("pk").first()  # nobody refers to it meanwhile
+    # Locked, so that nobody refers to it anew meanwhile.
+    StoredMessageRow.objects.select_for_update().filter(pk=message).values("pk").first()
     _unheld().filter(pk=message).update(complete=False)
 
 

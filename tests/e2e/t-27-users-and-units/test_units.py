@@ -94,7 +94,9 @@ def test_users_and_folders_are_understood(tmp_path: Path) -> None:
             [program, f"--root={tmp_path}", *create, str(UNITS / file)], capture_output=True, text=True, check=True
         )
     users = {line.split(":")[0]: line.split(":")[6] for line in (tmp_path / "etc" / "passwd").read_text().splitlines()}
-    assert users == dict.fromkeys(("mailseal", "mailseal-metrics", "mailseal-sandbox", "mailseal-web"), "/usr/sbin/nologin")
+    assert users == dict.fromkeys(
+        ("mailseal", "mailseal-metrics", "mailseal-sandbox", "mailseal-web"), "/usr/sbin/nologin"
+    )
     data = tmp_path / "var" / "lib" / "mailseal"
     assert data.stat().st_mode & 0o7777 == 0o710
     assert (data / "run" / "metrics").stat().st_mode & 0o7777 == 0o2750

@@ -109,6 +109,10 @@ def test_the_web_role_has_its_user_and_can_get_at_nothing_that_is_not_its_own(ap
     of_the_group = apart.folder / "of-the-group"
     of_the_group.touch(0o640)
     os.chown(of_the_group, 0, pwd.getpwnam(KEEPER).pw_gid)
+    second_name = apart.data / "web" / "linked"  # of whom has taken over a mail worker: a KEK by another name
+    os.link(apart.data / "keks" / kek.name, second_name)
+    (apart.data / "web" / "elsewhere").symlink_to("/etc/shadow")
+    shadow = Path("/etc/shadow").stat()
     secrets = {"MAILSEAL_DATABASE_PASSWORD": "made up", "MAILSEAL_WEB_DATABASE_PASSWORD": "also made up"}
     with apart.output.open("wb") as output:
         process = subprocess.Popen(apart.command("serve"), stderr=output, env=environment(**secrets), cwd=apart.folder)
@@ -131,6 +135,11 @@ def test_the_web_role_has_its_user_and_can_get_at_nothing_that_is_not_its_own(ap
         for path in (apart.data / "database").iterdir():
             found = path.stat()
             assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (keeper.pw_uid, other.pw_gid, 0o660), path
+        assert (second_name.stat().st_gid, second_name.stat().st_mode & 0o777) == (keeper.pw_gid, 0o400)
+        assert (Path("/etc/shadow").stat().st_gid, Path("/etc/shadow").stat().st_mode) == (
+            shadow.st_gid,
+            shadow.st_mode,
+        )
         tried = subprocess.run(
             [apart.python, "-c", TRIED, str(apart.data), kek.name], stdout=subprocess.PIPE, text=True, check=True,
             user=OTHER, group=OTHER, extra_groups=[READER], cwd="/", env=environment(),
@@ -142,6 +151,8 @@ def test_the_web_role_has_its_user_and_can_get_at_nothing_that_is_not_its_own(ap
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_SECONDS) == 0
+        second_name.unlink()
+        (apart.data / "web" / "elsewhere").unlink()
     assert "made up" not in apart.said()
 
 
