@@ -1,10 +1,13 @@
-"""Forms of second factors: codes with counted failures and growing delays, as for passwords; new passkeys."""
+"""Forms of second factors: codes with counted failures and growing delays, as for passwords; passkeys."""
 
+import struct
 from typing import Any
 
 from allauth.core import context
+from allauth.mfa.adapter import get_adapter
 from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
-from allauth.mfa.webauthn.forms import AddWebAuthnForm
+from allauth.mfa.webauthn import forms as passkeys
+from cryptography.exceptions import InvalidSignature
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy
@@ -12,6 +15,9 @@ from django.utils.translation import gettext_lazy
 from mailseal.store.accounts import lockout
 from mailseal.web.accounts import delays
 from mailseal.web.accounts.place import place_of
+
+_NONSENSE = (ValueError, TypeError, LookupError, AttributeError, struct.error, InvalidSignature)
+"""What fido2 raises, and allauth lets through, for what is no answer of an authenticator."""
 
 
 class _Delayed:
@@ -40,8 +46,31 @@ class ConfirmCodeForm(_Delayed, ReauthenticateForm):  # type: ignore[misc]  # th
     """Before something that needs to be confirmed."""
 
 
-class AddPasskeyForm(AddWebAuthnForm):  # type: ignore[misc]  # the library has no types
-    """A passkey does alone unless its owner says otherwise."""
+class _Checked:
+    """Before a form of the library that reads the answer of an authenticator; nonsense is a wrong one."""
+
+    def clean_credential(self) -> Any:
+        """Whose passkey it is, or ValidationError."""
+        try:
+            return super().clean_credential()  # type: ignore[misc]  # the library's form stands behind
+        except _NONSENSE:
+            raise get_adapter().validation_error("incorrect_code") from None
+
+
+class SignInPasskeyForm(_Checked, passkeys.AuthenticateWebAuthnForm):  # type: ignore[misc]  # the library has no types
+    """As second factor."""
+
+
+class PasskeyAloneForm(_Checked, passkeys.LoginWebAuthnForm):  # type: ignore[misc]  # the library has no types
+    """Without a password."""
+
+
+class ConfirmPasskeyForm(_Checked, passkeys.ReauthenticateWebAuthnForm):  # type: ignore[misc]  # the library has none
+    """Before something that needs to be confirmed."""
+
+
+class AddPasskeyForm(passkeys.AddWebAuthnForm):  # type: ignore[misc]  # the library has no types
+    """A new one; it does alone unless its owner says otherwise."""
 
     passwordless = forms.BooleanField(
         label=gettext_lazy("Sign in with this passkey alone"),
@@ -49,3 +78,11 @@ class AddPasskeyForm(AddWebAuthnForm):  # type: ignore[misc]  # the library has 
         required=False,
         initial=True,
     )
+
+    def clean(self) -> dict[str, Any]:
+        """What was sent, or ValidationError."""
+        try:
+            found: dict[str, Any] = super().clean()
+        except _NONSENSE:
+            raise get_adapter().validation_error("incorrect_code") from None
+        return found

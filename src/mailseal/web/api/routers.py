@@ -3,6 +3,7 @@
 from ninja import Router
 
 from mailseal.web.api import (
+    accounts,
     addresses,
     audit,
     certificates,
@@ -34,6 +35,7 @@ from mailseal.web.api import (
 )
 
 ROUTERS: tuple[tuple[str, Router], ...] = (
+    ("/accounts", accounts.router),
     ("/addresses", addresses.router),
     ("/audit", audit.router),
     ("/certificates", certificates.router),
