@@ -19,7 +19,7 @@ WINDOW = 10_000
 KEY_WINDOW = 50_000
 """The same for rows that are next to each other, by key."""
 MIN_WINDOW = 500
-BUDGET_SECONDS = 0.15
+BUDGET_SECONDS = 0.1
 """After this no further window is begun."""
 
 
