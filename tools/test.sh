@@ -7,7 +7,10 @@ cd "$(dirname "$0")/.."
 # Thousands of processes are started: none compiles the source again where Python may not write what it compiled.
 .venv/bin/python -m compileall -q src
 
+# Short, since the paths of UNIX sockets are; kept if a test fails.
+folder=$(mktemp -d /tmp/ms-XXXXXX)
 failed=0
-.venv/bin/pytest -q -n auto --dist loadfile --ignore tests/e2e "$@" || failed=$?
-.venv/bin/pytest -q -n 2 --dist loadfile tests/e2e "$@" || failed=$?
+.venv/bin/pytest -q -n auto --dist loadfile --basetemp "$folder/1" --ignore tests/e2e "$@" || failed=$?
+.venv/bin/pytest -q -n 2 --dist loadfile --basetemp "$folder/2" tests/e2e "$@" || failed=$?
+[ "$failed" != 0 ] || rm -rf "$folder"
 exit "$failed"
