@@ -5,7 +5,9 @@ import re
 import sqlite3
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connections
+from django.http import HttpResponse
 from django.test import Client
 
 from mailseal.errors import PermanentError
@@ -90,3 +92,16 @@ def test_a_database_that_is_locked_is_not_waited_for_long(sign_in, tmp_path):
         other.execute("ROLLBACK")
     assert answer.status_code == 503
     assert "locked" in answer.content.decode()
+
+
+def test_a_large_upload_comes_to_the_view_whole_and_is_in_no_file(sign_in, monkeypatch):
+    seen = []
+
+    def view(request, *_):
+        upload = request.FILES["mail"]
+        seen.append((upload.size, type(upload).__name__))
+        return HttpResponse()
+
+    monkeypatch.setattr(start, "render", view)
+    answer = sign_in().post("/", {"mail": SimpleUploadedFile("mail.eml", bytes(20 << 20))}, secure=True)
+    assert (answer.status_code, seen) == (200, [(20 << 20, "InMemoryUploadedFile")])

@@ -51,6 +51,8 @@ def values(config: Config, secret: str) -> dict[str, Any]:
         "MESSAGE_STORAGE": "django.contrib.messages.storage.session.SessionStorage",
         "DATA_UPLOAD_MAX_MEMORY_SIZE": MAX_FIELDS_BYTES,
         "DATA_UPLOAD_MAX_NUMBER_FIELDS": MAX_FIELDS,
+        # Never to a file, which would lie there in clear; Django leaves out what it holds to be too large for memory.
+        "FILE_UPLOAD_MAX_MEMORY_SIZE": config.web.max_upload_bytes,
         "FILE_UPLOAD_HANDLERS": ["django.core.files.uploadhandler.MemoryFileUploadHandler"],
         **allauth_settings.values(config),
     }
