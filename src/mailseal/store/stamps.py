@@ -18,7 +18,10 @@ STALE_SECONDS = 10.0
 
 
 class Scope(StrEnum):
-    """What can change. Candidates (certificates seen in mail) bump none: caches forget them by age."""
+    """What can change. Candidates (certificates seen in mail) bump none: caches forget them by age.
+
+    `EDITS` is cached by nobody: changes of what somebody has seen come one after the other by it.
+    """
 
     SETTINGS = "settings"
     KEYS = "keys"
@@ -26,6 +29,7 @@ class Scope(StrEnum):
     TLS = "tls"
     LOGINS = "logins"
     PATTERNS = "patterns"
+    EDITS = "edits"
 
 
 def bump(scope: Scope) -> None:

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.http import parse_etags
 from ninja.responses import NinjaJSONEncoder
 
+from mailseal.store.stamps import Scope, bump_alone
 from mailseal.store.transaction import run
 from mailseal.web.api.problem import ProblemError
 from mailseal.web.api.shapes import Shown
@@ -29,6 +30,8 @@ def change(request: HttpRequest, shown: Callable[[], Shown], write: Callable[[],
     """
 
     def work() -> T:
+        if "If-Match" in request.headers:
+            bump_alone(Scope.EDITS)  # of two who have seen the same, the second waits for the first
         require(request, shown)
         return write()
 
