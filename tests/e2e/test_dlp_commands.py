@@ -213,7 +213,8 @@ def test_a_trial_for_two_people(node, tmp_path):
         ("Codes", 1, ["report.zip > inner.txt"]),
         ("Mergers", 1, ["report.zip > inner.txt"]),
     ]
-    assert "1234" not in json.dumps(told)
+    without_ids = [one | {"key": ""} for one in told["findings"]]  # which may have these digits
+    assert "1234" not in json.dumps(told | {"findings": without_ids})
     assert (inside["fate"], inside["patterns"], inside["findings"]) == ("relayed", [], [])
     shown = dlp(node, "test", mail, *people)
     assert "report.zip > inner.txt" in shown
