@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
 from mailseal.config.load import from_values
 from mailseal.mail.reply import ACCEPTED
@@ -15,6 +16,7 @@ from mailseal.store.accounts import accounts, links, tokens
 from mailseal.store.accounts.alerts import ALERT
 from mailseal.store.accounts.models import Account, LinkRow
 from mailseal.store.accounts.roles import Role
+from mailseal.web.accounts import urls
 from stage import Stage
 
 
@@ -150,3 +152,23 @@ def test_administrators_are_told_by_mail_in_their_language(anna, bob):
     assert set(mails) == {"anna@inside.example", "bob@inside.example"}
     assert b"Administrator von Mailseal geworden" in mails["anna@inside.example"]
     assert b"anna@inside.example (console" in mails["bob@inside.example"]
+
+
+def test_every_page_of_ours_has_a_guard_but_those_for_who_has_not_signed_in(web):
+    own = [one for one in (*urls.OWN, *urls.OTHERS) if one.callback.__module__.startswith("mailseal.web.accounts")]
+    unguarded = {one.name for one in own if not hasattr(one.callback, "guarded_by")}
+    assert unguarded == {
+        "account_login", "account_link",
+        "openid_connect_login", "openid_connect_callback", "socialaccount_login_cancelled",
+    }  # fmt: skip
+
+
+def test_pages_of_allauth_let_nobody_else_in(web):
+    shows = {"account_login", "account_link", "account_inactive"}
+    for one in urls.OWN:
+        if "<" not in str(one.pattern):
+            answer = Client(SERVER_NAME="localhost").get(reverse(one.name), secure=True)
+            if one.name in shows:
+                assert answer.status_code == 200, one.name
+            else:
+                assert answer.headers["Location"].startswith("/account/login/"), one.name

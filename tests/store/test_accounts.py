@@ -18,7 +18,13 @@ HERE, THERE = "192.0.2.1", "198.51.100.1"
 
 
 @pytest.fixture
-def anna(web) -> accounts.AccountInfo:
+def none(store) -> None:
+    Account.objects.all().delete()
+    FailureRow.objects.all().delete()
+
+
+@pytest.fixture
+def anna(none) -> accounts.AccountInfo:
     return accounts.create("Anna@INSIDE.example", "Anna", [Role.ADMINISTRATOR])
 
 
@@ -83,7 +89,7 @@ def test_a_link_ends_by_time_and_with_the_account(anna):
         links.email_of(secret)
 
 
-def test_a_domain_administrator_needs_domains(web):
+def test_a_domain_administrator_needs_domains(none):
     with pytest.raises(AccountError):
         accounts.create("d@inside.example", "", [Role.DOMAIN_ADMINISTRATOR])
     made = accounts.create("d@inside.example", "", [Role.DOMAIN_ADMINISTRATOR], ["BÜCHER.example"])
@@ -112,7 +118,7 @@ def _fail(who: str, place: str, times: int) -> None:
         lockout.failed(who, place)
 
 
-def test_delays_grow_and_end_with_a_success(web):
+def test_delays_grow_and_end_with_a_success(none):
     _fail("a@x.example", HERE, lockout.PAIR_FREE)
     assert lockout.wait("a@x.example", HERE) == timedelta(0)
     lockout.failed("a@x.example", HERE)
@@ -123,7 +129,7 @@ def test_delays_grow_and_end_with_a_success(web):
     assert lockout.wait("a@x.example", HERE) == timedelta(0)
 
 
-def test_who_guesses_from_elsewhere_keeps_nobody_out(web):
+def test_who_guesses_from_elsewhere_keeps_nobody_out(none):
     lockout.succeeded("a@x.example", HERE)
     _fail("a@x.example", THERE, lockout.ACCOUNT_FREE + 10)
     assert lockout.wait("a@x.example", THERE) > timedelta(0)
@@ -131,13 +137,13 @@ def test_who_guesses_from_elsewhere_keeps_nobody_out(web):
     assert lockout.wait("b@x.example", HERE) == timedelta(0)
 
 
-def test_many_networks_guess_no_more_than_one(web):
+def test_many_networks_guess_no_more_than_one(none):
     for last in range(lockout.ACCOUNT_FREE + 1):
         lockout.failed("a@x.example", f"203.0.113.{last}")
     assert lockout.wait("a@x.example", "203.0.113.250") > timedelta(0)
 
 
-def test_one_network_does_not_try_a_password_at_every_account(web):
+def test_one_network_does_not_try_a_password_at_every_account(none):
     for number in range(lockout.NETWORK_FREE + 1):
         lockout.failed(f"u{number}@x.example", THERE)
     assert lockout.wait("new@x.example", THERE) > timedelta(0)
@@ -150,7 +156,7 @@ def test_the_addresses_of_a_home_are_one_network():
     assert lockout.network_of("") == ""
 
 
-def test_what_was_typed_is_not_kept(web):
+def test_what_was_typed_is_not_kept(none):
     lockout.failed("hunter2-typed-as-email", HERE)
     assert "hunter2" not in str(list(FailureRow.objects.values()))
     FailureRow.objects.update(last=utc_now() - timedelta(days=2))

@@ -6,14 +6,20 @@ import pytest
 
 from mailseal.store.accounts import tokens
 from mailseal.store.accounts.errors import AccountError
-from mailseal.store.accounts.models import Account, TokenRow
+from mailseal.store.accounts.models import Account, FailureRow, TokenRow
 from mailseal.store.row import utc_now
 
 SOON = timedelta(days=30)
 
 
 @pytest.fixture
-def account(web) -> Account:
+def none(store) -> None:
+    Account.objects.all().delete()
+    FailureRow.objects.all().delete()
+
+
+@pytest.fixture
+def account(none) -> Account:
     return Account.objects.create(email="a@inside.example", roles=["auditor"])
 
 
