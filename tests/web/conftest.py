@@ -6,6 +6,7 @@ from pathlib import Path
 from shutil import copyfile
 
 import pytest
+from django.core.cache import cache
 from django.db import connections
 from django.test import Client
 
@@ -39,6 +40,7 @@ def web(empty_database, tmp_path) -> Iterator[None]:
     """The web on empty tables."""
     path = tmp_path / "mailseal.db"
     copyfile(empty_database, path)
+    cache.clear()  # requests of one network, counted in memory
     use(f"sqlite://{path}", node="mx1")
     secrets.hold(WebKey(bytes(32)))
     setup(from_values({"data_dir": str(tmp_path), "hostname": HOST}), secrets.django_secret())

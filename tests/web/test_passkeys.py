@@ -4,11 +4,13 @@ import json
 import re
 import secrets
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.test import Client
 from fido2.cose import ES256
@@ -19,6 +21,7 @@ from mailseal.keys import password_hash
 from mailseal.store.accounts import accounts, factors, passwords
 from mailseal.store.accounts.models import Account
 from mailseal.store.accounts.roles import Role
+from mailseal.store.row import utc_now
 
 ORIGIN = "https://localhost"
 PASSWORD = "vier gruene Wolken im Regal"
@@ -129,6 +132,17 @@ def test_a_passkey_is_a_second_factor(device, browser):
     credential = device.get(_options(page)["request_options"]["publicKey"])
     answer = browser.post("/account/login/second-factor/", {"credential": credential}, secure=True)
     assert answer.headers["Location"] == "/"
+
+
+def test_strangers_leave_so_much_behind_and_no_more(web):
+    cache.clear()
+    answers = []
+    for _ in range(32):
+        client = Client(SERVER_NAME="localhost")
+        answers.append(client.get("/account/login/passkey/", secure=True, headers={"Accept": "application/json"}))
+    assert [one.status_code for one in answers[-2:]] == [429, 429]
+    assert Session.objects.count() == 30
+    assert Session.objects.filter(expire_date__gt=utc_now() + timedelta(minutes=16)).count() == 0
 
 
 def test_what_another_site_had_signed_lets_nobody_in(device, browser):

@@ -158,7 +158,7 @@ def test_every_page_of_ours_has_a_guard_but_those_for_who_has_not_signed_in(web)
     own = [one for one in (*urls.OWN, *urls.OTHERS) if one.callback.__module__.startswith("mailseal.web.accounts")]
     unguarded = {one.name for one in own if not hasattr(one.callback, "guarded_by")}
     assert unguarded == {
-        "account_login", "account_link",
+        "account_login", "account_link", "mfa_login_webauthn",
         "openid_connect_login", "openid_connect_callback", "socialaccount_login_cancelled",
     }  # fmt: skip
 

@@ -75,6 +75,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # the librar
         assert isinstance(user, Account)
         records = get_authentication_records(request, user)
         super().login(request, user)
+        request.session.set_expiry(0)
         request.session[BEGAN] = int(time.time())
         request.session[ELSEWHERE] = any(_asked_elsewhere(record) for record in records)
         ways = [str(record.get("type") or record.get("method")) for record in records]

@@ -33,8 +33,8 @@ def values(config: Config) -> dict[str, Any]:
         "ACCOUNT_REAUTHENTICATION_TIMEOUT": REAUTHENTICATION_SECONDS,
         "ACCOUNT_REAUTHENTICATION_REQUIRED": True,
         "ACCOUNT_REAUTHENTICATION_METHODS": ["password", "mfa"],
-        # Counted in the database instead (`store.accounts.lockout`): by account alone they would lock others out
-        "ACCOUNT_RATE_LIMITS": {"login_failed": None},
+        # Counted in the database instead (`store.accounts.lockout`): these would lock others out.
+        "ACCOUNT_RATE_LIMITS": {"login_failed": None, "login": None},
         "MFA_ADAPTER": "mailseal.web.accounts.second_factors.SecondFactors",
         "MFA_FORMS": {
             "authenticate": "mailseal.web.accounts.factor_forms.SignInCodeForm",
@@ -44,6 +44,7 @@ def values(config: Config) -> dict[str, Any]:
             "login_webauthn": "mailseal.web.accounts.factor_forms.PasskeyAloneForm",
             "reauthenticate_webauthn": "mailseal.web.accounts.factor_forms.ConfirmPasskeyForm",
         },
+        "MFA_RATE_LIMITS": {"webauthn_login": "30/m/ip"},
         "MFA_SUPPORTED_TYPES": ["totp", "webauthn", "recovery_codes"],
         "MFA_PASSKEY_LOGIN_ENABLED": True,
         "MFA_RECOVERY_CODES_SHOW_ONCE": True,

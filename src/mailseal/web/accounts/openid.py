@@ -14,6 +14,8 @@ from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from mailseal.web.accounts.sign_in import refused
+
 _NO_ANSWER = (requests.RequestException, ValueError, KeyError, TypeError, AttributeError)
 """What allauth lets through of answers that are no JSON, or lack what they should have."""
 
@@ -23,7 +25,7 @@ logger = logging.getLogger(__name__)
 @require_POST
 def login(request: HttpRequest, provider_id: str) -> HttpResponseBase:
     """Go to the provider; by POST, so that no page of somebody else starts it."""
-    response = _asked(request, provider_id, views.login)
+    response = refused(request) or _asked(request, provider_id, views.login)
     if response.status_code != HTTPStatus.FOUND:
         return response
     location = response.headers["Location"]

@@ -8,12 +8,12 @@ from allauth.mfa.webauthn import views as webauthn
 from django.urls import path
 
 from mailseal.web.accounts import link, openid, own, own_tokens, people, person, provider_pages
-from mailseal.web.accounts.sign_in import SignIn
+from mailseal.web.accounts.sign_in import PasskeyAlone, SignIn
 
 OWN = [
     path("", own.own, name="account"),
     path("login/", SignIn.as_view(), name="account_login"),
-    path("login/passkey/", webauthn.login_webauthn, name="mfa_login_webauthn"),
+    path("login/passkey/", PasskeyAlone.as_view(), name="mfa_login_webauthn"),
     path("login/second-factor/", mfa.authenticate, name="mfa_authenticate"),
     path("login/inactive/", account.account_inactive, name="account_inactive"),
     path("logout/", account.logout, name="account_logout"),
