@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from mailseal.cli.checks.accounts import administrators
+from mailseal.config.load import from_values
 from mailseal.store.accounts import accounts, links, lockout, passwords
 from mailseal.store.accounts.alerts import ALERT
 from mailseal.store.accounts.errors import AccountError, StaleAccountError
@@ -162,3 +164,14 @@ def test_what_was_typed_is_not_kept(none):
     FailureRow.objects.update(last=utc_now() - timedelta(days=2))
     lockout.purge()
     assert not FailureRow.objects.exists()
+
+
+def test_check_says_who_looks_after_the_console(none):
+    config = from_values({"web": {"listen": "127.0.0.1:8443"}})
+    assert [one.status.value for one in administrators(config)] == ["warn"]
+    accounts.create("anna@inside.example", "", [Role.ADMINISTRATOR])
+    assert [one.status.value for one in administrators(config)] == ["ok"]
+    Account.objects.update(password="argon2id$x")
+    (found,) = administrators(config)
+    assert "anna@inside.example" in found.text
+    assert not list(administrators(from_values({})))

@@ -9,6 +9,7 @@ import click
 
 from mailseal.cli import output
 from mailseal.cli.checks import (
+    accounts,
     audit,
     dkim,
     dlp,
@@ -51,6 +52,7 @@ STORED: tuple[tuple[str, Callable[[Config], Iterable[Finding]]], ...] = (
     ("database", stored.database),
     ("keys", stored.keys),
     ("console", web.kept),
+    ("console", accounts.administrators),
     ("audit", audit.signed),
     ("domains", stored.domains),
     ("Postfix", postfix.domains),

@@ -173,6 +173,14 @@ def list_accounts(*, after: str = "", limit: int = PAGE_ROWS, search: str = "") 
     return tuple(_info(account, kinds.get(account.pk, frozenset())) for account in page)
 
 
+@reads
+def administrators() -> tuple[AccountInfo, ...]:
+    """Those who may sign in, by email."""
+    rows = [one for one in Account.objects.filter(is_active=True).order_by("email") if Role.ADMINISTRATOR in one.roles]
+    kinds = factors.kinds_of([account.pk for account in rows])
+    return tuple(_info(account, kinds.get(account.pk, frozenset())) for account in rows)
+
+
 def version(account: Account) -> str:
     """Of what `change` changes."""
     return hashlib.sha256(json.dumps(_facts(account), sort_keys=True).encode()).hexdigest()[:VERSION_CHARS]
