@@ -130,7 +130,7 @@ def test_a_table_of_somebody_else_is_not_taken_for_ours(empty):
     for _ in range(2):
         with pytest.raises((OtherTablesError, DatabaseError), match=r"store_domain.* already"):
             migrate()
-    assert pending_migrations()[0] == "store.0001_initial"
+    assert "store.0001_initial" in pending_migrations()
 
 
 def test_an_index_of_our_name_on_other_columns_is_not_taken_for_ours(empty, monkeypatch):

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from mailseal.config import from_values
+from mailseal.keys.sealing import Kek
 from mailseal.mail.tls_report import AppliedPolicy
 from mailseal.roles import handlers
 from mailseal.store import jobs, ledger, log, pace, purge, tls_sessions
@@ -75,7 +76,7 @@ def test_a_turn_ends_and_the_next_one_goes_on(store, monkeypatch):
     ticks = iter(range(1000))
     turns = deleted = 0
     while True:
-        turn = Turn(3, monotonic=lambda: next(ticks))
+        turn = Turn(4, monotonic=lambda: next(ticks))
         deleted += log.purge(NOW - timedelta(days=1), turn)
         turns += 1
         if not turn.cut_off:
@@ -185,6 +186,7 @@ def aged(store):
 
 
 NODE = SimpleNamespace(
+    kek=Kek(b"k" * 32),
     config=from_values(
         {"ledger": {"retention_days": 6}, "log": {"retention_days": 30}, "tls_reports": {"keep_days": 20}}
     )

@@ -182,7 +182,7 @@ def latest() -> tuple[Signature, ...]:
 def unsigned_since() -> datetime | None:
     """The time of the oldest event that nothing has signed yet; None: all are."""
     signed = {one.node: one.number for one in latest()}
-    oldest = []
+    oldest: list[datetime] = []
     for node in AuditHeadRow.objects.filter(number__gt=0).values_list("node", flat=True):
         rows = AuditEventRow.objects.filter(node=node, number__gt=signed.get(node, 0)).order_by("number")
         oldest += rows.values_list("time", flat=True)[:1]
