@@ -26,7 +26,7 @@ class Choice(StrEnum):
     SHARED = "shared"
 
 
-class Wanted(Given):
+class CertificateWanted(Given):
     """What to look for; without it anything."""
 
     address: str | None = Field(None, max_length=OWNER_CHARS, description="All that counts for an address.")

@@ -19,11 +19,11 @@ from mailseal.web.api.authentication import needs, principal
 from mailseal.web.api.body import FILE_BODY_BYTES, File
 from mailseal.web.api.certificate_shapes import (
     CertificateShown,
+    CertificateWanted,
     CertificateWithText,
     Choice,
     FingerprintsShown,
     ImportShown,
-    Wanted,
     shown,
     shown_with_text,
 )
@@ -55,7 +55,7 @@ class ImportGiven(FileGiven):
 
 @router.get("", response=Page[CertificateShown], auth=needs(_AREA), operation_id="list_certificates")
 def list_certificates(
-    request: HttpRequest, wanted: Annotated[Wanted, Query()], after: After = "", limit: Limit = ITEMS
+    request: HttpRequest, wanted: Annotated[CertificateWanted, Query()], after: After = "", limit: Limit = ITEMS
 ) -> Page[CertificateShown]:
     """Certificates, the newest first."""
     filters = wanted.model_dump(exclude={"address"})

@@ -109,7 +109,7 @@ class PassageShown(Shown):
     text: str
 
 
-class GapShown(Shown):
+class DocumentGap(Shown):
     """What was not read, and why."""
 
     place: str
@@ -123,7 +123,7 @@ class ExtractedShown(Shown):
 
     read_as: str
     passages: list[PassageShown]
-    gaps: list[GapShown]
+    gaps: list[DocumentGap]
     cut: bool
 
 
@@ -147,7 +147,7 @@ class TrialShown(Shown):
     read_as: str
     characters: int
     patterns: list[TriedShown]
-    gaps: list[GapShown]
+    gaps: list[DocumentGap]
 
 
 @router.get("/assignments", response=Page[AssignmentShown], auth=_SEE, operation_id="list_assignments")

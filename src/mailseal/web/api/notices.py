@@ -17,6 +17,7 @@ from mailseal.store.owners import read_owner
 from mailseal.web.access import Area, Verb
 from mailseal.web.api import etag
 from mailseal.web.api.authentication import needs
+from mailseal.web.api.listed import ReaderRole
 from mailseal.web.api.owner import Owner
 from mailseal.web.api.paging import ITEMS, After, Limit, Page, page
 from mailseal.web.api.problem import not_found, unfit
@@ -68,7 +69,7 @@ class KindShown(Shown):
 
     kind: NoticeKind
     help: str
-    readers: list[Role]
+    readers: list[ReaderRole]
     variables: list[VariableShown]
 
 
@@ -105,7 +106,7 @@ class PreviewGiven(Given):
     """A notice about a made-up mail: of what kind, who reads it, where."""
 
     kind: NoticeKind
-    role: Role = Role.SENDER
+    role: ReaderRole = Role.SENDER
     owner: str = Field("", max_length=400, description="An address, a domain, a wildcard; empty: everybody.")
     language: str = Field("en", pattern="^[a-z]{2,3}(-[a-z0-9]{2,8}){0,3}$")
     drafts: dict[Part, Annotated[str, Field(max_length=MAX_CHARS)]] = Field({}, description="Parts not stored yet.")
@@ -117,12 +118,6 @@ class PreviewShown(Shown):
     subject: str
     text: str
     html: str
-
-
-class Problem(Shown):
-    """What is wrong with a template; "" for nothing."""
-
-    problem: str
 
 
 @router.get("/kinds", response=KindsShown, auth=_SEE, operation_id="list_notice_kinds")

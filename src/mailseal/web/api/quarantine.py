@@ -20,6 +20,7 @@ from mailseal.web.access import Area, Verb
 from mailseal.web.api import etag
 from mailseal.web.api.authentication import needs, principal, reach
 from mailseal.web.api.holdings import limits
+from mailseal.web.api.listed import ReleaseWay
 from mailseal.web.api.log import Time
 from mailseal.web.api.paging import ITEMS, After, Limit, Page, after_id, page
 from mailseal.web.api.problem import not_found
@@ -55,7 +56,7 @@ class HeldWanted(Given):
     until: Time | None = None
 
 
-class FindingShown(Shown):
+class HeldFinding(Shown):
     """A finding, without what was found."""
 
     name: str
@@ -74,7 +75,7 @@ class HeldShown(Shown):
     why: str
     state: State
     reasons: list[ReasonShown]
-    findings: list[FindingShown]
+    findings: list[HeldFinding]
     size_bytes: int
     held: datetime
     expires: datetime
@@ -86,7 +87,7 @@ class HeldShown(Shown):
     asked_until: datetime | None
 
 
-class FindingSeen(FindingShown):
+class FindingSeen(HeldFinding):
     """A finding, with what was found masked."""
 
     places: list[str]
@@ -108,7 +109,7 @@ class AttachmentShown(Shown):
     size_bytes: int | None
 
 
-class GapShown(Shown):
+class NotReadShown(Shown):
     """What was not read."""
 
     place: str
@@ -124,7 +125,7 @@ class HeldView(Shown):
     header: list[list[str]]
     texts: list[TextShown]
     attachments: list[AttachmentShown]
-    not_read: list[GapShown]
+    not_read: list[NotReadShown]
     fault: str
     cut: bool
 
@@ -149,7 +150,7 @@ class NoteGiven(Given):
 class ReleaseGiven(NoteGiven):
     """How: as policy says, its findings approved; encrypted or not at all; as it is, which another person approves."""
 
-    way: Way = Way.POLICY
+    way: ReleaseWay = Way.POLICY
 
 
 class ExtendGiven(NoteGiven):
@@ -267,7 +268,7 @@ def _shown(one: HeldMail) -> HeldShown:
         why=one.why,
         state=one.state,
         reasons=[reason_shown(reason) for reason in one.reasons],
-        findings=[FindingShown(name=f["name"], action=f["action"], count=f["count"]) for f in one.findings],
+        findings=[HeldFinding(name=f["name"], action=f["action"], count=f["count"]) for f in one.findings],
         size_bytes=one.size_bytes,
         held=one.created,
         expires=one.expires,

@@ -10,13 +10,14 @@ from pydantic import Field, StrictBool
 
 from mailseal.postfix.tls_choice import StsMode
 from mailseal.postfix.tls_destination import read_destination
-from mailseal.postfix.tls_policy import LeastTls, Level
+from mailseal.postfix.tls_policy import LeastTls
 from mailseal.store import console_jobs, sts_policies, tls_policies
 from mailseal.store.sts_policies import StsInfo
 from mailseal.store.tls_policies import MAX_COMMENT_CHARS, TlsRuleInfo
 from mailseal.web.access import Area, Verb
 from mailseal.web.api import etag
 from mailseal.web.api.authentication import needs
+from mailseal.web.api.listed import TlsLevel
 from mailseal.web.api.paging import ITEMS, After, Limit, Page, page
 from mailseal.web.api.problem import not_found
 from mailseal.web.api.shapes import Given, Shown
@@ -31,7 +32,7 @@ class TlsPolicyShown(Shown):
     """How mail to a destination is secured. `level` is null where it cannot be read: then mail waits."""
 
     destination: str = Field(description="A domain, `*.` and one, or a next hop `[host]:port`.")
-    level: Level | None
+    level: TlsLevel | None
     match: list[str] = Field(description="What the certificate has to name.")
     fingerprints: list[str] = Field(description="SHA-256 of the certificate, or of its public key.")
     min_tls: str
@@ -45,7 +46,7 @@ class TlsPolicyShown(Shown):
 class TlsPolicyGiven(Given):
     """How mail to a destination shall be secured (docs/tls-policies.md)."""
 
-    level: Level
+    level: TlsLevel
     match: list[str] = Field([], max_length=MAX_NAMES, description="*.NAME: all below.")
     fingerprints: list[str] = Field([], max_length=MAX_NAMES, description="`/certificates/fingerprints` reads a file.")
     min_tls: LeastTls = LeastTls.DEFAULT
