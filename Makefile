@@ -8,7 +8,7 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 PACKAGES := libarchive13 postfix mariadb-server openssl swaks libnet-ssleay-perl gpg gpgsm gpg-agent sqop libnss3-tools age \
-    iproute2 knot unbound opendkim
+    iproute2 knot unbound opendkim chromium
 MUTATE ?=
 FUZZ_SECONDS ?= 600
 
