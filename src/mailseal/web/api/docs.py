@@ -56,8 +56,8 @@ def docs(request: HttpRequest) -> HttpResponse:
     """Show it."""
     document = api.get_openapi_schema()
     found = sorted(_operations(document), key=lambda one: one.tag)
-    sections = [(tag, list(some)) for tag, some in groupby(found, key=lambda one: one.tag)]
-    context = {"intro": DESCRIPTION, "sections": sections, "shapes": list(_shapes(document))}
+    groups = [(tag, list(some)) for tag, some in groupby(found, key=lambda one: one.tag)]
+    context = {"intro": DESCRIPTION, "groups": groups, "shapes": list(_shapes(document))}
     return render(request, "api/docs.html", context)
 
 
