@@ -13,6 +13,7 @@ from mailseal.store import (
     credentials,
     domains,
     jobs,
+    journal_failures,
     log,
     logins,
     private_keys,
@@ -101,7 +102,7 @@ def test_what_the_console_shows_and_does(as_web):
     assert audit.list_events()
     for shown in (private_keys.list_keys, credentials.list_credentials, tls_identities.list_identities):
         assert list(shown()) == []
-    assert log.search(LogFilter()) == quarantine.search(HeldFilter()) == ()
+    assert log.search(LogFilter()) == quarantine.search(HeldFilter()) == journal_failures.list_failures() == ()
     logins.add("anna", "$argon2id$", ["anna@inside.example"])
     logins.set_password("anna", "$argon2id$another")
     logins.set_enabled("anna", enabled=False)

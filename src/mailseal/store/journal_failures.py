@@ -108,7 +108,7 @@ def _insert(report: Unopened, stored: UUID | None) -> bool:
 @reads
 def find(failure: UUID) -> Failure | None:
     """One of them."""
-    row = JournalFailureRow.objects.select_related("kept").filter(pk=failure).first()
+    row = JournalFailureRow.objects.select_related("kept").defer("kept__sealed").filter(pk=failure).first()
     return None if row is None else _failure(row)
 
 
@@ -124,7 +124,7 @@ def list_failures(
         rows = rows.filter(kept__isnull=not kept)
     if before is not None:
         rows = rows.filter(pk__lt=before)
-    return tuple(_failure(row) for row in rows.select_related("kept").order_by("-pk")[:limit])
+    return tuple(_failure(row) for row in rows.select_related("kept").defer("kept__sealed").order_by("-pk")[:limit])
 
 
 @reads
