@@ -3,6 +3,7 @@
 # make demo      two companies, two gateways, mails to watch  make docs     the pages that are made from the source
 # make bench     how fast; MAILSEAL_BENCH=short: less         make soak     an hour of kills and other faults
 # make fuzz      the parsers, FUZZ_SECONDS each               make mutate   whether the tests notice what is changed
+# make messages  texts for translators       make screenshots  the pictures of the console in docs/pictures
 # make debian    the programs that the tests need             make lock     the lock files anew
 
 SHELL := /bin/bash
@@ -12,7 +13,7 @@ PACKAGES := libarchive13 postfix mariadb-server openssl swaks libnet-ssleay-perl
 MUTATE ?=
 FUZZ_SECONDS ?= 600
 
-.PHONY: install run demo test check bench soak fuzz mutate docs lock debian
+.PHONY: install run demo test check bench soak fuzz mutate docs messages screenshots lock debian
 .DELETE_ON_ERROR:
 
 install: .venv/installed-dev
@@ -54,6 +55,13 @@ docs: install
 	$(BIN)/python tools/config_docs.py
 	$(BIN)/python tools/policy_docs.py
 	$(BIN)/python tools/metrics_docs.py
+
+messages: install
+	$(BIN)/python tools/messages.py
+
+screenshots: install
+	@tools/debian.sh chromium fonts-inter libarchive13
+	$(BIN)/python tools/screenshots.py
 
 bench: install
 	@exec $(BIN)/python -m bench

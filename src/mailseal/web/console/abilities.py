@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from mailseal.policy.model import MethodName
 from mailseal.policy.reason import Reason
-from mailseal.policy.text import render
 from mailseal.store.abilities import Ability
-from mailseal.web.words import METHODS
+from mailseal.web.words import reason_text
 
 SHORT = 16
 """Digits of a fingerprint in a table."""
@@ -38,11 +37,8 @@ def _text(reason: Reason | None) -> str:
     if reason is None:
         return ""
     told = tuple((name, _value(name, value)) for name, value in reason.parameters if name != "address")
-    text = render(Reason(reason.code, told))
-    return text[:1].upper() + text[1:]
+    return reason_text(Reason(reason.code, told))
 
 
 def _value(name: str, value: str) -> str:
-    if name == "method":
-        return str(METHODS.get(value, value))
     return value[:SHORT] if name == "fingerprint" else value

@@ -35,6 +35,7 @@ def listed(request: HttpRequest) -> HttpResponse:
         "form": form,
         "page": page,
         "asked": asked,
+        "subjects": any(one.subject for one in page.entries),
         "newest": f"?{urlencode(asked)}" if before else "",
         "older": f"?{urlencode({**asked, 'before': str(page.next)})}" if page.next else "",
     }

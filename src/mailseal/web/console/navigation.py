@@ -47,17 +47,17 @@ PLACES: tuple[Place, ...] = (
 
 
 def context(request: HttpRequest) -> dict[str, Any]:
-    """For every template: who has signed in, and the menu of what they may see (`sections`)."""
+    """For every template: who has signed in, and the menu of what they may see (`menu`)."""
     who = getattr(request, "principal", None)
     if not isinstance(who, Principal):
-        return {"principal": None, "sections": []}
+        return {"principal": None, "menu": []}
     open_to_them = [place for place in PLACES if place.area is None or who.may(place.area)]
     entries = [_entry(place, request.path) for place in open_to_them if _url(place.url)]
     current = max((one for one in entries if one["here"]), key=lambda one: len(one["href"]), default=None)
     for one in entries:
         one["here"] = one is current
-    sections = [(title, list(found)) for title, found in groupby(entries, key=lambda one: one["section"])]
-    return {"principal": who, "sections": sections, "own_account": _url("account")}
+    menu = [(title, list(found)) for title, found in groupby(entries, key=lambda one: one["section"])]
+    return {"principal": who, "menu": menu, "own_account": _url("account")}
 
 
 def _entry(place: Place, path: str) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST
 
-from mailseal.policy.text import render as reason_text
 from mailseal.store import console_jobs, quarantine_events
 from mailseal.store import quarantine as held_mails
 from mailseal.store.console_jobs import ActionFailed, Failed, Json, StillRunning
@@ -20,6 +19,7 @@ from mailseal.web.console.held_filter import Filter, query
 from mailseal.web.console.held_words import EVENTS, STATES, WAYS, WHYS, word
 from mailseal.web.console.scope import allowed, seen
 from mailseal.web.guard import needs, principal
+from mailseal.web.words import reason_text
 
 PAGE_ROWS = 50
 MAX_EVENTS = 200
