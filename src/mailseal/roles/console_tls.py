@@ -7,6 +7,7 @@ from mailseal.mail.address import AddressError, domain_to_ascii
 from mailseal.postfix.tls_choice import TlsRule
 from mailseal.postfix.tls_destination import read_destination
 from mailseal.postfix.tls_policy import LeastTls, Level, ServerName, TlsPolicy, read_fingerprint
+from mailseal.postfix.tls_way import Ways
 from mailseal.roles.console_arguments import Arguments, flag, one_of, text, texts
 from mailseal.roles.tls_journey import explained, journey_of, read_target
 from mailseal.roles.tls_trial import tried
@@ -45,8 +46,14 @@ def show_way(node: Node, arguments: Arguments, _blob: bytes, _who: Acting) -> Js
 
 
 def try_way(node: Node, arguments: Arguments, _blob: bytes, _who: Acting) -> Json:
-    """`tls-test` {destination}: connect as Postfix would; a row for each connection."""
-    rows = tried(read_target(text(arguments, "destination")), node.config)
+    """`tls-test` {destination}: connect as Postfix would; a row for each connection.
+
+    Of next hops only to those of the configuration: a console that was taken over shall not look around in our network.
+    """
+    target = read_target(text(arguments, "destination"))
+    if target.place is not None and target.place not in Ways.of(node.config).hops:
+        raise PermanentError("from here only domains are tried, and next hops that the configuration names")
+    rows = tried(target, node.config)
     return {"connections": [{name: _spoken(value) for name, value in row.items()} for row in rows]}
 
 

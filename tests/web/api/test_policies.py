@@ -47,6 +47,7 @@ def test_a_tls_policy_is_set_shown_and_unset(api, worker):
     assert refused.status_code == 422
     way = {one["name"]: one["value"] for one in caller("GET", "/tls-policies/partner.example/way").json()["facts"]}
     assert way["because"] == "it is set for partner.example"
+    assert caller("POST", "/tls-policies/[192.0.2.1]:6379/test").status_code == 422
     assert caller("GET", "/tls-policies/problems").json()["policies"][0]["destination"] == "partner.example"
     assert caller("DELETE", "/tls-policies/partner.example").status_code == 204
     assert caller("GET", "/tls-policies").json()["items"] == []
