@@ -44,7 +44,7 @@ def register() -> None:
     from mailseal.store import django_settings  # noqa: PLC0415 -- a submodule of the package being imported
 
     values: dict[str, Any] = {name: value for name, value in vars(django_settings).items() if name.isupper()}
-    settings.configure(**(values | {"DATABASES": {}}))
+    settings.configure(**(values | {"DATABASES": {}, "INSTALLED_APPS": values["OWN_APPS"]}))
     django.setup()
 
 
@@ -154,6 +154,8 @@ def migrate() -> None:
 
     Raises OtherTablesError, and StoreUnavailable, also when another process does not end doing the same.
     """
+    from mailseal.store import with_libraries  # noqa: F401, PLC0415 -- their tables, which few others need
+
     connection = connections[DEFAULT_DB_ALIAS]
     if connection.vendor == "sqlite":
         # The file holds sealed keys and the log: nobody else may read it, but the web role where its folder is shared

@@ -1,10 +1,12 @@
 """Django's settings for the store. `setup` puts the configured database in; the type checker reads the rest.
 
-The apps of accounts are in every process, so that there is one set of tables; what answers browsers is `mailseal.web`.
+What answers browsers is `mailseal.web`.
 """
 
 from pathlib import Path
 
+OWN_APPS = ["mailseal.store", "mailseal.store.accounts"]
+"""Of every process."""
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
@@ -15,9 +17,9 @@ INSTALLED_APPS = [
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
     "allauth.usersessions",
-    "mailseal.store",
-    "mailseal.store.accounts",
+    *OWN_APPS,
 ]
+"""Of those that have to do with accounts or make tables: `with_libraries`."""
 AUTH_USER_MODEL = "accounts.Account"
 PASSWORD_HASHERS = ["mailseal.store.accounts.hasher.Argon2idHasher"]
 MIDDLEWARE = ["allauth.account.middleware.AccountMiddleware"]  # allauth looks for it when it is loaded

@@ -14,6 +14,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.models import Field, Model
 
 from mailseal.errors import PermanentError
+from mailseal.store import with_libraries  # noqa: F401 -- the tables of all apps
 from mailseal.store.dump_format import NewerDumpError
 
 APP = "store"

@@ -3,6 +3,9 @@
 from collections.abc import Collection, Mapping
 from uuid import UUID
 
+from mailseal.store import with_libraries  # noqa: F401 -- the tables below
+
+# isort: split
 from allauth.mfa.models import Authenticator
 
 from mailseal.store.transaction import reads, writes

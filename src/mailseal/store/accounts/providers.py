@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from mailseal.store import with_libraries  # noqa: F401 -- the tables below
+
+# isort: split
 from allauth.socialaccount.models import SocialAccount, SocialApp
 
 from mailseal.mail.address import AddressError

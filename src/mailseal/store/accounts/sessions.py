@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from mailseal.store import with_libraries  # noqa: F401 -- the tables below
+
+# isort: split
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 

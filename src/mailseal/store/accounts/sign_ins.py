@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+from mailseal.store import with_libraries  # noqa: F401 -- the tables below
+
+# isort: split
 from allauth.usersessions.models import UserSession
 
 from mailseal.store import audit
