@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import postfix
+from harness import browser, postfix
 from harness.client import Client
 from harness.folder import free_port
 from harness.gateway import Gateway
@@ -32,6 +32,12 @@ def no_next_hop(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def need_postfix() -> None:
     if reason := postfix.why_not():
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def need_chromium() -> None:
+    if reason := browser.why_not():
         pytest.skip(reason)
 
 

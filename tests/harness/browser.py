@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
 import os
 import ssl
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 from axe_playwright_python.base import AXE_SCRIPT
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, Response, sync_playwright
 
 from harness.waiting import PATIENCE_SECONDS
@@ -43,7 +45,7 @@ def why_not() -> str | None:
 class Browser:
     """One for all people of a story; `name` and `port` are the only ones that it can reach.
 
-    It takes the certificate that is shown there when it starts, and no other.
+    It starts when the first person comes, and takes the certificate that is shown then, and no other.
     """
 
     def __init__(self, name: str, port: int) -> None:
@@ -53,10 +55,17 @@ class Browser:
         self._held = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._held.close()
+
+    @functools.cached_property
+    def _browser(self) -> Chromium:
         name, port = self._place
-        with contextlib.ExitStack() as held:
-            playwright = held.enter_context(sync_playwright())
-            self._browser = playwright.chromium.launch(
+        playwright = self._held.enter_context(sync_playwright())
+        return self._held.enter_context(
+            playwright.chromium.launch(
                 executable_path=CHROMIUM,
                 args=[
                     *_ARGUMENTS,
@@ -65,12 +74,7 @@ class Browser:
                 ],
                 timeout=PATIENCE_SECONDS * 1000,
             )
-            held.callback(self._browser.close)
-            self._held = held.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._held.close()
+        )
 
     def person(self, **options: Any) -> Person:
         """Somebody with a browser that knows nothing of the others' sessions. `options` of a Playwright context."""
@@ -134,6 +138,10 @@ class Person:
         with self.page.expect_navigation():
             link.click()
 
+    def attend_to(self, title: str) -> None:
+        """Follow what the start page offers to do about something that needs attention."""
+        self.follow(self.page.locator(".attention li").filter(has_text=title).get_by_role("link"))
+
     def sign_in(self, email: str, password: str) -> None:
         """By a password, from wherever that leads."""
         self.open("/account/login/")
@@ -164,6 +172,12 @@ class Person:
         self.clicks = 0
         yield
         assert self.clicks <= 2, f"{self.clicks} clicks"
+
+    def unfold(self, few: int) -> None:
+        """Open what is folded up in the page, the first few of it."""
+        found = self.page.locator("main details:not([open])").all()
+        for one in found[:few]:
+            one.evaluate("one => { one.open = true; }")
 
     def barriers(self, *, size: tuple[int, int], scheme: str, rules: tuple[str, ...] = ()) -> list[str]:
         """What axe finds in the page as it is, of what WCAG 2.2 AA asks for (of `rules` alone if any are given)."""
