@@ -72,7 +72,7 @@ def test_init_makes_everything_and_again_keeps_it(home):
     assert stat.S_IMODE(kek.stat().st_mode) == 0o400
     before = kek.read_bytes(), home.file.read_bytes()
     text = home("init", "--data", "/elsewhere")
-    assert text.count("kept") == 3
+    assert text.count("kept") == 4  # configuration, database, KEK, web key
     assert (kek.read_bytes(), home.file.read_bytes()) == before
     assert list((data / "keks").iterdir()) == [kek]
     assert "domain add" in text
