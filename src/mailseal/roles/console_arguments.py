@@ -19,9 +19,14 @@ class ArgumentError(PermanentError):
 def text(arguments: Arguments, name: str, default: str | None = None) -> str:
     """A text; raises ArgumentError."""
     found = arguments.get(name, default)
-    if not isinstance(found, str):
+    if not isinstance(found, str) or not _is_storable(found):
         raise ArgumentError(f"{name} is a text")
     return found
+
+
+def _is_storable(found: str) -> bool:
+    """Whether a database takes it: JSON can say lone surrogates, which are no characters."""
+    return found.isascii() or found == found.encode("utf-8", "replace").decode()
 
 
 def flag(arguments: Arguments, name: str) -> bool:
@@ -43,7 +48,7 @@ def number(arguments: Arguments, name: str, default: int, *, most: int) -> int:
 def texts(arguments: Arguments, name: str) -> Sequence[str]:
     """A list of texts, without one an empty one; raises ArgumentError."""
     found = arguments.get(name, [])
-    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+    if not isinstance(found, list) or not all(isinstance(one, str) and _is_storable(one) for one in found):
         raise ArgumentError(f"{name} is a list of texts")
     return found
 
