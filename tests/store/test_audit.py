@@ -114,7 +114,23 @@ def test_events_are_found_page_by_page_and_by_what_they_are_about(store):
     assert subjects(containing="SECRET") == ["subject_trigger secret.example", "mode secret.example"]
     assert subjects(since=newest.time + timedelta(seconds=1)) == subjects(node="mx2") == []
     assert audit.find_event(newest.id) == newest
-    assert audit.known_areas() == ("domains", "settings")
+
+
+def test_where_no_index_helps_a_search_goes_on_later(store, monkeypatch):
+    monkeypatch.setattr(audit, "WINDOW_ROWS", 3)
+    _record("wanted 1", *(f"other {number}" for number in range(7)), "wanted 2", "other")
+    wanted, before, found, turns = AuditFilter(containing="wanted"), None, [], 0
+    while turns == 0 or before:
+        some = audit.search(wanted, before=before, limit=5, seconds=0.0)
+        before, turns = some.rest, turns + 1
+        found += [one.subject for one in some.events]
+    assert (found, turns) == (["wanted 2", "wanted 1"], 4)
+    assert [one.subject for one in audit.search(wanted, limit=5).events] == found
+    first = audit.search(wanted, limit=1)
+    assert [one.subject for one in first.events] == ["wanted 2"]
+    assert [one.subject for one in audit.search(wanted, before=first.rest, limit=1).events] == ["wanted 1"]
+    whole = audit.search(AuditFilter(area="settings"), limit=10)
+    assert (len(whole.events), whole.rest) == (10, None)
 
 
 # ---- signing and verifying
@@ -209,6 +225,20 @@ def test_the_log_tells_of_what_was_cut_off_with_all_that_signed_it(store, kek):
     AuditSignatureRow.objects.all().delete()
     assert _faults(keys) == []
     assert _faults(keys, logged) == [("mx1", 2, Fault.CUT)]
+
+
+def test_the_newest_part_alone_is_walked_from_what_was_signed(store, kek):
+    audit_signing.make_key(kek)
+    for number in range(2, 9):
+        _record(str(number))
+        if number in {3, 5}:
+            audit_signing.sign_heads(kek)
+    keys = audit_signing.genuine_keys(kek)
+    assert [verify(keys, newest=newest).chains[0].first for newest in (2, 4, 100)] == [6, 4, 1]
+    _change(2)
+    assert (verify(keys, newest=4).findings, len(verify(keys, newest=100).findings)) == ((), 1)
+    _change(7)
+    assert len(verify(keys, newest=4).findings) == 1
 
 
 def test_what_nobody_signs_is_said(store, kek):

@@ -5,6 +5,7 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from django.db.models import Model, Q, QuerySet
 from django.db.models.functions import Lower
 
 from mailseal.store.acting import Way, current
-from mailseal.store.actor import Actor
+from mailseal.store.actor import MAILSEAL, Actor
 from mailseal.store.audit_mask import Facts, Json, masked
 from mailseal.store.audit_models import KEY_CHARS, NAME_CHARS, WORD_CHARS, AuditEventRow, AuditHeadRow
 from mailseal.store.configure import this_node
@@ -23,6 +24,8 @@ from mailseal.store.row import OWNER_CHARS, first_uuid7, storable, utc_now, uuid
 from mailseal.store.transaction import reads, run
 
 MAX_LISTED = 1000
+WINDOW_ROWS = 10_000
+SEARCH_SECONDS = 0.15
 GENESIS = "0" * 64
 """What the first event of a chain has as the digest of the one before."""
 
@@ -157,6 +160,59 @@ class AuditFilter:
 ANYTHING = AuditFilter()
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Some events, the newest first. `rest`: behind it older ones may be found (for `before`); None: there are none."""
+
+    events: tuple[AuditEvent, ...]
+    rest: UUID | None
+
+
+def search(
+    wanted: AuditFilter = ANYTHING, *, before: UUID | None = None, limit: int = 100, seconds: float = SEARCH_SECONDS
+) -> Found:
+    """As `list_events`, but where no index helps only for so long; then the rest is asked for as the next page is."""
+    if not _scans(wanted):
+        events = list_events(wanted, before=before, limit=limit + 1)
+        return Found(events[:limit], events[limit - 1].id if len(events) > limit else None)
+    give_up_at = time.monotonic() + seconds
+    found: list[AuditEvent] = []
+    while True:
+        window = _window(wanted, before, limit + 1 - len(found))
+        found += window.events
+        if len(found) > limit:
+            return Found(tuple(found[:limit]), found[limit - 1].id)
+        if window.rest is None or time.monotonic() > give_up_at:
+            return Found(tuple(found), window.rest)
+        before = window.rest
+
+
+def _scans(wanted: AuditFilter) -> bool:
+    """Whether one condition alone is not what an index finds."""
+    of_index = (wanted.area, wanted.actor, wanted.subject)
+    others = (wanted.containing, wanted.action, wanted.way, wanted.node, wanted.actor and not _is_key(wanted.actor))
+    return any(others) or sum(one is not None for one in of_index) > 1
+
+
+@reads
+def _window(wanted: AuditFilter, before: UUID | None, limit: int) -> Found:
+    """What fits among the next WINDOW_ROWS events; behind `rest` there are more."""
+    rows = AuditEventRow.objects.order_by("-pk")
+    if before is not None:
+        rows = rows.filter(pk__lt=before)
+    if wanted.until is not None:
+        rows = rows.filter(pk__lt=first_uuid7(wanted.until))
+    if wanted.since is not None:
+        rows = rows.filter(pk__gte=first_uuid7(wanted.since))
+    end = rows.values_list("pk", flat=True)[WINDOW_ROWS - 1 : WINDOW_ROWS].first()
+    fit = filtered(wanted).order_by("-pk")
+    if before is not None:
+        fit = fit.filter(pk__lt=before)
+    if end is not None:
+        fit = fit.filter(pk__gte=end)
+    return Found(tuple(event_of(row) for row in fit[:limit]), end)
+
+
 @reads
 def list_events(
     wanted: AuditFilter = ANYTHING, *, before: UUID | None = None, limit: int = 100
@@ -175,12 +231,6 @@ def find_event(event: UUID) -> AuditEvent | None:
     return None if row is None else event_of(row)
 
 
-@reads
-def known_areas() -> tuple[str, ...]:
-    """The areas in which something was changed."""
-    return tuple(AuditEventRow.objects.order_by("area").values_list("area", flat=True).distinct())
-
-
 def filtered(wanted: AuditFilter) -> QuerySet[AuditEventRow]:
     """The rows; for `audit_export` too."""
     rows = AuditEventRow.objects.all()
@@ -191,7 +241,9 @@ def filtered(wanted: AuditFilter) -> QuerySet[AuditEventRow]:
     if wanted.containing:
         # Not icontains: the tables' collation compares octet by octet.
         rows = rows.annotate(lower=Lower("subject")).filter(lower__contains=wanted.containing.lower())
-    if wanted.actor:
+    if wanted.actor and _is_key(wanted.actor):
+        rows = rows.filter(actor=wanted.actor)
+    elif wanted.actor:
         rows = rows.annotate(lower_name=Lower("actor_name"))
         rows = rows.filter(Q(actor=wanted.actor) | Q(lower_name=wanted.actor.lower()))
     if wanted.way is not None:
@@ -201,6 +253,10 @@ def filtered(wanted: AuditFilter) -> QuerySet[AuditEventRow]:
     if wanted.until is not None:
         rows = rows.filter(pk__lt=first_uuid7(wanted.until))
     return rows
+
+
+def _is_key(actor: str) -> bool:
+    return ":" in actor or actor == MAILSEAL.key
 
 
 def event_of(row: AuditEventRow) -> AuditEvent:

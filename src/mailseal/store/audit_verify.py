@@ -131,15 +131,18 @@ def heads_in(lines: Iterable[str]) -> Iterator[Signature]:
             )
 
 
-def verify(keys: frozenset[str] | None = None, logged: Iterable[Signature] = ()) -> Verified:
+def verify(
+    keys: frozenset[str] | None = None, logged: Iterable[Signature] = (), *, newest: int | None = None
+) -> Verified:
     """Walk through every chain. `keys`: the ones that are known to be ours (`audit_signing.genuine_keys`), None to
-    believe those in the database; `logged`: heads from elsewhere, of `heads_in`. Raises StoreUnavailable.
+    believe those in the database; `logged`: heads from elsewhere, of `heads_in`; `newest`: only about so many events of
+    a chain, from one that was signed. Raises StoreUnavailable.
     """
     elsewhere: dict[str, list[Signature]] = {}
     for one in logged:
         elsewhere.setdefault(one.node, []).append(one)
     nodes = sorted({*read(_nodes), *elsewhere})
-    chains = tuple(_Walk(node, keys, elsewhere.get(node, ())).again_if_purged() for node in nodes)
+    chains = tuple(_Walk(node, keys, elsewhere.get(node, ()), newest).again_if_purged() for node in nodes)
     return Verified(chains, frozenset(read(_used_keys)) | {one.key for found in elsewhere.values() for one in found})
 
 
@@ -156,10 +159,11 @@ def _used_keys() -> list[str]:
 class _Walk:
     """One way through a chain. Signatures and head are read first: what is added meanwhile comes behind them."""
 
-    def __init__(self, node: str, keys: frozenset[str] | None, logged: Iterable[Signature]) -> None:
+    def __init__(self, node: str, keys: frozenset[str] | None, logged: Iterable[Signature], newest: int | None) -> None:
         self._node = node
         self._keys = keys
         self._logged = tuple(logged)
+        self._newest = newest
 
     def again_if_purged(self) -> Chain:
         """The chain; when old events were deleted while it was read, it is read again."""
@@ -176,8 +180,7 @@ class _Walk:
         signed: dict[int, set[str]] = {}
         for one in good:
             signed.setdefault(one.number, set()).add(one.digest)
-        starts = [one for one in good if one.kind is Kind.START]
-        number, digest = max(((one.number, one.digest) for one in starts), default=(0, GENESIS))
+        number, digest = max(self._starts(good, head), default=(0, GENESIS))
         unsigned: AuditEventRow | None = None
         for row in _rows(self._node, number):
             _follow(chain, row, number, digest)
@@ -195,6 +198,11 @@ class _Walk:
         if unsigned is not None and utc_now() - unsigned.time > UNSIGNED:
             chain.fault(unsigned.number, Fault.LATE)
         return chain
+
+    def _starts(self, good: Iterable[Signature], head: AuditHeadRow | None) -> Iterator[tuple[int, str]]:
+        """From where on the chain can be walked: behind what was deleted, or behind what is far enough back."""
+        far = -1 if head is None or self._newest is None else head.number - self._newest
+        return ((one.number, one.digest) for one in good if one.kind is Kind.START or one.number <= far)
 
     def _signatures(self) -> list[Signature]:
         rows = read(lambda: list(AuditSignatureRow.objects.filter(node=self._node).order_by("number")))

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from mailseal.errors import MailsealError
 from mailseal.store import audit, audit_export, audit_signing, console_jobs
 from mailseal.store.acting import Way
-from mailseal.store.audit import AuditEvent, AuditFilter
+from mailseal.store.audit import AuditEvent, AuditFilter, Found
 from mailseal.store.console_jobs import Failed, StillRunning
 from mailseal.store.row import OWNER_CHARS
 from mailseal.web.access import Area
@@ -39,7 +39,7 @@ class Filter(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        areas = [(one, words.area(one)) for one in audit.known_areas()]
+        areas = [(one, words.area(one)) for one in words.AREAS]
         ways = [(way.value, words.WAYS[way]) for way in Way]
         for name, choices in (("area", areas), ("way", ways)):
             field = self.fields[name]
@@ -69,18 +69,15 @@ def listed(request: HttpRequest) -> HttpResponse:
     form = Filter(request.GET)
     wanted = form.wanted()
     before = _id(request.GET.get("before", ""))
-    found = () if wanted is None else audit.list_events(wanted, before=before, limit=PAGE_ROWS + 1)
-    rows = found[:PAGE_ROWS]
+    found = Found((), None) if wanted is None else audit.search(wanted, before=before, limit=PAGE_ROWS)
     given = {name: request.GET.get(name, "") for name in form.fields if request.GET.get(name)}
     context = {
         "form": form,
-        "rows": [_row(one) for one in rows],
+        "rows": [_row(one) for one in found.events],
         "filtered": bool(given),
         "query": urlencode(given),
         "newer": f"{reverse('audit')}?{urlencode(given)}" if before else "",
-        "older": f"{reverse('audit')}?{urlencode(given | {'before': str(rows[-1].id)})}"
-        if len(found) > PAGE_ROWS
-        else "",
+        "older": f"{reverse('audit')}?{urlencode(given | {'before': str(found.rest)})}" if found.rest else "",
     }
     return render(request, "audit/list.html", context, status=200 if wanted is not None else 422)
 
