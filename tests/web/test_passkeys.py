@@ -227,6 +227,19 @@ def test_a_removed_passkey_lets_nobody_in(device, browser):
     assert _alone(browser, device).headers["Location"] == "/account/login/"
 
 
+def test_the_last_one_stays_where_a_second_factor_is_required(device, anna, monkeypatch):
+    monkeypatch.setattr(settings, "MAILSEAL_SECOND_FACTOR", True)
+    owner = Client(SERVER_NAME="localhost")
+    _alone(owner, device)
+    page = owner.get("/account/second-factor/passkeys/", secure=True).content.decode()
+    remove = re.search(r'href="(/account/second-factor/passkeys/\d+/remove/)"', page)
+    assert remove is not None
+    assert "A second factor is required" in owner.post(remove[1], secure=True).content.decode()
+    assert _add(owner, Authenticator(), passwordless="on").status_code == 302
+    assert owner.post(remove[1], secure=True).status_code == 302
+    assert factors.count(anna.pk) == 1
+
+
 def test_nobody_touches_the_passkeys_of_others(device, sign_in):
     client = sign_in(Role.ADMINISTRATOR, email="other@inside.example")
     for step in ("", "remove/"):

@@ -8,6 +8,7 @@ from allauth.mfa.webauthn import views as webauthn
 from django.urls import path
 
 from mailseal.web.accounts import link, openid, own, own_tokens, people, person, provider_pages
+from mailseal.web.accounts.passkeys import RemovePasskey
 from mailseal.web.accounts.sign_in import PasskeyAlone, SignIn
 
 OWN = [
@@ -31,7 +32,7 @@ OWN = [
     path("second-factor/passkeys/", webauthn.list_webauthn, name="mfa_list_webauthn"),
     path("second-factor/passkeys/add/", webauthn.add_webauthn, name="mfa_add_webauthn"),
     path("second-factor/passkeys/<int:pk>/", webauthn.edit_webauthn, name="mfa_edit_webauthn"),
-    path("second-factor/passkeys/<int:pk>/remove/", webauthn.remove_webauthn, name="mfa_remove_webauthn"),
+    path("second-factor/passkeys/<int:pk>/remove/", RemovePasskey.as_view(), name="mfa_remove_webauthn"),
     path("sessions/", own.session_list, name="usersessions_list"),
     path("tokens/", own_tokens.token_list, name="account_tokens"),
     path("tokens/new/", own_tokens.make, name="account_token_new"),
