@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+from pathlib import Path
 
 import pymysql
 
@@ -99,8 +100,10 @@ class MariaDb:
         self._process.wait()
 
     def freeze(self) -> None:
-        """As a machine that swaps, or a network that swallows packets."""
+        """As a machine that swaps, or a network that swallows packets. On a busy machine its threads stop late."""
         self._process.send_signal(signal.SIGSTOP)
+        threads = Path(f"/proc/{self._process.pid}/task")
+        wait_until(lambda: all(_state(one) == "T" for one in threads.iterdir()))
 
     def thaw(self) -> None:
         self._process.send_signal(signal.SIGCONT)
@@ -109,6 +112,10 @@ class MariaDb:
         if self._process is not None and self._process.poll() is None:
             self.kill()
         self._stack.close()
+
+
+def _state(process: Path) -> str:
+    return (process / "stat").read_text().rpartition(")")[2].split()[0]
 
 
 def _exists(name: str) -> bool:

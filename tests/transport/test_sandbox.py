@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import signal
@@ -239,15 +240,10 @@ def test_what_is_being_read_is_read_to_its_end_when_the_role_ends() -> None:
 
 
 def test_who_waits_too_long_is_deferred() -> None:
-    with sandbox(wait_seconds=1, document_seconds=30) as made:
-        occupied = threading.Thread(target=lambda: _ignore(made, HANG, 2.5))
-        occupied.start()
-        wait_until(lambda: made.documents.status().running == 1)
-        with pytest.raises(SandboxAwayError, match="no process free"):
+    with sandbox(wait_seconds=1, document_seconds=60) as made:
+        with hanging(made), pytest.raises(SandboxAwayError, match="no process free"):
             made.works()
-        occupied.join()
-        wait_until(lambda: made.documents.status().running == 0)
-        assert made.works()
+        wait_until(lambda: _works(made))
 
 
 def test_who_goes_before_its_turn_costs_no_process() -> None:
@@ -264,7 +260,7 @@ def test_who_goes_before_its_turn_costs_no_process() -> None:
 
 
 def test_a_mail_of_hard_documents_makes_room() -> None:
-    with sandbox(document_seconds=30) as made:
+    with sandbox(document_seconds=60) as made:
         order: list[str] = []
 
         def read(name: str, used: float) -> None:
@@ -273,26 +269,21 @@ def test_a_mail_of_hard_documents_makes_room() -> None:
             made.documents.read(b"pass", name, "application/x-hostile", budget, float("inf"))
             order.append(name)
 
-        threads = [threading.Thread(target=lambda: _ignore(made, HANG, 1.5))]
-        threads[0].start()
-        wait_until(lambda: made.documents.status().running == 1)
-        for waiting, (name, used) in enumerate([("had much", 50.0), ("had some", 20.0), ("new", 0.0)], 1):
-            threads.append(threading.Thread(target=read, args=(name, used)))
-            threads[-1].start()
-            wait_until(lambda waiting=waiting: made.documents.status().waiting == waiting)
+        threads = []
+        with hanging(made):
+            for waiting, (name, used) in enumerate([("had much", 50.0), ("had some", 20.0), ("new", 0.0)], 1):
+                threads.append(threading.Thread(target=read, args=(name, used)))
+                threads[-1].start()
+                wait_until(lambda waiting=waiting: made.documents.status().waiting == waiting)
         for thread in threads:
             thread.join()
         assert order[0] == "new"
 
 
 def test_a_document_that_hangs_leaves_room_for_others() -> None:
-    with sandbox(extractors=2, document_seconds=30) as made:
-        hanging = threading.Thread(target=lambda: _ignore(made, HANG, 2.0))
-        hanging.start()
-        wait_until(lambda: made.documents.status().running == 1)
+    with sandbox(extractors=2, document_seconds=60) as made, hanging(made):
         assert all(made.works() for _ in range(5))
         wait_until(lambda: made.documents.status().running == 1)
-        hanging.join()
 
 
 def test_processes_that_do_not_come_up_are_told_of_and_mail_waits() -> None:
@@ -314,6 +305,27 @@ def test_a_sandbox_that_is_not_there_defers() -> None:
         made.end()
         with pytest.raises(SandboxAwayError):
             made.works()
+
+
+@contextlib.contextmanager
+def hanging(made: Sandbox) -> Iterator[None]:
+    """While a document hangs; then the processes are killed, however long it took to come here."""
+    reading = threading.Thread(target=lambda: _works(made, HANG))
+    reading.start()
+    wait_until(lambda: made.documents.status().running == 1)
+    try:
+        yield
+    finally:
+        for child in made.children():
+            os.kill(child, signal.SIGKILL)
+        reading.join()
+
+
+def _works(made: Sandbox, document: bytes = b"pass") -> bool:
+    with contextlib.suppress(SandboxAwayError):
+        made.read(document)
+        return True
+    return False
 
 
 def _ignore(made: Sandbox, document: bytes, seconds: float) -> None:
