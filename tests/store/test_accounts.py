@@ -79,6 +79,14 @@ def test_a_link_works_once_and_only_the_latest_one(anna):
     assert account.password.startswith("argon2id$argon2id$")
 
 
+def test_a_password_set_by_a_link_has_not_the_name_in_it(none):
+    made = accounts.create("c@inside.example", "Carolina", [Role.PKI])
+    secret, _ = links.make(made.id)
+    with pytest.raises(AccountError, match="your name"):
+        links.use(secret, "carolina im Regal 7")
+    assert links.use(secret, PASSWORD) == "c@inside.example"
+
+
 def test_a_link_ends_by_time_and_with_the_account(anna):
     accounts.create("b@inside.example", "", [Role.ADMINISTRATOR])
     secret, _ = links.make(anna.id)
@@ -143,6 +151,31 @@ def test_many_networks_guess_no_more_than_one(none):
     for last in range(lockout.ACCOUNT_FREE + 1):
         lockout.failed("a@x.example", f"203.0.113.{last}")
     assert lockout.wait("a@x.example", "203.0.113.250") > timedelta(0)
+
+
+def test_an_address_is_one_account_however_it_is_spelt(none):
+    spellings = (
+        '"anna"@inside.example',
+        '"\\an\\na"@inside.example',
+        "anna@in\u00adside.example",
+        "anna@\uff49nside.example",
+    )
+    for n in range(lockout.ACCOUNT_FREE):
+        lockout.failed(spellings[n % len(spellings)], f"198.51.100.{n}")
+    assert lockout.wait("anna@inside.example", HERE) == timedelta(0)
+    lockout.failed(spellings[0], THERE)
+    assert all(lockout.wait(one, HERE) > timedelta(0) for one in ("Anna@inside.example", *spellings))
+    lockout.forget([spellings[1]])
+    assert lockout.wait("anna@inside.example", HERE) == timedelta(0)
+
+
+def test_a_code_is_used_once(none, monkeypatch):
+    assert lockout.first_use("anna", "123456")
+    assert not lockout.first_use("anna", "123456")
+    assert lockout.first_use("anna", "123457")
+    assert lockout.first_use("berta", "123456")
+    monkeypatch.setattr(lockout, "CODE_KEPT", timedelta(0))
+    assert lockout.first_use("anna", "123456")
 
 
 def test_one_network_does_not_try_a_password_at_every_account(none):

@@ -124,6 +124,18 @@ def test_the_second_factor_is_asked_for_and_its_codes_are_counted(anna, browser)
     assert client.get("/").status_code == 200
 
 
+def test_a_code_does_not_let_in_twice_whatever_the_memory_of_a_process_has_forgotten(anna, browser):
+    secret = generate_totp_secret()
+    TOTP.activate(anna, secret)
+    code = code_for(secret)
+    for location in ("/", None):
+        client = browser()
+        sign_in(client)
+        answer = send(client, "/account/login/second-factor/", code=code)
+        assert answer.headers.get("Location") == location
+        cache.clear()  # as after a restart, on another node, or when it was full
+
+
 def test_who_needs_a_second_factor_sets_one_up_before_anything_else(anna, browser, monkeypatch):
     monkeypatch.setattr(settings, "MAILSEAL_SECOND_FACTOR", True)
     client = browser()

@@ -11,7 +11,6 @@ from mailseal.store.accounts import alerts, passwords, sessions
 from mailseal.store.accounts.alerts import Change
 from mailseal.store.accounts.errors import AccountError
 from mailseal.store.accounts.models import Account, LinkRow
-from mailseal.store.accounts.roles import Role
 from mailseal.store.accounts.secret_text import MAX_SECRET_CHARS, digest, new_secret
 from mailseal.store.row import utc_now
 from mailseal.store.transaction import reads, run, writes
@@ -38,16 +37,16 @@ def make(account_id: UUID, life: timedelta = LIFE) -> tuple[str, datetime]:
     LinkRow.objects.filter(account=account, used=None).delete()
     secret, expires = new_secret(PREFIX), utc_now() + life
     LinkRow(account=account, digest=digest(secret), expires=expires).save(force_insert=True)
-    if Role.ADMINISTRATOR in account.roles and account.has_usable_password():
+    # Not of the first link of a new account, which has been told of; who has no password may have a passkey.
+    if alerts.is_watched(account.roles) and (account.has_usable_password() or account.last_login is not None):
         alerts.tell(Change.LINK, account)
     audit.record("accounts", "make-link", account.email, after={"expires": expires.isoformat()})
     return secret, expires
 
 
-@reads
 def email_of(secret: str) -> str:
     """Whose link that is; raises AccountError when it is not valid."""
-    return str(_valid(secret).account.email)
+    return _of(secret)[0]
 
 
 def use(secret: str, password: str) -> str:
@@ -55,8 +54,8 @@ def use(secret: str, password: str) -> str:
 
     Raises AccountError, WeakPasswordError. All sessions of the account end; second factors stay.
     """
-    email = email_of(secret)
-    hashed = passwords.hashed(password, email)
+    email, name = _of(secret)
+    hashed = passwords.hashed(password, email, name)
 
     def work() -> None:
         row = _valid(secret)
@@ -76,6 +75,13 @@ def use(secret: str, password: str) -> str:
 def purge() -> None:
     """Delete what nobody can use any more."""
     LinkRow.objects.filter(expires__lt=utc_now() - KEPT).delete()
+
+
+@reads
+def _of(secret: str) -> tuple[str, str]:
+    """Email and name of its account."""
+    account = _valid(secret).account
+    return str(account.email), str(account.name)
 
 
 def _valid(secret: str) -> LinkRow:

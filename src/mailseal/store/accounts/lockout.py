@@ -4,7 +4,8 @@ Three counts. PAIR: an account from a network. ACCOUNT: from anywhere, so that m
 NETWORK: at any account, so that one network does not try one password at each. An account that has signed in from a
 network in the last 30 days is held there by its PAIR alone: whoever guesses elsewhere does not lock it out.
 
-What was typed as an account is kept as a digest only; accounts that do not exist are counted like those that do.
+What was typed as an account is kept as a digest only; accounts that do not exist are counted like those that do, and
+all spellings of one address (quotes, other forms of its domain) as one.
 """
 
 import hashlib
@@ -15,6 +16,8 @@ from datetime import datetime, timedelta
 
 from django.db.models import F, Q
 
+from mailseal.store.accounts.accounts import account_email
+from mailseal.store.accounts.errors import AccountError
 from mailseal.store.accounts.models import FailureRow
 from mailseal.store.row import utc_now
 from mailseal.store.transaction import reads, run
@@ -25,6 +28,8 @@ FORGOTTEN = timedelta(hours=24)
 """Failures count no more when there was none for so long."""
 KNOWN = timedelta(days=30)
 """So long a network where an account has signed in is one of its own."""
+CODE_KEPT = timedelta(minutes=5)
+"""Longer than any code of an authenticator app is good for."""
 IPV6_PREFIX = 56
 """What a home or an office gets (RFC 6177); of IPv4 it is one address."""
 
@@ -83,9 +88,27 @@ def succeeded(who: str, place: str) -> None:
     run(lambda: FailureRow.objects.update_or_create(key=key, defaults=values))
 
 
+def first_use(who: str, code: str) -> bool:
+    """Whether a code of a second factor was not used lately, which it is from now on: by whatever node, RFC 6238 §5.2.
+
+    `code` as it is compared, without blanks.
+    """
+    key = _key("code", _person(who), code)
+
+    def work() -> bool:
+        now = utc_now()
+        known = FailureRow.objects.select_for_update().filter(key=key).first()
+        if known is not None and known.last > now - CODE_KEPT:
+            return False
+        FailureRow.objects.update_or_create(key=key, defaults={"last": now})
+        return True
+
+    return run(work)
+
+
 def forget(whos: Iterable[str]) -> None:
     """An administrator lets somebody try again from anywhere: the count of the account ends."""
-    keys = [_key("account", who) for who in whos]
+    keys = [_key("account", _person(who)) for who in whos]
     run(lambda: FailureRow.objects.filter(key__in=keys).delete())
 
 
@@ -98,12 +121,20 @@ def purge() -> None:
 
 def _counts(who: str, place: str) -> tuple[_Count, _Count, _Count]:
     """The pair first."""
-    person, network = who.strip().casefold(), network_of(place)
+    person, network = _person(who), network_of(place)
     return (
         _Count(_key("pair", person, network), PAIR_FREE),
         _Count(_key("account", person), ACCOUNT_FREE),
         _Count(_key("network", network), NETWORK_FREE),
     )
+
+
+def _person(who: str) -> str:
+    """As an account is found by it (`accounts.account_email`); what is no address, as it is."""
+    try:
+        return account_email(who)
+    except AccountError:
+        return who.strip().casefold()
 
 
 def _count(one: _Count, now: datetime) -> None:

@@ -73,7 +73,10 @@ class LinkRow(Row):
 
 
 class FailureRow(Row):
-    """Sign-ins, see `lockout`. `key`: SHA-256 of whose; `until`: not before; `succeeded`: when the last one did."""
+    """Sign-ins, see `lockout`. `key`: SHA-256 of whose; `until`: not before; `succeeded`: when the last one did.
+
+    Or a code that was used at `last`.
+    """
 
     key = models.CharField(max_length=DIGEST_CHARS, unique=True)
     count = models.PositiveIntegerField(default=0)

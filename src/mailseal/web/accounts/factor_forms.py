@@ -4,6 +4,7 @@ import struct
 from typing import Any
 
 from allauth.core import context
+from allauth.core.internal.cryptokit import normalize_user_code
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
 from allauth.mfa.webauthn import forms as passkeys
@@ -31,6 +32,9 @@ class _Delayed:
         delays.require_turn(who, place)
         try:
             code: str = super().clean_code()  # type: ignore[misc]  # the library's form stands behind
+            # The library remembers a used code in the memory of this process, and not for sure.
+            if not lockout.first_use(who, normalize_user_code(code)):
+                raise get_adapter().validation_error("incorrect_code")
         except ValidationError:
             delays.failed(who, place, "code")
             raise
