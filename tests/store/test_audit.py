@@ -306,3 +306,14 @@ def test_what_is_exported_can_be_verified_by_others(store, kek):
     key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(signature["key"]))
     key.verify(bytes.fromhex(signature["signature"]), signature["signed"].encode())
     assert list(audit_export.lines(AuditFilter(area="none"))) == [json.dumps({"signature": signature}) + "\n"]
+
+
+def test_an_event_that_claims_to_be_old_takes_nothing_that_is_kept_with_it(store, kek):
+    """Whoever can add events could else have the whole chain before it deleted, and that signed."""
+    audit_signing.make_key(kek)
+    _record("new")
+    with frozen(datetime(2000, 1, 1, tzinfo=UTC)):
+        _record("old, it says")
+    audit_signing.sign_heads(kek)
+    assert audit_signing.purge(datetime(2026, 6, 1, tzinfo=UTC), kek, Turn()) == 0
+    assert "new" in [row.subject for row in _events()]

@@ -197,7 +197,7 @@ def signature_of(row: AuditSignatureRow) -> Signature:
 def purge(before: datetime, sealing: Sealing, turn: Turn) -> int:
     """Delete events from before a time, as far as their chain is signed; a signed note says where it begins then.
 
-    Returns how many. Raises SealError, StoreUnavailable.
+    Nothing behind an event that is kept goes, whatever time it says. Returns how many. Raises SealError, StoreUnavailable.
     """
     deleted = 0
     for node in read(lambda: list(AuditHeadRow.objects.order_by("node").values_list("node", flat=True))):
@@ -209,7 +209,10 @@ def purge(before: datetime, sealing: Sealing, turn: Turn) -> int:
 def _purge_chain(node: str, before: datetime, sealing: Sealing, turn: Turn) -> int:
     events = AuditEventRow.objects.filter(node=node)
     signatures = AuditSignatureRow.objects.filter(node=node)
-    old = read(events.filter(pk__lt=first_uuid7(before)).order_by("-number").first)
+    found = events.filter(pk__lt=first_uuid7(before))
+    # Its time is what the web, or a clock that was wrong, said: the chain before it is none the older for that.
+    kept = read(events.filter(pk__gte=first_uuid7(before)).order_by("number").values_list("number", flat=True).first)
+    old = read((found if kept is None else found.filter(number__lt=kept)).order_by("-number").first)
     if old is None:
         return 0
     end = read(signatures.filter(kind=Kind.HEAD, number__lte=old.number).order_by("-number").first)
