@@ -10,23 +10,34 @@ English is in the source, and its own translation. Django's makemessages would t
 
 import argparse
 import ast
+import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import polib
-from django.conf import settings
 from django.utils.translation.template import templatize
 
-from mailseal.policy.settings import SETTINGS
+from mailseal.openpgp.certificate import PgpTrust
+from mailseal.policy.inspection import GapReason
+from mailseal.policy.model import Action
+from mailseal.policy.settings import SETTINGS, SettingInfo
 from mailseal.policy.text import TEXTS
+from mailseal.smime.certificate import CtlEntry
+from mailseal.store.accounts.factors import COUNTED
+from mailseal.store.quarantine import State
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tools"))
+
+from told_texts import audit_actions, told_texts  # noqa: E402 -- beside this file
+
 WEB = ROOT / "src" / "mailseal" / "web"
-ACCOUNTS = ROOT / "src" / "mailseal" / "store" / "accounts"
 LOCALE = WEB / "locale"
+TOLD = LOCALE / "told.json"
 LANGUAGES = ("de",)
 _ONE = {"_", "gettext", "gettext_lazy", "gettext_noop", "now_gettext"}
 _MANY = {"ngettext", "ngettext_lazy"}
@@ -36,6 +47,17 @@ _IN_TEMPLATE = re.compile(
     rf"(?<!\w)(npgettext|ngettext|pgettext|gettext|_)\(\s*{_STRING}\s*(?:,\s*{_STRING}\s*)?(?:,\s*{_STRING}\s*)?[,)]"
 )
 _PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd]|\{\w*\}")
+_WORD = re.compile(r"[a-z]+(-[a-z]+)*")
+"""A value of a setting that is a word, not the name of an algorithm."""
+_VALUES: tuple[tuple[Iterable[str], str], ...] = (
+    (Action, "src/mailseal/policy/model.py"),
+    (GapReason, "src/mailseal/policy/inspection.py"),
+    (CtlEntry, "src/mailseal/smime/certificate.py"),
+    (PgpTrust, "src/mailseal/openpgp/certificate.py"),
+    (State, "src/mailseal/store/quarantine.py"),
+    (COUNTED, "src/mailseal/store/accounts/factors.py"),
+)
+"""Closed lists of which pages show values."""
 _HEADER = {
     "Project-Id-Version": "Mailseal",
     "MIME-Version": "1.0",
@@ -68,14 +90,37 @@ def texts() -> dict[Text, list[str]]:
             places = found.setdefault(text, [])
             if place not in places:
                 places.append(place)
-    for path in sorted(ACCOUNTS.rglob("*.py")):
-        for told in _of_errors(path.read_text(encoding="utf-8")):
-            found.setdefault(told, []).append(path.relative_to(ROOT).as_posix())
-    for text in TEXTS.values():
-        found.setdefault(Text(text), []).append("src/mailseal/policy/text.py")
-    for info in SETTINGS:
-        found.setdefault(Text(info.help), []).append("src/mailseal/policy/settings.py")
+    for text, place in _of_other_layers():
+        places = found.setdefault(text, [])
+        if place not in places:
+            places.append(place)
     return found
+
+
+def _of_other_layers() -> Iterator[tuple[Text, str]]:
+    """What pages show and others say."""
+    for one in TEXTS.values():
+        yield Text(one), "src/mailseal/policy/text.py"
+    for info in SETTINGS:
+        yield Text(info.help), "src/mailseal/policy/table.py"
+        if info.unit and info.type is int:
+            yield Text(info.unit, context="unit"), "src/mailseal/policy/table.py"
+        for value in choices(info):
+            yield Text(value, context="setting"), "src/mailseal/policy/choices.py"
+    for values, place in _VALUES:
+        for value in values:
+            yield Text(value, context="value"), place
+    for action, place in audit_actions():
+        yield Text(action, context="audit"), place
+    for said, place in told_texts():
+        yield Text(said), place
+
+
+def choices(info: SettingInfo) -> tuple[str, ...]:
+    """The values of a closed list that are words."""
+    if info.type is bool:
+        return ("yes", "no")
+    return tuple(one for one in info.type if _WORD.fullmatch(one)) if issubclass(info.type, StrEnum) else ()
 
 
 def _of_python(source: str) -> Iterator[Text]:
@@ -89,13 +134,6 @@ def _of_python(source: str) -> Iterator[Text]:
                 yield Text(given[0], given[1])
             elif name in _CONTEXT and len(given) > 1:
                 yield Text(given[1], context=given[0])
-
-
-def _of_errors(source: str) -> Iterator[Text]:
-    """What is said of accounts that cannot be made or changed; the console translates it where it shows it."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "").endswith("Error"):
-            yield from (Text(one.value) for one in node.args[:1] if isinstance(one, ast.Constant) and one.value)
 
 
 def _of_template(source: str, place: str) -> Iterator[Text]:
@@ -145,10 +183,26 @@ def faults(path: Path, wanted: polib.POFile, *, complete: bool) -> Iterator[str]
         said = [entry.msgstr] if not entry.msgid_plural else list(entry.msgstr_plural.values())
         if complete and not all(said):
             yield f"{name}: no translation of {entry.msgid!r}"
-        allowed = set(_PLACEHOLDER.findall(entry.msgid + (entry.msgid_plural or "")))
-        for one in said:
-            if one and not set(_PLACEHOLDER.findall(one)) <= allowed:
-                yield f"{name}: other placeholders in the translation of {entry.msgid!r}"
+        wrong = [place for place, one in enumerate(said) if one and not _fits(entry, place, _placeholders(one))]
+        if wrong:
+            yield f"{name}: other placeholders in the translation of {entry.msgid!r}"
+
+
+def _fits(entry: polib.POEntry, place: int, found: set[str]) -> bool:
+    """Whether a translation has the placeholders that it must have; that of one thing may say the number or not."""
+    one = _placeholders(entry.msgid)
+    many = _placeholders(entry.msgid_plural) if entry.msgid_plural else one
+    return one <= found <= many if place == 0 else found == many
+
+
+def _placeholders(text: str) -> set[str]:
+    return set(_PLACEHOLDER.findall(text.replace("{{", "").replace("}}", "")))
+
+
+def templates(wanted: dict[Text, list[str]]) -> str:
+    """told.json: what the web looks for in texts of other layers, to translate them with their values."""
+    known = {text for text, _ in told_texts() if "{" in text}
+    return json.dumps(sorted(known & {one.one for one in wanted}), ensure_ascii=False, indent=0) + "\n"
 
 
 def main() -> None:
@@ -156,8 +210,12 @@ def main() -> None:
     options.add_argument("--check", action="store_true")
     options.add_argument("--complete", action="store_true")
     given = options.parse_args()
-    settings.configure()
     wanted, wrong = texts(), []
+    told = templates(wanted)
+    if not (given.check or given.complete):
+        TOLD.write_text(told, encoding="utf-8")
+    elif not TOLD.exists() or TOLD.read_text(encoding="utf-8") != told:
+        wrong.append(f"{TOLD.relative_to(ROOT)} is not of these sources: python tools/messages.py")
     for language in LANGUAGES:
         path = LOCALE / language / "LC_MESSAGES" / "django.po"
         catalogue = merged(path, wanted)

@@ -69,9 +69,9 @@ def test_what_the_gateway_finds_wrong_is_there(sign_in, web):
         ]
     )
     page = text(sign_in(Role.HELP_DESK))
-    assert page.index("no next hop") < page.index("the resolver does not validate")
-    assert "the clock is right" not in page
-    assert "no next hop" not in text(sign_in(Role.DOMAIN_ADMINISTRATOR, domains=("one.example",)))
+    assert page.index("No next hop") < page.index("The resolver does not validate")
+    assert "The clock is right" not in page
+    assert "No next hop" not in text(sign_in(Role.DOMAIN_ADMINISTRATOR, domains=("one.example",)))
 
 
 def test_each_node_looks_at_itself_later_and_on_demand(sign_in, worker, monkeypatch):

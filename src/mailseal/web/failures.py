@@ -15,6 +15,7 @@ from django.template.loader import render_to_string
 from mailseal.errors import MailsealError, PermanentError
 from mailseal.store.console_jobs import ActionFailed
 from mailseal.store.trouble import Trouble, classify, unavailable
+from mailseal.web.told import told
 
 RETRY_SECONDS = 10
 
@@ -27,9 +28,9 @@ def server_error(_request: HttpRequest) -> HttpResponse:
     if isinstance(error, Error) and classify(error) is not Trouble.BUG:
         error = unavailable(error)
     if isinstance(error, PermanentError) and not (isinstance(error, ActionFailed) and error.transient):
-        return _page("cannot.html", HTTPStatus.UNPROCESSABLE_ENTITY, text=str(error))
+        return _page("cannot.html", HTTPStatus.UNPROCESSABLE_ENTITY, text=told(str(error)))
     if isinstance(error, MailsealError):
-        response = _page("503.html", HTTPStatus.SERVICE_UNAVAILABLE, text=str(error))
+        response = _page("503.html", HTTPStatus.SERVICE_UNAVAILABLE, text=told(str(error)))
         response.headers["Retry-After"] = str(RETRY_SECONDS)
         return response
     failure = uuid4().hex

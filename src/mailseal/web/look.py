@@ -4,16 +4,31 @@ Every template has them without `{% load %}`. A badge's word says what its colou
 """
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 from django import template
+from django.template.defaultfilters import date as date_filter
 from django.templatetags.static import static
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import pgettext
 
 from mailseal.policy.reason import Reason
-from mailseal.web.words import DIRECTIONS, FATES, HOPS, METHODS, TREATMENTS, WOULD, Word, reason_text
+from mailseal.web.told import told as told_text
+from mailseal.web.words import (
+    DIRECTIONS,
+    FATES,
+    HOPS,
+    METHODS,
+    TREATMENTS,
+    WOULD,
+    Word,
+    reason_text,
+    setting_text,
+    value_text,
+)
+from mailseal.web.written import Precision, machine_time, written_number, written_time
 
 register = template.Library()
 
@@ -91,6 +106,36 @@ def because(reason: Reason) -> str:
     return reason_text(reason)
 
 
+@register.filter
+def told(text: str) -> str:
+    """A text of another layer in the reader's language."""
+    return told_text(str(text))
+
+
+@register.filter
+def value_of(value: object, setting_name: str) -> str:
+    """A setting's value for people: those of a closed list have words."""
+    return setting_text(setting_name, str(value))
+
+
+@register.filter
+def named(value: object) -> str:
+    """A value of a closed list of the core, or of the store, for people."""
+    return value_text(str(value))
+
+
+@register.filter
+def unit(name: str) -> str:
+    """What a setting counts."""
+    return pgettext("unit", name)
+
+
+@register.filter
+def number(value: float) -> str:
+    """A number with the reader's separators."""
+    return written_number(value)
+
+
 @register.simple_tag
 def direction(name: str) -> SafeString:
     """Which way a mail went: a drawing, with the word for those who do not see it."""
@@ -103,30 +148,37 @@ def direction(name: str) -> SafeString:
 @register.filter
 def when(value: datetime | None) -> SafeString:
     """A time to the second, in UTC."""
-    return _time(value, "%Y-%m-%d %H:%M:%S")
+    return _time(value, Precision.SECOND)
 
 
 @register.filter
 def minute(value: datetime | None) -> SafeString:
     """A time to the minute, in UTC."""
-    return _time(value, "%Y-%m-%d %H:%M")
+    return _time(value, Precision.MINUTE)
 
 
 @register.filter
 def day(value: date | datetime | None) -> SafeString:
     """A day, in UTC."""
-    return _time(value, "%Y-%m-%d")
+    return _time(value, Precision.DAY)
 
 
-def _time(value: date | datetime | None, form: str) -> SafeString:
+@register.filter
+def short_day(value: date) -> str:
+    """Day and month, as under a chart."""
+    return date_filter(value, pgettext("format of Django's date", "M j"))
+
+
+@register.filter
+def week_day(value: date) -> str:
+    """Day of the week and of the month, as under a chart."""
+    return date_filter(value, pgettext("format of Django's date", "D j"))
+
+
+def _time(value: date | datetime | None, precision: Precision) -> SafeString:
     if value is None:
         return SafeString("–")  # noqa: RUF001 -- a dash for nothing, as everywhere in the tables
-    if isinstance(value, datetime):
-        value = value.astimezone(UTC)
-        machine = value.strftime("%Y-%m-%dT%H:%M:%SZ")
-    else:
-        machine = value.isoformat()
-    return format_html('<time datetime="{}">{}</time>', machine, value.strftime(form))
+    return format_html('<time datetime="{}">{}</time>', machine_time(value), written_time(value, precision))
 
 
 def _badge_of(word: Word | None, name: str) -> SafeString:

@@ -1,15 +1,18 @@
 """The words and tones of what became of mail, in one place for every page."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from types import MappingProxyType
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
 from mailseal.policy.model import Fate, MethodName, Treatment
-from mailseal.policy.reason import Reason
+from mailseal.policy.reason import Reason, ReasonCode
+from mailseal.policy.settings import setting
 from mailseal.policy.text import TEXTS, render
 from mailseal.ports import Hop
 from mailseal.store.quarantine_events import Action
@@ -98,8 +101,34 @@ WHAT_HAPPENED: Mapping[str, Word] = MappingProxyType(
 """What was done with a held mail, or happened to it: `quarantine_events.Action`."""
 
 
+_VALUE = re.compile(r"\{\w+\}")
+
+
 def reason_text(reason: Reason) -> str:
     """A reason in the reader's language, beginning like a sentence."""
-    named = tuple((name, str(METHODS.get(value, value))) for name, value in reason.parameters)
-    text = render(Reason(reason.code, named), gettext(TEXTS[reason.code]))
+    text = render(Reason(reason.code, tuple(map(_parameter, reason.parameters))), gettext(TEXTS[reason.code]))
     return text[:1].upper() + text[1:]
+
+
+def any_reason_text(code: ReasonCode) -> str:
+    """What reasons of a kind say, without their values."""
+    text = _VALUE.sub("…", gettext(TEXTS[code]))
+    return text[:1].upper() + text[1:]
+
+
+def _parameter(parameter: tuple[str, str]) -> tuple[str, str]:
+    name, value = parameter
+    if name == "action":
+        return name, value_text(value)
+    return name, str(METHODS.get(value, value))
+
+
+def value_text(value: str) -> str:
+    """A value of a closed list of the core or the store, such as an action of DLP, for people."""
+    return pgettext("value", value)
+
+
+def setting_text(name: str, value: str) -> str:
+    """A value of a setting for people: those of a closed list have words, all others are what somebody has written."""
+    kind = setting(name).type
+    return pgettext("setting", value) if kind is bool or issubclass(kind, StrEnum) else value

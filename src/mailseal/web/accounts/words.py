@@ -5,11 +5,11 @@ from types import MappingProxyType
 from typing import Final
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from mailseal.store.accounts.roles import Role
 from mailseal.web.access import Area, Verb
+from mailseal.web.told import sentence
 
 ROLES: Mapping[Role, Promise | str] = MappingProxyType(
     {
@@ -79,22 +79,8 @@ SCOPES: Final = tuple(
 )
 """What a token can be made for: what there is to do in each area."""
 
-_TEXTS: Final = (
-    gettext_noop("a password has at least 12 characters; a few words that nobody guesses do"),
-    gettext_noop("a password has 256 characters at most"),
-    gettext_noop("this password is made of too few different characters, or of a row of them"),
-    gettext_noop("this password is well known from breaches, or is one with something added"),
-    gettext_noop("this password has your name or address, or Mailseal, in it"),
-    gettext_noop("the link is not valid: it was used, has expired, or a later one was made"),
-    gettext_noop("this is the last administrator: make somebody else one before"),
-    gettext_noop("a domain administrator needs the domains that are theirs"),
-    gettext_noop("somebody else has changed this account meanwhile"),
-    gettext_noop("there is no such account, or it is not active"),
-)
-"""Texts of `store.accounts` that pages show: there they are English, for commands and the API."""
-
 
 def in_words(error: Exception) -> str:
     """An error of the store in the reader's language, as a sentence."""
-    text = gettext(str(error))
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+    text = sentence(str(error))
+    return text + ("" if text.endswith(".") else ".")

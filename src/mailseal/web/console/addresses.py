@@ -21,7 +21,9 @@ from mailseal.web.access import Area, Verb
 from mailseal.web.console import abilities
 from mailseal.web.console.scope import allowed, seen
 from mailseal.web.console.setting_fields import settings_of
+from mailseal.web.forgetting import forget
 from mailseal.web.guard import needs, principal
+from mailseal.web.told import told
 
 PAGE_ROWS = 50
 MAX_KEYS = 50
@@ -38,7 +40,7 @@ class NewAddress(forms.Form):
         try:
             return Address.parse(self.cleaned_data["address"])
         except AddressError as error:
-            raise forms.ValidationError(str(error)) from None
+            raise forms.ValidationError(told(str(error))) from None
 
 
 @needs(_AREA)
@@ -106,7 +108,7 @@ def delete(request: HttpRequest, address: str) -> HttpResponse:
         if info is None:
             raise Http404
         return render(request, "addresses/delete.html", {"address": found, "info": info})
-    addresses.delete(found)
+    forget(principal(request), found)
     messages.success(request, gettext("%s was deleted.") % found)
     return redirect("addresses")
 

@@ -18,6 +18,7 @@ from mailseal.store.jobs import State
 from mailseal.store.log import LogFilter
 from mailseal.store.quarantine import HeldFilter
 from mailseal.web.access import Area, Principal, Verb
+from mailseal.web.written import Precision, written_time
 
 COUNTED = 100
 """Further than this nothing is counted."""
@@ -49,7 +50,7 @@ def _nodes(who: Principal, now: datetime) -> Iterator[Item]:
     del now
     silent = [one for one in nodes.list_nodes() if not one.alive()] if who.everywhere(Area.HEALTH) else []
     for node in silent[:NAMED]:
-        last = node.heartbeat.strftime("%Y-%m-%d %H:%M")
+        last = written_time(node.heartbeat, Precision.MINUTE)
         text = _("Its job worker was last heard of at %(time)s (UTC).") % {"time": last}
         yield Item("bad", "bad", _("The node %(name)s is silent") % {"name": node.name}, text)
 
@@ -74,7 +75,7 @@ def _held(who: Principal, now: datetime) -> Iterator[Item]:
         return
     number = str(gauges.held().count) if mine is None else _number(len(first))
     ends = min(one.expires for one in first)
-    text = _("The next one expires at %(time)s (UTC).") % {"time": ends.strftime("%Y-%m-%d %H:%M")}
+    text = _("The next one expires at %(time)s (UTC).") % {"time": written_time(ends, Precision.MINUTE)}
     title = ngettext("One mail is held", "%(number)s mails are held", len(first)) % {"number": number}
     yield Item("held", "held", title, text, reverse("quarantine"), _("Look"))
     asked = [one for one in first if one.asked_by and one.asked_until and one.asked_until > now]
@@ -131,7 +132,7 @@ def _ending_title(whose: Whose, number: int) -> str:
 
 
 def _whom(first: datetime, owners: list[str]) -> str:
-    day, names = first.strftime("%Y-%m-%d"), ", ".join(owners[:NAMED])
+    day, names = written_time(first, Precision.DAY), ", ".join(owners[:NAMED])
     if not owners:
         return _("The first on %(day)s.") % {"day": day}
     more = len(owners) - NAMED
@@ -150,7 +151,7 @@ def _crls(who: Principal, now: datetime) -> Iterator[Item]:
         ) % {"number": len(stale)}
         text = _("%(issuer)s should have been replaced by %(day)s; after a while it counts for nothing.") % {
             "issuer": stale[0].issuer,
-            "day": f"{min(one.next_update for one in stale if one.next_update):%Y-%m-%d}",
+            "day": written_time(min(one.next_update for one in stale if one.next_update), Precision.DAY),
         }
         yield Item("warn", "certificate", title, text)
 

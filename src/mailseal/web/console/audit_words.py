@@ -8,6 +8,7 @@ from types import MappingProxyType
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext
 
 from mailseal.store.acting import Way
 from mailseal.store.audit import AuditEvent
@@ -55,7 +56,12 @@ def area(name: str) -> str | Promise:
 
 
 def action(name: str) -> str:
-    """Words of the name: "set-password" is "Set password"."""
+    """As people call it."""
+    return pgettext("audit", words(name))
+
+
+def words(name: str) -> str:
+    """The words of a name: "set-password" is "Set password"."""
     return name.replace("-", " ").capitalize()
 
 

@@ -3,8 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from django.utils.functional import Promise
+
+from mailseal.web.written import written_number
 
 WIDE, HALF = (1140, 220), (560, 200)
 """Sizes of a chart, so that its text is of one size on the page of a desktop."""
@@ -139,5 +142,5 @@ def _top(most: int) -> float:
 def _short(number: float) -> str:
     for limit, unit in ((1_000_000, "M"), (1_000, "k")):
         if number >= limit:
-            return f"{number / limit:g}{unit}"
+            return f"{written_number(Decimal(f'{number / limit:g}'))}{unit}"
     return f"{number:g}"

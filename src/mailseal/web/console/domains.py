@@ -19,6 +19,7 @@ from mailseal.web.console import abilities
 from mailseal.web.console.scope import allowed, seen
 from mailseal.web.console.setting_fields import settings_of
 from mailseal.web.guard import needs, principal
+from mailseal.web.told import told
 
 PAGE_ROWS = 50
 MAX_NAME_CHARS = 255
@@ -40,7 +41,7 @@ class NewDomain(forms.Form):
         try:
             return domain_name(self.cleaned_data["name"])
         except AddressError as error:
-            raise forms.ValidationError(str(error)) from None
+            raise forms.ValidationError(told(str(error))) from None
 
 
 @needs(_AREA)

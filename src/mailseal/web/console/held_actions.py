@@ -23,6 +23,7 @@ from mailseal.web.access import Area, Verb
 from mailseal.web.console.quarantine import MAX_DAYS, found, shown, version
 from mailseal.web.console.scope import allowed
 from mailseal.web.guard import needs, principal
+from mailseal.web.told import told
 
 _AREA = Area.QUARANTINE
 
@@ -104,7 +105,7 @@ def act(request: HttpRequest, held: UUID, name: str) -> HttpResponse:
         messages.error(request, gettext("You have asked for it: another person has to approve."))
         return shown(request, found(request, held), status=409)
     except (NoRequestError, PermanentError) as error:
-        messages.error(request, str(error))
+        messages.error(request, told(str(error)))
         return shown(request, found(request, held), status=409)
     messages.success(request, str(chosen.said))
     return redirect("held", held)

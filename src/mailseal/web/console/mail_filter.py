@@ -11,9 +11,8 @@ from django.utils.translation import gettext_lazy as _
 
 from mailseal.policy.model import Fate, MethodName, Treatment
 from mailseal.policy.reason import ReasonCode
-from mailseal.policy.text import TEXTS
 from mailseal.store.log import LogFilter
-from mailseal.web.words import DIRECTIONS, FATES, METHODS, TREATMENTS
+from mailseal.web.words import DIRECTIONS, FATES, METHODS, TREATMENTS, any_reason_text
 
 ANY = ("", _("Any"))
 PERIODS = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
@@ -49,9 +48,7 @@ class Filter(forms.Form):
     method = forms.ChoiceField(
         label=_("Method"), required=False, choices=[ANY, *((one.value, METHODS[one]) for one in MethodName)]
     )
-    reason = forms.ChoiceField(
-        label=_("Reason"), required=False, choices=[ANY, *((one.value, TEXTS[one]) for one in ReasonCode)]
-    )
+    reason = forms.ChoiceField(label=_("Reason"), required=False)
     since = forms.DateTimeField(label=_("From (UTC)"), required=False)
     until = forms.DateTimeField(label=_("Until (UTC)"), required=False)
 
@@ -61,6 +58,9 @@ class Filter(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["q"].widget.attrs |= {"type": "search", "autocomplete": "off", "spellcheck": "false"}
+        reasons = self.fields["reason"]
+        assert isinstance(reasons, forms.ChoiceField)
+        reasons.choices = [ANY, *((one.value, any_reason_text(one)) for one in ReasonCode)]
         for name in ("since", "until"):
             self.fields[name].widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
 

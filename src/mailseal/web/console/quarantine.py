@@ -19,6 +19,7 @@ from mailseal.web.console.held_filter import Filter, query
 from mailseal.web.console.held_words import EVENTS, STATES, WAYS, WHYS, word
 from mailseal.web.console.scope import allowed, seen
 from mailseal.web.guard import needs, principal
+from mailseal.web.told import told
 from mailseal.web.words import reason_text
 
 PAGE_ROWS = 50
@@ -38,7 +39,7 @@ def listed(request: HttpRequest) -> HttpResponse:
         try:
             found = held_mails.search(wanted, before=_before(request), limit=PAGE_ROWS + 1)
         except LogFilterError as error:
-            form.add_error(None, str(error))
+            form.add_error(None, told(str(error)))
     rows = [_row(one) for one in found[:PAGE_ROWS]]
     context = {
         "form": form,
@@ -142,7 +143,7 @@ def _content(request: HttpRequest, mail: HeldMail, content: Json) -> HttpRespons
 
 
 def _failed(request: HttpRequest, mail: HeldMail, text: str, *, transient: bool) -> HttpResponse:
-    messages.error(request, gettext("Its content cannot be shown: %s") % text)
+    messages.error(request, gettext("Its content cannot be shown: %s") % told(text))
     return shown(request, mail, status=503 if transient else 409)
 
 

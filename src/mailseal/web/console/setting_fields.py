@@ -15,6 +15,7 @@ from mailseal.policy.settings import SETTINGS, Override, SettingError, SettingIn
 from mailseal.store import overrides
 from mailseal.store.overrides import Shown, Wanted
 from mailseal.web.console.setting_groups import GROUPS, LABELS
+from mailseal.web.told import told
 
 _FACTORS = (("G", 1024**3), ("M", 1024**2), ("K", 1024))
 _INHERIT = ""
@@ -170,7 +171,7 @@ def checked(wanted: Mapping[str, Wanted]) -> tuple[dict[str, Wanted], dict[str, 
             text = None if one.text is None else written(setting(name), parse_value(name, one.text))
             good[name] = replace(one, text=text)
         except SettingError as error:
-            errors[name] = str(error).removeprefix(f"{name}: ")
+            errors[name] = told(str(error)).removeprefix(f"{name}: ")
     return good, errors
 
 

@@ -20,6 +20,7 @@ from mailseal.web.console import setting_diff, setting_fields
 from mailseal.web.console.scope import allowed, domain_of, seen
 from mailseal.web.console.setting_fields import Field
 from mailseal.web.guard import needs, principal
+from mailseal.web.told import told
 
 MAX_QUERY_CHARS = 200
 _AREA = Area.SETTINGS
@@ -35,7 +36,7 @@ def settings(request: HttpRequest) -> HttpResponse:
     try:
         _, owner = read_owner(given.get("owner", "")[:MAX_QUERY_CHARS])
     except AddressError as error:
-        return _choose(request, str(error))
+        return _choose(request, told(str(error)))
     seen(request, _AREA, domain_of(owner))
     if request.method != "POST":
         return _form(request, owner, {}, {})
@@ -85,7 +86,7 @@ def _save(request: HttpRequest, owner: str, wanted: Mapping[str, Wanted], versio
     except StaleSettingsError:
         return _stale(request, owner, wanted)
     except LockedSettingError as error:
-        messages.error(request, str(error))
+        messages.error(request, told(str(error)))
         return _form(request, owner, {}, {}, status=409)
     except SettingError as error:
         return _form(request, owner, wanted, _by_name(error), status=422)
@@ -156,7 +157,7 @@ def _chain(request: HttpRequest, owner: str, found: Mapping[str, Field]) -> list
 
 
 def _by_name(error: SettingError) -> dict[str, str]:
-    name, _, text = str(error).partition(": ")
+    name, _, text = told(str(error)).partition(": ")
     return {name: text}
 
 

@@ -21,6 +21,7 @@ from mailseal.web.access import Area, Principal
 from mailseal.web.console.causes import Cause, Causes
 from mailseal.web.console.mail_story import label
 from mailseal.web.guard import needs, principal
+from mailseal.web.told import told
 
 MAX_RECIPIENTS = 50
 
@@ -85,7 +86,7 @@ def _address(text: str) -> str:
     try:
         return str(Address.parse(text))
     except AddressError as error:
-        raise forms.ValidationError(f"{text[:100]}: {error}") from None
+        raise forms.ValidationError(f"{text[:100]}: {told(str(error))}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ def simulator(request: HttpRequest) -> HttpResponse:
     except StillRunning as running:
         return redirect("simulation", running.job)
     except ActionFailed as error:
-        return _page(request, form, problem=str(error), status=503 if error.transient else 422)
+        return _page(request, form, problem=told(str(error)), status=503 if error.transient else 422)
     return _page(request, form, said)
 
 
@@ -148,7 +149,7 @@ def later(request: HttpRequest, job: UUID) -> HttpResponse:
     if said is None:
         return render(request, "simulator/wait.html", {"job": job})
     if isinstance(said, Failed):
-        return _page(request, Question(), problem=said.text, status=503 if said.transient else 422)
+        return _page(request, Question(), problem=told(said.text), status=503 if said.transient else 422)
     value = said.value
     recipients = "\n".join(one["recipient"] for one in value["recipients"])
     return _page(request, Question(initial={"sender": value["sender"], "recipients": recipients}), value)
