@@ -219,14 +219,20 @@ def test_bounds_are_for_an_address_or_a_network(address, client):
     assert web_server.client_of(address).zfill(19 if "/" in client else 0) == client
 
 
-def test_tls(tmp_path):
+@pytest.fixture
+def tls(tmp_path):
+    """Of the server, and of who trusts it."""
     key = new_key()
     chain = self_signed(key, ["localhost"], dt.datetime.now(dt.UTC))
     path = tmp_path / "tls.pem"
     path.touch(0o600)
     path.write_bytes(chain.pem + key_pem(key))
     context = server_context(path, None)
-    trusting = ssl.create_default_context(cadata=chain.pem.decode())
+    return context, ssl.create_default_context(cadata=chain.pem.decode())
+
+
+def test_tls(tls):
+    context, trusting = tls
     with Running(lambda: context) as running:
         with running.connection() as plain, trusting.wrap_socket(plain, server_hostname="localhost") as client:
             client.sendall(GET)
@@ -237,3 +243,15 @@ def test_tls(tmp_path):
         old.maximum_version = ssl.TLSVersion.TLSv1_2
         with running.connection() as plain, old.wrap_socket(plain) as client:
             assert client.version() == "TLSv1.2"
+
+
+def test_who_says_nothing_after_the_handshake_holds_no_thread(tls):
+    context, trusting = tls
+    with Running(lambda: context) as running, contextlib.ExitStack() as held:
+        for _ in range(9):
+            plain = held.enter_context(running.connection())
+            last = held.enter_context(trusting.wrap_socket(plain, server_hostname="localhost"))
+        wait_until(lambda: len(running.server.pending_conns) == 9)
+        for _ in range(2):
+            last.sendall(GET)
+            assert answer(last).startswith(b"HTTP/1.1 200")

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from gunicorn.config import Config as ServerConfig
 from gunicorn.http import errors, get_parser
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from gunicorn.workers.gthread import _DEFER, TConn, ThreadWorker
 
 from mailseal.roles.log_lines import places
 from mailseal.web.headers import HEADERS
@@ -88,6 +88,11 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         if self._serving.tls is not None and self.server not in self._serving.plain:
             self.sock = self._serving.tls().wrap_socket(self.sock, server_side=True)
         self.parser = get_parser(self.cfg, self.sock, self.client)
+
+    def has_asked(self) -> bool:
+        """Whether something of a request is here already; in a thread, after the handshake."""
+        self.data_ready = isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0
+        return bool(self.wait_for_data(0))
 
     def cut(self) -> None:
         """Whoever reads or writes gets an end of file."""
@@ -243,6 +248,17 @@ class Server(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             self._clients.pop(conn.of_client, None)
 
     # ---- in a thread
+
+    def handle(self, conn: Connection) -> Any:
+        """The handshake, and what is asked; whoever says nothing after the handshake holds no thread."""
+        if not conn.initialized:
+            try:
+                conn.init()
+            except OSError:  # that is no TLS, or nothing that we speak
+                return False
+            if not conn.has_asked():
+                return _DEFER
+        return super().handle(conn)
 
     def handle_request(self, req: Any, conn: Connection) -> Any:
         """Its head is read: it has time for the rest."""
