@@ -13,7 +13,7 @@ import os
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from axe_playwright_python.base import AXE_SCRIPT
@@ -175,24 +175,31 @@ class Person:
 
     def unfold(self, few: int) -> None:
         """Open what is folded up in the page, the first few of it."""
-        found = self.page.locator("main details:not([open])").all()
-        for one in found[:few]:
-            one.evaluate("one => { one.open = true; }")
+        folded = self.page.locator("main details")
+        folded.evaluate_all("(all, few) => all.slice(0, few).forEach((one) => { one.open = true; })", few)
 
-    def barriers(self, *, size: tuple[int, int], scheme: str, rules: tuple[str, ...] = ()) -> list[str]:
-        """What axe finds in the page as it is, of what WCAG 2.2 AA asks for (of `rules` alone if any are given)."""
-        self.page.set_viewport_size({"width": size[0], "height": size[1]})
-        self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+    def no_barriers(self) -> None:
+        """The page as it is has none, of WCAG 2.2 AA, that axe sees: on a wide screen in light, on a phone in dark."""
+        found = self._barriers(WIDE, "light") + self._barriers(PHONE, "dark")
+        self._sit_at(WIDE, "light")
+        assert not found, "\n".join(found)
+
+    def _barriers(self, size: tuple[int, int], scheme: Literal["light", "dark"]) -> list[str]:
+        self._sit_at(size, scheme)
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(AXE_SCRIPT)  # by the debugging protocol, so the page's policy need not allow it
-        only = {"type": "rule", "values": rules} if rules else {"type": "tag", "values": WCAG}
-        found = self.page.evaluate(
-            "(options) => axe.run(document, options)", {"runOnly": only, "resultTypes": ["violations"]}
-        )
+        options = {"runOnly": {"type": "tag", "values": WCAG}, "resultTypes": ["violations"]}
+        found = self.page.evaluate("(options) => axe.run(document, options)", options)
         return [
             f"{self.path} {scheme} {size[0]}: {one['id']} ({one['impact']}): {node['html']}: {node['failureSummary']}"
-            for one in found["violations"] for node in one["nodes"] if one["impact"] in SERIOUS
-        ]  # fmt: skip
+            for one in found["violations"]
+            for node in one["nodes"]
+            if one["impact"] in SERIOUS
+        ]
+
+    def _sit_at(self, size: tuple[int, int], scheme: Literal["light", "dark"]) -> None:
+        self.page.set_viewport_size({"width": size[0], "height": size[1]})
+        self.page.emulate_media(color_scheme=scheme)
 
 
 class VirtualAuthenticator:
