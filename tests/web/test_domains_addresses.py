@@ -130,6 +130,17 @@ def test_a_domain_administrator_sees_no_other_domain(sign_in, trusted):
     assert len(domains.list_domains()) == 2
 
 
+def test_a_locked_setting_stays_when_a_domain_administrator_deletes_its_address(sign_in):
+    overrides.set_override("anna@a.example", "sign", "yes", locked=True)
+    browser = sign_in(Role.DOMAIN_ADMINISTRATOR, domains=("a.example",))
+    browser.raise_request_exception = False
+    url = reverse("address-delete", args=["anna@a.example"])
+    assert browser.post(url).status_code == 422
+    assert overrides.list_overrides("anna@a.example")
+    assert sign_in().post(url).status_code == 302
+    assert not overrides.list_overrides("anna@a.example")
+
+
 def test_who_may_only_look_changes_nothing(sign_in):
     domains.add("inside.example")
     browser = sign_in(Role.HELP_DESK)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
+from mailseal.errors import PermanentError
 from mailseal.mail.address import Address
 from mailseal.store.audit import record
 from mailseal.store.dlp_models import DlpAssignmentRow
@@ -14,6 +15,10 @@ from mailseal.store.models import CertificateUse, KnownAddress, SettingOverride
 from mailseal.store.pgp_models import PgpUseRow
 from mailseal.store.stamps import Scope, bump
 from mailseal.store.transaction import reads, writes
+
+
+class LockedAddressError(PermanentError):
+    """Something is set for the address that is not for everybody to take away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +106,14 @@ def _counts(owners: Iterable[tuple[object, ...]]) -> dict[object, int]:
 
 
 @writes
-def delete(address: Address) -> bool:
+def delete(address: Address, *, whole: bool = True) -> bool:
     """Forget an address with its overrides, what was chosen for it by hand, and the DLP patterns assigned to it;
     its certificates stay.
+
+    Without `whole` none of which a setting is locked, or to which DLP patterns are assigned (LockedAddressError).
     """
+    if not whole:
+        _require_free(address)
     deleted, _ = KnownAddress.objects.filter(key=address.key).delete()
     settings, _ = SettingOverride.objects.filter(owner=address.key).delete()
     chosen = 0
@@ -121,3 +130,9 @@ def delete(address: Address) -> bool:
         counts = {"settings": settings, "keys_chosen": chosen, "dlp_assigned": assigned}
         record("addresses", "delete", address.key, before=counts)
     return gone
+
+
+def _require_free(address: Address) -> None:
+    locked = SettingOverride.objects.select_for_update().filter(owner=address.key, locked=True)
+    if locked.exists() or DlpAssignmentRow.objects.filter(owner=address.key).exists():
+        raise LockedAddressError("a setting of it is locked, or DLP patterns are assigned to it: these stay")

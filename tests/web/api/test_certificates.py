@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from mailseal.smime.importing import read_certificates, read_pkcs12
 from mailseal.store import certificate_admin, trust
 from mailseal.store.accounts.roles import Role
-from mailseal.store.certificate_import import import_certificates, import_keys
-from mailseal.store.certificate_rows import Use
+from mailseal.store.certificate_import import import_certificates, import_keys, insert
+from mailseal.store.certificate_rows import Purpose, Use
 from pki import Authority
 
 PASSWORD = "of the file"
@@ -139,6 +139,16 @@ def test_certificates_of_other_domains_are_not_there(domain_admin, ca):
     assert domain_admin("DELETE", f"/certificates/{mine}").status_code == 204
     for path in ("/roots", "/crls", "/ctl"):
         assert domain_admin("GET", path).status_code == 403
+
+
+def test_what_came_with_a_mail_is_chosen_by_who_looks_after_all_whom_it_names(domain_admin, ca):
+    mine, both = people(ca, "x@a.example").certificate, people(ca, "b@a.example", "b@b.example").certificate
+    for one in (mine, both):
+        insert(one, Purpose.END_ENTITY, candidate=True)
+    assert domain_admin("PUT", f"/certificates/{both.fingerprint}/selected/b@a.example").status_code == 403
+    assert certificate_admin.show(both.fingerprint).candidate
+    assert domain_admin("PUT", f"/certificates/{mine.fingerprint}/selected/x@a.example").status_code == 200
+    assert not certificate_admin.show(mine.fingerprint).candidate
 
 
 def test_who_looks_after_a_domain_vouches_for_nobody_else(domain_admin, worker, ca):

@@ -3,7 +3,8 @@
 import pytest
 
 from mailseal.mail.address import Address
-from mailseal.store import addresses, domains, jobs, routes
+from mailseal.policy.dlp.library import starters
+from mailseal.store import addresses, dlp_assignments, dlp_import, domains, jobs, overrides, routes
 from mailseal.store.accounts.roles import Role
 from mailseal.store.credentials import open_password
 
@@ -42,6 +43,24 @@ def test_an_administrator_of_domains_sees_addresses_of_those_alone(api):
             assert caller(method, f"/addresses/{one}").status_code == 404
         assert caller("GET", f"/addresses/{one}/abilities").status_code == 404
     assert caller("PUT", "/addresses/new@a.example").status_code == 200
+
+
+def test_deleting_an_address_takes_nothing_away_that_others_have_set(api):
+    anna = Address.parse("anna@a.example")
+    caller, changing = api(Role.DOMAIN_ADMINISTRATOR, domains=("a.example",)), ("addresses:see", "addresses:change")
+    overrides.set_override("anna@a.example", "sign", "yes")
+    assert api(scopes=changing)("DELETE", "/addresses/anna@a.example").status_code == 403
+    assert caller("DELETE", "/addresses/anna@a.example").status_code == 204
+    overrides.set_override("anna@a.example", "sign", "yes", locked=True)
+    assert caller("DELETE", "/addresses/anna@a.example").status_code == 403
+    overrides.set_override("anna@a.example", "sign", "yes")
+    dlp_import.put([dlp_import.Entry(starters()[0].pattern)])
+    dlp_assignments.assign("anna@a.example", [starters()[0].pattern.name], [])
+    assert caller("DELETE", "/addresses/anna@a.example").status_code == 403
+    assert overrides.list_overrides("anna@a.example")
+    assert [one.pattern for one in dlp_assignments.counting_for(anna)]
+    assert api()("DELETE", "/addresses/anna@a.example").status_code == 204
+    assert not dlp_assignments.counting_for(anna)
 
 
 def test_domains_of_others_are_not_there_for_an_administrator_of_domains(api):

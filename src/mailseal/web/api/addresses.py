@@ -22,6 +22,7 @@ from mailseal.web.api.paging import ITEMS, After, Limit, Page, page
 from mailseal.web.api.problem import not_found
 from mailseal.web.api.reasons import ReasonShown, reason_shown
 from mailseal.web.api.shapes import Shown
+from mailseal.web.forgetting import forget
 
 router = Router()
 
@@ -106,7 +107,7 @@ def put_address(request: HttpRequest, address: str) -> AddressShown:
 def delete_address(request: HttpRequest, address: str) -> Status[None]:
     """Forget an address with its settings and what was chosen for it by hand. Its certificates stay."""
     one = _reached(request, address, Verb.CHANGE)
-    if not etag.change(request, lambda: _find(one), lambda: addresses.delete(one)):
+    if not etag.change(request, lambda: _find(one), lambda: forget(principal(request), one)):
         raise not_found("address")
     return Status(204, None)
 

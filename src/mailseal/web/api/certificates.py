@@ -172,9 +172,13 @@ def stop_using_certificate(request: HttpRequest, fingerprint: str, choice: Choic
 
 
 def _for_owner(request: HttpRequest, fingerprint: str, choice: Choice, owner: str) -> CertificateInfo:
-    """What may be chosen for, or shared with, an owner: a key opens mail, so it has to be the caller's to give."""
+    """What may be chosen for, or shared with, an owner: a key opens mail, so it has to be the caller's to give.
+
+    What came with a mail is accepted by choosing it, for all whom it names.
+    """
     require_all(request, _AREA, Verb.CHANGE, [read_owner(owner[:OWNER_CHARS])[1]])
-    return _to_change(request, fingerprint) if choice is Choice.SHARED else _find(request, fingerprint)
+    info = _find(request, fingerprint)
+    return _to_change(request, info.fingerprint) if choice is Choice.SHARED or info.candidate else info
 
 
 def _require_key(request: HttpRequest, info: CertificateInfo) -> None:

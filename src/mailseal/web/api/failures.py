@@ -12,6 +12,7 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from mailseal.errors import PermanentError, TransientError
+from mailseal.store.addresses import LockedAddressError
 from mailseal.store.console_jobs import ActionFailed, StillRunning
 from mailseal.store.overrides import LockedSettingError, StaleSettingsError
 from mailseal.web.access import ForbiddenError
@@ -32,6 +33,7 @@ PROBLEMS: Mapping[type[Exception], Callable[[Any], ProblemError]] = MappingProxy
         ProblemError: lambda error: error,
         ForbiddenError: lambda error: ProblemError(HTTPStatus.FORBIDDEN, str(error), kind="forbidden"),
         StaleSettingsError: lambda error: ProblemError(HTTPStatus.PRECONDITION_FAILED, str(error), kind="stale"),
+        LockedAddressError: lambda error: ProblemError(HTTPStatus.FORBIDDEN, str(error), kind="locked"),
         LockedSettingError: lambda error: ProblemError(HTTPStatus.FORBIDDEN, str(error), kind="locked"),
         ActionFailed: lambda error: unavailable(str(error)) if error.transient else unfit(str(error)),
         TransientError: lambda error: unavailable(str(error)),
