@@ -20,7 +20,12 @@ def ask(front_options, **environ):
         return [b"ok"]
 
     front = Front(application, max_bytes=1000, **front_options)
-    given = {"REMOTE_ADDR": "192.0.2.1", "wsgi.url_scheme": "http", "HTTP_HOST": "localhost"} | environ
+    given = {
+        "REQUEST_METHOD": "GET",
+        "REMOTE_ADDR": "192.0.2.1",
+        "wsgi.url_scheme": "http",
+        "HTTP_HOST": "localhost",
+    } | environ
     body = b"".join(front(dict(given), lambda status, fields: told.append((status, dict(fields)))))
     return told[0][0], told[0][1], seen or None, body
 
@@ -86,3 +91,8 @@ def test_what_is_too_large_or_of_no_known_length_is_not_read(environ, status):
     told = ask({}, **environ)
     assert told[0] == status
     assert (told[2] is None) == (status != "200 OK")
+
+
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "get", "PROPFIND", ""])
+def test_methods_that_nothing_here_has_are_not_answered(method):
+    assert ask({}, REQUEST_METHOD=method)[::2] == ("501 Not Implemented", None)

@@ -18,6 +18,8 @@ Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 _OF_PROXIES: Final = ("HTTP_X_FORWARDED", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA", "HTTP_CLIENT_IP")
 _MAX_HOPS: Final = 20
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Not TRACE (RFC 9110 §9.3.8): Django takes it for a GET."""
 
 
 class Front:
@@ -56,6 +58,8 @@ class Front:
         """Why it is not answered at all, and in words."""
         if self._behind_proxy and environ.get("HTTP_X_FORWARDED_PROTO") != "https":
             return HTTPStatus.BAD_REQUEST, "the proxy has to be asked by https, and to say so: X-Forwarded-Proto: https"
+        if environ.get("REQUEST_METHOD") not in _METHODS:
+            return HTTPStatus.NOT_IMPLEMENTED, "this method is not for anything here"
         if environ.get("HTTP_TRANSFER_ENCODING"):
             return HTTPStatus.LENGTH_REQUIRED, "a request has a Content-Length here"
         length = environ.get("CONTENT_LENGTH") or "0"
