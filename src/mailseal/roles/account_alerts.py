@@ -1,4 +1,4 @@
-"""The mails that tell administrators of changes of administrators, and of who can sign in by whom."""
+"""The mails that tell administrators of changes of accounts, trust, additional recipients and next hops."""
 
 import logging
 from collections.abc import Mapping
@@ -24,7 +24,12 @@ _ENGLISH: Mapping[Change, str] = MappingProxyType(
         Change.DEACTIVATED: "{about}, an administrator of Mailseal, may sign in no longer.",
         Change.RESET: "Password and second factors of {about}, an administrator of Mailseal, were taken.",
         Change.LINK: "A one-time link was made to set the password of {about}, an administrator of Mailseal.",
+        Change.RELEASING: "{about} may release held mail, or might: the account is new, or its roles, its password or "
+        "whether it may sign in were changed.",
         Change.PROVIDER: "Accounts of Mailseal can sign in by the OpenID Connect provider {about}: new, or changed.",
+        Change.ROOTS: "Roots, by which certificates are trusted, were added or deleted: {about}.",
+        Change.ADDITIONAL: "To whom mail is encrypted besides its recipients was changed: {about}.",
+        Change.NEXT_HOPS: "Where mail is sent on was changed: {about}.",
     }
 )
 _GERMAN: Mapping[Change, str] = MappingProxyType(
@@ -35,8 +40,32 @@ _GERMAN: Mapping[Change, str] = MappingProxyType(
         Change.DEACTIVATED: "{about}, Administrator von Mailseal, darf sich nicht mehr anmelden.",
         Change.RESET: "Passwort und zweite Faktoren von {about}, Administrator von Mailseal, wurden entfernt.",
         Change.LINK: "Ein Einmal-Link zum Setzen des Passworts wurde erstellt für {about}, Administrator von Mailseal.",
+        Change.RELEASING: "{about} darf angehaltene Mails freigeben oder durfte es: Das Konto ist neu, oder geändert "
+        "wurden seine Rollen, sein Passwort oder ob es sich anmelden darf.",
         Change.PROVIDER: "Konten von Mailseal können sich über den OpenID-Connect-Anbieter {about} anmelden: "
         "neu oder geändert.",
+        Change.ROOTS: "Wurzelzertifikate, durch die Zertifikaten vertraut wird, wurden hinzugefügt oder gelöscht: "
+        "{about}.",
+        Change.ADDITIONAL: "Geändert wurde, für wen Mails außer für ihre Empfänger verschlüsselt werden: {about}.",
+        Change.NEXT_HOPS: "Geändert wurde, wohin Mails weitergegeben werden: {about}.",
+    }
+)
+
+
+_SUBJECTS: Mapping[Change, str] = MappingProxyType(
+    {
+        Change.RELEASING: "who releases held mail",
+        Change.ROOTS: "roots changed",
+        Change.ADDITIONAL: "additional recipients changed",
+        Change.NEXT_HOPS: "next hops changed",
+    }
+)
+_SUBJECTS_GERMAN: Mapping[Change, str] = MappingProxyType(
+    {
+        Change.RELEASING: "wer angehaltene Mails freigibt",
+        Change.ROOTS: "Wurzelzertifikate geändert",
+        Change.ADDITIONAL: "zusätzliche Empfänger geändert",
+        Change.NEXT_HOPS: "Weitergabe geändert",
     }
 )
 
@@ -52,7 +81,7 @@ def send_alert(node: Node, job: Job) -> float | None:
     envelope_from = Address.parse(settings.notice_envelope_from) if settings.notice_envelope_from else None
     content = written(node, letter, words_of(alert, hostname))
     own_mail.send(node.gateway, job, content, envelope_from, reader, None)
-    logger.info("an administrator was told of a change of accounts")
+    logger.info("an administrator was told of a change: %s", alert.change.value)
     return None
 
 
@@ -60,11 +89,11 @@ def words_of(alert: Alert, hostname: str) -> Rendered:
     """What it says, in the reader's language."""
     by = f"{alert.by} ({alert.way}{', ' + alert.place if alert.place else ''})"
     if alert.language == "de":
-        subject = f"Mailseal {hostname}: Administratoren geändert"
+        subject = f"Mailseal {hostname}: {_SUBJECTS_GERMAN.get(alert.change, 'Administratoren geändert')}"
         rest = f"Durch: {by}\n\nWaren Sie oder jemand, dem Sie vertrauen, das nicht? Dann sehen Sie im Audit nach."
         text = _GERMAN[alert.change]
     else:
-        subject = f"Mailseal {hostname}: administrators changed"
+        subject = f"Mailseal {hostname}: {_SUBJECTS.get(alert.change, 'administrators changed')}"
         rest = f"By: {by}\n\nWas that not you, nor somebody whom you trust? Then look into the audit."
         text = _ENGLISH[alert.change]
     return Rendered(subject, f"{text.format(about=alert.about)}\n{rest}\n", "")

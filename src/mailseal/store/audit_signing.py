@@ -197,7 +197,8 @@ def signature_of(row: AuditSignatureRow) -> Signature:
 def purge(before: datetime, sealing: Sealing, turn: Turn) -> int:
     """Delete events from before a time, as far as their chain is signed; a signed note says where it begins then.
 
-    Nothing behind an event that is kept goes, whatever time it says. Returns how many. Raises SealError, StoreUnavailable.
+    Nothing behind an event that is kept goes, whatever time it says. Returns how many. Raises SealError,
+    StoreUnavailable.
     """
     deleted = 0
     for node in read(lambda: list(AuditHeadRow.objects.order_by("node").values_list("node", flat=True))):

@@ -11,6 +11,8 @@ from mailseal.errors import PermanentError
 from mailseal.mail.address import Address
 from mailseal.smime.certificate import Certificate, CtlEntry, Verdict
 from mailseal.store import private_keys
+from mailseal.store.accounts import alerts
+from mailseal.store.accounts.alerts import Change
 from mailseal.store.addresses import remember, remember_those_of
 from mailseal.store.audit import facts, record
 from mailseal.store.certificate_rows import DUE_NOW, Purpose, Use, parsed, verdict_from_row
@@ -122,6 +124,8 @@ def delete(fingerprint: str, *, at: datetime | None = None) -> CertificateInfo:
         area = "trust" if info.purpose is Purpose.ROOT else "certificates"
         record(area, "delete", row.fingerprint, before=facts(row, "purpose", "subject", "issuer", "serial"))
         row.delete()
+        if info.purpose is Purpose.ROOT:
+            alerts.tell_of(Change.ROOTS, [f"- {row.subject}"])
         if info.purpose is not Purpose.END_ENTITY:
             mark_below([row.subject_sha256], distrust=True)
         bump(Scope.KEYS)

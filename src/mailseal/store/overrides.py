@@ -17,6 +17,8 @@ from mailseal.policy.settings import (
     resolve_with_origin,
     show_value,
 )
+from mailseal.store.accounts import alerts
+from mailseal.store.accounts.alerts import Change
 from mailseal.store.addresses import remember
 from mailseal.store.audit import record
 from mailseal.store.audit_mask import Json
@@ -25,6 +27,9 @@ from mailseal.store.models import SettingOverride
 from mailseal.store.owners import in_domains, read_owner
 from mailseal.store.stamps import Scope, bump, bump_alone
 from mailseal.store.transaction import reads, writes
+
+ADDITIONAL = frozenset({"additional_certificates", "pgp_additional_keys"})
+"""Settings that say who can read mail besides its recipients."""
 
 Shown = Mapping[str, tuple[object, Override | None]]
 """Of each setting the value that counts for an owner, and the override that it comes from (None: factory)."""
@@ -199,7 +204,10 @@ def _record(key: str, name: str, before: Json) -> None:
     """Into the audit, if anything changed: a setting and whose it is, "mode example.com"; "mode" is everybody's."""
     after = _stored(key, name)
     if before != after:
-        record("settings", "unset" if after is None else "set", f"{name} {key}".rstrip(), before=before, after=after)
+        subject = f"{name} {key}".rstrip()
+        record("settings", "unset" if after is None else "set", subject, before=before, after=after)
+        if name in ADDITIONAL:
+            alerts.tell_of(Change.ADDITIONAL, [subject])
 
 
 @reads

@@ -8,6 +8,8 @@ from datetime import datetime
 from mailseal.config.next_hop import NextHop, next_hops
 from mailseal.config.values import BadValueError
 from mailseal.errors import PermanentError, TransientError
+from mailseal.store.accounts import alerts
+from mailseal.store.accounts.alerts import Change
 from mailseal.store.audit import facts, record
 from mailseal.store.lru import Lru
 from mailseal.store.models import Domain, RouteRow
@@ -88,7 +90,10 @@ def set_route(domain: str, urls: Sequence[str]) -> RouteInfo:
         domain=domain_name(domain), defaults={"hops": [str(one) for one in hops]}
     )
     bump(Scope.SETTINGS)
-    record("routes", "set", row.domain, before=before, after=facts(row, "hops"))
+    after = facts(row, "hops")
+    record("routes", "set", row.domain, before=before, after=after)
+    if before != after:
+        alerts.tell_of(Change.NEXT_HOPS, [row.domain])
     return RouteInfo(row.domain, hops, row.created)
 
 
@@ -100,6 +105,7 @@ def unset_route(domain: str) -> bool:
     bump(Scope.SETTINGS)
     if row is not None:
         record("routes", "unset", row.domain, before=facts(row, "hops"))
+        alerts.tell_of(Change.NEXT_HOPS, [row.domain])
     return bool(deleted)
 
 

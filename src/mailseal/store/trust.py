@@ -8,6 +8,8 @@ from django.db.models import QuerySet, Subquery
 
 from mailseal.errors import PermanentError
 from mailseal.smime.certificate import Certificate, CtlEntry
+from mailseal.store.accounts import alerts
+from mailseal.store.accounts.alerts import Change
 from mailseal.store.audit import facts, record
 from mailseal.store.certificate_admin import CertificateInfo, delete, infos, list_certificates, show
 from mailseal.store.certificate_import import insert
@@ -30,11 +32,14 @@ def import_roots(certificates: Iterable[Certificate], *, at: datetime | None = N
             raise NotARootError(f"not a CA certificate: {one.subject}")
 
     def work() -> None:
+        added = []
         for one in found:
             known = CertificateRow.objects.filter(fingerprint=one.fingerprint, purpose=Purpose.ROOT).exists()
             insert(one, Purpose.ROOT)
             if not known:
                 record("trust", "add-root", one.fingerprint, after={"subject": one.subject})
+                added.append(f"+ {one.subject}")
+        alerts.tell_of(Change.ROOTS, added)
         mark_below({name_key(one.subject) for one in found}, distrust=False)
         bump(Scope.KEYS)
 

@@ -1,6 +1,7 @@
 """Accounts: made by administrators alone, and one who is administrator is always left.
 
-Every change is recorded; one that touches an administrator is also told to all administrators by mail.
+Every change is recorded; one that touches an administrator, or who releases held mail, is also told to all
+administrators by mail.
 """
 
 import hashlib
@@ -71,8 +72,7 @@ def create(email: str, name: str = "", roles: Collection[Role] = (), domains: Co
         raise AccountError(f"there is an account {account.email} already")
     _apply(account, name, roles, domains)
     account.save(force_insert=True)
-    if Role.ADMINISTRATOR in roles:
-        alerts.tell(Change.MADE, account)
+    alerts.tell(Change.MADE, account, account.roles)
     audit.record(AREA, "create", account.email, after=_facts(account))
     return _info(account, frozenset())
 
@@ -91,9 +91,10 @@ def change(
     before, was = _facts(account), set(account.roles)
     _apply(account, name, roles, domains)
     account.save(update_fields=["name", "roles", "domains"])
-    if Role.ADMINISTRATOR in was.symmetric_difference(account.roles):
+    changed = was.symmetric_difference(account.roles)
+    if Role.ADMINISTRATOR in changed:
         _require_administrator()
-        alerts.tell(Change.ROLES, account)
+    alerts.tell(Change.ROLES, account, changed)
     audit.record(AREA, "change", account.email, before=before, after=_facts(account))
     return _info(account, factors.kinds_of([account.pk]).get(account.pk, frozenset()))
 
@@ -109,7 +110,7 @@ def set_active(account_id: UUID, *, active: bool) -> AccountInfo:
             _end_all(account)
         if Role.ADMINISTRATOR in account.roles:
             _require_administrator()
-            alerts.tell(Change.ACTIVATED if active else Change.DEACTIVATED, account)
+        alerts.tell(Change.ACTIVATED if active else Change.DEACTIVATED, account, account.roles)
         audit.record(AREA, "activate" if active else "deactivate", account.email)
     return _info(account, factors.kinds_of([account.pk]).get(account.pk, frozenset()))
 
@@ -124,8 +125,7 @@ def reset(account_id: UUID) -> AccountInfo:
     account.save(update_fields=["password"])
     factors.remove_all(account.pk)
     _end_all(account)
-    if Role.ADMINISTRATOR in account.roles:
-        alerts.tell(Change.RESET, account)
+    alerts.tell(Change.RESET, account, account.roles)
     audit.record(AREA, "reset", account.email)
     return _info(account, frozenset())
 

@@ -1,9 +1,10 @@
-"""Changes of administrators are told to all administrators by mail: a job, made in the transaction of the change.
+"""What redirects or opens mail is told to all administrators by mail: a job, made in the transaction of the change.
 
-Whoever takes an administrator's session over cannot make another administrator unnoticed (docs/security.md).
+That is who administers or releases held mail, roots, additional recipients and next hops. Whoever takes an
+administrator's session over does that noticed; nor is one person two people unnoticed (docs/security.md).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -18,10 +19,16 @@ ALERT = "account-alert"
 """The kind of job: one for each reader."""
 READER, LANGUAGE, CHANGE, ABOUT, BY, WAY, PLACE = "reader", "language", "change", "about", "by", "way", "place"
 MAX_READERS = 100
+MAX_NAMED, MAX_NAMED_CHARS = 5, 200
+
+RELEASING = frozenset({Role.DLP_OFFICER, Role.QUARANTINE_REVIEWER, Role.DOMAIN_ADMINISTRATOR})
+"""Roles that, besides administrators, ask for or approve the release of held mail as it is: two people have to."""
 
 
 class Change(StrEnum):
-    """What was done to an administrator's account; PROVIDER: by whom accounts can sign in."""
+    """What was done to an administrator's account; RELEASING: anything of that to one that releases held mail;
+    PROVIDER: by whom accounts can sign in. Then what was changed.
+    """
 
     MADE = "made"
     ROLES = "roles"
@@ -29,12 +36,16 @@ class Change(StrEnum):
     DEACTIVATED = "deactivated"
     RESET = "reset"
     LINK = "link"
+    RELEASING = "releasing"
     PROVIDER = "provider"
+    ROOTS = "roots"
+    ADDITIONAL = "additional"
+    NEXT_HOPS = "next-hops"
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """What a job tells. `reader`, `about`: email addresses of accounts; `by`: the name of who did it."""
+    """What a job tells. `reader`: of an account; `about`: another one, or what; `by`: the name of who did it."""
 
     reader: str
     change: Change
@@ -45,14 +56,26 @@ class Alert:
     language: str
 
 
-def tell(change: Change, about: Account) -> None:
-    """Tell all active administrators and the account itself, in the caller's transaction."""
-    _tell(change, about.email, [about.email])
+def tell(change: Change, about: Account, roles: Collection[str]) -> None:
+    """Tell all active administrators and the account itself, in the caller's transaction, when `roles`, which are its
+    or were changed, administer or release.
+    """
+    if Role.ADMINISTRATOR in roles:
+        _tell(change, about.email, [about.email])
+    elif not RELEASING.isdisjoint(roles):
+        _tell(Change.RELEASING, about.email, [about.email])
 
 
 def tell_of_provider(name: str) -> None:
     """Tell all active administrators by whom accounts can sign in from now on."""
     _tell(Change.PROVIDER, name, [])
+
+
+def tell_of(change: Change, about: Sequence[str]) -> None:
+    """Tell all active administrators what was changed, in the caller's transaction; nothing of nothing."""
+    if about:
+        named = ", ".join(one[:MAX_NAMED_CHARS] for one in about[:MAX_NAMED])
+        _tell(change, named if len(about) <= MAX_NAMED else f"{named}, … (+{len(about) - MAX_NAMED})", [])
 
 
 def _tell(change: Change, about: str, others: Sequence[str]) -> None:

@@ -38,8 +38,8 @@ def make(account_id: UUID, life: timedelta = LIFE) -> tuple[str, datetime]:
     secret, expires = new_secret(PREFIX), utc_now() + life
     LinkRow(account=account, digest=digest(secret), expires=expires).save(force_insert=True)
     # Not of the first link of a new account, which has been told of; who has no password may have a passkey.
-    if alerts.is_watched(account.roles) and (account.has_usable_password() or account.last_login is not None):
-        alerts.tell(Change.LINK, account)
+    if account.has_usable_password() or account.last_login is not None:
+        alerts.tell(Change.LINK, account, account.roles)
     audit.record("accounts", "make-link", account.email, after={"expires": expires.isoformat()})
     return secret, expires
 
