@@ -124,7 +124,7 @@ def show_set_up(stage: Stage) -> None:
     )
     table = Table(title="On loopback now", title_justify="left", box=None, padding=(0, 2))
     for column in ("what", "listens on", "keeps"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for company in (stage.alpha, stage.beta):
         inbox = stage.inboxes[company.domain]
         data = str(company.data.relative_to(stage.folder))
@@ -134,6 +134,7 @@ def show_set_up(stage: Stage) -> None:
             table.add_row(f"{company.name}'s Mailseal", "sockets for Postfix", data)
         else:
             table.add_row(f"{company.name}'s Mailseal", f"127.0.0.1:{company.port}", data)
+        table.add_row("  its console", f"https://localhost:{company.console}/", "")
         table.add_row(
             f"{company.name}'s mailboxes", f"127.0.0.1:{inbox.port}", f"{company.domain.partition('.')[0]}/inbox/*.eml"
         )
@@ -248,6 +249,10 @@ def show_your_turn(stage: Stage) -> None:
             "# what waits in Alpha's Postfix, and why",
             f"{mailseal} --config {config} queue list",
         ]
+    console.print(Rule("Your turn, in a browser", align="left"))
+    link = stage.alpha.add_administrator(ANNA)
+    console.print("Anna administers Alpha. By this link, once, she sets her password; the certificate is self-signed.")
+    console.print(Text(f"{link}\n", style="bold"), soft_wrap=True)
     console.print(Rule("Your turn, in another terminal", align="left"))
     for line in lines:
         console.print(Text(line, style="dim" if line.startswith("#") else ""), soft_wrap=True)

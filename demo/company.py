@@ -25,6 +25,10 @@ data_dir = "{data}"
 workers = 1
 dns.servers = ["{names}"]
 
+[web]
+listen = "{us}:{console}"
+hosts = ["localhost"]
+
 [listen]
 """
 _ALONE = """\
@@ -63,6 +67,7 @@ class Company:
     """`people` are (name, curve) pairs: their addresses are name@domain in lower case.
 
     Where mail is handed in: `port`, Postfix's or, without one, Mailseal's; with a login at `submission`, Postfix's.
+    `console`: where browsers ask.
     """
 
     def __init__(
@@ -72,7 +77,7 @@ class Company:
         self.config = folder / "mailseal.toml"
         self.data = folder / "data"
         self.with_postfix = with_postfix
-        self.port, self.submission, self._reinjection = free_port(), free_port(), free_port()
+        self.port, self.submission, self._reinjection, self.console = (free_port() for _ in range(4))
         self.ca = Authority(name)
         self.people: dict[str, Holder] = {
             f"{person.lower()}@{domain}": self.ca.person(person, f"{person.lower()}@{domain}", curve=curve)
@@ -96,6 +101,7 @@ class Company:
             "reinjection": self._reinjection,
             "mailboxes": mailboxes.port,
             "internet": internet.port,
+            "console": self.console,
         }
         if self.with_postfix:
             values["folder"] = self.folder / "postfix"
@@ -136,6 +142,11 @@ class Company:
         self.run("dlp", "pattern", "library", "import", *patterns)
         self.run("dlp", "assign", "--global", *patterns.values())
         self.run("settings", "set", "dlp_managers", manager)
+
+    def add_administrator(self, address: str) -> str:
+        """Somebody who may do everything in the console; the link by which she sets her password."""
+        link: str = json.loads(self.run("admin", "create", address, "--json"))["link"]
+        return link
 
     def run(self, *arguments: str, quiet: bool = False) -> str:
         """`mailseal …` of this company; what it prints. Shown among the commands, unless `quiet`."""
