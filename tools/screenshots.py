@@ -47,32 +47,30 @@ CARDS = "Please charge 4111 1111 1111 1111, 5500 0000 0000 0004 and 3400 0000 00
 
 @dataclass(frozen=True)
 class Picture:
-    """`path` may have a {name} that the made-up data has; `do` fills in something first."""
+    """`path` may have a {name} that the made-up data has; `do` fills in something first; `whole`: all of the page."""
 
     name: str
     path: str
     phone: bool = False
     dark: bool = False
     do: str = ""
+    whole: bool = False
 
 
 PICTURES = (
-    Picture("start", "/"),
-    Picture("start-dark", "/", dark=True),
+    Picture("start", "/", whole=True),
+    Picture("start-dark", "/", dark=True, whole=True),
     Picture("start-phone", "/", phone=True),
     Picture("messages", "/mails/"),
     Picture("messages-phone", "/mails/", phone=True, dark=True),
     Picture("mail", "/mails/{mail}/"),
-    Picture("simulator", "/simulator/?sender=anna.keller@northwind.example", do="simulate"),
+    Picture("simulator", "/simulator/?sender=anna.keller@northwind.example", do="simulate", whole=True),
     Picture("settings", "/settings/?owner=northwind.example"),
-    Picture("domain", "/domains/northwind.example/"),
     Picture("address", "/addresses/anna.keller@northwind.example/"),
     Picture("keys", "/keys/?days=365"),
     Picture("quarantine", "/quarantine/"),
     Picture("held", "/quarantine/{held}/"),
     Picture("audit", "/audit/"),
-    Picture("audit-dark", "/audit/", dark=True),
-    Picture("account", "/account/"),
     Picture("api", "/api/docs/"),
     Picture("sign-in", "/account/login/", do="signed-out"),
 )
@@ -102,6 +100,9 @@ class Gateway:
             try:
                 self._wait()
                 yield
+            except BaseException:
+                print((self.folder / "log").read_text()[-2000:], file=sys.stderr)
+                raise
             finally:
                 process.send_signal(signal.SIGTERM)
                 process.wait(90)
@@ -244,11 +245,16 @@ def take(browser: Browser, state: str, gateway: Gateway, picture: Picture, names
         ignore_https_errors=True, storage_state=None if picture.do == "signed-out" else state, locale="en-GB",
     )  # fmt: skip
     page = context.new_page()
-    page.goto(gateway.url + picture.path.format(**names))
+    answer = page.goto(gateway.url + picture.path.format(**names))
+    if answer is None or not answer.ok:
+        raise SystemExit(f"{picture.path}: {answer and answer.status}")
     if picture.do == "simulate":
         page.fill("#id_recipients", "orders@supplier-one.example\ndr.haas@hospital-west.example\nhr@clinic.example")
         page.locator("main form button[type=submit]").click()
         page.wait_for_load_state()
+    if picture.whole:
+        height = page.evaluate("document.documentElement.scrollHeight")
+        page.set_viewport_size(ViewportSize(width=DESKTOP["width"], height=height))
     page.screenshot(path=out / f"{picture.name}.png")
     print(f"{picture.name}.png")
     context.close()

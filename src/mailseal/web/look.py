@@ -101,9 +101,9 @@ def method_name(name: str) -> str | Promise:
 
 
 @register.filter
-def because(reason: Reason) -> str:
-    """Why, in a sentence of the reader's language."""
-    return reason_text(reason)
+def because(reason: Reason, about: str = "") -> str:
+    """Why, in a sentence of the reader's language; `about`: whose page it is, who is not named again."""
+    return reason_text(reason, about)
 
 
 @register.filter

@@ -27,6 +27,9 @@ class Word:
     icon: str = ""
 
 
+SHORT = 16
+"""So many digits of a fingerprint are shown among other words."""
+
 FATES: Mapping[str, Word] = MappingProxyType(
     {
         Fate.RELAYED: Word(_("Delivered"), "good", "check"),
@@ -104,9 +107,10 @@ WHAT_HAPPENED: Mapping[str, Word] = MappingProxyType(
 _VALUE = re.compile(r"\{\w+\}")
 
 
-def reason_text(reason: Reason) -> str:
-    """A reason in the reader's language, beginning like a sentence."""
-    text = render(Reason(reason.code, tuple(map(_parameter, reason.parameters))), gettext(TEXTS[reason.code]))
+def reason_text(reason: Reason, about: str = "") -> str:
+    """A reason in the reader's language, beginning like a sentence; `about`: the address that need not be named."""
+    told = tuple(_parameter(one) for one in reason.parameters if one != ("address", about))
+    text = render(Reason(reason.code, told), gettext(TEXTS[reason.code]))
     return text[:1].upper() + text[1:]
 
 
@@ -120,6 +124,8 @@ def _parameter(parameter: tuple[str, str]) -> tuple[str, str]:
     name, value = parameter
     if name == "action":
         return name, value_text(value)
+    if name == "fingerprint":
+        return name, value[:SHORT]
     return name, str(METHODS.get(value, value))
 
 
