@@ -1,10 +1,11 @@
 """What to look for in the message log, as conditions on its rows: those that an index answers, and the others."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
+from typing import Any
 
 from django.db.models import Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast, Concat, Lower
@@ -88,9 +89,8 @@ class Branch:
 def branches(wanted: LogFilter) -> Sequence[Branch]:
     """What to look through for this filter; raises LogFilterError."""
     if wanted.party is not None:
-        either = (
-            replace(wanted, party=None, **{side: wanted.party}) for side in SIDES if getattr(wanted, side) is None
-        )
+        as_sides: Mapping[str, dict[str, Any]] = {side: {side: wanted.party} for side in SIDES}
+        either = (replace(wanted, party=None, **as_sides[side]) for side in SIDES if getattr(wanted, side) is None)
         return [branch for one in either for branch in branches(one)]
     whole = Branch(_rows(wanted), wanted.queue_id is not None, tuple(_indexed(wanted)), *_others(wanted))
     if wanted.domains is None:

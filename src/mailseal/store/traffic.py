@@ -50,7 +50,7 @@ def traffic(since: datetime, until: datetime) -> tuple[Traffic, ...]:
     first = since.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     rows = TrafficRow.objects.filter(hour__gte=first, hour__lt=until).values(*_KEY)
     found = rows.annotate(sum=Sum("copies")).order_by(*_KEY)
-    return tuple(Traffic(*(row[name] for name in _KEY), copies=row["sum"]) for row in found)
+    return tuple(Traffic(*(row[name] for name in (*_KEY, "sum"))) for row in found)
 
 
 def purge(before: datetime, turn: Turn | None = None) -> int:

@@ -93,7 +93,7 @@ class Filter(forms.Form):
         return iter([whole]) if word is None else (replace(whole, **one) for one in meanings(word))
 
 
-def meanings(word: str) -> Iterator[dict[str, str]]:
+def meanings(word: str) -> Iterator[dict[str, Any]]:
     """What a word may be, the likeliest first: fields of LogFilter."""
     word = word.strip()
     if word.startswith("<") and word.endswith(">") and len(word) > len("<>"):

@@ -78,7 +78,7 @@ def figures(now: datetime) -> tuple[Figure, ...]:
         Figure(_("Outgoing"), out, _percent(encrypted, out, _("%(share)s%% encrypted")), "direction=out&period=24h"),
         Figure(_("Incoming"), inward, _percent(opened, inward, _("%(share)s%% opened")), "direction=in&period=24h"),
         *(
-            Figure(title, _sum(rows, lambda one, fate=fate: one.fate == fate), "", f"fate={fate}&period=24h")
+            Figure(title, sum(one.copies for one in rows if one.fate == fate), "", f"fate={fate}&period=24h")
             for title, fate in ((_("Held"), Fate.HELD), (_("Deferred"), Fate.DEFERRED), (_("Refused"), Fate.REFUSED))
         ),
     )
