@@ -6,6 +6,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from mailseal.cli.checks.server_certificates import kept
 from mailseal.keys.sealing import BrokenSealError, Kek
 from mailseal.keys.tls_certificate import TlsCertificateError, key_pem, new_key, read_chain, read_key, self_signed
 from mailseal.store import rewrap, tls_identities
@@ -99,6 +100,22 @@ def test_by_acme_the_worker_asks_now_and_again_after_two_thirds(store, kek):
 def test_what_acme_cannot_do_is_refused_at_once(store, kek, names, directory):
     with pytest.raises(TlsIdentityError):
         tls_identities.ask_by_acme(Purpose.CONSOLE, names, directory, "", kek)
+
+
+def test_check_says_when_one_has_to_be_renewed(store, kek):
+    def said() -> list[tuple[str, str]]:
+        return [(one.status.value, one.text) for one in kept(None)]
+
+    assert said() == []
+    one = tls_identities.make_self_signed(Purpose.CONSOLE, NAMES, kek)
+    assert [status for status, _ in said()] == ["ok"]
+    TlsIdentityRow.objects.filter(pk=one.id).update(due=utc_now() - timedelta(days=2))
+    assert said()[0][0] == "warn"
+    TlsIdentityRow.objects.filter(pk=one.id).update(not_after=utc_now())
+    assert said()[0][0] == "fail"
+    asked = tls_identities.ask_by_acme(Purpose.MAIL, NAMES, "https://ca.example/", "", kek)
+    tls_identities.failed(asked, "not today")
+    assert ("warn", "mail: not today") in said()
 
 
 def test_an_answer_is_found_under_its_token_for_a_day(store, kek):
