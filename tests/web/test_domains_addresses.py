@@ -6,7 +6,7 @@ from django.urls import reverse
 from mailseal.keys.sealing import Kek
 from mailseal.mail.address import Address
 from mailseal.smime.importing import ImportedKeys
-from mailseal.store import addresses, certificate_admin, domains, overrides, trust
+from mailseal.store import addresses, certificate_admin, domains, overrides, routes, trust
 from mailseal.store.accounts.roles import Role
 from mailseal.store.certificate_import import import_certificates, import_keys
 from mailseal.store.row import utc_now
@@ -128,6 +128,17 @@ def test_a_domain_administrator_sees_no_other_domain(sign_in, trusted):
         "y@inside.example",
     ]
     assert len(domains.list_domains()) == 2
+
+
+def test_next_hops_and_dkim_keys_are_shown_to_who_may_see_them(sign_in):
+    domains.add("a.example")
+    routes.set_route("a.example", ["smtp://hop.a.example:587?tls=verified&user=me"])
+    url = reverse("domain", args=["a.example"])
+    assert "hop.a.example" in page(sign_in(), url)
+    of_domain = page(sign_in(Role.DOMAIN_ADMINISTRATOR, domains=("a.example",)), url)
+    assert "hop.a.example" not in of_domain
+    assert "DKIM keys" in of_domain
+    assert "DKIM keys" not in page(sign_in(Role.DLP_OFFICER), url)
 
 
 def test_a_locked_setting_stays_when_a_domain_administrator_deletes_its_address(sign_in):

@@ -34,7 +34,7 @@ class Idp:
         self.issuer = f"https://127.0.0.1:{server.port}"
         self.email, self.verified, self.subject = "anna@inside.example", True, "s-1"
 
-    def publish(self) -> None:
+    def publish(self, below: str = "") -> None:
         found = {
             "issuer": self.issuer,
             "authorization_endpoint": f"{self.issuer}/authorize",
@@ -47,9 +47,9 @@ class Idp:
         token = _jwt(iss=self.issuer, aud="mailseal", sub=self.subject, iat=now, exp=now + 60)
         person = {"sub": self.subject, "email": self.email, "email_verified": self.verified}
         answers = {
-            "GET /.well-known/openid-configuration": found,
-            "POST /token": {"access_token": "at", "token_type": "Bearer", "id_token": token},
-            "GET /userinfo": person,
+            f"GET {below}/.well-known/openid-configuration": found,
+            f"POST {below}/token": {"access_token": "at", "token_type": "Bearer", "id_token": token},
+            f"GET {below}/userinfo": person,
         }
         self.server.fields["Content-Type"] = "application/json"
         self.server.answers = {start: (200, json.dumps(body).encode()) for start, body in answers.items()}
@@ -65,8 +65,8 @@ def idp(web, tmp_path, monkeypatch):
         yield found
 
 
-def _save(idp: Idp, *, asks: bool = False) -> None:
-    provider = Provider("company", "Company", idp.issuer, "mailseal", frozenset({"inside.example"}), asks)
+def _save(idp: Idp, *, asks: bool = False, domains: tuple[str, ...] = ("inside.example",)) -> None:
+    provider = Provider("company", "Company", idp.issuer, "mailseal", frozenset(domains), asks)
     providers.save(provider, secrets.seal(SECRET, purpose=PURPOSE))
 
 
@@ -147,6 +147,26 @@ def test_a_provider_that_asks_for_a_second_factor_does_where_one_is_required(idp
     client = Client(SERVER_NAME="localhost")
     _go(client)
     assert client.get("/", secure=True).status_code == (200 if asks else 302)
+
+
+def test_whom_a_provider_has_named_is_asked_for_anew_when_it_is_believed_no_longer(idp):
+    accounts.create("anna@inside.example", "Anna", [Role.AUDITOR])
+    accounts.create("b@other.example", "", [Role.AUDITOR])
+    assert _go(Client(SERVER_NAME="localhost")).headers["Location"] == "/"
+    _save(idp)  # as it was: nobody is forgotten
+    idp.email = ""
+    idp.publish()
+    assert _go(Client(SERVER_NAME="localhost")).headers["Location"] == "/"
+    _save(idp, domains=("other.example",))
+    assert "No account" in _go(Client(SERVER_NAME="localhost")).content.decode()
+    idp.email = "b@other.example"
+    idp.publish()
+    assert _go(Client(SERVER_NAME="localhost")).headers["Location"] == "/"
+    idp.issuer += "/realm"  # the same subject there is somebody else
+    _save(idp, domains=("other.example",))
+    idp.email = ""
+    idp.publish("/realm")
+    assert "No account" in _go(Client(SERVER_NAME="localhost")).content.decode()
 
 
 def test_a_provider_that_is_away_is_a_page(idp):

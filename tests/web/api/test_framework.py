@@ -21,7 +21,7 @@ from mailseal.web.access import Area, Verb
 from mailseal.web.api.application import Api
 from mailseal.web.api.application import api as application
 from mailseal.web.api.authentication import BearerToken
-from mailseal.web.api.body import MAX_BODY_BYTES
+from mailseal.web.api.body import MAX_BODY_BYTES, MAX_VALUES
 from mailseal.web.api.description import refs
 from mailseal.web.visitor import principal_of
 
@@ -121,6 +121,13 @@ def test_a_long_body_and_one_that_is_no_json_are_refused(api):
         secure=True, HTTP_AUTHORIZATION=f"Bearer {caller.secret}",
     )  # fmt: skip
     assert answer.status_code == 415
+
+
+def test_a_body_of_very_many_values_is_not_parsed(api):
+    many = b'{"sender": "", "recipients": [' + b",".join([b"[]"] * MAX_VALUES) + b"]}"
+    assert api()("POST", "/explain", many).status_code == 400
+    text = b'{"sender": "", "recipients": ["x"], "mail": "' + b"A" * (4 << 20) + b'"}'
+    assert api()("POST", "/explain", text).status_code == 422
 
 
 def test_what_is_not_there_is_a_problem(api):

@@ -54,7 +54,10 @@ def list_providers() -> tuple[Provider, ...]:
 
 @writes
 def save(provider: Provider, sealed_secret: str | None) -> None:
-    """Add a provider or change it; None keeps its secret, which the web has sealed. Raises AccountError."""
+    """Add a provider or change it; None keeps its secret, which the web has sealed. Raises AccountError.
+
+    Whom another issuer has named, and who is of a domain for which it is believed no longer, is asked for anew.
+    """
     _require_sound(provider)
     app = SocialApp.objects.filter(provider=KIND, provider_id=provider.id).first()
     before = None if app is None else _facts(_provider(app))
@@ -64,6 +67,7 @@ def save(provider: Provider, sealed_secret: str | None) -> None:
         if SocialApp.objects.filter(provider=KIND).count() >= MAX_PROVIDERS:
             raise AccountError(f"there are {MAX_PROVIDERS} providers at most")
         app = SocialApp(provider=KIND, provider_id=provider.id, settings={})
+    _forget_people(app, provider)
     app.name, app.client_id = provider.name, provider.client_id
     app.settings = {
         _ISSUER: provider.issuer,
@@ -74,6 +78,15 @@ def save(provider: Provider, sealed_secret: str | None) -> None:
     app.save()
     audit.record("accounts", "save-provider", provider.id, before=before, after=_facts(provider))
     alerts.tell_of_provider(provider.name)
+
+
+def _forget_people(app: Any, provider: Provider) -> None:
+    """The names that it has given to people count for one issuer, and for the domains that it is believed for."""
+    known, domains = SocialAccount.objects.filter(provider=provider.id), {domain_name(one) for one in provider.domains}
+    if app.settings.get(_ISSUER, provider.issuer) == provider.issuer:
+        emails = known.values_list("pk", "user__email")
+        known = known.filter(pk__in=[key for key, email in emails if email.rpartition("@")[2] not in domains])
+    known.delete()
 
 
 @writes

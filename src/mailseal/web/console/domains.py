@@ -1,5 +1,7 @@
 """Domains and wildcards: which are internal, what is set and usable for their addresses; added, changed, deleted."""
 
+from collections.abc import Sequence
+
 from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -11,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from mailseal.mail.address import Address, AddressError
 from mailseal.store import dkim_keys, domains, routes
 from mailseal.store.abilities import StoreAbilities
+from mailseal.store.dkim_keys import DkimKeyInfo
 from mailseal.store.domains import DomainInfo
 from mailseal.store.owners import domain_name, owners_of_domain
 from mailseal.store.row import utc_now
@@ -80,13 +83,16 @@ def one(request: HttpRequest, name: str) -> HttpResponse:
     asker = StoreAbilities()
     anybody = _anybody(found.name)
     who = principal(request)
+    may_routes = who.may_for(found.name, Area.ROUTES)
     context = {
         "domain": found,
         "settings": asker.party(anybody).settings,
         "methods": abilities.rows(asker.of(anybody, utc_now())),
         "own": settings_of(found.name),
-        "dkim": dkim_keys.list_keys(found.name) if not found.name.startswith("*.") else (),
-        "route": _route(found.name),
+        "dkim": _dkim(found.name) if who.may_for(found.name, Area.DKIM) else (),
+        "may_dkim": who.may_for(found.name, Area.DKIM),
+        "route": _route(found.name) if may_routes else None,
+        "may_routes": may_routes,
         "may_change": who.may_for("", _AREA, Verb.CHANGE),
         "may_settings": who.may_for(found.name, Area.SETTINGS),
         "may_addresses": who.may_for(found.name, Area.ADDRESSES),
@@ -135,6 +141,10 @@ def _found(request: HttpRequest, name: str) -> DomainInfo:
 def _anybody(domain: str) -> Address:
     """Any address of a domain that has nothing of its own."""
     return Address("", domain, f"@{domain}")
+
+
+def _dkim(domain: str) -> Sequence[DkimKeyInfo]:
+    return dkim_keys.list_keys(domain) if not domain.startswith("*.") else ()
 
 
 def _route(domain: str) -> routes.RouteInfo | None:
