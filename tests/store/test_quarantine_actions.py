@@ -22,6 +22,7 @@ from mailseal.store import (
     quarantine_work,
     stored_messages,
 )
+from mailseal.store.audit_models import AuditEventRow
 from mailseal.store.clock import CLOCK
 from mailseal.store.quarantine import NotHeldError, State, StoreQuarantine
 from mailseal.store.quarantine_actions import (
@@ -352,6 +353,13 @@ def test_who_has_looked(one):
     assert len(quarantine_events.list_events(action=Action.SHOWN, since=datetime.now(UTC) - timedelta(hours=1))) == 1
     [newest] = quarantine_events.list_events(limit=1)
     assert len(quarantine_events.list_events(before=newest.id)) == 2
+
+
+def test_nobody_looks_unrecorded_by_another_name(one):
+    quarantine_actions.seen(one, quarantine_events.MAILSEAL, Action.SHOWN)
+    assert [(row.actor, row.action) for row in AuditEventRow.objects.filter(area="quarantine")] == [
+        ("mailseal", "shown")
+    ]
 
 
 def test_gauges(store, kek):

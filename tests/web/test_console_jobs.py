@@ -8,6 +8,7 @@ from django.db import connection
 
 from mailseal.errors import PermanentError, TransientError
 from mailseal.keys.hpke import PrivateKey
+from mailseal.keys.sealing import BrokenSealError
 from mailseal.roles import console_work
 from mailseal.roles.console_work import ACTIONS
 from mailseal.store import console_jobs, console_keys, console_parcels, jobs
@@ -145,8 +146,40 @@ def test_who_seals_nonsense_for_the_worker_gets_no_answer_and_harms_nobody(worke
     claimed = jobs.Job(job, "console", 1, 1, {}, None, None, expires)
     with pytest.raises(TransientError, match="is not what the console asks"):
         console_work.do_for_console(worker, claimed)
+    deep = (512 << 10).to_bytes(4, "big") + b"[" * (512 << 10)
+    command = b'{"action":"greet","arguments":{},"actor":["uid:0","root"],"way":"command","place":""}'
+    for octets in (deep, b"\xff" * 8, len(command).to_bytes(4, "big") + command):
+        console_parcels.put(job, "ask", octets, console_keys.require("intake"), asker="a", expires=expires)
+        console_parcels.complete(job, "ask")
+        with pytest.raises(TransientError, match="what the console asks"):
+            console_work.do_for_console(worker, claimed)
     console_parcels.put(job, "ask", b"", console_keys.require("web"), asker="a", expires=expires)
     console_parcels.complete(job, "ask")
     with pytest.raises(TransientError, match="was changed, or is for another"):
         console_work.do_for_console(worker, claimed)
     assert console_jobs.call("greet", {})
+
+
+def test_a_name_that_no_database_takes_makes_no_job_that_is_done_again_and_again(worker):
+    job, expires = console_jobs.uuid7(), console_jobs.utc_now() + console_jobs.KEPT
+    head = rb'{"action":"greet","arguments":{},"actor":["account:\ud800","\u0000"],"way":"console","place":"\ud800"}'
+    octets = len(head).to_bytes(4, "big") + head
+    console_parcels.put(job, "ask", octets, console_keys.require("intake"), asker="a", expires=expires)
+    console_parcels.complete(job, "ask")
+    console_work.do_for_console(worker, jobs.Job(job, "console", 1, 1, {}, None, None, expires))
+    assert ConsoleParcelRow.objects.get(job=job, way="result").asker == "account:?"
+
+
+def test_more_pieces_than_an_upload_has_are_not_put_together(worker, monkeypatch):
+    job, expires = console_jobs.uuid7(), console_jobs.utc_now() + console_jobs.KEPT
+    intake = console_keys.open_intake(worker.kek)
+    console_parcels.put(job, "ask", bytes(3 << 20), intake.public, asker="a", expires=expires)
+    console_parcels.complete(job, "ask")
+    assert len(console_parcels.take(job, "ask", intake)) == 3 << 20
+    monkeypatch.setattr(console_parcels, "MAX_CHUNKS", 2)
+    with pytest.raises(BrokenSealError, match="more pieces"):
+        console_parcels.take(job, "ask", intake)
+    monkeypatch.setattr(console_parcels, "MAX_CHUNKS", 3)
+    monkeypatch.setattr(console_parcels, "SEALED_BYTES", 1 << 20)
+    with pytest.raises(BrokenSealError, match="too large"):
+        console_parcels.take(job, "ask", intake)

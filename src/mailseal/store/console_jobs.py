@@ -22,7 +22,7 @@ from mailseal.store.actor import Actor
 from mailseal.store.console_parcels import ASK, RESULT
 from mailseal.store.jobs import Job, State
 from mailseal.store.models import JobRow
-from mailseal.store.row import utc_now, uuid7
+from mailseal.store.row import storable, utc_now, uuid7
 from mailseal.store.transaction import connection, run
 
 Json = Any
@@ -159,14 +159,19 @@ def open_request(job: Job, key: PrivateKey) -> Request | None:
     if octets is None:
         return None
     length = int.from_bytes(octets[:_LENGTH_OCTETS], "big")
+    if length > MAX_HEAD_BYTES:
+        raise BrokenSealError("what was asked is longer than what the console asks")
     try:
         head = json.loads(octets[_LENGTH_OCTETS : _LENGTH_OCTETS + length])
-        actor = Actor(*map(str, head["actor"]))
-        acting = Acting(actor, Way(head["way"]), str(head["place"]))
-        return Request(str(head["action"]), dict(head["arguments"]), octets[_LENGTH_OCTETS + length :], acting)
-    except (ValueError, TypeError, KeyError):
+        actor = Actor(*(storable(str(one)) for one in head["actor"]))
+        acting = Acting(actor, Way(head["way"]), storable(str(head["place"])))
+        request = Request(str(head["action"]), dict(head["arguments"]), octets[_LENGTH_OCTETS + length :], acting)
+    except (ValueError, TypeError, KeyError, RecursionError):
         # Whoever can write to the database can seal what the web would never ask.
         raise BrokenSealError("what was asked is not what the console asks") from None
+    if request.acting.way is Way.COMMAND:
+        raise BrokenSealError("a command asks nobody: that is not what the console asks")
+    return request
 
 
 def answer(job: Job, request: Request, said: Done | Failed, key: PublicKey) -> None:

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from django.db.models.functions import Length
+
 from mailseal.errors import PermanentError
 from mailseal.keys.hpke import PrivateKey, PublicKey
 from mailseal.keys.message_key import MessageKey
@@ -20,6 +22,9 @@ from mailseal.store.transaction import read, run
 CHUNK_BYTES: Final = 1 << 20
 MAX_BYTES: Final = 26 << 20
 """25 MiB of an upload, and what is said of it."""
+MAX_CHUNKS: Final = MAX_BYTES // CHUNK_BYTES
+SEALED_BYTES: Final = CHUNK_BYTES + 1024
+"""More than a piece has with what its encryption adds."""
 ASK, RESULT = "ask", "result"
 
 
@@ -74,15 +79,18 @@ def take(job: UUID, way: str, key: PrivateKey) -> bytes | None:
     row = read(rows.first)
     if row is None:
         return None
+    if not 1 <= row.chunks <= MAX_CHUNKS:  # who can write to the database says how many
+        raise BrokenSealError("what was handed over has more pieces than there can be")
     own = MessageKey(key.open(bytes(row.wrapped), info=_bound(job, way)), _bound(job, way))
     return b"".join(own.open(_octets(row, at), at, last=at == row.chunks - 1) for at in range(row.chunks))
 
 
 def _octets(row: ConsoleParcelRow, number: int) -> bytes:
-    pieces = ConsoleChunkRow.objects.filter(parcel_id=row.pk, number=number)
+    pieces = ConsoleChunkRow.objects.annotate(octet_count=Length("octets"))
+    pieces = pieces.filter(parcel_id=row.pk, number=number, octet_count__lte=SEALED_BYTES)
     found = read(lambda: pieces.values_list("octets", flat=True).first())
     if found is None:
-        raise BrokenSealError("a piece of what was handed over is missing")
+        raise BrokenSealError("a piece of what was handed over is missing, or too large")
     return bytes(found)
 
 

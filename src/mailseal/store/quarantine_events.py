@@ -69,7 +69,8 @@ def add(row: QuarantineRow, actor: Actor, action: Action, note: str = "") -> Non
 
     def work() -> None:
         event.save(force_insert=True)
-        if actor != MAILSEAL:  # what happens by itself is in the message log
+        # What happens by itself is in the message log; nobody sees a mail by itself, whoever says so.
+        if actor != MAILSEAL or action in {Action.SHOWN, Action.EXPORTED}:
             record("quarantine", action.value, str(row.pk), after={"mail": event.mail, "note": event.note}, actor=actor)
 
     run(work)
