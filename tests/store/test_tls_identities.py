@@ -11,7 +11,7 @@ from mailseal.keys.sealing import BrokenSealError, Kek
 from mailseal.keys.tls_certificate import TlsCertificateError, key_pem, new_key, read_chain, read_key, self_signed
 from mailseal.store import rewrap, tls_identities
 from mailseal.store.row import utc_now
-from mailseal.store.tls_identities import Purpose, Source, TlsIdentityError
+from mailseal.store.tls_identities import Server, Source, TlsIdentityError
 from mailseal.store.tls_identity_models import TlsIdentityRow
 
 NAMES = ["gate.example.org"]
@@ -22,9 +22,9 @@ def _public(pem: bytes):
 
 
 def test_a_self_signed_one_is_shown_and_renewed_with_a_new_key(store, kek):
-    one = tls_identities.make_self_signed(Purpose.CONSOLE, NAMES, kek)
-    assert tls_identities.shown(Purpose.CONSOLE) == one
-    assert tls_identities.shown(Purpose.MAIL) is None
+    one = tls_identities.make_self_signed(Server.CONSOLE, NAMES, kek)
+    assert tls_identities.shown(Server.CONSOLE) == one
+    assert tls_identities.shown(Server.MAIL) is None
     assert one.due is not None
     assert one.not_after is not None
     assert one.not_after - one.due == tls_identities.RENEW_SELF_SIGNED
@@ -40,33 +40,33 @@ def test_a_self_signed_one_is_shown_and_renewed_with_a_new_key(store, kek):
 
 
 def test_a_request_takes_nothing_away_and_what_is_issued_is_shown(store, kek):
-    before = tls_identities.make_self_signed(Purpose.MAIL, NAMES, kek)
-    asked = tls_identities.ask(Purpose.MAIL, NAMES, kek)
-    assert tls_identities.shown(Purpose.MAIL) == before
+    before = tls_identities.make_self_signed(Server.MAIL, NAMES, kek)
+    asked = tls_identities.ask(Server.MAIL, NAMES, kek)
+    assert tls_identities.shown(Server.MAIL) == before
     assert tls_identities.renew_self_signed(before, kek).id != before.id
     assert [one.asked for one in tls_identities.list_identities()] == [False, True]
 
     key = read_key(tls_identities.private_pem(asked, kek))
     with pytest.raises(TlsCertificateError, match="belongs to the private key"):
-        tls_identities.accept(Purpose.MAIL, self_signed(new_key(), NAMES, utc_now()).pem, kek)
-    done = tls_identities.accept(Purpose.MAIL, self_signed(key, NAMES, utc_now()).pem, kek)
+        tls_identities.accept(Server.MAIL, self_signed(new_key(), NAMES, utc_now()).pem, kek)
+    done = tls_identities.accept(Server.MAIL, self_signed(key, NAMES, utc_now()).pem, kek)
     assert (done.source, done.due) == (Source.REQUESTED, None)
     assert tls_identities.list_identities() == (done,)
     with pytest.raises(TlsIdentityError, match="nothing is asked"):
-        tls_identities.accept(Purpose.MAIL, done.pem.encode(), kek)
+        tls_identities.accept(Server.MAIL, done.pem.encode(), kek)
 
 
 def test_one_that_has_expired_is_not_taken(store, kek):
     key = new_key()
     old = self_signed(key, NAMES, utc_now() - timedelta(days=800))
     with pytest.raises(TlsIdentityError, match="expired"):
-        tls_identities.bring_along(Purpose.CONSOLE, old.pem, key_pem(key), kek)
+        tls_identities.bring_along(Server.CONSOLE, old.pem, key_pem(key), kek)
     assert tls_identities.list_identities() == ()
 
 
 def test_by_acme_the_worker_asks_now_and_again_after_two_thirds(store, kek):
-    before = tls_identities.make_self_signed(Purpose.CONSOLE, NAMES, kek)
-    asked = tls_identities.ask_by_acme(Purpose.CONSOLE, NAMES, "https://ca.example/directory", "", kek)
+    before = tls_identities.make_self_signed(Server.CONSOLE, NAMES, kek)
+    asked = tls_identities.ask_by_acme(Server.CONSOLE, NAMES, "https://ca.example/directory", "", kek)
     assert asked.due is not None
     assert asked.due <= utc_now()
     account = tls_identities.account(asked.directory, kek)
@@ -76,7 +76,7 @@ def test_by_acme_the_worker_asks_now_and_again_after_two_thirds(store, kek):
     waiting = next(one for one in tls_identities.list_identities() if one.asked)
     assert waiting.due is not None
     assert waiting.due > utc_now() + timedelta(hours=5)
-    assert tls_identities.shown(Purpose.CONSOLE) == before
+    assert tls_identities.shown(Server.CONSOLE) == before
 
     key = read_key(tls_identities.private_pem(asked, kek))
     done = tls_identities.issued(asked, self_signed(key, NAMES, utc_now()).pem, kek)
@@ -87,11 +87,11 @@ def test_by_acme_the_worker_asks_now_and_again_after_two_thirds(store, kek):
     renewal = tls_identities.begin_renewal(done, kek)
     assert (renewal.asked, renewal.names, renewal.directory) == (True, done.names, done.directory)
     assert tls_identities.begin_renewal(renewal, kek) == renewal
-    shown = tls_identities.shown(Purpose.CONSOLE)
+    shown = tls_identities.shown(Server.CONSOLE)
     assert shown is not None
     assert (shown.id, shown.due) == (done.id, None)
-    assert tls_identities.drop_request(Purpose.CONSOLE)
-    assert not tls_identities.drop_request(Purpose.CONSOLE)
+    assert tls_identities.drop_request(Server.CONSOLE)
+    assert not tls_identities.drop_request(Server.CONSOLE)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_by_acme_the_worker_asks_now_and_again_after_two_thirds(store, kek):
 )
 def test_what_acme_cannot_do_is_refused_at_once(store, kek, names, directory):
     with pytest.raises(TlsIdentityError):
-        tls_identities.ask_by_acme(Purpose.CONSOLE, names, directory, "", kek)
+        tls_identities.ask_by_acme(Server.CONSOLE, names, directory, "", kek)
 
 
 def test_check_says_when_one_has_to_be_renewed(store, kek):
@@ -107,13 +107,13 @@ def test_check_says_when_one_has_to_be_renewed(store, kek):
         return [(one.status.value, one.text) for one in kept(None)]
 
     assert said() == []
-    one = tls_identities.make_self_signed(Purpose.CONSOLE, NAMES, kek)
+    one = tls_identities.make_self_signed(Server.CONSOLE, NAMES, kek)
     assert [status for status, _ in said()] == ["ok"]
     TlsIdentityRow.objects.filter(pk=one.id).update(due=utc_now() - timedelta(days=2))
     assert said()[0][0] == "warn"
     TlsIdentityRow.objects.filter(pk=one.id).update(not_after=utc_now())
     assert said()[0][0] == "fail"
-    asked = tls_identities.ask_by_acme(Purpose.MAIL, NAMES, "https://ca.example/", "", kek)
+    asked = tls_identities.ask_by_acme(Server.MAIL, NAMES, "https://ca.example/", "", kek)
     tls_identities.failed(asked, "not today")
     assert ("warn", "mail: not today") in said()
 
@@ -126,8 +126,8 @@ def test_an_answer_is_found_under_its_token_for_a_day(store, kek):
 
 
 def test_keys_are_sealed_bound_to_their_row_and_move_to_another_kek(store, kek):
-    one = tls_identities.make_self_signed(Purpose.CONSOLE, NAMES, kek)
-    other = tls_identities.ask_by_acme(Purpose.MAIL, NAMES, "https://ca.example/", "", kek)
+    one = tls_identities.make_self_signed(Server.CONSOLE, NAMES, kek)
+    other = tls_identities.ask_by_acme(Server.MAIL, NAMES, "https://ca.example/", "", kek)
     named = {column.what for column in rewrap.SEALED}
     assert {"key of a server's certificate", "key of an ACME account"} <= named
     row = TlsIdentityRow.objects.get(pk=one.id)

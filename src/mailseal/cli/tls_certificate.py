@@ -15,11 +15,11 @@ from mailseal.keys.kek_ring import KekRing
 from mailseal.roles.tls_renewal import place, write
 from mailseal.store import tls_identities
 from mailseal.store.keks import open_ring
-from mailseal.store.tls_identities import Purpose, TlsIdentity
+from mailseal.store.tls_identities import Server, TlsIdentity
 
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 
-_purpose: Callable[[Any], Any] = click.argument("purpose", type=click.Choice([one.value for one in Purpose]))
+_purpose: Callable[[Any], Any] = click.argument("purpose", type=click.Choice([one.value for one in Server]))
 _names: Callable[[Any], Any] = click.option(
     "--name", "names", multiple=True, metavar="HOST", help="A name or IP address; repeatable. Unless given: hostname."
 )
@@ -51,7 +51,7 @@ def self_signed(session: Session, *, purpose: str, names: Sequence[str], as_json
     """Make one that nobody vouches for; the worker renews it."""
     config, ring = _open(session)
 
-    one = tls_identities.make_self_signed(Purpose(purpose), names or [config.hostname], ring)
+    one = tls_identities.make_self_signed(Server(purpose), names or [config.hostname], ring)
     _shown(one, config, ring, as_json=as_json)
 
 
@@ -78,7 +78,7 @@ def import_(
     password = read_passphrase(passphrase_file, new=False).encode() if encrypted or passphrase_file else None
     config, ring = _open(session)
 
-    one = tls_identities.bring_along(Purpose(purpose), chain_pem, key_pem, ring, password=password)
+    one = tls_identities.bring_along(Server(purpose), chain_pem, key_pem, ring, password=password)
     _shown(one, config, ring, as_json=as_json)
 
 
@@ -90,7 +90,7 @@ def request(session: Session, *, purpose: str, names: Sequence[str]) -> None:
     """Make a key and print a request (CSR) for a CA; `accept` takes what the CA makes of it."""
     config, ring = _open(session)
 
-    one = tls_identities.ask(Purpose(purpose), names or [config.hostname], ring)
+    one = tls_identities.ask(Server(purpose), names or [config.hostname], ring)
     click.echo(one.pem, nl=False)
 
 
@@ -104,7 +104,7 @@ def accept(session: Session, *, purpose: str, chain: Path, as_json: bool) -> Non
     chain_pem = read_file(chain)
     config, ring = _open(session)
 
-    one = tls_identities.accept(Purpose(purpose), chain_pem, ring)
+    one = tls_identities.accept(Server(purpose), chain_pem, ring)
     _shown(one, config, ring, as_json=as_json)
 
 
@@ -134,7 +134,7 @@ def acme(
         raise CommandError("a CA issues only to who agrees to its terms", "read them, then repeat with --agree")
     config, ring = _open(session)
 
-    one = tls_identities.ask_by_acme(Purpose(purpose), names or [config.hostname], directory, contact, ring)
+    one = tls_identities.ask_by_acme(Server(purpose), names or [config.hostname], directory, contact, ring)
     show_one(_row(one, config), as_json=as_json)
     click.echo("the job worker asks now; `mailseal tls-certificate list` says what came of it", err=True)
 
@@ -146,7 +146,7 @@ def cancel(session: Session, *, purpose: str) -> None:
     """Give up what is asked for; what is shown stays."""
     session.open_store()
 
-    if not tls_identities.drop_request(Purpose(purpose)):
+    if not tls_identities.drop_request(Server(purpose)):
         raise CommandError(f"nothing is asked for the {purpose}", "`mailseal tls-certificate list` shows all")
 
 
@@ -158,7 +158,7 @@ def _open(session: Session) -> tuple[Config, KekRing]:
 def _shown(one: TlsIdentity, config: Config, ring: KekRing, *, as_json: bool) -> None:
     path = write(config, one, ring)
     show_one(_row(one, config), as_json=as_json)
-    if one.purpose is Purpose.MAIL and config.listen.tls_certificate != path:
+    if one.purpose is Server.MAIL and config.listen.tls_certificate != path:
         click.echo(f'note: to show it, in mailseal.toml: [listen] tls_certificate = "{path}"', err=True)
 
 

@@ -21,6 +21,7 @@ from mailseal.roles import (
     console_quarantine,
     console_queue,
     console_routes,
+    console_server_certificates,
     console_tls,
 )
 from mailseal.roles.log_lines import places
@@ -81,6 +82,11 @@ ACTIONS: Mapping[str, Action] = {
     "queue-show": console_queue.show_mail,
     "root-import": console_certificates.import_roots,
     "route-password": console_routes.keep_password,
+    "server-certificate-accept": console_server_certificates.accept,
+    "server-certificate-acme": console_server_certificates.by_acme,
+    "server-certificate-import": console_server_certificates.import_,
+    "server-certificate-request": console_server_certificates.request,
+    "server-certificate-self-signed": console_server_certificates.self_signed,
     "tls-problems": console_tls.problems,
     "tls-set": console_tls.set_policy,
     "tls-show": console_tls.show_way,

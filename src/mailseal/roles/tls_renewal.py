@@ -18,7 +18,7 @@ from mailseal.store import jobs, tls_identities
 from mailseal.store.jobs import Job
 from mailseal.store.private_keys import Sealing
 from mailseal.store.row import utc_now
-from mailseal.store.tls_identities import Purpose, Source, TlsIdentity
+from mailseal.store.tls_identities import Server, Source, TlsIdentity
 from mailseal.wiring.gateway import Node
 
 RENEW: Final = "tls-renew"
@@ -35,16 +35,16 @@ class TlsFiles:
     def __init__(self, config: Config, sealing: Sealing) -> None:
         self._config = config
         self._sealing = sealing
-        self._written: dict[Purpose, UUID] = {}
-        self._failed: dict[Purpose, UUID] = {}
+        self._written: dict[Server, UUID] = {}
+        self._failed: dict[Server, UUID] = {}
 
     def keep(self) -> None:
         """Write what has changed, and have a job renew what is due. Raises StoreUnavailable."""
         now = utc_now()
         known = tls_identities.list_identities()
-        if self._wants_first and all(one.purpose is not Purpose.CONSOLE or one.asked for one in known):
+        if self._wants_first and all(one.purpose is not Server.CONSOLE or one.asked for one in known):
             names = [self._config.hostname, "localhost", "127.0.0.1", "::1"]
-            known = (tls_identities.make_self_signed(Purpose.CONSOLE, names, self._sealing), *known)
+            known = (tls_identities.make_self_signed(Server.CONSOLE, names, self._sealing), *known)
         for one in known:
             if one.due is not None and one.due <= now:
                 jobs.enqueue(RENEW, {"id": str(one.id)}, dedupe=str(one.id))
@@ -70,9 +70,9 @@ class TlsFiles:
             self._written[one.purpose] = one.id
 
 
-def place(config: Config, purpose: Purpose) -> Path:
+def place(config: Config, purpose: Server) -> Path:
     """The file of a purpose."""
-    return config.console_certificate if purpose is Purpose.CONSOLE else config.tls_dir / "mail.pem"
+    return config.console_certificate if purpose is Server.CONSOLE else config.tls_dir / "mail.pem"
 
 
 def write(config: Config, one: TlsIdentity, sealing: Sealing) -> Path:
@@ -80,7 +80,7 @@ def write(config: Config, one: TlsIdentity, sealing: Sealing) -> Path:
     path = place(config, one.purpose)
     octets = tls_identities.private_pem(one, sealing) + one.pem.encode()
     # The console's stands in a folder whose group is that of the web's user, and of nobody else.
-    mode = OPEN_TO_GROUP if one.purpose is Purpose.CONSOLE else OWN
+    mode = OPEN_TO_GROUP if one.purpose is Server.CONSOLE else OWN
     new = path.with_suffix(".new")
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)

@@ -38,7 +38,7 @@ ANSWERS_KEPT = timedelta(days=1)
 MAX_PROBLEM_CHARS = 500
 
 
-class Purpose(StrEnum):
+class Server(StrEnum):
     """Whose certificate: of the console's HTTPS, or of SMTP with STARTTLS (our listeners and Postfix)."""
 
     CONSOLE = "console"
@@ -71,7 +71,7 @@ class TlsIdentity:
 
     id: UUID
     node: str
-    purpose: Purpose
+    purpose: Server
     source: Source
     asked: bool
     names: tuple[str, ...]
@@ -103,12 +103,12 @@ def list_identities(*, node: str | None = None) -> tuple[TlsIdentity, ...]:
     return tuple(_identity(row) for row in rows.order_by("purpose", "-state"))
 
 
-def shown(purpose: Purpose) -> TlsIdentity | None:
+def shown(purpose: Server) -> TlsIdentity | None:
     """What this node shows."""
     return next((one for one in list_identities() if one.purpose is purpose and not one.asked), None)
 
 
-def make_self_signed(purpose: Purpose, names: Sequence[str], sealing: Sealing) -> TlsIdentity:
+def make_self_signed(purpose: Server, names: Sequence[str], sealing: Sealing) -> TlsIdentity:
     """A new key and a certificate that says so itself, shown from now on; raises TlsCertificateError."""
     key = new_key()
     chain = self_signed(key, names, utc_now())
@@ -116,20 +116,20 @@ def make_self_signed(purpose: Purpose, names: Sequence[str], sealing: Sealing) -
 
 
 def bring_along(
-    purpose: Purpose, chain_pem: bytes, key: bytes, sealing: Sealing, *, password: bytes | None = None
+    purpose: Server, chain_pem: bytes, key: bytes, sealing: Sealing, *, password: bytes | None = None
 ) -> TlsIdentity:
     """A certificate with its key, from elsewhere; raises TlsCertificateError."""
     opened = read_key(key, password)
     return _show(purpose, Source.UPLOADED, _current(read_chain(chain_pem, opened)), opened, sealing)
 
 
-def ask(purpose: Purpose, names: Sequence[str], sealing: Sealing) -> TlsIdentity:
+def ask(purpose: Server, names: Sequence[str], sealing: Sealing) -> TlsIdentity:
     """A new key and a request for a CA; what is shown stays until `accept`. Raises TlsCertificateError."""
     key, checked = new_key(), server_names(names)
     return _ask(purpose, Source.REQUESTED, checked, request(key, checked).decode(), key, sealing)
 
 
-def accept(purpose: Purpose, chain_pem: bytes, sealing: Sealing) -> TlsIdentity:
+def accept(purpose: Server, chain_pem: bytes, sealing: Sealing) -> TlsIdentity:
     """What the CA has made of the request; raises TlsIdentityError, TlsCertificateError."""
     row = _asked(purpose)
     if row is None:
@@ -138,7 +138,7 @@ def accept(purpose: Purpose, chain_pem: bytes, sealing: Sealing) -> TlsIdentity:
     return _show(purpose, Source.REQUESTED, _current(read_chain(chain_pem, key)), key, sealing)
 
 
-def ask_by_acme(purpose: Purpose, names: Sequence[str], directory: str, contact: str, sealing: Sealing) -> TlsIdentity:
+def ask_by_acme(purpose: Server, names: Sequence[str], directory: str, contact: str, sealing: Sealing) -> TlsIdentity:
     """Have the worker ask a CA by ACME now, and again in time; raises TlsCertificateError, TlsIdentityError."""
     key, checked = new_key(), server_names(names)
     if any(one.startswith("*.") for one in checked):
@@ -153,7 +153,7 @@ def ask_by_acme(purpose: Purpose, names: Sequence[str], directory: str, contact:
 
 
 @writes
-def drop_request(purpose: Purpose) -> bool:
+def drop_request(purpose: Server) -> bool:
     """Ask no more; False: nothing was asked."""
     deleted, _ = TlsIdentityRow.objects.filter(node=this_node(), purpose=purpose, state=_ASKED).delete()
     if deleted:
@@ -271,7 +271,7 @@ def _current(chain: Chain) -> Chain:
 
 @writes
 def _show(
-    purpose: Purpose,
+    purpose: Server,
     source: Source,
     chain: Chain,
     key: ServerKey,
@@ -298,7 +298,7 @@ def _show(
 
 @writes
 def _ask(
-    purpose: Purpose,
+    purpose: Server,
     source: Source,
     names: Sequence[str],
     csr: str,
@@ -319,7 +319,7 @@ def _ask(
 
 
 def _new_row(
-    purpose: Purpose, state: str, source: Source, names: Sequence[str], pem: str, key: ServerKey, sealing: Sealing
+    purpose: Server, state: str, source: Source, names: Sequence[str], pem: str, key: ServerKey, sealing: Sealing
 ) -> TlsIdentityRow:
     row_id = uuid7()
     sealed = sealing.seal(key_pem(key), identity=identity(row_id))
@@ -337,7 +337,7 @@ def _new_row(
 
 
 @reads
-def _asked(purpose: Purpose) -> TlsIdentityRow | None:
+def _asked(purpose: Server) -> TlsIdentityRow | None:
     return TlsIdentityRow.objects.filter(
         node=this_node(), purpose=purpose, state=_ASKED, source=Source.REQUESTED
     ).first()
@@ -347,7 +347,7 @@ def _identity(row: TlsIdentityRow) -> TlsIdentity:
     return TlsIdentity(
         row.pk,
         row.node,
-        Purpose(row.purpose),
+        Server(row.purpose),
         Source(row.source),
         row.state == _ASKED,
         tuple(row.names),
