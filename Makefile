@@ -47,6 +47,7 @@ check: install
 	$(BIN)/python tools/config_docs.py --check
 	$(BIN)/python tools/policy_docs.py --check
 	$(BIN)/python tools/metrics_docs.py --check
+	$(BIN)/python tools/messages.py --check
 
 test: install debian check
 	@tools/test.sh

@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import Any
 
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -52,22 +52,15 @@ def context(request: HttpRequest) -> dict[str, Any]:
     if not isinstance(who, Principal):
         return {"principal": None, "menu": []}
     open_to_them = [place for place in PLACES if place.area is None or who.may(place.area)]
-    entries = [_entry(place, request.path) for place in open_to_them if _url(place.url)]
+    entries = [_entry(place, request.path) for place in open_to_them]
     current = max((one for one in entries if one["here"]), key=lambda one: len(one["href"]), default=None)
     for one in entries:
         one["here"] = one is current
     menu = [(title, list(found)) for title, found in groupby(entries, key=lambda one: one["section"])]
-    return {"principal": who, "menu": menu, "own_account": _url("account")}
+    return {"principal": who, "menu": menu, "own_account": reverse("account")}
 
 
 def _entry(place: Place, path: str) -> dict[str, Any]:
-    href = _url(place.url)
+    href = reverse(place.url)
     here = path == href if href == reverse("start") else path.startswith(href)
     return {"href": href, "title": place.title, "icon": place.icon, "section": place.section, "here": here}
-
-
-def _url(name: str) -> str:
-    try:
-        return reverse(name)
-    except NoReverseMatch:
-        return ""
