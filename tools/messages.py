@@ -46,7 +46,7 @@ _STRING = r"""(u?"(?:[^"\\]|\\.)*"|u?'(?:[^'\\]|\\.)*')"""
 _IN_TEMPLATE = re.compile(
     rf"(?<!\w)(npgettext|ngettext|pgettext|gettext|_)\(\s*{_STRING}\s*(?:,\s*{_STRING}\s*)?(?:,\s*{_STRING}\s*)?[,)]"
 )
-_PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd]|\{\w*\}")
+_PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd]|\{\w*(?:!r)?\}")
 _WORD = re.compile(r"[a-z]+(-[a-z]+)*")
 """A value of a setting that is a word, not the name of an algorithm."""
 _VALUES: tuple[tuple[Iterable[str], str], ...] = (

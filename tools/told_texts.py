@@ -1,6 +1,7 @@
 """Which texts of other layers pages show: errors, and what `mailseal check` finds; those with values as templates.
 
-`f"no mail {held} is or was held"` is `no mail {held} is or was held`; a value that has no name is called `value`.
+`f"no mail {held} is or was held"` is `no mail {held} is or was held`; a value that has no name is called `value`, one
+that stands in quotes keeps its `!r`.
 """
 
 import ast
@@ -13,7 +14,10 @@ from mailseal.store.quarantine_events import Action
 from mailseal.web.console.audit_words import words
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "mailseal"
-ALL_SENTENCES = ("cli/checks/*.py", "policy/values.py", "policy/lists.py", "policy/pattern.py", "store/audit_verify.py")
+ALL_SENTENCES = (
+    "cli/checks/*.py", "policy/values.py", "policy/lists.py", "policy/pattern.py", "store/accounts/links.py",
+    "store/audit_verify.py",
+)  # fmt: skip
 """Where what is said stands in tables, variables and arguments."""
 ERRORS = (
     "mail/address.py", "policy/levels.py", "roles/console_arguments.py", "roles/console_audit.py",
@@ -87,7 +91,8 @@ def _template(node: ast.AST) -> str:
             name = _named(one.value)
             taken.append(name)
             number = taken.count(name)
-            pieces.append(f"{{{name}{number if number > 1 else ''}}}")
+            quoted = "!r" if one.conversion == ord("r") else ""
+            pieces.append(f"{{{name}{number if number > 1 else ''}{quoted}}}")
         elif isinstance(one, ast.Constant):
             pieces.append(str(one.value).replace("{", "{{").replace("}", "}}"))
     return "".join(pieces)
@@ -111,8 +116,11 @@ def _name(node: ast.expr) -> str:
 
 def audit_actions() -> Iterator[tuple[str, str]]:
     """(words, file) of what the audit records: `record("logins", "set-password", …)` is "Set password"."""
-    for path in sorted(SOURCE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for path in sorted(
+        path for folder in ("backup", "cli", "roles", "store") for path in SOURCE.glob(f"{folder}/**/*.py")
+    ):
+        source = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(source)) if "record" in source else ():
             if isinstance(node, ast.Call) and (place := _RECORDING.get(_name(node.func))):
                 given = [node.args[place]] if len(node.args) > place else []
                 given += [one.value for one in node.keywords if one.arg in {"action", "note"}]

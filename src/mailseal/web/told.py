@@ -29,7 +29,7 @@ def told(text: str, depth: int = DEPTH) -> str:
     if found is None:
         return text
     template, values = found
-    return gettext(template).format_map({name: told(value, depth - 1) for name, value in values.items()})
+    return gettext(template).replace("!r}", "}").format_map({name: told(value, depth - 1) for name, value in values.items()})
 
 
 def sentence(text: str) -> str:
@@ -61,8 +61,8 @@ def _own_chars(template: str) -> int:
 
 
 def _pattern(template: str) -> Any:
-    pieces = [
-        re2.escape(literal) + ("" if name is None else f"(?P<{name}>.*?)")
-        for literal, name, *_ in Formatter().parse(template)
-    ]
+    pieces = []
+    for literal, name, _, conversion in Formatter().parse(template):
+        value = """'.*?'|".*?\"""" if conversion == "r" else ".*?"
+        pieces.append(re2.escape(literal) + ("" if name is None else f"(?P<{name}>{value})"))
     return re2.compile("(?s)" + "".join(pieces))

@@ -84,7 +84,7 @@ def shown(request: HttpRequest, mail: HeldMail, *, status: int = 200) -> HttpRes
                 "title": word(EVENTS, event.action).text,
                 "time": event.time,
                 "text": event.actor.name,
-                "details": [event.note] if event.note else [],
+                "details": [word(WHYS, event.note).text] if event.note else [],
             }
             for event in events
         ],
