@@ -29,7 +29,8 @@ def told(text: str, depth: int = DEPTH) -> str:
     if found is None:
         return text
     template, values = found
-    return gettext(template).replace("!r}", "}").format_map({name: told(value, depth - 1) for name, value in values.items()})
+    said = {name: told(value, depth - 1) for name, value in values.items()}
+    return gettext(template).replace("!r}", "}").format_map(said)
 
 
 def sentence(text: str) -> str:
