@@ -87,6 +87,7 @@ def test_nothing_that_is_sealed_is_read_or_changed(as_web):
         "UPDATE store_log SET fate = ''",
         "INSERT INTO store_kek (id, kek_id) VALUES ('', '')",
         "UPDATE store_kek SET activated = NOW()",
+        "UPDATE store_tls_identity SET directory = 'https://ca.elsewhere.example/', due = NOW()",
         "UPDATE django_migrations SET name = ''",
         "CREATE TABLE more (id INT)",
         "DROP TABLE store_domain",

@@ -45,6 +45,8 @@ _SEEN: Final = frozenset(
 """Tables that the web only looks at."""
 _APPENDED: Final = frozenset({"store_audit", "store_quarantine_event"})
 """Tables in which nothing that stands there is changed."""
+_DROPPED: Final = frozenset({"store_tls_identity"})
+"""Tables in which nothing is added or changed, but something given up: the worker asks the CA that stands there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,8 @@ def _rights(table: str, columns: tuple[str, ...]) -> Rights:
         return Rights(table, columns, hidden, insert=False, update=(), delete=False)
     if table in _APPENDED:
         return Rights(table, columns, hidden, insert=True, update=(), delete=False)
+    if table in _DROPPED:
+        return Rights(table, columns, hidden, insert=False, update=(), delete=True)
     written = tuple(name for name in columns if name not in hidden or name == "password")
     return Rights(table, columns, hidden, insert=not hidden or table in _ADDED, update=written, delete=True)
 
