@@ -22,6 +22,9 @@ from mailseal.store import (
     quarantine_work,
     stored_messages,
 )
+from mailseal.store.accounts import accounts
+from mailseal.store.accounts.models import Account
+from mailseal.store.accounts.roles import Role
 from mailseal.store.audit_models import AuditEventRow
 from mailseal.store.clock import CLOCK
 from mailseal.store.quarantine import NotHeldError, State, StoreQuarantine
@@ -353,6 +356,22 @@ def test_who_has_looked(one):
     assert len(quarantine_events.list_events(action=Action.SHOWN, since=datetime.now(UTC) - timedelta(hours=1))) == 1
     [newest] = quarantine_events.list_events(limit=1)
     assert len(quarantine_events.list_events(before=newest.id)) == 2
+
+
+def test_what_an_account_has_asked_for_ends_with_it(one):
+    """Who deactivates an account may do so because somebody else has used it."""
+    anna = accounts.create("anna@inside.example", "", [Role.ADMINISTRATOR])
+    bob = accounts.create("bob@inside.example", "", [Role.QUARANTINE_REVIEWER])
+    for end in (lambda: accounts.set_active(bob.id, active=False), lambda: accounts.reset(bob.id)):
+        quarantine_actions.ask_as_is(one, Actor(accounts.key_of(bob.id), "bob"))
+        end()
+        with pytest.raises(NoRequestError):
+            quarantine_actions.approve(one, Actor(accounts.key_of(anna.id), "anna"))
+    quarantine_actions.ask_as_is(one, Actor(accounts.key_of(anna.id), "anna"))
+    accounts.set_active(bob.id, active=True)
+    accounts.reset(bob.id)
+    assert quarantine.find(one).asked_by == accounts.key_of(anna.id)
+    Account.objects.all().delete()
 
 
 def test_nobody_looks_unrecorded_by_another_name(one):

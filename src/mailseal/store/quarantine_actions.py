@@ -119,6 +119,14 @@ def deny(held: UUID, actor: Actor, note: str = "") -> HeldMail:
 
 
 @writes
+def withdraw(asked_by: str, actor: Actor, note: str) -> None:
+    """Nothing that somebody has asked for, by the `key` of who did, is released as it is any more."""
+    rows = QuarantineRow.objects.filter(asked_by=asked_by, state=State.HELD.value).order_by("pk")
+    for held in rows.values_list("pk", flat=True):
+        deny(held, actor, note)
+
+
+@writes
 def delete(held: UUID, actor: Actor, note: str = "") -> HeldMail:
     """Delete a mail for good; raises NotHeldError, BusyError."""
     return end(_held(held), State.DELETED, actor, Action.DELETED, note)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponseBase
 
+from mailseal.store.accounts.accounts import key_of
 from mailseal.store.accounts.models import Account
 from mailseal.store.accounts.roles import Role
 from mailseal.store.acting import ITSELF, Acting, Way, acting
@@ -13,7 +14,7 @@ from mailseal.web.access import Principal
 
 def principal_of(account: Account) -> Principal:
     """What an account may do."""
-    actor = Actor(f"account:{account.pk}", account.name or account.email)
+    actor = Actor(key_of(account.pk), account.name or account.email)
     roles = frozenset(Role(name) for name in account.roles)
     return Principal(actor, roles, frozenset(account.domains))
 

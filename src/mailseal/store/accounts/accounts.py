@@ -15,12 +15,13 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 
 from mailseal.mail.address import Address, AddressError
-from mailseal.store import audit
+from mailseal.store import audit, quarantine_actions
 from mailseal.store.accounts import alerts, factors, sessions
 from mailseal.store.accounts.alerts import Change
 from mailseal.store.accounts.errors import AccountError, NoAccountError, StaleAccountError
 from mailseal.store.accounts.models import EMAIL_CHARS, NAME_CHARS, Account, LinkRow, TokenRow
 from mailseal.store.accounts.roles import Role
+from mailseal.store.acting import current
 from mailseal.store.audit_mask import Json
 from mailseal.store.owners import domain_name
 from mailseal.store.row import storable
@@ -50,6 +51,11 @@ class AccountInfo:
     has_password: bool
     second_factors: frozenset[str]
     version: str
+
+
+def key_of(account_id: UUID) -> str:
+    """As whom an account acts (`actor.Actor`)."""
+    return f"account:{account_id}"
 
 
 def account_email(text: str) -> str:
@@ -201,7 +207,9 @@ def _require_administrator() -> None:
 
 
 def _end_all(account: Account) -> None:
+    """What was done with it so far may have been somebody else."""
     sessions.end_all(account.pk)
+    quarantine_actions.withdraw(key_of(account.pk), current().actor, "the account was deactivated or reset")
     TokenRow.objects.filter(account=account).delete()
     LinkRow.objects.filter(account=account).delete()
 
