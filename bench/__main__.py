@@ -1,5 +1,5 @@
 """`make bench`: the engines beside bare primitives, DLP patterns and documents, the store's look-ups, the gateway
-beside a null relay, with DLP, and between two hops of Postfix, what Postfix asks of it, what grows, the console's pages.
+beside a null relay, with DLP, and between two hops of Postfix, what Postfix asks of it, what grows, and the console.
 
 MAILSEAL_BENCH=short takes a few thousand addresses and some hundred thousand log rows for the last instead of 100,000
 and 10 million, whose making takes a quarter of an hour the first time.
