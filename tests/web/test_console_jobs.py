@@ -183,3 +183,24 @@ def test_more_pieces_than_an_upload_has_are_not_put_together(worker, monkeypatch
     monkeypatch.setattr(console_parcels, "SEALED_BYTES", 1 << 20)
     with pytest.raises(BrokenSealError, match="too large"):
         console_parcels.take(job, "ask", intake)
+
+
+def test_what_takes_longer_than_its_lease_is_not_done_by_two_at_once(worker, monkeypatch):
+    begun, go_on, done = threading.Event(), threading.Event(), []
+
+    def slowly(*_):
+        done.append(1)
+        begun.set()
+        assert go_on.wait(10)
+
+    monkeypatch.setattr(console_work, "ACTIONS", {"slow": slowly})
+    job = console_jobs.ask("slow", {})
+    assert begun.wait(10)
+    claimed = jobs.Job(job, "console", 2, 2, {}, None, None, console_jobs.utc_now())
+    other = threading.Timer(5, go_on.set)  # if it is begun again, so that the test ends
+    other.start()
+    again = console_work.do_for_console(worker, claimed)
+    other.cancel()
+    go_on.set()
+    assert again is not None
+    assert done == [1]

@@ -4,7 +4,9 @@ Whoever can write to the database can ask for any of them: an action does what t
 """
 
 import logging
+import threading
 from collections.abc import Callable, Mapping
+from uuid import UUID
 
 from mailseal.errors import MailsealError, PermanentError, TransientError
 from mailseal.keys.hpke import PrivateKey
@@ -36,6 +38,7 @@ from mailseal.wiring.gateway import Node
 
 FORGET = "console-forget"
 FORGET_SECONDS = 5.0
+LOOK_AGAIN_SECONDS = 30.0
 
 logger = logging.getLogger(__name__)
 
@@ -95,21 +98,39 @@ ACTIONS: Mapping[str, Action] = {
 """Every action by its name, as `console_jobs.ask` has it."""
 
 
+_UNDER_WAY: set[UUID] = set()
+_LOCK = threading.Lock()
+
+
 def do_for_console(node: Node, job: Job) -> float | None:
-    """Do what a job asks, once: who asked sees whether it failed, and can ask again. Raises StoreUnavailable."""
+    """Do what a job asks, once: who asked sees whether it failed, and can ask again. Raises StoreUnavailable.
+
+    What takes longer than its lease is claimed again, by the other thread here: that one waits.
+    """
+    with _LOCK:
+        if job.id in _UNDER_WAY:
+            return LOOK_AGAIN_SECONDS
+        _UNDER_WAY.add(job.id)
+    try:
+        _do(node, job)
+    finally:
+        _UNDER_WAY.discard(job.id)
+    return None
+
+
+def _do(node: Node, job: Job) -> None:
     key = console_keys.open_intake(node.kek)
     request = _request(job, key)
     reader = console_keys.public(console_keys.WEB)
     if request is None or reader is None:
         console_parcels.drop(job.id, console_parcels.ASK)
-        return None
+        return
     with acting(request.acting):
         said = _done(node, request)
     try:
         console_jobs.answer(job, request, said, reader)
     except ParcelTooLargeError as error:
         console_jobs.answer(job, request, Failed(str(error), transient=False), reader)
-    return None
 
 
 def _request(job: Job, key: PrivateKey) -> Request | None:
