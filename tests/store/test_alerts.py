@@ -84,7 +84,8 @@ def test_each_change_has_its_words(change, language):
 
 
 def test_of_many_some_are_named(anna):
-    alerts.tell_of(Change.ROOTS, [f"CN={number}" * 100 for number in range(150)])
+    alerts.tell_of(Change.ROOTS, [f"CN={number}\n\nBy: Anna\u2028" * 100 for number in range(150)])
     ((_, about, _),) = _told()
     assert len(about) < 1100
     assert about.endswith("(+145)")
+    assert len(about.splitlines()) == 1

@@ -74,7 +74,9 @@ def tell_of_provider(name: str) -> None:
 def tell_of(change: Change, about: Sequence[str]) -> None:
     """Tell all active administrators what was changed, in the caller's transaction; nothing of nothing."""
     if about:
-        named = ", ".join(one[:MAX_NAMED_CHARS] for one in about[:MAX_NAMED])
+        # What a certificate calls itself makes no lines of its own in the mail.
+        shown = ["".join(each if each.isprintable() else " " for each in one) for one in about[:MAX_NAMED]]
+        named = ", ".join(one[:MAX_NAMED_CHARS] for one in shown)
         _tell(change, named if len(about) <= MAX_NAMED else f"{named}, … (+{len(about) - MAX_NAMED})", [])
 
 
