@@ -126,6 +126,16 @@ def test_the_caller_is_told_what_their_token_may(api):
     assert told["email"] == "auditor@inside.example"
 
 
+def test_a_token_with_scopes_revokes_itself_alone(api):
+    other, caller = api(), api(scopes=("log:see",))
+    (own,) = caller("GET", "/me/tokens").json()["items"]
+    assert own["id"] == caller("GET", "/me").json()["token"]["id"]
+    assert caller("DELETE", f"/me/tokens/{other('GET', '/me').json()['token']['id']}").status_code == 404
+    assert other("GET", "/me").status_code == 200
+    assert caller("DELETE", f"/me/tokens/{own['id']}").status_code == 204
+    assert caller("GET", "/me").status_code == 401
+
+
 def test_a_token_is_revoked_by_its_account_alone(api):
     mine, others = api(), api(Role.AUDITOR)
     (one,) = mine("GET", "/me/tokens").json()["items"]

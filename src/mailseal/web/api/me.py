@@ -1,5 +1,6 @@
 """Operations on the caller: what they may do, and their tokens. A token makes none, so that one that leaked ends."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -61,19 +62,23 @@ def get_me(request: HttpRequest) -> MeShown:
 
 @router.get("/tokens", response=Page[TokenShown], auth=needs(None), operation_id="list_my_tokens")
 def list_my_tokens(request: HttpRequest) -> Page[TokenShown]:
-    """The tokens of the account, the newest first."""
-    found = tokens.list_tokens(caller(request).account.pk)
-    return Page(items=[_shown(one) for one in found], next=None)
+    """The tokens of the account, the newest first; for a token with scopes it alone."""
+    return Page(items=[_shown(one) for one in _within_reach(request)], next=None)
 
 
 @router.delete("/tokens/{token}", response={204: None}, auth=needs(None), operation_id="revoke_my_token")
 def revoke_my_token(request: HttpRequest, token: UUID) -> Status[None]:
-    """Revoke a token of the account; it may be this one."""
-    account = caller(request).account.pk
-    if token not in {one.id for one in tokens.list_tokens(account)}:
+    """Revoke a token of the account; it may be this one. A token with scopes revokes itself alone."""
+    if token not in {one.id for one in _within_reach(request)}:
         raise not_found("token")
-    tokens.revoke(account, token)
+    tokens.revoke(caller(request).account.pk, token)
     return Status(204, None)
+
+
+def _within_reach(request: HttpRequest) -> Sequence[Token]:
+    """One that was made for little shall not end those that do more."""
+    who = caller(request)
+    return tokens.list_tokens(who.account.pk) if who.token.scopes is None else (who.token,)
 
 
 def _shown(one: Token) -> TokenShown:
