@@ -46,3 +46,10 @@ def test_an_administrator_of_domains_has_logins_of_those_alone(api):
         assert caller("POST", "/logins", {"name": "new", "may_use": may_use}).status_code == 403
         assert caller("PATCH", "/logins/mine", {"may_use": may_use}).status_code == 403
     assert caller("PATCH", "/logins/mine", {"may_use": ["x@a.example"]}).status_code == 200
+
+
+def test_a_login_named_like_an_address_is_for_who_looks_after_its_domain(api):
+    caller = api(Role.DOMAIN_ADMINISTRATOR, domains=("a.example",))
+    for name, status in (("ceo@b.example", 403), ("CEO@B.example", 403), ("ceo@a.example", 201), ("ceo", 201)):
+        assert caller("POST", "/logins", {"name": name, "may_use": ["a.example"]}).status_code == status
+    assert api()("POST", "/logins", {"name": "ceo@b.example", "may_use": ["b.example"]}).status_code == 201

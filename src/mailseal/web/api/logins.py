@@ -70,8 +70,9 @@ def list_logins(request: HttpRequest, after: After = "", limit: Limit = ITEMS) -
 
 @router.post("", response={201: LoginPasswordShown}, auth=needs(Area.LOGINS, Verb.CHANGE), operation_id="make_login")
 def make_login(request: HttpRequest, given: LoginGiven) -> Status[LoginPasswordShown]:
-    """Make a login."""
+    """Make a login. One that is named like an address is for who looks after its domain."""
     may_use = _uses(request, given.may_use)
+    _require_name(request, given.name)
     password, made = _password(given)
     one = logins.add(given.name, hash_password(password), may_use)
     return Status(201, LoginPasswordShown(login=_shown(one), password=made))
@@ -145,6 +146,13 @@ def _uses(request: HttpRequest, texts: list[str]) -> set[str]:
     if allowed is not None and not (wanted and all(is_in_domains(one, allowed) for one in wanted)):
         raise ForbiddenError("your roles allow that for your own domains only, and for at least one of them")
     return wanted
+
+
+def _require_name(request: HttpRequest, name: str) -> None:
+    """Names are of the whole gateway: nobody takes those away that people of other domains would have."""
+    allowed = principal(request).domains_for(Area.LOGINS, Verb.CHANGE)
+    if allowed is not None and "@" in name and not is_in_domains(logins.login_name(name), allowed):
+        raise ForbiddenError("a login that is named like an address is for who looks after its domain")
 
 
 def _password(given: LoginPasswordGiven) -> tuple[bytes, str | None]:
