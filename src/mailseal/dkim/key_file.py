@@ -7,8 +7,6 @@ import secrets
 from collections.abc import Callable
 from typing import Final
 
-from asn1crypto import pem
-from asn1crypto.keys import EncryptedPrivateKeyInfo
 from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -20,16 +18,14 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key, l
 
 from mailseal.errors import PermanentError
 from mailseal.keys import PrivateKey
+from mailseal.keys.password_work import TooMuchWorkError, encrypted_key
 from mailseal.keys.software import serialize
 
 MAX_OCTETS = 65_536
 SEED_OCTETS = 32
 ITERATIONS = 600_000
 """Of PBKDF2; OpenSSL, and so `cryptography`, writes 2,048."""
-MAX_ITERATIONS = 5_000_000
-"""The file says how often: some seconds at most, which others wait for."""
 
-_ENCRYPTED: Final = "ENCRYPTED PRIVATE KEY"
 _SEQUENCE, _OCTETS, _INTEGER, _OID, _NULL = 0x30, 0x04, 0x02, 0x06, b"\x05\x00"
 _PBES2: Final = bytes.fromhex("2a864886f70d01050d")
 _PBKDF2: Final = bytes.fromhex("2a864886f70d01050c")
@@ -56,35 +52,18 @@ def read_key_file(octets: bytes, password: Callable[[], bytes]) -> PrivateKey:
 def _load(octets: bytes, password: bytes | None) -> object | None:
     """None where a password is needed; raises KeyFileError."""
     try:
-        encrypted = _encrypted(octets)
+        encrypted = encrypted_key(octets)
         if encrypted is None:
             return load_pem_private_key(octets, password or None)
-        if password is None:
-            return None
-        _require_bounded(encrypted)
-        return load_der_private_key(encrypted, password or None)
+        return None if password is None else load_der_private_key(encrypted, password or None)
     except TypeError:
         if password is None:
             return None
         raise KeyFileError("the file needs a password") from None
+    except TooMuchWorkError as error:
+        raise KeyFileError(str(error)) from None
     except (ValueError, UnsupportedAlgorithm, InternalError):
         raise KeyFileError("the private key cannot be read, or the password is wrong") from None
-
-
-def _encrypted(octets: bytes) -> bytes | None:
-    """The EncryptedPrivateKeyInfo of a file that has one: nothing else of it is read then. Raises ValueError."""
-    if _ENCRYPTED.encode() not in octets:
-        return None
-    return next((bytes(der) for label, _, der in pem.unarmor(octets, multiple=True) if label == _ENCRYPTED), b"")
-
-
-def _require_bounded(encrypted: bytes) -> None:
-    """Raises KeyFileError for a key that costs more than some seconds; ValueError."""
-    algorithm = EncryptedPrivateKeyInfo.load(encrypted, strict=True)["encryption_algorithm"]
-    if algorithm["algorithm"].native == "pbes2" and algorithm.kdf != "pbkdf2":
-        raise KeyFileError("the private key is under a password by a function other than PBKDF2")
-    if not 1 <= algorithm.kdf_iterations <= MAX_ITERATIONS:
-        raise KeyFileError("the private key asks for more key derivation than is allowed")
 
 
 def _seed(octets: bytes) -> PrivateKey:

@@ -7,18 +7,20 @@ from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    load_der_private_key,
     load_pem_private_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from mailseal.errors import PermanentError
+from mailseal.keys.password_work import TooMuchWorkError, encrypted_key
 from mailseal.keys.software import SOUND_RSA_BITS
 from mailseal.mail.address import AddressError, domain_to_ascii
 
@@ -64,8 +66,11 @@ def read_key(pem: bytes, password: bytes | None = None) -> ServerKey:
     if len(pem) > MAX_PEM_OCTETS:
         raise TlsCertificateError("that is too large to be a private key")
     try:
-        key = load_pem_private_key(pem, password)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+        encrypted = encrypted_key(pem)
+        key = load_pem_private_key(pem, password) if encrypted is None else load_der_private_key(encrypted, password)
+    except TooMuchWorkError as error:
+        raise TlsCertificateError(str(error)) from None
+    except (ValueError, TypeError, UnsupportedAlgorithm, InternalError):
         raise TlsCertificateError(
             "the private key cannot be read: PEM is expected, and its password if it has one"
         ) from None
