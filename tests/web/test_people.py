@@ -160,6 +160,7 @@ def test_every_page_of_ours_has_a_guard_but_those_for_who_has_not_signed_in(web)
     assert unguarded == {
         "account_login", "account_link", "mfa_login_webauthn",
         "openid_connect_login", "openid_connect_callback", "socialaccount_login_cancelled",
+        "mfa_remove_webauthn",  # by allauth itself, as below
     }  # fmt: skip
 
 
@@ -172,3 +173,6 @@ def test_pages_of_allauth_let_nobody_else_in(web):
                 assert answer.status_code == 200, one.name
             else:
                 assert answer.headers["Location"].startswith("/account/login/"), one.name
+    for method in (Client.get, Client.post):
+        answer = method(Client(SERVER_NAME="localhost"), "/account/second-factor/passkeys/1/remove/", secure=True)
+        assert answer.headers["Location"].startswith("/account/login/")
