@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import threading
 import time
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,6 +16,7 @@ from mailseal.store.accounts import accounts, providers
 from mailseal.store.accounts.providers import Provider
 from mailseal.store.accounts.roles import Role
 from mailseal.web import secrets
+from mailseal.web.accounts import openid
 from mailseal.web.accounts.providers import PURPOSE
 
 SECRET = "client-secret-of-the-test"
@@ -174,6 +176,18 @@ def test_a_provider_that_is_away_is_a_page(idp):
     answer = Client(SERVER_NAME="localhost").post("/account/openid/company/", secure=True)
     assert answer.status_code == 502
     assert "That did not work" in answer.content.decode()
+
+
+def test_a_provider_that_says_too_much_or_is_asked_by_too_many_is_the_same_page(idp, monkeypatch):
+    place = next(name for name in idp.server.answers if "configuration" in name)
+    idp.server.answers = {place: (200, b" " * (2 << 20))}
+    assert Client(SERVER_NAME="localhost").post("/account/openid/company/", secure=True).status_code == 502
+    idp.publish()
+    monkeypatch.setattr(openid, "TURN_SECONDS", 0.01)
+    monkeypatch.setattr(openid, "_turns", threading.BoundedSemaphore(1))
+    with openid._turns:
+        assert Client(SERVER_NAME="localhost").post("/account/openid/company/", secure=True).status_code == 502
+    assert Client(SERVER_NAME="localhost").post("/account/openid/company/", secure=True).status_code == 200
 
 
 def test_an_administrator_sets_a_provider_up_and_its_secret_is_not_shown(idp, sign_in):

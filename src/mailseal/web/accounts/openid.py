@@ -5,6 +5,7 @@ page that goes there by itself. Whatever a provider answers that is none is a pa
 """
 
 import logging
+import threading
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -19,6 +20,11 @@ from mailseal.web.accounts.sign_in import refused
 _NO_ANSWER = (requests.RequestException, ValueError, KeyError, TypeError, AttributeError)
 """What allauth lets through of answers that are no JSON, or lack what they should have."""
 
+AT_THE_SAME_TIME = 3
+"""Conversations with providers: one that says each octet late keeps so many threads of the web, no more."""
+TURN_SECONDS = 2.0
+
+_turns = threading.BoundedSemaphore(AT_THE_SAME_TIME)
 logger = logging.getLogger(__name__)
 
 
@@ -48,11 +54,16 @@ def cancelled(_request: HttpRequest) -> HttpResponseBase:
 def _asked(
     request: HttpRequest, provider_id: str, view: Callable[[HttpRequest, str], HttpResponseBase]
 ) -> HttpResponseBase:
+    if not _turns.acquire(timeout=TURN_SECONDS):
+        logger.warning("an OpenID Connect provider is not asked: others are being asked and do not answer")
+        return _no_answer(request)
     try:
         return view(request, provider_id)
     except _NO_ANSWER as error:
         logger.warning("an OpenID Connect provider could not be asked: %s", type(error).__name__)
         return _no_answer(request)
+    finally:
+        _turns.release()
 
 
 def _no_answer(request: HttpRequest) -> HttpResponseBase:

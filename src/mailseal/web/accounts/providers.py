@@ -1,5 +1,6 @@
 """allauth's adapter of OpenID Connect: whom a provider's word lets in (OpenID Connect Core 1.0 §5.7)."""
 
+import time
 from typing import Any
 
 import requests
@@ -17,6 +18,10 @@ from mailseal.web import secrets
 
 PURPOSE = "OpenID provider"
 TIMEOUT_SECONDS = 5.0
+"""For each octet that is waited for."""
+ANSWER_SECONDS = 10.0
+MAX_ANSWER_BYTES = 1024 * 1024
+CHUNK_BYTES = 16 * 1024
 
 
 class _Session(requests.Session):
@@ -30,9 +35,18 @@ class _Session(requests.Session):
         self.mount("http://", _NoHttp())
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
-        """As of requests."""
+        """As of requests, but read within `ANSWER_SECONDS` and `MAX_ANSWER_BYTES`; raises RequestException."""
         kwargs.setdefault("timeout", TIMEOUT_SECONDS)
-        return super().request(*args, **kwargs)
+        until = time.monotonic() + ANSWER_SECONDS
+        response = super().request(*args, **kwargs | {"stream": True})
+        pieces = bytearray()
+        with response:
+            while piece := response.raw.read1(CHUNK_BYTES, decode_content=True):
+                pieces += piece
+                if len(pieces) > MAX_ANSWER_BYTES or time.monotonic() > until:
+                    raise requests.exceptions.ReadTimeout("a provider's answer is too long or too slow")
+        response._content = bytes(pieces)  # noqa: SLF001 -- requests has no other way to have read it by oneself
+        return response
 
 
 class _NoHttp(requests.adapters.BaseAdapter):
