@@ -189,7 +189,7 @@ NODE = SimpleNamespace(
     kek=Kek(b"k" * 32),
     config=from_values(
         {"ledger": {"retention_days": 6}, "log": {"retention_days": 30}, "tls_reports": {"keep_days": 20}}
-    )
+    ),
 )
 
 

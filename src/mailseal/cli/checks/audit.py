@@ -14,8 +14,6 @@ def signed(_: Config) -> Iterator[Finding]:
     since = audit_signing.unsigned_since()
     if since is not None and utc_now() - since > UNSIGNED:
         text = f"nothing that was changed since {since:%Y-%m-%d %H:%M} UTC has been signed"
-        yield Finding(
-            "audit", Status.WARN, text, "`mailseal serve` runs the worker, which signs; its log says more"
-        )
+        yield Finding("audit", Status.WARN, text, "`mailseal serve` runs the worker, which signs; its log says more")
     elif heads := audit_signing.latest():
         yield Finding("audit", Status.OK, f"signed as far as {max(one.time for one in heads):%Y-%m-%d %H:%M} UTC")
