@@ -77,6 +77,7 @@ def test_what_happens_to_a_mail_and_by_which_setting(anna: Person) -> None:
         anna.press("What would happen?")
     assert "Would be held" in anna.text
     assert "The mode is mandatory: must be encrypted" in anna.text
+    anna.no_barriers()
     anna.press("mode = mandatory", "link")
     assert anna.page.url.endswith("/settings/?owner=secret.example#mode")
     assert anna.page.locator("#mode select").input_value() == "mandatory"
@@ -123,6 +124,23 @@ def test_nothing_stands_in_anybodys_way(page: str, anna: Person, names: dict[str
     anna.open(page.format(**names))
     anna.unfold(FEW)
     anna.no_barriers()
+
+
+def test_nor_on_the_way_of_a_change(anna: Person) -> None:
+    """What forms say back: what they cannot take, what would change, that it has."""
+    anna.open("/domains/")
+    anna.fill(Domain="-.example")
+    anna.press("Add")
+    assert anna.page.locator(".errorlist").count() == 1
+    anna.no_barriers()
+    anna.open("/settings/?owner=alpha.example")
+    anna.page.locator("#mode select").select_option("force")
+    anna.press("Review changes")
+    assert anna.page.locator("ins, .added").count() >= 1
+    anna.no_barriers()
+    anna.press("Save")
+    anna.no_barriers()
+    assert anna.page.locator("#mode select").input_value() == "force"
 
 
 def test_these_are_all_pages_and_no_link_is_dead(house: Console, names: dict[str, str]) -> None:
