@@ -10,10 +10,18 @@ import time
 from pathlib import Path
 
 import pytest
+from django.apps import apps
+from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.state import ProjectState
 from django.db.utils import DatabaseError
 
-from mailseal.store import pending_migrations, schema_changes
+from mailseal.store import (
+    pending_migrations,
+    schema_changes,
+    with_libraries,  # noqa: F401 -- the libraries' tables too
+)
 from mailseal.store.configure import migrate, use
 from mailseal.store.schema_changes import OtherTablesError
 from mailseal.store.transaction import StoreUnavailable, connection
@@ -120,6 +128,12 @@ def test_cut_off_before_it_was_noted_it_is_not_done_twice(empty, finished, monke
     migrate()
     assert pending_migrations() == ()
     assert tables() == finished
+
+
+def test_the_migrations_are_what_the_models_and_the_libraries_say():
+    loader = MigrationLoader(None)
+    changes = MigrationAutodetector(loader.project_state(), ProjectState.from_apps(apps)).changes(graph=loader.graph)
+    assert changes == {}
 
 
 def test_a_table_of_somebody_else_is_not_taken_for_ours(empty):

@@ -20,6 +20,10 @@ INSTALLED_APPS = [
     *OWN_APPS,
 ]
 """Of those that have to do with accounts or make tables: `with_libraries`."""
+MIGRATION_MODULES = {
+    app: f"mailseal.store.libraries.{app}.migrations"
+    for app in ("account", "auth", "contenttypes", "mfa", "sessions", "socialaccount", "usersessions")
+}
 AUTH_USER_MODEL = "accounts.Account"
 PASSWORD_HASHERS = ["mailseal.store.accounts.hasher.Argon2idHasher"]
 MIDDLEWARE = ["allauth.account.middleware.AccountMiddleware"]  # allauth looks for it when it is loaded
