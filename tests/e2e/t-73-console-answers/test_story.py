@@ -13,6 +13,7 @@ from harness.client import send
 from harness.console import Console, console
 from harness.folder import free_port
 from harness.mail import mail
+from harness.waiting import wait_until
 
 ANNA, NORA, NILS = "anna@alpha.example", "nora@out.example", "nils@secret.example"
 FEW = 8
@@ -81,6 +82,29 @@ def test_what_happens_to_a_mail_and_by_which_setting(anna: Person) -> None:
     anna.press("mode = mandatory", "link")
     assert anna.page.url.endswith("/settings/?owner=secret.example#mode")
     assert anna.page.locator("#mode select").input_value() == "mandatory"
+
+
+SMUGGLED = """
+<script>window.owned = true</script><img src="x" onerror="window.owned = true"><a id="a" href="javascript:owned=true">
+</a><p id="styled" style="color: red"></p><iframe src="https://evil.example/"></iframe><base href="https://evil.example/">
+<img src="https://evil.example/seen"><form action="https://evil.example/" id="away"></form>
+"""
+
+
+def test_what_somebody_smuggled_in_does_nothing(house: Console, anna: Person) -> None:
+    """A mail's subject in a page without escaping, say: the policy stops it, and the stories would notice it."""
+    anna.open("/")
+    anna.page.evaluate("html => document.body.append(document.createRange().createContextualFragment(html))", SMUGGLED)
+    anna.page.evaluate("document.getElementById('a').click(); document.getElementById('away').submit()")
+    anna.page.evaluate("fetch('https://evil.example/').catch(() => undefined)")
+    anna.page.evaluate("setTimeout('window.owned = true')")
+    ways = ("script-src", "style-src", "img-src", "connect-src", "form-action", "base-uri", "frame-src")
+    wait_until(lambda: anna.page.evaluate("1") and all(one in "".join(house.browser.wrong) for one in ways))
+    assert anna.page.evaluate("window.owned") is None
+    assert anna.page.evaluate("getComputedStyle(document.getElementById('styled')).color") != "rgb(255, 0, 0)"
+    assert anna.path == "/"
+    with pytest.raises(AssertionError, match="securitypolicyviolation"):
+        house.browser.nothing_wrong()
 
 
 PAGES = (
