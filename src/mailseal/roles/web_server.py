@@ -30,7 +30,7 @@ HEAD_SECONDS: Final = 10.0
 """For the TLS handshake and the head of a request."""
 ANSWER_SECONDS: Final = 45.0
 """For reading a request's body, answering it, and the answer being read; and more for a large body."""
-SLOWEST_BYTES_PER_SECOND: Final = 32 * 1024
+SLOWEST_BYTES_PER_SECOND: Final = 128 * 1024
 IDLE_SECONDS: Final = 10
 """For which a connection without a request is kept."""
 MAX_CONNECTIONS: Final = 500
@@ -122,7 +122,7 @@ class Server(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         cfg = _server_config(serving)
         self._application = application
         self._serving = serving
-        self._at_once = max(2, serving.threads // 2)
+        self._at_once = max(2, serving.threads // 4)
         self._clients: dict[str, _Client] = {}
         self._open: set[Connection] = set()
         super().__init__(0, os.getppid(), sockets, None, 0, cfg, ServerLog())
