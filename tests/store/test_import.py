@@ -145,8 +145,7 @@ def test_many_certificates_are_left_to_the_worker(store, root, issuing, monkeypa
     finished = importing.finish()
     assert finished.infos == ()
     assert finished.due == 7 - 3
-    (job,) = jobs.list_jobs()
-    assert job.kind == revalidate.REVALIDATE
+    assert [one.kind for one in jobs.list_jobs()].count(revalidate.REVALIDATE) == 1
     while revalidate.revalidate_due(at=NOW):
         pass
     assert CertificateRow.objects.filter(trusted=True).count() == 8
