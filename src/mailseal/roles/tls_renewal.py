@@ -10,7 +10,6 @@ from typing import Final
 from uuid import UUID
 
 from mailseal.config import Config
-from mailseal.discover.acme import AcmeError, obtain
 from mailseal.discover.fetch import FetchError
 from mailseal.errors import PermanentError
 from mailseal.roles.key_search import fetcher
@@ -111,6 +110,8 @@ def renew(node: Node, job: Job) -> float | None:
 
 
 def _by_acme(node: Node, job: Job, one: TlsIdentity) -> None:
+    from mailseal.discover.acme import AcmeError, obtain  # noqa: PLC0415 -- 11 MB of libraries that few nodes need
+
     asked = tls_identities.begin_renewal(one, node.kek)
     account = tls_identities.account(asked.directory, node.kek)
     if not jobs.fence(job, lease_seconds=LEASE_SECONDS):

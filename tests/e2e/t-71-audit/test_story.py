@@ -59,7 +59,7 @@ _TABLES = ("store_audit", "store_audit_head", "store_audit_signature")
 
 
 def test_it_tells_who_changed_what_from_what_to_what(gateway: Gateway) -> None:
-    unset, password, locked, *rest = [one for one in gateway.rows("audit", "list") if one["area"] != "audit"]
+    unset, password, locked, *rest = [one for one in gateway.rows("audit", "list") if one["way"] == "command"]
     assert (unset["action"], unset["subject"]) == ("unset", "mode secret.example")
     assert (unset["before"], unset["after"]) == ({"mode": "mandatory", "locked": False}, None)
     assert (locked["subject"], locked["after"]) == ("mode", {"mode": "force", "locked": True})
