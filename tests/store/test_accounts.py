@@ -4,9 +4,15 @@ from datetime import timedelta
 
 import pytest
 
+from mailseal.store import with_libraries  # noqa: F401 -- the tables of sessions
+
+# isort: split
+from allauth.usersessions.models import UserSession
+from django.contrib.sessions.models import Session
+
 from mailseal.cli.checks.accounts import administrators
 from mailseal.config.load import from_values
-from mailseal.store.accounts import accounts, links, lockout, passwords
+from mailseal.store.accounts import accounts, ended, links, lockout, passwords
 from mailseal.store.accounts.alerts import ALERT
 from mailseal.store.accounts.errors import AccountError, StaleAccountError
 from mailseal.store.accounts.models import Account, FailureRow, LinkRow
@@ -195,7 +201,7 @@ def test_what_was_typed_is_not_kept(none):
     lockout.failed("hunter2-typed-as-email", HERE)
     assert "hunter2" not in str(list(FailureRow.objects.values()))
     FailureRow.objects.update(last=utc_now() - timedelta(days=2))
-    lockout.purge()
+    ended.purge()
     assert not FailureRow.objects.exists()
 
 
@@ -208,3 +214,15 @@ def test_check_says_who_looks_after_the_console(none):
     (found,) = administrators(config)
     assert "anna@inside.example" in found.text
     assert not list(administrators(from_values({})))
+
+
+def test_a_session_that_has_expired_is_deleted_with_its_line_in_the_list(anna):
+    for key, hours in (("old", -1), ("new", 1)):
+        Session.objects.create(session_key=key, session_data="", expire_date=utc_now() + timedelta(hours=hours))
+        UserSession.objects.create(user_id=anna.id, session_key=key, ip=HERE, user_agent="")
+    UserSession.objects.create(user_id=anna.id, session_key="gone", ip=HERE, user_agent="")
+    ended.purge()
+    assert list(Session.objects.values_list("session_key", flat=True)) == ["new"]
+    assert list(UserSession.objects.values_list("session_key", flat=True)) == ["new"]
+    UserSession.objects.all().delete()
+    Session.objects.all().delete()

@@ -38,7 +38,7 @@ from mailseal.store import (
     tls_reports,
     tls_sessions,
 )
-from mailseal.store.accounts import alerts, links, lockout, sessions
+from mailseal.store.accounts import alerts, ended
 from mailseal.store.clock import CLOCK
 from mailseal.store.jobs import Job
 from mailseal.store.pace import Turn
@@ -95,7 +95,7 @@ def purge_old(node: Node, job: Job) -> float | None:  # noqa: ARG001 -- a Handle
     journal_failures.purge(now - timedelta(days=node.config.log.retention_days), turn)
     _purge_tls_reports(now - timedelta(days=node.config.tls_reports.keep_days), turn)
     audit_work.purge(node, now - timedelta(days=node.config.audit.retention_days), turn)
-    _purge_accounts()
+    ended.purge()
     log.purge(now - timedelta(days=node.config.log.retention_days), turn)
     return PURGE_AGAIN_SECONDS if turn.cut_off else None
 
@@ -104,12 +104,6 @@ def _purge_tls_reports(before: datetime, turn: Turn) -> None:
     tls_sessions.purge(before.date(), turn)
     tls_reports.purge(before.date(), turn)
     tls_received.purge(before, turn)
-
-
-def _purge_accounts() -> None:
-    sessions.purge()
-    links.purge()
-    lockout.purge()
 
 
 class Lane(StrEnum):

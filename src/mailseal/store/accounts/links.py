@@ -18,7 +18,6 @@ from mailseal.store.transaction import reads, run, writes
 PREFIX = "mslink_"
 LIFE = timedelta(hours=24)
 MAX_LIFE = timedelta(days=7)
-KEPT = timedelta(days=30)
 PATH = "/account/link/"
 NO_LINK = "the link is not valid: it was used, has expired, or a later one was made"
 
@@ -69,12 +68,6 @@ def use(secret: str, password: str) -> str:
 
     run(work)
     return email
-
-
-@writes
-def purge() -> None:
-    """Delete what nobody can use any more."""
-    LinkRow.objects.filter(expires__lt=utc_now() - KEPT).delete()
 
 
 @reads

@@ -14,9 +14,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import F, Q
+from django.db.models import F
 
 from mailseal.store.accounts.accounts import account_email
+from mailseal.store.accounts.ended import FORGOTTEN, KNOWN
 from mailseal.store.accounts.errors import AccountError
 from mailseal.store.accounts.models import FailureRow
 from mailseal.store.row import utc_now
@@ -24,10 +25,6 @@ from mailseal.store.transaction import reads, run
 
 FIRST_DELAY = timedelta(seconds=15)
 LONGEST_DELAY = timedelta(minutes=15)
-FORGOTTEN = timedelta(hours=24)
-"""Failures count no more when there was none for so long."""
-KNOWN = timedelta(days=30)
-"""So long a network where an account has signed in is one of its own."""
 CODE_KEPT = timedelta(minutes=5)
 """Longer than any code of an authenticator app is good for."""
 IPV6_PREFIX = 56
@@ -110,13 +107,6 @@ def forget(whos: Iterable[str]) -> None:
     """An administrator lets somebody try again from anywhere: the count of the account ends."""
     keys = [_key("account", _person(who)) for who in whos]
     run(lambda: FailureRow.objects.filter(key__in=keys).delete())
-
-
-def purge() -> None:
-    """Delete what counts no more."""
-    now = utc_now()
-    old = Q(last__lt=now - FORGOTTEN) & (Q(succeeded=None) | Q(succeeded__lt=now - KNOWN))
-    run(lambda: FailureRow.objects.filter(old).delete())
 
 
 def _counts(who: str, place: str) -> tuple[_Count, _Count, _Count]:

@@ -79,13 +79,6 @@ def seen(account_id: UUID, session_key: str, place: str, browser: str) -> None:
         UserSession.objects.bulk_create([row], ignore_conflicts=True)
 
 
-@writes
-def purge() -> None:
-    """Delete sessions that have expired."""
-    Session.objects.filter(expire_date__lt=utc_now()).delete()
-    UserSession.objects.exclude(session_key__in=Session.objects.values("session_key")).delete()
-
-
 def _delete(keys: list[str]) -> None:
     Session.objects.filter(session_key__in=keys).delete()
     UserSession.objects.filter(session_key__in=keys).delete()
