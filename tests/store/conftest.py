@@ -13,6 +13,7 @@ from django.db import connections
 from harness.folder import short_folder
 from harness.mariadb import MariaDb, installed
 from mailseal.keys.sealing import Kek
+from mailseal.store import with_libraries  # noqa: F401 -- their tables, before a test module names them
 from mailseal.store.certificates import StoreCertificates
 from mailseal.store.configure import migrate, use
 from mailseal.store.directory import StoreDirectory

@@ -3,10 +3,6 @@
 from datetime import timedelta
 
 import pytest
-
-from mailseal.store import with_libraries  # noqa: F401 -- the tables of sessions
-
-# isort: split
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 
