@@ -22,6 +22,9 @@ from mailseal.store.stamps import Scope, StampWatch
 from mailseal.store.transaction import close_connection, connection
 from pki import NOW
 
+APPS = ("usersessions", "sessions", "mfa", "socialaccount", "account", "accounts", "store")
+"""Children before parents."""
+
 
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[MariaDb]:
@@ -62,8 +65,9 @@ def store(engine) -> Iterator[str]:
     """Empty tables; the name of the engine."""
     use(*_places[engine], node="mx1")  # other tests of the same run may have used another database
     with connection().cursor() as cursor:
-        for model in reversed(list(apps.get_app_config("store").get_models())):  # children before parents
-            cursor.execute(f"DELETE FROM {model._meta.db_table}")
+        for app in APPS:
+            for model in reversed(list(apps.get_app_config(app).get_models())):  # children before parents
+                cursor.execute(f"DELETE FROM {model._meta.db_table}")
     yield engine
     connections.close_all()
 

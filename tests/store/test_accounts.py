@@ -22,13 +22,7 @@ HERE, THERE = "192.0.2.1", "198.51.100.1"
 
 
 @pytest.fixture
-def none(store) -> None:
-    Account.objects.all().delete()
-    FailureRow.objects.all().delete()
-
-
-@pytest.fixture
-def anna(none) -> accounts.AccountInfo:
+def anna(store) -> accounts.AccountInfo:
     return accounts.create("Anna@INSIDE.example", "Anna", [Role.ADMINISTRATOR])
 
 
@@ -81,7 +75,7 @@ def test_a_link_works_once_and_only_the_latest_one(anna):
     assert account.password.startswith("argon2id$argon2id$")
 
 
-def test_a_password_set_by_a_link_has_not_the_name_in_it(none):
+def test_a_password_set_by_a_link_has_not_the_name_in_it(store):
     made = accounts.create("c@inside.example", "Carolina", [Role.PKI])
     secret, _ = links.make(made.id)
     with pytest.raises(AccountError, match="your name"):
@@ -101,7 +95,7 @@ def test_a_link_ends_by_time_and_with_the_account(anna):
         links.email_of(secret)
 
 
-def test_a_domain_administrator_needs_domains(none):
+def test_a_domain_administrator_needs_domains(store):
     with pytest.raises(AccountError):
         accounts.create("d@inside.example", "", [Role.DOMAIN_ADMINISTRATOR])
     made = accounts.create("d@inside.example", "", [Role.DOMAIN_ADMINISTRATOR], ["BÜCHER.example"])
@@ -130,7 +124,7 @@ def _fail(who: str, place: str, times: int) -> None:
         lockout.failed(who, place)
 
 
-def test_delays_grow_and_end_with_a_success(none):
+def test_delays_grow_and_end_with_a_success(store):
     _fail("a@x.example", HERE, lockout.PAIR_FREE)
     assert lockout.wait("a@x.example", HERE) == timedelta(0)
     lockout.failed("a@x.example", HERE)
@@ -141,7 +135,7 @@ def test_delays_grow_and_end_with_a_success(none):
     assert lockout.wait("a@x.example", HERE) == timedelta(0)
 
 
-def test_who_guesses_from_elsewhere_keeps_nobody_out(none):
+def test_who_guesses_from_elsewhere_keeps_nobody_out(store):
     lockout.succeeded("a@x.example", HERE)
     _fail("a@x.example", THERE, lockout.ACCOUNT_FREE + 10)
     assert lockout.wait("a@x.example", THERE) > timedelta(0)
@@ -149,13 +143,13 @@ def test_who_guesses_from_elsewhere_keeps_nobody_out(none):
     assert lockout.wait("b@x.example", HERE) == timedelta(0)
 
 
-def test_many_networks_guess_no_more_than_one(none):
+def test_many_networks_guess_no_more_than_one(store):
     for last in range(lockout.ACCOUNT_FREE + 1):
         lockout.failed("a@x.example", f"203.0.113.{last}")
     assert lockout.wait("a@x.example", "203.0.113.250") > timedelta(0)
 
 
-def test_an_address_is_one_account_however_it_is_spelt(none):
+def test_an_address_is_one_account_however_it_is_spelt(store):
     spellings = (
         '"anna"@inside.example',
         '"\\an\\na"@inside.example',
@@ -171,7 +165,7 @@ def test_an_address_is_one_account_however_it_is_spelt(none):
     assert lockout.wait("anna@inside.example", HERE) == timedelta(0)
 
 
-def test_a_code_is_used_once(none, monkeypatch):
+def test_a_code_is_used_once(store, monkeypatch):
     assert lockout.first_use("anna", "123456")
     assert not lockout.first_use("anna", "123456")
     assert lockout.first_use("anna", "123457")
@@ -180,7 +174,7 @@ def test_a_code_is_used_once(none, monkeypatch):
     assert lockout.first_use("anna", "123456")
 
 
-def test_one_network_does_not_try_a_password_at_every_account(none):
+def test_one_network_does_not_try_a_password_at_every_account(store):
     for number in range(lockout.NETWORK_FREE + 1):
         lockout.failed(f"u{number}@x.example", THERE)
     assert lockout.wait("new@x.example", THERE) > timedelta(0)
@@ -193,7 +187,7 @@ def test_the_addresses_of_a_home_are_one_network():
     assert lockout.network_of("") == ""
 
 
-def test_what_was_typed_is_not_kept(none):
+def test_what_was_typed_is_not_kept(store):
     lockout.failed("hunter2-typed-as-email", HERE)
     assert "hunter2" not in str(list(FailureRow.objects.values()))
     FailureRow.objects.update(last=utc_now() - timedelta(days=2))
@@ -201,7 +195,7 @@ def test_what_was_typed_is_not_kept(none):
     assert not FailureRow.objects.exists()
 
 
-def test_check_says_who_looks_after_the_console(none):
+def test_check_says_who_looks_after_the_console(store):
     config = from_values({"web": {"listen": "127.0.0.1:8443"}})
     assert [one.status.value for one in administrators(config)] == ["warn"]
     accounts.create("anna@inside.example", "", [Role.ADMINISTRATOR])
@@ -220,5 +214,3 @@ def test_a_session_that_has_expired_is_deleted_with_its_line_in_the_list(anna):
     ended.purge()
     assert list(Session.objects.values_list("session_key", flat=True)) == ["new"]
     assert list(UserSession.objects.values_list("session_key", flat=True)) == ["new"]
-    UserSession.objects.all().delete()
-    Session.objects.all().delete()

@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import re
 import signal
 import sqlite3
 import subprocess
@@ -69,7 +70,7 @@ def tables() -> list:
         made = []
         for name in names:
             cursor.execute(f"SHOW CREATE TABLE `{name}`")
-            text = cursor.fetchone()[1].partition(" AUTO_INCREMENT=")[0]
+            text = re.sub(r" AUTO_INCREMENT=\d+", "", cursor.fetchone()[1])  # there where rows have been
             made += [name, *sorted(line.rstrip(",") for line in text.splitlines())]
         return made
 
