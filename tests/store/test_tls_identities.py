@@ -29,7 +29,7 @@ def test_a_self_signed_one_is_shown_and_renewed_with_a_new_key(store, kek):
     assert one.not_after is not None
     assert one.not_after - one.due == tls_identities.RENEW_SELF_SIGNED
 
-    again = tls_identities.renew_self_signed(one, kek)
+    again = tls_identities.make_self_signed(Server.CONSOLE, one.names, kek)
     assert again.names == one.names
     assert (
         _public(tls_identities.private_pem(again, kek))
@@ -43,7 +43,7 @@ def test_a_request_takes_nothing_away_and_what_is_issued_is_shown(store, kek):
     before = tls_identities.make_self_signed(Server.MAIL, NAMES, kek)
     asked = tls_identities.ask(Server.MAIL, NAMES, kek)
     assert tls_identities.shown(Server.MAIL) == before
-    assert tls_identities.renew_self_signed(before, kek).id != before.id
+    assert tls_identities.make_self_signed(Server.MAIL, NAMES, kek, ends_request=False).id != before.id
     assert [one.asked for one in tls_identities.list_identities()] == [False, True]
 
     key = read_key(tls_identities.private_pem(asked, kek))
@@ -86,11 +86,13 @@ def test_by_acme_the_worker_asks_now_and_again_after_two_thirds(store, kek):
 
     renewal = tls_identities.begin_renewal(done, kek)
     assert (renewal.asked, renewal.names, renewal.directory) == (True, done.names, done.directory)
-    assert tls_identities.begin_renewal(renewal, kek) == renewal
     shown = tls_identities.shown(Server.CONSOLE)
     assert shown is not None
-    assert (shown.id, shown.due) == (done.id, None)
+    assert (shown.id, shown.due) == (done.id, done.due)
+    known, later = tls_identities.list_identities(), done.due + timedelta(days=1)
+    assert tls_identities.to_renew(known, later) == (renewal,), "one at a time"
     assert tls_identities.drop_request(Server.CONSOLE)
+    assert tls_identities.to_renew(tls_identities.list_identities(), later) == (shown,), "it does not end unnoticed"
     assert not tls_identities.drop_request(Server.CONSOLE)
 
 

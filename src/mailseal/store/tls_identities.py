@@ -108,11 +108,17 @@ def shown(purpose: Server) -> TlsIdentity | None:
     return next((one for one in list_identities() if one.purpose is purpose and not one.asked), None)
 
 
-def make_self_signed(purpose: Server, names: Sequence[str], sealing: Sealing) -> TlsIdentity:
-    """A new key and a certificate that says so itself, shown from now on; raises TlsCertificateError."""
+def make_self_signed(
+    purpose: Server, names: Sequence[str], sealing: Sealing, *, ends_request: bool = True
+) -> TlsIdentity:
+    """A new key and a certificate that says so itself, shown from now on; raises TlsCertificateError.
+
+    `ends_request`: what is asked meanwhile is asked no more, since somebody wants this one.
+    """
     key = new_key()
     chain = self_signed(key, names, utc_now())
-    return _show(purpose, Source.SELF_SIGNED, chain, key, sealing, due=chain.not_after - RENEW_SELF_SIGNED)
+    renew_at = chain.not_after - RENEW_SELF_SIGNED
+    return _show(purpose, Source.SELF_SIGNED, chain, key, sealing, due=renew_at, ends_request=ends_request)
 
 
 def bring_along(
@@ -169,25 +175,20 @@ def private_pem(one: TlsIdentity, sealing: Sealing) -> bytes:
     return sealing.open(bytes(row.sealed), identity=identity(row.pk))
 
 
-@reads
-def due(now: datetime) -> tuple[TlsIdentity, ...]:
-    """What this node has to renew or to ask for."""
-    rows = TlsIdentityRow.objects.filter(node=this_node(), due__lte=now).defer("sealed")
-    return tuple(_identity(row) for row in rows)
-
-
-def renew_self_signed(one: TlsIdentity, sealing: Sealing) -> TlsIdentity:
-    """The same names once more, with a new key; what is asked meanwhile goes on."""
-    key = new_key()
-    chain = self_signed(key, one.names, utc_now())
-    renew_at = chain.not_after - RENEW_SELF_SIGNED
-    return _show(one.purpose, Source.SELF_SIGNED, chain, key, sealing, due=renew_at, ends_request=False)
+def to_renew(known: Sequence[TlsIdentity], now: datetime) -> tuple[TlsIdentity, ...]:
+    """Those of a node's that are due; one that came by ACME only if nothing is asked in its place."""
+    asked = {one.purpose for one in known if one.asked}
+    return tuple(
+        one
+        for one in known
+        if one.due is not None
+        and one.due <= now
+        and (one.asked or one.source is not Source.ACME or one.purpose not in asked)
+    )
 
 
 def begin_renewal(one: TlsIdentity, sealing: Sealing) -> TlsIdentity:
-    """Ask anew for what is shown and came by ACME; what is asked already goes on."""
-    if one.asked:
-        return one
+    """Ask anew for what is shown and came by ACME."""
     account = run(lambda: AcmeAccountRow.objects.filter(directory=one.directory).first())
     contact = account.contact if account else ""
     return ask_by_acme(one.purpose, one.names, one.directory, contact, sealing)
@@ -311,8 +312,6 @@ def _ask(
     row = _new_row(purpose, _ASKED, source, names, csr, key, sealing)
     row.directory, row.due = directory, due
     TlsIdentityRow.objects.filter(node=row.node, purpose=purpose, state=_ASKED).delete()
-    # What came by ACME is asked for no more: the request is what goes on.
-    TlsIdentityRow.objects.filter(node=row.node, purpose=purpose, source=Source.ACME).update(due=None)
     row.save(force_insert=True)
     record("tls", "ask-for-certificate", purpose.value, after=facts(row, "node", "source", "names", "directory"))
     return _identity(row)
