@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from mailseal.config import from_values
-from mailseal.keys.sealing import Kek
+from mailseal.keys.sealing import Kek, SealError
 from mailseal.mail.tls_report import AppliedPolicy
 from mailseal.roles import handlers
 from mailseal.store import jobs, ledger, log, pace, purge, tls_sessions
@@ -195,6 +195,16 @@ NODE = SimpleNamespace(
 
 def test_each_is_kept_for_as_long_as_its_own_setting_says(aged):
     assert handlers.purge_old(NODE, None) is None
+    assert aged() == [[3], [3], [3, 10], [3, 10]]
+
+
+def test_a_key_of_the_audit_that_does_not_open_keeps_nothing_else(aged, monkeypatch):
+    def purge(*_: object) -> None:
+        raise SealError("not at hand")
+
+    monkeypatch.setattr(handlers.audit_work, "purge", purge)
+    with pytest.raises(SealError):
+        handlers.purge_old(NODE, None)
     assert aged() == [[3], [3], [3, 10], [3, 10]]
 
 

@@ -8,13 +8,15 @@ import pytest
 from mailseal.config import from_values
 from mailseal.keys.kek_places import Found, KekFile
 from mailseal.keys.kek_ring import KekRing
+from mailseal.keys.seal_errors import KekMissingError
 from mailseal.keys.sealing import Kek
+from mailseal.roles import handlers
 from mailseal.roles import worker as worker_module
 from mailseal.roles.held_keks import HeldKeks
 from mailseal.roles.meter import Meter
 from mailseal.roles.metric_table import By
 from mailseal.roles.worker import WorkerRole
-from mailseal.store import keks, nodes, rotation
+from mailseal.store import console_keys, findings, jobs, keks, nodes, rotation
 from mailseal.store.journal import JournalWriter
 from mailseal.store.keks import KekStateError
 from mailseal.store.models import JournalRow, LogRow
@@ -56,6 +58,17 @@ def test_no_rotation_to_a_kek_that_one_process_of_the_node_lacks(worker):
     worker._keep_house()
     rotation.begin(NEW.id)
     assert keks.active() == NEW.id
+
+
+def test_a_kek_that_is_missing_keeps_the_node_from_the_console_alone(worker):
+    worker._node.kek = ring(NEW)
+    with pytest.raises(KekMissingError):
+        worker._keep_house()
+    assert [node.name for node in nodes.list_nodes()] == ["mx1"]
+    assert {one.kind for one in jobs.list_jobs()} >= {handlers.PURGE, findings.CHECK}
+    worker._node.kek = ring(OLD, NEW)
+    worker._keep_house()
+    assert console_keys.public(console_keys.INTAKE) is not None
 
 
 def test_at_its_end_it_takes_what_the_mail_workers_wrote_while_they_drained(worker, monkeypatch):

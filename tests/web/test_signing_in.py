@@ -188,6 +188,8 @@ def test_a_link_sets_the_first_password(web, browser):
     answer = send(client, "/account/link/", code=secret, password=PASSWORD, again=PASSWORD)
     assert answer.headers["Location"] == "/account/login/"
     assert sign_in(client).status_code == 302
+    used = AuditEventRow.objects.get(action="use-link")
+    assert (used.way, used.place) == ("console", HERE), "who uses it has not signed in, and comes from somewhere"
 
 
 def test_a_changed_password_ends_other_sessions_and_not_this_one(anna, browser):

@@ -113,8 +113,6 @@ class WorkerRole:
 
     def _keep_house(self) -> None:
         self._house.keep()
-        if console_keys.public(console_keys.INTAKE) is None:
-            console_keys.open_intake(self._node.kek)  # the console can ask from now on
         nodes.beat(held_by_all(self._node.config.run_dir, self._keks.look()))
         self._meter.now(metric_table.HEARTBEAT)
         self._node.stamps.poll(time.monotonic())
@@ -122,6 +120,9 @@ class WorkerRole:
         for kind, row in HANDLERS.items():
             if row.every_seconds is not None:
                 jobs.ensure_recurring(kind, "", row.every_seconds)
+        # The console can ask from now on. Last, since a KEK that is missing must not keep this node from all the rest.
+        if console_keys.public(console_keys.INTAKE) is None:
+            console_keys.open_intake(self._node.kek)
 
     def _do_jobs(self) -> None:
         self._do_all(Lane.MAIN)

@@ -29,6 +29,9 @@ CHECKPOINT_PAGES = 4000
 WAL_BYTES = 32 * 1024 * 1024
 """To what SQLite cuts its write-ahead log when all of it is moved."""
 
+SHARED_FOLDER = 0o2750
+"""The mode of a folder that is shared with the web role, and of few others (see `roles.users`)."""
+
 _MYSQL = "django.db.backends.mysql"
 _SQL_MODE = "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 
@@ -161,7 +164,7 @@ def migrate() -> None:
         # The file holds sealed keys and the log: nobody else may read it, but the web role where its folder is shared
         # with that. SQLite gives -wal and -shm the same mode.
         path = Path(str(connection.settings_dict["NAME"]))
-        mode = 0o660 if path.parent.stat().st_mode & stat.S_ISGID else 0o600
+        mode = 0o660 if stat.S_IMODE(path.parent.stat().st_mode) == SHARED_FOLDER else 0o600
         path.touch(mode=0o600)
         if path.stat().st_size == 0:
             path.chmod(mode)

@@ -7,8 +7,8 @@ from django.http import HttpRequest, HttpResponseBase
 from mailseal.store.accounts.accounts import key_of
 from mailseal.store.accounts.models import Account
 from mailseal.store.accounts.roles import Role
-from mailseal.store.acting import ITSELF, Acting, Way, acting
-from mailseal.store.quarantine_events import Actor
+from mailseal.store.acting import Acting, Way, acting
+from mailseal.store.quarantine_events import MAILSEAL, Actor
 from mailseal.web.access import Principal
 
 
@@ -30,6 +30,5 @@ class Visitor:
         principal = principal_of(request.user) if isinstance(request.user, Account) else None
         request.principal = principal  # type: ignore[attr-defined]  # where the guard and the pages look for it
         place = str(request.META.get("REMOTE_ADDR", ""))
-        who = ITSELF if principal is None else Acting(principal.actor, Way.CONSOLE, place)
-        with acting(who):
+        with acting(Acting(MAILSEAL if principal is None else principal.actor, Way.CONSOLE, place)):
             return self._get_response(request)
