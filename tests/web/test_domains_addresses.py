@@ -107,6 +107,13 @@ def test_domains_are_added_changed_and_deleted(sign_in):
     assert domains.list_domains() == ()
 
 
+@pytest.mark.parametrize("given", [{}, {"internal": ""}, {"internal": "on"}, {"external": "yes"}])
+def test_a_domain_becomes_external_by_no_slip(sign_in, given):
+    domains.add("inside.example")
+    assert sign_in().post("/domains/inside.example/change/", given).status_code == 400
+    assert domains.find("inside.example").internal
+
+
 def test_a_domain_administrator_sees_no_other_domain(sign_in, trusted):
     for name in ("inside.example", "other.example"):
         domains.add(name)

@@ -61,6 +61,20 @@ def test_who_looks_after_a_domain_asks_for_that_and_sees_no_setting_of_others(si
     assert ask(browser, "x@two.example", "anna@one.example").status_code == 200
 
 
+def test_who_looks_after_a_domain_is_told_of_other_settings_by_name_alone(sign_in, worker):
+    for name in ("one.example", "two.example"):
+        domains.add(name)
+    overrides.set_override("bob@out.example", "mode", "mandatory")
+    overrides.set_override("", "on_failure", "refuse")
+    text = ask(sign_in(Role.DOMAIN_ADMINISTRATOR, domains=("one.example",))).content.decode()
+    assert "<code>mode</code>" in text
+    assert "not yours to see" in text
+    assert "mode = mandatory" not in text
+    assert "set for bob@out.example" not in text
+    assert "<code>on_failure = refuse</code>" in text, "what counts for his own domain he may see, though all have it"
+    assert "mode = mandatory" in ask(sign_in()).content.decode()
+
+
 def test_what_is_no_question_is_not_asked(sign_in, web):
     for wrong in (
         {"recipients": ""},

@@ -145,10 +145,18 @@ def _rows(wanted: LogFilter) -> Rows:
         rows = rows.filter(pk__in=keys) if wanted.queue_id else rows.none()
     # The key begins with the time, so its index finds the range; the column decides.
     if wanted.since is not None:
-        rows = rows.filter(pk__gte=first_uuid7(wanted.since - CLOCK_SLACK), time__gte=wanted.since)
+        rows = rows.filter(pk__gte=first_uuid7(_shifted(wanted.since, -CLOCK_SLACK)), time__gte=wanted.since)
     if wanted.until is not None:
-        rows = rows.filter(pk__lt=first_uuid7(wanted.until + CLOCK_SLACK), time__lt=wanted.until)
+        rows = rows.filter(pk__lt=first_uuid7(_shifted(wanted.until, CLOCK_SLACK)), time__lt=wanted.until)
     return rows
+
+
+def _shifted(at: datetime, by: timedelta) -> datetime:
+    """As far as there are years."""
+    try:
+        return at + by
+    except OverflowError:
+        return at
 
 
 def _indexed(wanted: LogFilter) -> Iterator[Indexed]:

@@ -46,19 +46,27 @@ class Filter(forms.Form):
             assert isinstance(field, forms.ChoiceField)
             field.choices = [("", _("all")), *choices]
 
+    def clean_until(self) -> datetime | None:
+        """The end of that day."""
+        until = self.cleaned_data["until"]
+        try:
+            return None if until is None else datetime.combine(until, time(), UTC) + timedelta(days=1)
+        except OverflowError:
+            raise forms.ValidationError(_("There are no days after this one.")) from None
+
     def wanted(self) -> AuditFilter | None:
         """Read; None for what cannot be meant."""
         if not self.is_valid():
             return None
         given = self.cleaned_data
-        since, until = given["since"], given["until"]
+        since = given["since"]
         return AuditFilter(
             area=given["area"] or None,
             containing=given["q"].strip() or None,
             actor=given["actor"].strip() or None,
             way=Way(given["way"]) if given["way"] else None,
             since=None if since is None else datetime.combine(since, time(), UTC),
-            until=None if until is None else datetime.combine(until, time(), UTC) + timedelta(days=1),
+            until=given["until"],
         )
 
 

@@ -24,14 +24,15 @@ SIDES: dict[Side, str | Promise] = {Side.SENDER: _("sender"), Side.RECIPIENT: _(
 class Cause:
     """A setting as it counts for one side. `owner`: where it is set, "" for everybody, None as it is by itself.
 
-    `url`: the setting's place in the form, "" for who may not see it.
+    `value`: None for who may see the settings neither of that side nor of that owner: to them it is a name. `url`: the
+    setting's place in the form, "" for who may not see that.
     """
 
     name: str
     side: str | Promise
-    value: str
-    owner: str | None
-    url: str
+    value: str | None = None
+    owner: str | None = None
+    url: str = ""
 
 
 class Causes:
@@ -54,8 +55,10 @@ class Causes:
         owner = None if override is None else override.owner
         place = owner or ""
         url = f"{reverse('settings')}?{urlencode({'owner': place})}#{name}"
-        visible = self._who.may_for(domain_of(place), Area.SETTINGS)
-        return Cause(name, SIDES[side], show_value(name, value), owner, url if visible else "")
+        may_form = self._who.may_for(domain_of(place), Area.SETTINGS)
+        if not may_form and not self._who.may_for(domain_of(party), Area.SETTINGS):
+            return Cause(name, SIDES[side])
+        return Cause(name, SIDES[side], show_value(name, value), owner, url if may_form else "")
 
     def _settings(self, party: str) -> Shown:
         if party not in self._shown:

@@ -106,7 +106,10 @@ def change(request: HttpRequest, name: str) -> HttpResponse:
     """Say whether a domain is internal (`internal`: yes or no)."""
     found = _found(request, name)
     allowed(request, _AREA, Verb.CHANGE, found.name)
-    internal = request.POST.get("internal") == "yes"
+    given = request.POST.get("internal")
+    if given not in {"yes", "no"}:  # external is never what was left out: mail to it would no longer be opened
+        return render(request, "400.html", status=400)
+    internal = given == "yes"
     domains.add(found.name, internal=internal)
     text = gettext("%s is internal now.") if internal else gettext("%s is external now.")
     messages.success(request, text % found.name)

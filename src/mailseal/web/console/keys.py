@@ -1,7 +1,7 @@
 """Which certificates and OpenPGP keys end, when, and whom that will hit; the next one first."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -115,11 +115,11 @@ def _after(request: HttpRequest) -> tuple[datetime, UUID] | None:
     ends, _, key = text.partition("~")
     try:
         at, last = datetime.fromisoformat(ends), UUID(key)
-    except ValueError:
+        if at.tzinfo is None:
+            raise Http404
+        return at.astimezone(UTC), last
+    except (ValueError, OverflowError):  # the latter: it is in no year in UTC
         raise Http404 from None
-    if at.tzinfo is None:
-        raise Http404
-    return at, last
 
 
 def _row(ending: Ending, now: datetime) -> Row:
