@@ -52,14 +52,13 @@ def run(config: Config) -> None:
     """Answer until told to end; raises MailsealError when the role cannot start."""
     configure(config.log, "web")
     inheritance = inherit()
-    if not inheritance.supervised and WEB not in inheritance.sockets:
-        place = listeners(config).get(WEB)
-        if place is None:
-            logger.warning("web.listen is off: there is nothing to do")
-            return
-        inheritance.sockets[WEB] = bind(place, group_of(WEB, config))
-        if plain := listeners(config).get(WEB_PLAIN):
-            inheritance.sockets[WEB_PLAIN] = bind(plain, group_of(WEB_PLAIN, config))
+    places = listeners(config)
+    if WEB not in places and WEB not in inheritance.sockets:
+        logger.warning("web.listen is off: there is nothing to do")
+        return
+    for name in (WEB, WEB_PLAIN) if not inheritance.supervised else ():
+        if name in places and name not in inheritance.sockets:
+            inheritance.sockets[name] = bind(places[name], group_of(name, config))
     _require_database(config)
     wait_for_store(with_own_database(config), inheritance)
     _judge_rights()

@@ -71,8 +71,10 @@ def test_the_sockets_are_those_of_the_table() -> None:
         found = dict(re.findall(r"^(\w+)=(.*)$", unit.read_text(), re.MULTILINE))
         listening[found["FileDescriptorName"]] = found["ListenStream"]
     protocols = {"smtp", "documents", "https", *FROM_POSTFIX}
+    plain = listening.pop("web-plain")
     assert listening.keys() == {info.name for info in SOCKETS if info.protocol in protocols}
     assert listening["smtp"] == str(config.listen.smtp)
+    assert plain == "0.0.0.0:80", "where a CA asks"
     assert listening["sandbox"] == "/var/lib/mailseal/run/sandbox"
     for info in SOCKETS:
         if info.protocol in FROM_POSTFIX:
