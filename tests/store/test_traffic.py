@@ -46,3 +46,24 @@ def test_nothing_is_counted_of_what_was_not_logged(store):
     with contextlib.suppress(StopError):
         run(work)
     assert traffic.traffic(datetime(2020, 1, 1, tzinfo=UTC), START + DAY) == ()
+
+
+def test_two_threads_that_log_the_first_mail_of_an_hour_lose_none(store, meanwhile):
+    """The import, and a release that has just been delivered: the second one has not failed."""
+    insert = "INSERT IGNORE INTO store_traffic" if store == "mariadb" else "INSERT OR IGNORE INTO store_traffic"
+    with meanwhile(insert, lambda: keep(logged(2, "c@one.test", "d@two.test"))) as other:
+        keep(logged(1, "a@one.test", "b@two.test"))
+    assert other == [None]
+    assert counted() == [(0, 2)]
+    assert len(log.search(LogFilter())) == 2
+
+
+def test_any_time_that_the_log_takes_is_counted(store):
+    row = list(range(12))
+    for time in ("2026-03-01T12:30:00.5", "20260301T123000", "2026-03-01 12:59"):
+        row[3] = time
+        run(lambda: traffic.count([[*row[:4], "out", *row[5:9], "relayed", "passed", ""]]))
+    assert [
+        (one.hour, one.copies)
+        for one in traffic.traffic(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC))
+    ] == [(datetime(2026, 3, 1, 12, tzinfo=UTC), 3)]

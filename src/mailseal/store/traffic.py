@@ -15,7 +15,6 @@ from mailseal.store.transaction import reads
 
 _TIME, _DIRECTION, _FATE, _TREATMENT, _METHOD = 3, 4, 9, 10, 11
 """Where a row of the log has them, see `records.LOG_COLUMNS`."""
-_HOUR_CHARS = len("2026-03-01 12")
 _KEY = ("hour", "direction", "fate", "treatment", "method")
 
 
@@ -34,14 +33,21 @@ class Traffic:
 def count(rows: Sequence[Sequence[str | int]]) -> None:
     """Count rows that were put into the log just now, in the caller's transaction."""
     found = Counter(
-        (str(row[_TIME])[:_HOUR_CHARS], *(str(row[at]) for at in (_DIRECTION, _FATE, _TREATMENT, _METHOD)))
-        for row in rows
+        (_hour(str(row[_TIME])), *(str(row[at]) for at in (_DIRECTION, _FATE, _TREATMENT, _METHOD))) for row in rows
     )
-    for (hour, *rest), copies in found.items():
-        key = dict(zip(_KEY, (datetime.fromisoformat(f"{hour}:00:00+00:00"), *rest), strict=True))
-        mine = TrafficRow.objects.filter(node=this_node(), **key)
+    # In one order, so that two who count at once wait for each other instead of stopping each other.
+    for values, copies in sorted(found.items()):
+        key = {"node": this_node(), **dict(zip(_KEY, values, strict=True))}
+        mine = TrafficRow.objects.filter(**key)
         if not mine.update(copies=F("copies") + copies):
-            TrafficRow.objects.create(node=this_node(), copies=copies, **key)
+            # Another thread of the worker may have made it meanwhile.
+            TrafficRow.objects.bulk_create([TrafficRow(copies=0, **key)], ignore_conflicts=True)
+            mine.update(copies=F("copies") + copies)
+
+
+def _hour(time: str) -> datetime:
+    """When the hour of a row's time begins; it is UTC, in any form that the log takes."""
+    return datetime.fromisoformat(time).replace(minute=0, second=0, microsecond=0, tzinfo=UTC)
 
 
 @reads

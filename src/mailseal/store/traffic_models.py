@@ -9,8 +9,9 @@ NODE_CHARS = 64
 
 
 class TrafficRow(Row):
-    """How many copies of one hour a node has logged with this fate, treatment and method. Rows of a node are only
-    written by its worker, so nodes never collide.
+    """How many copies of one hour a node has logged with this fate, treatment and method.
+
+    Rows of a node are written by its worker alone, so nodes never collide; its threads may.
     """
 
     node = models.CharField(max_length=NODE_CHARS)
