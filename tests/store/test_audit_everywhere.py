@@ -13,7 +13,7 @@ NOT_RECORDED: dict[str, tuple[str, ...]] = {
         "accounts.factors.remove_all", "audit.record", "purge.delete_all", "stored_messages", "transaction.writes",
     ),
     "signing in: delays and last use, which are no change of an account": (
-        "accounts.lockout", "accounts.ended", "accounts.sessions.seen", "accounts.tokens.note_use",
+        "accounts.lockout", "accounts.sessions.seen", "accounts.tokens.note_use",
     ),
     "what is asked of the worker: it records what it does": ("console_jobs", "console_parcels", "jobs"),
     "the working of the gateway itself": (

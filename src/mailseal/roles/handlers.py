@@ -94,8 +94,8 @@ def purge_old(node: Node, job: Job) -> float | None:  # noqa: ARG001 -- a Handle
     stored_messages.purge(turn)
     journal_failures.purge(now - timedelta(days=node.config.log.retention_days), turn)
     _purge_tls_reports(now - timedelta(days=node.config.tls_reports.keep_days), turn)
-    ended.purge()
     log.purge(now - timedelta(days=node.config.log.retention_days), turn)
+    ended.purge(turn)
     # Behind all else: it needs the key of the audit, and what needs none is not to grow because that does not open.
     audit_work.purge(node, now - timedelta(days=node.config.audit.retention_days), turn)
     return PURGE_AGAIN_SECONDS if turn.cut_off else None
