@@ -165,6 +165,8 @@ def test_keys_come_and_go_under_a_password(node, tmp_path):
         node("dkim", "export", "example.com", name, "--password-file", tmp_path / "password", "--output", out, status=1)
         assert "exists already" in node.err
     assert [row["active"] for row in node.json("dkim", "list")] == [False, False]
+    exported = [one["subject"] for one in node.json("audit", "list") if one["action"] == "export-private-key"]
+    assert sorted(exported) == ["e._domainkey.example.com", "r._domainkey.example.com"]
 
 
 def test_keys_of_other_signers(node, tmp_path):

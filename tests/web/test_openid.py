@@ -15,6 +15,7 @@ from harness.web import Web
 from mailseal.store.accounts import accounts, providers
 from mailseal.store.accounts.providers import Provider
 from mailseal.store.accounts.roles import Role
+from mailseal.store.audit_models import AuditEventRow
 from mailseal.web import secrets
 from mailseal.web.accounts import openid
 from mailseal.web.accounts.providers import PURPOSE
@@ -96,6 +97,7 @@ def test_who_has_an_account_gets_in(idp):
     idp.email = "renamed@inside.example"
     idp.publish()
     assert _go(Client(SERVER_NAME="localhost")).headers["Location"] == "/"
+    assert AuditEventRow.objects.filter(action="link-provider", subject="anna@inside.example").count() == 1
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from mailseal.keys import password_hash
 from mailseal.store.accounts import accounts, factors, passwords
 from mailseal.store.accounts.models import Account
 from mailseal.store.accounts.roles import Role
+from mailseal.store.audit_models import AuditEventRow
 from mailseal.store.row import utc_now
 
 ORIGIN = "https://localhost"
@@ -225,6 +226,7 @@ def test_a_removed_passkey_lets_nobody_in(device, browser):
     assert remove is not None
     assert owner.post(remove[1], secure=True).status_code == 302
     assert _alone(browser, device).headers["Location"] == "/account/login/"
+    assert {"add-passkey", "remove-passkey"} <= set(AuditEventRow.objects.values_list("action", flat=True))
 
 
 def test_the_last_one_stays_where_a_second_factor_is_required(device, anna, monkeypatch):

@@ -158,6 +158,9 @@ def test_who_needs_a_second_factor_sets_one_up_before_anything_else(anna, browse
         r'<li class="mono">(\d{10})</li>', client.get("/account/second-factor/recovery/").content.decode()
     )
     assert len(codes) == 10
+    made = AuditEventRow.objects.get(action="add-authenticator-app")
+    assert (made.subject, made.actor_name, made.way) == (EMAIL, "Anna", "console")
+    assert codes[0] not in str(list(AuditEventRow.objects.values()))
     assert codes[0] not in client.get("/account/second-factor/recovery/").content.decode()
     assert client.get("/").status_code == 200
     assert "A second factor is required" in send(client, "/account/second-factor/app/remove/").content.decode()

@@ -24,7 +24,7 @@ from mailseal.discover.dns import Dns
 from mailseal.dkim.key_file import read_key_file, write_key_file
 from mailseal.dkim.record import strings_of, zone_lines
 from mailseal.roles.dkim_lookup import Published, ask
-from mailseal.store import dkim_keys, private_keys
+from mailseal.store import audit, dkim_keys, private_keys
 from mailseal.store.dkim_keys import DkimKeyInfo, DkimKind
 from mailseal.store.keks import open_ring
 
@@ -80,6 +80,7 @@ def export(session: Session, *, domain: str, selector: str, password_file: Path 
     config = session.open_store(for_now=True)
     info = dkim_keys.find(domain, selector)
     key = private_keys.open_key(info.spki_sha256, open_ring(config.keys.kek))
+    audit.record("dkim", "export-private-key", info.name)
     write(write_key_file(key, password), destination, mode=PRIVATE_MODE)
 
 

@@ -17,6 +17,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from mailseal.store.accounts import lockout, passwords, providers, sign_ins
 from mailseal.store.accounts.errors import AccountError
 from mailseal.store.accounts.models import Account
+from mailseal.store.accounts.sign_ins import Means
 from mailseal.store.acting import Acting, Way, acting
 from mailseal.web.accounts import delays
 from mailseal.web.accounts.allauth_settings import REAUTHENTICATION_SECONDS
@@ -24,6 +25,16 @@ from mailseal.web.accounts.messages import MESSAGES
 from mailseal.web.accounts.place import place_of
 from mailseal.web.accounts.words import in_words
 from mailseal.web.visitor import principal_of
+
+_MEANS = {
+    "mfa/email/totp_activated": Means.APP_ADDED,
+    "mfa/email/totp_deactivated": Means.APP_REMOVED,
+    "mfa/email/recovery_codes_generated": Means.CODES_MADE,
+    "mfa/email/webauthn_added": Means.PASSKEY_ADDED,
+    "mfa/email/webauthn_removed": Means.PASSKEY_REMOVED,
+    "socialaccount/email/account_connected": Means.PROVIDER_LINKED,
+}
+"""Of the mails that allauth would write: what they are about. The rest is recorded where it is done."""
 
 BEGAN = "mailseal.began"
 ELSEWHERE = "mailseal.second_factor_elsewhere"
@@ -127,5 +138,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # the librar
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """None: what is to be told goes by a job of the worker (`store.accounts.alerts`)."""
 
-    def send_notification_mail(self, *args: Any, **kwargs: Any) -> None:
-        """None, as above."""
+    def send_notification_mail(self, template_prefix: str, user: Account, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 -- allauth's signature
+        """None, as above; what it would be about is recorded."""
+        if (what := _MEANS.get(template_prefix)) is not None:
+            sign_ins.means_changed(user, what)
