@@ -104,6 +104,15 @@ def test_what_acme_cannot_do_is_refused_at_once(store, kek, names, directory):
         tls_identities.ask_by_acme(Server.CONSOLE, names, directory, "", kek)
 
 
+def test_an_account_whose_key_does_not_open_gives_way_to_another(store, kek):
+    directory = "https://ca.example/directory"
+    tls_identities.ask_by_acme(Server.CONSOLE, NAMES, directory, "", Kek(b"x" * 32))
+    tls_identities.ask_by_acme(Server.CONSOLE, NAMES, directory, "it@example.org", kek)
+    first = tls_identities.account(directory, kek)
+    tls_identities.ask_by_acme(Server.CONSOLE, NAMES, directory, "", kek)
+    assert tls_identities.account(directory, kek).key == first.key
+
+
 def test_check_says_when_one_has_to_be_renewed(store, kek):
     def said() -> list[tuple[str, str]]:
         return [(one.status.value, one.text) for one in kept(None)]

@@ -4,6 +4,7 @@ One is shown and one may be asked for, per node and purpose. What is shown stays
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from mailseal.errors import PermanentError
-from mailseal.keys.sealing import sealed_by
+from mailseal.keys.sealing import SealError, sealed_by
 from mailseal.keys.tls_certificate import (
     Chain,
     ServerKey,
@@ -254,9 +255,13 @@ def published(token: str) -> str | None:
 
 @writes
 def _account(directory: str, contact: str, sealing: Sealing) -> None:
-    if AcmeAccountRow.objects.filter(directory=directory).exists():
-        AcmeAccountRow.objects.filter(directory=directory).update(contact=contact)
-        return
+    """The one that there is, if its key opens; else another."""
+    known = AcmeAccountRow.objects.filter(directory=directory)
+    with suppress(SealError):
+        if any(sealing.open(bytes(row.sealed), identity=account_identity(directory)) for row in known):
+            known.update(contact=contact)
+            return
+    known.delete()
     sealed = sealing.seal(key_pem(new_key()), identity=account_identity(directory))
     AcmeAccountRow.objects.create(directory=directory, contact=contact, kek_id=sealed_by(sealed), sealed=sealed)
 
