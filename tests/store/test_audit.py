@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from django.test.utils import CaptureQueriesContext
 
 from mailseal.cli.checks.audit import signed
 from mailseal.cli.checks.finding import Status
@@ -20,7 +21,7 @@ from mailseal.store.audit_models import AuditEventRow, AuditHeadRow, AuditSignat
 from mailseal.store.audit_verify import Fault, heads_in, verify
 from mailseal.store.pace import Turn
 from mailseal.store.row import first_uuid7
-from mailseal.store.transaction import run
+from mailseal.store.transaction import connection, run
 
 ANNA = Actor("account:1", "Anna")
 
@@ -306,6 +307,20 @@ def test_what_is_exported_can_be_verified_by_others(store, kek):
     key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(signature["key"]))
     key.verify(bytes.fromhex(signature["signature"]), signature["signed"].encode())
     assert list(audit_export.lines(AuditFilter(area="none"))) == [json.dumps({"signature": signature}) + "\n"]
+
+
+def test_signatures_are_exported_page_by_page(store, kek, monkeypatch):
+    for number in range(5):
+        _record(str(number))
+        audit_signing.sign_heads(kek)
+    whole = list(audit_export.lines())
+    assert sum('{"signature"' in line for line in whole) == 5
+    monkeypatch.setattr(audit_export, "PAGE_ROWS", 2)
+    with CaptureQueriesContext(connection()) as queries:
+        assert list(audit_export.lines()) == whole
+    asked = [one["sql"] for one in queries if "store_audit_signature" in one["sql"]]
+    assert len(asked) == 4
+    assert all("LIMIT 2" in one for one in asked)
 
 
 def test_an_event_that_claims_to_be_old_takes_nothing_that_is_kept_with_it(store, kek):

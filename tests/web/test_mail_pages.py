@@ -2,15 +2,25 @@
 
 import html
 import re
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
+from django.test.utils import CaptureQueriesContext
 
+from held_mails import ANNA, held, message
 from logged import keep, logged
+from mailseal.keys.sealing import Kek
 from mailseal.policy.model import Fate, MethodName
+from mailseal.store import log, quarantine_actions
+from mailseal.store import quarantine as quarantine_store
 from mailseal.store.accounts.roles import Role
 from mailseal.store.log import LogFilter
+from mailseal.store.quarantine import StoreQuarantine
+from mailseal.store.quarantine_events import Actor
+from mailseal.store.transaction import connection
 from mailseal.web.console import mail_filter
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -66,16 +76,67 @@ def test_what_cannot_be_meant_is_said(sign_in, some, query):
     assert shown(page) == []
 
 
-def test_pages_follow_each_other(sign_in, web, monkeypatch):
-    monkeypatch.setattr("mailseal.web.console.mails.ROWS", 3)
-    keep(*(at(n, "anna@one.example", "bob@out.example") for n in range(7)))
-    browser, url, seen = sign_in(), "/mails/?sender=one.example", []
+def followed(browser, url) -> list[list[str]]:
+    """What each page shows, as long as there is an older one."""
+    seen = []
     while url:
         page = browser.get(url, secure=True)
         seen.append(shown(page))
         older = re.search(r'href="(\?[^"]+)" rel="next"', page.content.decode())
         url = older and f"/mails/{html.unescape(older[1])}"
+    return seen
+
+
+def test_pages_follow_each_other(sign_in, web, monkeypatch):
+    monkeypatch.setattr("mailseal.web.console.mails.ROWS", 3)
+    keep(*(at(n, "anna@one.example", "bob@out.example") for n in range(7)))
+    seen = followed(sign_in(), "/mails/?sender=one.example")
     assert seen == [["m6", "m5", "m4"], ["m3", "m2", "m1"], ["m0"]]
+
+
+@pytest.fixture
+def in_a_hurry(monkeypatch):
+    """Each page looks at a few rows."""
+    for name in ("WINDOW", "KEY_WINDOW", "MIN_WINDOW"):
+        monkeypatch.setattr(f"mailseal.store.log_search.{name}", 2)
+    monkeypatch.setattr("mailseal.web.console.mails.BUDGET_SECONDS", 0)
+
+
+def test_older_mail_is_found_by_the_same_meaning(sign_in, web, in_a_hurry):
+    keep(at(0, "eve@else.example", "bob@out.example", Fate.HELD, subject="About one.example"))
+    keep(*(at(n, "anna@one.example", "bob@out.example", Fate.HELD if n == 8 else Fate.RELAYED) for n in range(1, 9)))
+    keep(*(at(n, "eve@else.example", "bob@out.example", Fate.HELD) for n in range(9, 14)))
+    pages = followed(sign_in(), "/mails/?q=one.example&fate=held")
+    assert [one for page in pages for one in page] == ["m8"]
+
+
+def test_where_nothing_was_found_by_one_meaning_the_next_one_begins_with_the_newest(sign_in, web, in_a_hurry):
+    subjects = {0: "About one.example", 13: "Again one.example"}
+    keep(at(0, "eve@else.example", "bob@out.example", Fate.HELD, subject=subjects[0]))
+    keep(*(at(n, "anna@one.example", "bob@out.example") for n in range(1, 9)))
+    keep(*(at(n, "eve@else.example", "b@out.example", Fate.HELD, subject=subjects.get(n, "")) for n in range(9, 14)))
+    pages = followed(sign_in(), "/mails/?q=one.example&fate=held")
+    assert [one for page in pages for one in page] == ["m13", "m0"]
+
+
+def test_a_meaning_that_no_link_has_is_not_there(sign_in, some):
+    url = "/mails/?q=one.example&before=0198f1f0-0000-7000-8000-000000000000&as="
+    assert [sign_in().get(url + name, secure=True).status_code for name in ("party", "fate")] == [200, 404]
+
+
+def test_all_that_a_word_may_mean_has_the_time_of_one_search(sign_in, some, monkeypatch):
+    given, search = [], log.page
+
+    def page(*asked, budget_seconds, **more):
+        given.append(budget_seconds)
+        found = search(*asked, budget_seconds=budget_seconds, **more)
+        time.sleep(0.02)
+        return found
+
+    monkeypatch.setattr("mailseal.store.log.page", page)
+    sign_in().get("/mails/?q=a0a0a0a0a0a0a0a0", secure=True)
+    assert len(given) == 3
+    assert given[0] >= given[1] + 0.02 >= given[2] + 0.04
 
 
 def test_a_mail_tells_its_way_and_why(sign_in, some):
@@ -94,6 +155,21 @@ def test_what_happens_again_and_again_is_told_once(sign_in, web):
     assert "and 4 times more" in page
 
 
+def test_what_was_done_with_held_copies_is_one_question(sign_in, web):
+    quarantine = StoreQuarantine(Kek(b"k" * 32))
+    copies = [held(f"x{number}@out.example") for number in range(5)]
+    ids = [UUID(quarantine.hold(copy, message())) for copy in copies]
+    for one in ids:
+        quarantine_actions.extend(one, Actor("account:1", "Anna"), NOW + timedelta(days=9), "wait")
+    mail = quarantine_store.find(ids[0]).mail
+    keep(*(replace(at(n, ANNA, f"x{n}@out.example", Fate.HELD), message=mail) for n in range(5)))
+    browser = sign_in()
+    with CaptureQueriesContext(connection()) as queries:
+        text = browser.get(f"/mails/{mail}/", secure=True).content.decode()
+    assert text.count("wait") == text.count("Open in the quarantine") == 5
+    assert sum("store_quarantine_event" in one["sql"] for one in queries) == 1
+
+
 def test_there_is_no_mail_of_that_name(sign_in, some):
     assert sign_in().get("/mails/m77/", secure=True).status_code == 404
 
@@ -105,8 +181,8 @@ def test_who_looks_after_a_domain_sees_the_mail_of_that_alone(sign_in, some):
     for query in ("q=m1", "sender=one.example&recipient=out.example", "q=%3C1@one.example%3E", "q=4ABCDEF01"):
         assert shown(browser.get(f"/mails/?{query}", secure=True)) == []
     assert browser.get("/mails/m3/", secure=True).status_code == 200
-    for message in ("m1", "m4"):
-        assert browser.get(f"/mails/{message}/", secure=True).status_code == 404
+    for other in ("m1", "m4"):
+        assert browser.get(f"/mails/{other}/", secure=True).status_code == 404
 
 
 def test_of_a_mail_to_many_only_the_own_copies_are_shown(sign_in, web):

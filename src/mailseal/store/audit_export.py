@@ -3,9 +3,12 @@
 import json
 from collections.abc import Iterator
 
+from django.db.models import Q
+
 from mailseal.store.audit import ANYTHING, AuditFilter, filtered, hashed_text, time_text
 from mailseal.store.audit_models import AuditEventRow, AuditSignatureRow
 from mailseal.store.audit_signing import signature_of
+from mailseal.store.keyset import behind
 from mailseal.store.row import first_uuid7
 from mailseal.store.transaction import read
 
@@ -19,7 +22,15 @@ def lines(wanted: AuditFilter = ANYTHING) -> Iterator[str]:
     while page := read(lambda: list((rows if after is None else rows.filter(pk__gt=after))[:PAGE_ROWS])):  # noqa: B023 -- read at once
         yield from map(_event_line, page)
         after = page[-1].pk
-    yield from map(_signature_line, read(lambda: list(AuditSignatureRow.objects.order_by("node", "number"))))
+    yield from map(_signature_line, _signatures())
+
+
+def _signatures() -> Iterator[AuditSignatureRow]:
+    """A page at a time, as events: there is one for each minute in which a chain has grown."""
+    rows, last = AuditSignatureRow.objects.order_by("node", "number", "kind"), Q()
+    while page := read(lambda: list(rows.filter(last)[:PAGE_ROWS])):  # noqa: B023 -- read at once
+        yield from page
+        last = behind({"node": page[-1].node, "number": page[-1].number, "kind": page[-1].kind})
 
 
 def _event_line(row: AuditEventRow) -> str:

@@ -1,6 +1,6 @@
 """Who did what with a held mail, and when: rows that are only added, and outlive the mail (docs/quarantine.md)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -106,6 +106,13 @@ def list_events(
         rows = rows.filter(pk__lt=first_uuid7(until))
     if before is not None:
         rows = rows.filter(pk__lt=before)
+    return _events(list(rows.order_by("-pk")[:limit]))
+
+
+@reads
+def of_mails(held: Collection[UUID], *, limit: int) -> tuple[Event, ...]:
+    """What was done with some mails after they were held, the newest first."""
+    rows = QuarantineEventRow.objects.filter(quarantine__in=held).exclude(action=Action.HELD.value)
     return _events(list(rows.order_by("-pk")[:limit]))
 
 

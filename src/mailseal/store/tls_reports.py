@@ -1,7 +1,7 @@
 """Our TLS reports: one for each domain and day, made once in the cluster, sent until somebody has it (RFC 8460 §5)."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -72,6 +72,14 @@ def find(domain: str, day: date) -> MadeReport | None:
     """One of them."""
     row = TlsReportRow.objects.filter(domain=domain, day=day.isoformat()).first()
     return None if row is None else _made(row)
+
+
+@reads
+def of_days(days: Collection[tuple[date, str]]) -> dict[tuple[date, str], MadeReport]:
+    """Those about some days and domains, as many as a page has, by day and domain."""
+    texts, names = {day.isoformat() for day, _ in days}, {name for _, name in days}
+    made = map(_made, TlsReportRow.objects.filter(day__in=texts, domain__in=names))
+    return {(one.day, one.domain): one for one in made if (one.day, one.domain) in days}
 
 
 @reads

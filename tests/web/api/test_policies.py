@@ -4,6 +4,7 @@ import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.test.utils import CaptureQueriesContext
 
 from harness.queue_role import IDS, LINE, Scripted, Served
 from mailseal.mail.address import Address
@@ -12,6 +13,7 @@ from mailseal.roles import console_queue
 from mailseal.store import domains, tls_reports, tls_sessions
 from mailseal.store.accounts.roles import Role
 from mailseal.store.tls_sessions import Kind, LogPosition
+from mailseal.store.transaction import connection
 
 TEMPLATE = "/notices/templates/dlp-warn/en/subject"
 
@@ -73,6 +75,21 @@ def test_tls_reports_by_day(api):
     assert tls_reports.find("a.example", today - timedelta(days=1)) is not None
     assert caller("GET", f"/tls-reports/c.example/{days[0]}").status_code == 404
     assert caller("GET", "/tls-reports/received").json() == {"items": [], "next": None}
+
+
+def test_reports_are_read_for_the_rows_of_the_page_alone(api):
+    caller, today = api(), datetime.now(UTC).date()
+    for days in range(1, 6):
+        policy = AppliedPolicy(PolicyType.NONE, "a.example")
+        tls_sessions.add({Kind(today - timedelta(days=days), policy): 1}, "log", LogPosition())
+        tls_reports.begin("a.example", today - timedelta(days=days), at=datetime.now(UTC))
+    with CaptureQueriesContext(connection()) as queries:
+        page = caller("GET", f"/tls-reports?limit=1&since={today - timedelta(days=400)}").json()
+    assert page["items"][0]["report"]["state"] == "waiting"
+    (asked,) = [one["sql"] for one in queries if "FROM `store_tls_report`" in one["sql"].replace('"', "`")]
+    assert f"{today - timedelta(days=1)}" in asked
+    assert f"{today - timedelta(days=3)}" not in asked
+    assert ">=" not in asked
 
 
 @pytest.fixture

@@ -105,9 +105,9 @@ def list_tls_days(
 ) -> Page[DayShown]:
     """Our sessions by day and domain, and what became of the report; the newest first."""
     first = since or _today() - timedelta(days=DAYS)
-    made = tls_reports.list_reports(since=first)
     name = domain_to_ascii(domain) if domain else None
     rows = tls_sessions.days(since=first, domain=name, before=_last(after), limit=limit + 1)
+    made = tls_reports.of_days([(one.day, one.domain) for one in rows])
     return page(
         rows,
         limit,

@@ -70,8 +70,8 @@ class Filter(forms.Form):
         hidden = self.fields.keys() - set(self.FIRST)
         return any(self[name].value() for name in hidden)
 
-    def filters(self, domains: frozenset[str] | None) -> Iterator[LogFilter]:
-        """What may be meant, the likeliest first; for a valid form."""
+    def filters(self, domains: frozenset[str] | None) -> Iterator[tuple[str, LogFilter]]:
+        """What may be meant, the likeliest first, and as what that takes the word; for a valid form."""
         given = {name: value or None for name, value in self.cleaned_data.items()}
         since = given["since"]
         if period := PERIODS.get(given["period"] or ""):
@@ -90,7 +90,9 @@ class Filter(forms.Form):
             domains=domains,
         )
         word = given["q"]
-        return iter([whole]) if word is None else (replace(whole, **one) for one in meanings(word))
+        if word is None:
+            return iter([("", whole)])
+        return (("+".join(one), replace(whole, **one)) for one in meanings(word))
 
 
 def meanings(word: str) -> Iterator[dict[str, Any]]:

@@ -3,7 +3,7 @@
 The same outcome again and again, as of a mail that waits in the queue, is told once.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -19,6 +19,7 @@ from mailseal.store.log import LogEntry
 from mailseal.web.access import Area, Principal
 from mailseal.web.words import FATES, TREATMENTS, WHAT_HAPPENED, Word
 
+MAX_EVENTS = 1000
 Text = str | Promise
 DETAILS: Mapping[str, Text] = {
     "algorithm": _("Encrypted with"),
@@ -81,11 +82,12 @@ def story(entries: Sequence[LogEntry], who: Principal) -> Story:
     """What these rows of one mail say, which is at least one; what was done in the quarantine if they may see it."""
     in_order = sorted(entries, key=lambda one: (one.time, one.id))
     newest = in_order[-1]
-    held = quarantine.of_mails(frozenset({newest.message})) if who.may(Area.QUARANTINE) else {}
     by_recipient: dict[str, list[LogEntry]] = {}
     for one in in_order:
         by_recipient.setdefault(Address.parse(one.recipient).key, []).append(one)
-    ways = tuple(_way(rows, held.get((newest.message, key)), who) for key, rows in by_recipient.items())
+    held = _held(newest.message, by_recipient, who)
+    handled = _handled(held.values())
+    ways = tuple(_way(rows, held.get(key), handled) for key, rows in by_recipient.items())
     return Story(
         newest.message,
         newest.message_id,
@@ -99,14 +101,22 @@ def story(entries: Sequence[LogEntry], who: Principal) -> Story:
     )
 
 
-def _way(rows: Sequence[LogEntry], held: UUID | None, who: Principal) -> Way:
+def _held(message: str, by_recipient: Mapping[str, Sequence[LogEntry]], who: Principal) -> dict[str, UUID]:
+    """Under which IDs copies are or were held that they may see, by recipient."""
+    if not who.may(Area.QUARANTINE):
+        return {}
+    found = quarantine.of_mails(frozenset({message}))
+    held = {key: found[message, key] for key in by_recipient if (message, key) in found}
+    senders = {key: by_recipient[key][-1].sender for key in held}
+    domains = {key: Address.parse(sender).domain if sender else "" for key, sender in senders.items()}
+    return {key: one for key, one in held.items() if who.may_for(domains[key], Area.QUARANTINE)}
+
+
+def _way(rows: Sequence[LogEntry], held: UUID | None, handled: Mapping[UUID, Sequence[Step]]) -> Way:
     last = rows[-1]
     told = [*_attempts(rows)]
-    domain = Address.parse(last.sender).domain if last.sender else ""
-    if held is not None and who.may_for(domain, Area.QUARANTINE):
-        told += _handled(held)
-    else:
-        held = None
+    if held is not None:
+        told += handled.get(held, ())
     told.sort(key=lambda step: step.time)
     return Way(last.recipient, last.fate, last.treatment, last.method, tuple(told), held)
 
@@ -136,8 +146,11 @@ def label(name: str) -> Text:
     return DETAILS.get(name, name)
 
 
-def _handled(held: UUID) -> Iterable[Step]:
-    for event in quarantine_events.list_events(held):
-        if event.action != quarantine_events.Action.HELD:
-            word = WHAT_HAPPENED.get(event.action, Word(event.action))
-            yield Step(event.time, word, event.note, facts=((_("By"), event.actor.name),))
+def _handled(held: Collection[UUID]) -> Mapping[UUID, Sequence[Step]]:
+    """What was done with each of them, the last MAX_EVENTS of all."""
+    found: dict[UUID, list[Step]] = {}
+    for event in quarantine_events.of_mails(held, limit=MAX_EVENTS) if held else ():
+        word = WHAT_HAPPENED.get(event.action, Word(event.action))
+        step = Step(event.time, word, event.note, facts=((_("By"), event.actor.name),))
+        found.setdefault(event.quarantine, []).append(step)
+    return found
