@@ -174,6 +174,13 @@ def test_a_code_is_used_once(store, monkeypatch):
     assert lockout.first_use("anna", "123456")
 
 
+def test_a_code_that_is_used_twice_in_the_same_moment_counts_once(store, in_threads, meanwhile):
+    with meanwhile("INSERT INTO accounts_failure", lambda: lockout.first_use("anna", "123456")) as other:
+        mine = lockout.first_use("anna", "123456")
+    assert sorted([mine, *other]) == [False, True]
+    assert in_threads(lambda _: lockout.first_use("berta", "123456"), 8).count(True) == 1
+
+
 def test_one_network_does_not_try_a_password_at_every_account(store):
     for number in range(lockout.NETWORK_FREE + 1):
         lockout.failed(f"u{number}@x.example", THERE)

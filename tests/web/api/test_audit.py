@@ -8,7 +8,7 @@ from mailseal.keys.sealing import Kek
 from mailseal.store import audit, audit_signing, audit_verify, console_jobs, domains, overrides
 from mailseal.store.accounts.roles import Role
 from mailseal.store.audit_models import AuditEventRow
-from mailseal.store.console_jobs import ActionFailed
+from mailseal.store.console_jobs import ActionFailed, StillRunning, uuid7
 
 MAY = {Role.ADMINISTRATOR, Role.AUDITOR}
 
@@ -64,3 +64,21 @@ def test_a_worker_that_is_away_is_told(changes, api, monkeypatch):
 
     monkeypatch.setattr(console_jobs, "call", away)
     assert api(Role.AUDITOR)("POST", "/audit/verify").status_code == 503
+
+
+def test_a_worker_that_takes_long_is_told_and_documented(changes, api, monkeypatch):
+    def slow(action: str, arguments: object) -> object:
+        raise StillRunning(uuid7())
+
+    monkeypatch.setattr(console_jobs, "call", slow)
+    call = api(Role.AUDITOR)
+    assert call("POST", "/audit/verify").status_code == 202
+    described = call("GET", "/openapi.json").json()["paths"]["/api/v1/audit/verify"]["post"]["responses"]
+    assert {"200", "202"} <= described.keys()
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_a_time_that_cannot_be_meant_is_refused(changes, api, time):
+    call = api(Role.AUDITOR)
+    assert call("GET", f"/audit?since={time}").status_code == 422
+    assert call("GET", f"/audit?until={time}").status_code == 422

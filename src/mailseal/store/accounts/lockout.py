@@ -94,10 +94,12 @@ def first_use(who: str, code: str) -> bool:
 
     def work() -> bool:
         now = utc_now()
-        known = FailureRow.objects.select_for_update().filter(key=key).first()
-        if known is not None and known.last > now - CODE_KEPT:
+        known, made = FailureRow.objects.select_for_update().get_or_create(key=key, defaults={"last": now})
+        if made:  # else another may have made it in this very moment
+            return True
+        if known.last > now - CODE_KEPT:
             return False
-        FailureRow.objects.update_or_create(key=key, defaults={"last": now})
+        FailureRow.objects.filter(key=key).update(last=now)
         return True
 
     return run(work)

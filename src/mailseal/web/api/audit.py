@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.http import HttpRequest
 from ninja import Query, Router
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from mailseal.store import audit, audit_signing, console_jobs
 from mailseal.store.acting import Way
@@ -14,9 +14,11 @@ from mailseal.store.audit import AuditEvent, AuditFilter
 from mailseal.store.audit_signing import Signature
 from mailseal.web.access import Area
 from mailseal.web.api.authentication import needs
+from mailseal.web.api.log import Time
 from mailseal.web.api.paging import ITEMS, After, Limit, Page, after_id, page
 from mailseal.web.api.problem import not_found
-from mailseal.web.api.shapes import Shown
+from mailseal.web.api.shapes import Given, Shown
+from mailseal.web.api.work import worked
 
 MAX_CHARS = 400
 router = Router()
@@ -84,7 +86,7 @@ class VerifiedShown(Shown):
     findings: list[FindingShown]
 
 
-class AuditQuery(Shown):
+class AuditQuery(Given):
     """What to look for."""
 
     area: str | None = Field(default=None, max_length=MAX_CHARS)
@@ -94,8 +96,8 @@ class AuditQuery(Shown):
     actor: str | None = Field(default=None, max_length=MAX_CHARS, description="A key or a name.")
     way: Way | None = None
     node: str | None = Field(default=None, max_length=MAX_CHARS)
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Time | None = None
+    until: Time | None = None
 
 
 @router.get("", response=Page[AuditEventShown], auth=needs(Area.AUDIT), operation_id="list_audit")
@@ -115,11 +117,11 @@ def list_signatures(request: HttpRequest, after: After = "", limit: Limit = ITEM
     return page(rows, limit, show=_signature, key=lambda one: one.id)
 
 
-@router.post("/verify", response=VerifiedShown, auth=needs(Area.AUDIT), operation_id="verify_audit")
+@router.post("/verify", response=worked(VerifiedShown), auth=needs(Area.AUDIT), operation_id="verify_audit")
 def verify_audit(request: HttpRequest) -> VerifiedShown:
     """Have the job worker walk through the newest 100,000 events of every chain: is that what was recorded?
 
-    503: it does not answer in time. All of it: `mailseal audit verify`.
+    All of it: `mailseal audit verify`.
     """
     return VerifiedShown.model_validate(console_jobs.call("audit-verify", {}))
 
